@@ -1,0 +1,1 @@
+"""The catalog: tables, migrations, queries, and the object store beside them."""

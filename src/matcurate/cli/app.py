@@ -1,0 +1,76 @@
+"""The ``curate`` command: global options, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from matcurate import __version__
+from matcurate.cli import bench, checkpoints, loop, segment, services, synth
+from matcurate.cli.output import Session
+from matcurate.errors import CurateError
+
+app = typer.Typer(
+    name="curate",
+    help="Curate materials micrographs: pre-segment, correct in Label Studio, learn.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (segment, synth, bench, checkpoints, loop, services):
+    group.register(app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    home: Annotated[
+        Path | None, typer.Option(help="Home of the installation [$CURATE_HOME, else ./.curate].")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Keep the global options for the command that follows."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.WARNING,
+        stream=sys.stderr,
+        format="%(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    ctx.obj = Session(home=home, debug=debug)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line. 0 done; 1 could not, one line on stderr; 2 usage."""
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=arguments, standalone_mode=False)
+    except CurateError as error:
+        if debug:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        typer.echo("stopped", err=True)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """Console script."""
+    sys.exit(run())

@@ -1,0 +1,9 @@
+"""Benchmarks: what the tables in docs/ are made with."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to ``curate``."""

@@ -1,0 +1,9 @@
+"""The loop: init, connect, ingest, presegment, push, sync."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to ``curate``."""

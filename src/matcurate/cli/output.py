@@ -1,0 +1,94 @@
+"""What commands print: one JSON document or a rich table on stdout; progress and problems on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from matcurate.config import Settings, load_settings
+from matcurate.types import Progress
+
+Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"] | None
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
+SeedOption = Annotated[int, typer.Option(help="Seed; the same seed repeats exactly on one machine.")]
+
+
+@dataclass
+class Session:
+    """The global options of one command line."""
+
+    home: Path | None
+    debug: bool
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Settings of the chosen home, read on first use."""
+        return load_settings(self.home)
+
+
+def session(ctx: typer.Context) -> Session:
+    """Return the :class:`Session` that the root command stored."""
+    found = ctx.find_object(Session)
+    if found is None:
+        raise RuntimeError("the root command stores the session before any other runs")
+    return found
+
+
+def emit_json(document: Json) -> None:
+    """Print one JSON document; NaN is refused, since JSON has none."""
+    typer.echo(json.dumps(document, allow_nan=False, indent=2))
+
+
+def emit_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table on stdout; floats with four significant digits."""
+    table = Table(title=title)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+    Console().print(table)
+
+
+def warn(message: str) -> None:
+    """One line on stderr."""
+    typer.echo(message, err=True)
+
+
+def refuse(problems: Sequence[str]) -> None:
+    """Print one line for each problem and exit with 1 when there is any; the rest has been done."""
+    for problem in problems:
+        warn(f"error: {problem}")
+    if problems:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Progress]:
+    """Progress bar on stderr; silent when stderr is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=None, note="")
+
+        def report(done: int, total: int, note: str = "") -> None:
+            bar.update(task, completed=done, total=total, note=note)
+
+        yield report

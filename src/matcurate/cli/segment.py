@@ -1,0 +1,9 @@
+"""Segment micrographs without any set-up."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to ``curate``."""

@@ -1,0 +1,171 @@
+"""Settings of an installation (``CURATE_*`` and ``HOME/config.yaml``) and preset files in ``configs/``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from matcurate.errors import ConfigError
+
+Polarity = Literal["auto", "bright", "dark"]
+M = TypeVar("M", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LabelStudioSettings(Strict):
+    """Where the lab's Label Studio is, and which of its projects is ours."""
+
+    url: str | None = None
+    token_file: Path | None = None
+    project_id: int | None = None
+    host_for_backend: str | None = Field(
+        default=None, description="Label Studio's address as the backend sees it, when it differs from url."
+    )
+
+
+class BackendSettings(Strict):
+    """The ML backend's address and the credentials Label Studio must present."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=9090, ge=0, le=65535)
+    username: str | None = None
+    password: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+
+
+class Settings(BaseSettings):
+    """Everything an installation can set. Environment over file over default.
+
+    Nested values are reached with a double underscore: ``CURATE_LABEL_STUDIO__URL``.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CURATE_", env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    home: Path = Path(".curate")
+    project: str = "default"
+    database_url: str | None = Field(default=None, description="Default: SQLite in HOME/catalog.db.")
+    objects_url: str | None = Field(default=None, description="Any fsspec URL. Default: HOME/objects.")
+    cache_dir: Path | None = Field(
+        default=None, description="Checkpoints and embeddings. Default: HOME/cache."
+    )
+    cache_gib: float = Field(default=10.0, gt=0, description="Bound of the embedding cache.")
+    backbone: str = "auto"
+    preset: str = "phases"
+    max_megapixels: float = Field(
+        default=400.0, gt=0, description="Larger images are refused before decoding."
+    )
+    label_studio: LabelStudioSettings = LabelStudioSettings()
+    backend: BackendSettings = BackendSettings()
+
+    @property
+    def resolved_database_url(self) -> str:
+        """Catalog URL, SQLite in the home by default."""
+        return self.database_url or f"sqlite:///{(self.home / 'catalog.db').absolute()}"
+
+    @property
+    def resolved_objects_url(self) -> str:
+        """Object store URL, a folder in the home by default."""
+        return self.objects_url or str((self.home / "objects").absolute())
+
+    @property
+    def resolved_cache_dir(self) -> Path:
+        """Folder of checkpoints and embeddings."""
+        return self.cache_dir or self.home / "cache"
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Settings of ``home``, else of ``$CURATE_HOME``, else of ``./.curate``.
+
+    Raises
+    ------
+    ConfigError
+        When ``config.yaml`` or the environment holds an unknown key or a bad value.
+    """
+    root = home or Path(os.environ.get("CURATE_HOME") or ".curate")
+    config_file = root / "config.yaml"
+
+    class HomeSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=config_file)
+
+    try:
+        return HomeSettings(home=root)
+    except ValidationError as error:
+        raise ConfigError(f"{config_file} or CURATE_* variables: {first_problem(error)}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"{config_file} is not valid YAML ({str(error).splitlines()[0]}); mend it"
+        ) from error
+
+
+def save_settings(home: Path, changes: dict[str, object]) -> None:
+    """Merge ``changes`` into ``HOME/config.yaml`` (nested dictionaries are merged one level deep)."""
+    home.mkdir(parents=True, exist_ok=True)
+    config_file = home / "config.yaml"
+    current = yaml.safe_load(config_file.read_text()) if config_file.exists() else None
+    merged: dict[str, object] = dict(current or {})
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    partial = config_file.with_suffix(".part")
+    partial.write_text(yaml.safe_dump(merged, sort_keys=True))
+    partial.chmod(0o600)
+    partial.replace(config_file)
+
+
+def configs_root() -> Path:
+    """Folder of the shipped presets: inside the installed package, or ``configs/`` of a checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def load_preset(name: str, model: type[M], folder: str) -> M:
+    """Read ``configs/<folder>/<name>.yaml``, or the YAML file ``name`` points to, into ``model``.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such preset, or it holds an unknown key or a bad value.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else configs_root() / folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (configs_root() / folder).glob("*.yaml")))
+        raise ConfigError(f"no preset {name!r} in {folder}; use one of: {known}, or the path of a YAML file")
+    try:
+        return model.model_validate(yaml.safe_load(path.read_text()) or {})
+    except (ValidationError, yaml.YAMLError) as error:
+        reason = first_problem(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+        raise ConfigError(f"{path}: {reason}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """One line for the first of pydantic's complaints: where, what, and the value given."""
+    problem = error.errors()[0]
+    where = ".".join(str(part) for part in problem["loc"]) or "value"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{where}: {problem['msg']}{more}"

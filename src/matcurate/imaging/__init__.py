@@ -1,0 +1,1 @@
+"""Micrographs in and out: reading, calibration, proxies, label images, synthetic microstructures."""

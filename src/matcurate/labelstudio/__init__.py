@@ -1,0 +1,1 @@
+"""Label Studio: its client, its labelling configuration, its region formats."""

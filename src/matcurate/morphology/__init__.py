@@ -1,0 +1,1 @@
+"""What metallographers report about objects, in pixels and in physical units."""

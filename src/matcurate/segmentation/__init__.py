@@ -1,0 +1,1 @@
+"""Segmentation without training data: MatSAM and the classical baselines."""

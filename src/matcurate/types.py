@@ -1,0 +1,88 @@
+"""Frozen values shared by every layer. They check themselves; what receives them trusts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[Any]
+"""Grey pixels (H, W): uint8, uint16 or float32."""
+LabelMap = NDArray[np.unsignedinteger[Any]]
+"""Class or instance ids (H, W), 0 is background."""
+BoolMask = NDArray[np.bool_]
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Physical size of a pixel.
+
+    Parameters
+    ----------
+    nm_per_px : float
+        Edge length of a (square) pixel in nanometres, positive and finite.
+    """
+
+    nm_per_px: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.nm_per_px < float("inf"):  # also refuses NaN
+            raise ValueError(f"nm_per_px must be positive and finite, got {self.nm_per_px}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """One proposed region: a mask inside its bounding box, and how good the proposer thinks it is.
+
+    Parameters
+    ----------
+    top, left : int
+        Position of ``mask[0, 0]`` in the image, in pixels.
+    mask : bool array (h, w)
+        The region inside its box; touches every side of the box unless empty.
+    quality : float
+        Predicted quality (SAM's predicted IoU) in [0, 1].
+    """
+
+    top: int
+    left: int
+    mask: BoolMask
+    quality: float
+
+    def __post_init__(self) -> None:
+        if self.mask.ndim != 2 or self.mask.dtype != np.bool_:
+            raise ValueError(f"mask must be a 2-D bool array, got {self.mask.dtype} {self.mask.shape}")
+        if not 0.0 <= self.quality <= 1.0:
+            raise ValueError(f"quality must lie in [0, 1], got {self.quality}")
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(top, left, bottom, right), bottom and right exclusive."""
+        height, width = self.mask.shape
+        return self.top, self.left, self.top + height, self.left + width
+
+    def paint(self, shape: tuple[int, int]) -> BoolMask:
+        """Return the region as a full mask of ``shape`` (H, W)."""
+        full = np.zeros(shape, dtype=np.bool_)
+        top, left, bottom, right = self.box
+        full[top:bottom, left:right] = self.mask
+        return full
+
+
+class Progress(Protocol):
+    """Receives how far a long piece of work has come: ``done`` of ``total``, and what is at hand."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Report progress."""
+
+
+def silent(done: int, total: int, note: str = "") -> None:
+    """Progress for callers that show none."""
