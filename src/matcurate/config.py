@@ -33,9 +33,6 @@ class LabelStudioSettings(Strict):
     url: str | None = None
     token_file: Path | None = None
     project_id: int | None = None
-    host_for_backend: str | None = Field(
-        default=None, description="Label Studio's address as the backend sees it, when it differs from url."
-    )
 
 
 class BackendSettings(Strict):
@@ -71,6 +68,7 @@ class Settings(BaseSettings):
     max_megapixels: float = Field(
         default=400.0, gt=0, description="Larger images are refused before decoding."
     )
+    mlflow_url: str | None = Field(default=None, description="Tracking server. Default: SQLite in HOME/mlflow.")
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
 

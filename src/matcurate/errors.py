@@ -52,3 +52,7 @@ class AnnotationError(LabelStudioError):
 
 class ServiceError(CurateError):
     """A service started by ``curate up`` did not come up."""
+
+
+class TrackingError(CurateError):
+    """The MLflow store does not answer or refuses."""

@@ -1,0 +1,1 @@
+"""MLflow: runs and their metrics. MLflow's objects stay in here."""

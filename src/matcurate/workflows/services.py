@@ -1,0 +1,191 @@
+"""The embedded services of ``curate up``: Label Studio, MLflow and the backend, with generated credentials."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+import yaml
+from pydantic import Field
+
+from matcurate.config import Settings, Strict, load_settings, save_settings
+from matcurate.errors import ServiceError
+from matcurate.types import Progress, silent
+from matcurate.workflows.processes import ServiceSpec, free_port, running
+
+HOST = "127.0.0.1"
+
+
+class Credentials(Strict):
+    """What ``curate up`` generates once and keeps in ``HOME/services.yaml`` (mode 0600)."""
+
+    username: str = "admin@example.com"
+    password: str = Field(default_factory=lambda: secrets.token_urlsafe(12))
+    token: str = Field(default_factory=lambda: secrets.token_hex(20))
+    backend_password: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
+    webhook_secret: str = Field(default_factory=lambda: secrets.token_urlsafe(24))
+    label_studio_port: int = 8080
+    mlflow_port: int = 5000
+    backend_port: int = 9090
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Addresses of the running services, and how to log in."""
+
+    label_studio_url: str
+    mlflow_url: str
+    backend_url: str
+    username: str
+    password: str
+    processes: Mapping[str, Popen[bytes]]
+
+    def ended(self) -> str | None:
+        """Name of a service that has ended, if any."""
+        return next((name for name, process in self.processes.items() if process.poll() is not None), None)
+
+
+@contextmanager
+def embedded_services(settings: Settings, progress: Progress = silent) -> Iterator[tuple[Services, Settings]]:
+    """Run Label Studio, MLflow and the backend on free ports; yields their addresses and the settings to reach them.
+
+    Credentials and ports of an earlier run are used again, so that bookmarks stay valid; a port that is taken is
+    replaced. ``HOME/config.yaml`` is updated with Label Studio's address, the token file and the backend's secrets.
+
+    Raises
+    ------
+    ServiceError
+        When Label Studio is not installed, or a service does not come up (its log file is named).
+    """
+    home = settings.home.absolute()
+    credentials = _with_free_ports(_load_credentials(home))
+    _save_private(home / "services.yaml", yaml.safe_dump(credentials.model_dump()))
+    _save_private(home / "label_studio.token", credentials.token)
+    urls = {
+        name: f"http://{HOST}:{getattr(credentials, f'{name}_port')}"
+        for name in ("label_studio", "mlflow", "backend")
+    }
+    save_settings(
+        home,
+        {
+            "label_studio": {"url": urls["label_studio"], "token_file": str(home / "label_studio.token")},
+            "mlflow_url": urls["mlflow"],
+            "backend": {
+                "host": HOST,
+                "port": credentials.backend_port,
+                "username": "label-studio",
+                "password": credentials.backend_password,
+                "webhook_secret": credentials.webhook_secret,
+            },
+        },
+    )
+    specs = [
+        _label_studio(home, credentials, urls["label_studio"]),
+        _mlflow(home, credentials.mlflow_port, urls["mlflow"]),
+        backend_service(home, credentials.backend_port, urls["backend"]),
+    ]
+    with running(specs, progress) as processes:
+        services = Services(
+            urls["label_studio"],
+            urls["mlflow"],
+            urls["backend"],
+            credentials.username,
+            credentials.password,
+            processes,
+        )
+        yield services, load_settings(home)
+
+
+def _load_credentials(home: Path) -> Credentials:
+    file = home / "services.yaml"
+    return Credentials.model_validate(yaml.safe_load(file.read_text())) if file.exists() else Credentials()
+
+
+def _with_free_ports(credentials: Credentials) -> Credentials:
+    names = ("label_studio_port", "mlflow_port", "backend_port")
+    return credentials.model_copy(
+        update={name: free_port(getattr(credentials, name), HOST) for name in names}
+    )
+
+
+def _save_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text)
+
+
+def _label_studio(home: Path, credentials: Credentials, url: str) -> ServiceSpec:
+    program = Path(sys.executable).with_name("label-studio")
+    if not program.exists():
+        raise ServiceError(
+            "Label Studio is not installed in this environment; run pip install 'matcurate[labelstudio]', "
+            "or use the one you have with 'curate connect --url URL --token-file FILE'"
+        )
+    port = str(credentials.label_studio_port)
+    return ServiceSpec(
+        name="Label Studio",
+        command=[str(program), "start", "--no-browser", "--internal-host", HOST, "--port", port],
+        environment={
+            "LABEL_STUDIO_BASE_DATA_DIR": str(home / "label_studio"),
+            "LABEL_STUDIO_USERNAME": credentials.username,
+            "LABEL_STUDIO_PASSWORD": credentials.password,
+            "LABEL_STUDIO_USER_TOKEN": credentials.token,
+            "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+            "LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS": "false",  # else the backend on 127.0.0.1 is refused
+            "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+            "LABEL_STUDIO_HOST": url,
+            "COLLECT_ANALYTICS": "false",
+            "SENTRY_DSN": "",
+            "FRONTEND_SENTRY_DSN": "",
+        },
+        health_url=f"{url}/health",
+        log_file=home / "logs" / "label_studio.log",
+        timeout=300.0,  # the first start migrates its database: 30 s on an idle laptop
+    )
+
+
+def _mlflow(home: Path, port: int, url: str) -> ServiceSpec:
+    (home / "mlflow").mkdir(parents=True, exist_ok=True)
+    store = f"sqlite:///{home / 'mlflow' / 'mlflow.db'}"
+    artifacts = str(home / "mlflow" / "artifacts")
+    return ServiceSpec(
+        name="MLflow",
+        command=[
+            *(
+                sys.executable,
+                "-m",
+                "mlflow",
+                "server",
+                "--host",
+                HOST,
+                "--port",
+                str(port),
+                "--workers",
+                "1",
+            ),
+            *("--backend-store-uri", store, "--artifacts-destination", artifacts),
+        ],
+        environment={"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
+        health_url=f"{url}/health",
+        log_file=home / "logs" / "mlflow.log",
+    )
+
+
+def backend_service(home: Path, port: int, url: str) -> ServiceSpec:
+    """How the ML backend of ``home`` is started as a process of its own."""
+    return ServiceSpec(
+        name="backend",
+        command=[
+            *(sys.executable, "-m", "uvicorn", "--factory", "matcurate_backend.app:create_app"),
+            *("--host", HOST, "--port", str(port), "--log-level", "warning"),
+        ],
+        environment={"CURATE_HOME": str(home)},
+        health_url=f"{url}/health",
+        log_file=home / "logs" / "backend.log",
+    )
