@@ -34,9 +34,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 FORBIDDEN_LIBRARIES = {
-    **{
-        part: {"fastapi", "sqlmodel", "sqlalchemy", "mlflow", "typer", "label_studio_sdk"} for part in SCIENCE
-    },
+    **{part: {"fastapi", "sqlmodel", "sqlalchemy", "mlflow", "typer", "label_studio_sdk"} for part in SCIENCE},
     "catalog": {"torch", "mlflow", "label_studio_sdk", "fastapi", "typer"},
     "labelstudio": {"torch", "mlflow", "sqlmodel", "sqlalchemy", "fastapi", "typer"},
     "tracking": {"label_studio_sdk", "sqlmodel", "sqlalchemy", "fastapi", "typer"},
@@ -83,17 +81,13 @@ def test_imports_follow_the_arrows(part: str, path: Path) -> None:
     for name in imports(path):
         target = part_of(name)
         if target is not None and target != part:
-            assert target in ALLOWED[part] | FOUNDATION, (
-                f"{path} imports {name}: {part} may not know {target}"
-            )
+            assert target in ALLOWED[part] | FOUNDATION, f"{path} imports {name}: {part} may not know {target}"
         library = name.split(".")[0]
         assert library not in FORBIDDEN_LIBRARIES.get(part, set()), f"{path} imports {library}"
 
 
 def test_the_walk_sees_every_kind_of_import(tmp_path: Path) -> None:
-    source = (
-        "import torch.nn as nn\nfrom matcurate import catalog\ndef f():\n    from matcurate.cli import app\n"
-    )
+    source = "import torch.nn as nn\nfrom matcurate import catalog\ndef f():\n    from matcurate.cli import app\n"
     (tmp_path / "m.py").write_text(source)
     assert imports(tmp_path / "m.py") == {"torch.nn", "matcurate.catalog", "matcurate.cli"}
     assert [part_of(name) for name in ("matcurate.cli.app", "matcurate_backend.app", "torch")] == [

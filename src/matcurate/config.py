@@ -59,15 +59,11 @@ class Settings(BaseSettings):
     project: str = "default"
     database_url: str | None = Field(default=None, description="Default: SQLite in HOME/catalog.db.")
     objects_url: str | None = Field(default=None, description="Any fsspec URL. Default: HOME/objects.")
-    cache_dir: Path | None = Field(
-        default=None, description="Checkpoints and embeddings. Default: HOME/cache."
-    )
+    cache_dir: Path | None = Field(default=None, description="Checkpoints and embeddings. Default: HOME/cache.")
     cache_gib: float = Field(default=10.0, gt=0, description="Bound of the embedding cache.")
     backbone: str = "auto"
     preset: str = "phases"
-    max_megapixels: float = Field(
-        default=400.0, gt=0, description="Larger images are refused before decoding."
-    )
+    max_megapixels: float = Field(default=400.0, gt=0, description="Larger images are refused before decoding.")
     mlflow_url: str | None = Field(default=None, description="Tracking server. Default: SQLite in HOME/mlflow.")
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
@@ -116,9 +112,7 @@ def load_settings(home: Path | None = None) -> Settings:
     except ValidationError as error:
         raise ConfigError(f"{config_file} or CURATE_* variables: {first_problem(error)}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{config_file} is not valid YAML ({str(error).splitlines()[0]}); mend it"
-        ) from error
+        raise ConfigError(f"{config_file} is not valid YAML ({str(error).splitlines()[0]}); mend it") from error
 
 
 def save_settings(home: Path, changes: dict[str, object]) -> None:

@@ -36,9 +36,7 @@ def _version(value: bool) -> None:
 @app.callback()
 def root(
     ctx: typer.Context,
-    home: Annotated[
-        Path | None, typer.Option(help="Home of the installation [$CURATE_HOME, else ./.curate].")
-    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Home of the installation [$CURATE_HOME, else ./.curate].")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:

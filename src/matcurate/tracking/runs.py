@@ -62,7 +62,5 @@ def log_run(tracking_uri: str, experiment: str, report: RunReport) -> str:
         client.set_terminated(run.info.run_id)
     except MlflowException as error:
         reason = str(error).splitlines()[0]
-        raise TrackingError(
-            f"MLflow at {tracking_uri} refused the run {report.name!r}: {reason}; is it up?"
-        ) from error
+        raise TrackingError(f"MLflow at {tracking_uri} refused the run {report.name!r}: {reason}; is it up?") from error
     return str(run.info.run_id)

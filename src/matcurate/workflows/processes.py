@@ -63,9 +63,7 @@ def free_port(preferred: int | None = None, host: str = "127.0.0.1") -> int:
 
 
 @contextmanager
-def running(
-    specs: Sequence[ServiceSpec], progress: Progress = silent
-) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def running(specs: Sequence[ServiceSpec], progress: Progress = silent) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Start all services at once, wait until each answers, and stop them all at the end.
 
     Raises
@@ -119,9 +117,7 @@ def _wait_until_up(spec: ServiceSpec, process: subprocess.Popen[bytes]) -> None:
             if _answers(http, spec.health_url):
                 return
             time.sleep(POLL_SECONDS)
-    raise ServiceError(
-        f"{spec.name} did not answer at {spec.health_url} in {spec.timeout:.0f} s; see {spec.log_file}"
-    )
+    raise ServiceError(f"{spec.name} did not answer at {spec.health_url} in {spec.timeout:.0f} s; see {spec.log_file}")
 
 
 def _answers(http: httpx.Client, url: str) -> bool:

@@ -67,8 +67,7 @@ def embedded_services(settings: Settings, progress: Progress = silent) -> Iterat
     _save_private(home / "services.yaml", yaml.safe_dump(credentials.model_dump()))
     _save_private(home / "label_studio.token", credentials.token)
     urls = {
-        name: f"http://{HOST}:{getattr(credentials, f'{name}_port')}"
-        for name in ("label_studio", "mlflow", "backend")
+        name: f"http://{HOST}:{getattr(credentials, f'{name}_port')}" for name in ("label_studio", "mlflow", "backend")
     }
     save_settings(
         home,
@@ -108,9 +107,7 @@ def _load_credentials(home: Path) -> Credentials:
 
 def _with_free_ports(credentials: Credentials) -> Credentials:
     names = ("label_studio_port", "mlflow_port", "backend_port")
-    return credentials.model_copy(
-        update={name: free_port(getattr(credentials, name), HOST) for name in names}
-    )
+    return credentials.model_copy(update={name: free_port(getattr(credentials, name), HOST) for name in names})
 
 
 def _save_private(path: Path, text: str) -> None:
