@@ -1,0 +1,207 @@
+"""The store of official checkpoints: what is there, whether it is intact, and how it gets in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from matcurate.errors import CheckpointError
+from matcurate.promptable.catalogue import OFFICIAL, Checkpoint
+from matcurate.promptable.digests import remember_sha256, remembered_sha256, sha256_of
+from matcurate.promptable.download import Patience, ensure_room, fetch, size_of, write_problem
+from matcurate.types import Progress, silent
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointStatus:
+    """What the store knows of one checkpoint.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        What is expected.
+    path : Path
+        Where it lies, or would lie.
+    present : bool
+        Whether a file is there; :meth:`CheckpointStore.verified` tells whether it is intact.
+    partial_bytes : int
+        Bytes of an interrupted download that the next one goes on from.
+    """
+
+    checkpoint: Checkpoint
+    path: Path
+    present: bool
+    partial_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A checkpoint that is in the store, intact.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Which one.
+    path : Path
+        Where it lies.
+    added : bool
+        False when it was there before.
+    """
+
+    checkpoint: Checkpoint
+    path: Path
+    added: bool
+
+
+class CheckpointStore:
+    """A folder of checkpoints; only files with the published SHA-256 get in or out.
+
+    Parameters
+    ----------
+    root : Path
+        The folder; made when the first file comes in.
+    catalogue : mapping of str to Checkpoint
+        The checkpoints by name.
+    patience : Patience
+        When to give up on a download.
+    """
+
+    def __init__(
+        self, root: Path, catalogue: Mapping[str, Checkpoint] = OFFICIAL, patience: Patience | None = None
+    ) -> None:
+        self.root = root
+        self.catalogue = catalogue
+        self.patience = patience or Patience()
+
+    def list(self) -> tuple[CheckpointStatus, ...]:
+        """State of every known checkpoint."""
+        return tuple(
+            CheckpointStatus(known, self.path(name), self.has(name), size_of(_part(self.root, known)))
+            for name, known in self.catalogue.items()
+        )
+
+    def path(self, name: str) -> Path:
+        """Where the checkpoint lies or would lie; :class:`CheckpointError` for an unknown name."""
+        return self.root / self._known(name).filename
+
+    def has(self, name: str) -> bool:
+        """Whether a file for this name is there."""
+        return self.path(name).is_file()
+
+    def verified(self, name: str) -> Path:
+        """Path of a checkpoint that is there and intact.
+
+        Raises
+        ------
+        CheckpointError
+            When the name is unknown, the file is not there, or its SHA-256 is not the published one.
+        """
+        known, path = self._known(name), self.path(name)
+        if not path.is_file():
+            raise CheckpointError(f"{name!r} is not in the checkpoint store; run 'curate checkpoints pull {name}'")
+        if not self._intact(known):
+            raise CheckpointError(
+                f"{path} is not the official {name} (damaged or another file); "
+                f"run 'curate checkpoints pull {name}' to replace it"
+            )
+        return path
+
+    def pull(self, name: str, url: str | None = None, progress: Progress = silent) -> Pulled:
+        """Download a checkpoint unless it is there; two processes may ask at once.
+
+        Parameters
+        ----------
+        name : str
+            One of the catalogue.
+        url : str, optional
+            A mirror; the file must have the published SHA-256 wherever it comes from.
+        progress : Progress
+            Receives bytes done and in all.
+
+        Raises
+        ------
+        CheckpointError
+            When the name is unknown, the download fails (what has arrived is kept for the next attempt), the
+            SHA-256 is wrong (what has arrived is removed), or the disk is full.
+        """
+        known = self._known(name)
+        with _alone(self.root, known, progress):
+            if self._intact(known):
+                return Pulled(known, self.path(name), added=False)
+            source = url or known.url
+            part = _part(self.root, known)
+            fetch(known, source, part, progress, self.patience)
+            return self._admit(known, part, source)
+
+    def install(self, name: str, file: Path) -> Pulled:
+        """Copy a checkpoint in from a file, for machines without a network.
+
+        Raises
+        ------
+        CheckpointError
+            When the name is unknown, the file cannot be read or its SHA-256 is wrong, or the disk is full.
+        """
+        known = self._known(name)
+        if not file.is_file():
+            raise CheckpointError(f"{file} is no file; give the downloaded {known.filename}")
+        with _alone(self.root, known, silent):
+            if self._intact(known):
+                return Pulled(known, self.path(name), added=False)
+            ensure_room(self.root, file.stat().st_size, known)
+            copy = self.root / f"{known.filename}.copy"
+            try:
+                shutil.copyfile(file, copy)
+            except OSError as error:
+                copy.unlink(missing_ok=True)
+                raise write_problem(Path(error.filename or copy), error, known) from error
+            return self._admit(known, copy, str(file))
+
+    def _known(self, name: str) -> Checkpoint:
+        if name not in self.catalogue:
+            raise CheckpointError(f"no checkpoint {name!r}; use one of: {', '.join(self.catalogue)}")
+        return self.catalogue[name]
+
+    def _intact(self, known: Checkpoint) -> bool:
+        path = self.root / known.filename
+        return path.is_file() and path.stat().st_size == known.size and remembered_sha256(path) == known.sha256
+
+    def _admit(self, known: Checkpoint, arrived: Path, source: str) -> Pulled:
+        digest = sha256_of(arrived)
+        if digest != known.sha256:
+            arrived.unlink()
+            raise CheckpointError(
+                f"{source}: sha256 {digest[:12]}… is not the official {known.name} ({known.sha256[:12]}…); "
+                f"it was not kept: pull again, or use another --url"
+            )
+        path = self.root / known.filename
+        arrived.replace(path)
+        remember_sha256(path, digest)
+        return Pulled(known, path, added=True)
+
+
+def _part(folder: Path, known: Checkpoint) -> Path:
+    return folder / f"{known.filename}.part"
+
+
+@contextmanager
+def _alone(folder: Path, known: Checkpoint, progress: Progress) -> Iterator[None]:
+    """Hold the lock of one checkpoint, waiting for another process that has it."""
+    lock = FileLock(folder / f".{known.filename}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            progress(0, known.size, f"{known.name}: waiting for another process that fetches it")
+            lock.acquire()
+    except OSError as error:
+        raise write_problem(folder, error, known) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,45 @@
+"""The check that every backbone makes of its prompts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.promptable.protocol import PointLabels
+from matcurate.types import FloatArray
+
+FOREGROUND, BACKGROUND, PADDING = 1, 0, -1
+
+
+def checked_prompts(
+    points: FloatArray, labels: PointLabels, shape: tuple[int, int]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return prompts as float64 (B, N, 2) and int64 (B, N).
+
+    Parameters
+    ----------
+    points : float array (B, N, 2)
+        (x, y) in pixels, 0 <= x < W and 0 <= y < H wherever the label is not padding.
+    labels : int array (B, N)
+        1 foreground, 0 background, -1 padding.
+    shape : (H, W)
+        Of the image, in pixels.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not match, a label is none of the three, or a point lies outside the image.
+    """
+    places = np.asarray(points, dtype=np.float64)
+    kinds = np.asarray(labels)
+    if places.ndim != 3 or places.shape[2] != 2 or kinds.shape != places.shape[:2]:
+        raise ValueError(f"points must be (B, N, 2) and labels (B, N), got {places.shape} and {np.shape(labels)}")
+    if not np.isin(kinds, (FOREGROUND, BACKGROUND, PADDING)).all():
+        raise ValueError("labels must be 1 (foreground), 0 (background) or -1 (padding)")
+    height, width = shape
+    inside = ((places >= 0) & (places < (width, height))).all(axis=2)
+    outside = ~inside & (kinds != PADDING)
+    if outside.any():
+        x, y = places[outside][0]
+        raise ValueError(f"point (x={x:g}, y={y:g}) lies outside the image of {width} x {height} pixels")
+    return places, kinds.astype(np.int64)

@@ -1,0 +1,130 @@
+"""The registry of backbones: the one place that turns a name into a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matcurate.errors import ConfigError
+from matcurate.promptable.checkpoints import CheckpointStore
+from matcurate.promptable.protocol import Backbone
+
+AUTO = "auto"
+OFFICIAL_BY_PREFERENCE = ("vit_h", "vit_l", "vit_b")
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneRequest:
+    """What a factory may need to build a backbone.
+
+    Parameters
+    ----------
+    name : str
+        Registry name, never ``auto``.
+    cache_dir : Path
+        Folder with ``checkpoints`` and ``embeddings``.
+    cache_gib : float
+        Bound of the embedding cache in GiB.
+    random_weights : bool
+        Weights from a fixed seed instead of a checkpoint: for timing and tests, useless on images.
+    device : str or None
+        ``cpu``, ``cuda``, ``cuda:1`` …; None takes a GPU when there is one.
+    """
+
+    name: str
+    cache_dir: Path
+    cache_gib: float = 10.0
+    random_weights: bool = False
+    device: str | None = None
+
+
+def _tree(request: BackboneRequest) -> Backbone:
+    from matcurate.promptable.tree import TreeBackbone
+
+    if request.random_weights:
+        named = ", ".join(reversed(OFFICIAL_BY_PREFERENCE))
+        raise ConfigError(f"'tree' has no weights to draw at random; name one of: {named}")
+    return TreeBackbone()
+
+
+def _official(request: BackboneRequest) -> Backbone:
+    # torch takes seconds to import, which a run without a network need not pay.
+    from matcurate.promptable.embeddings import EmbeddingCache
+    from matcurate.promptable.sam import SamBackbone
+
+    cache = EmbeddingCache(request.cache_dir / "embeddings", int(request.cache_gib * 2**30))
+    if request.random_weights:
+        return SamBackbone(request.name, None, cache, device=request.device)
+    weights = checkpoint_store(request.cache_dir).verified(request.name)
+    return SamBackbone(request.name, weights, cache, device=request.device)
+
+
+BACKBONES: dict[str, Callable[[BackboneRequest], Backbone]] = {
+    "tree": _tree,
+    "vit_b": _official,
+    "vit_l": _official,
+    "vit_h": _official,
+}
+
+
+def checkpoint_store(cache_dir: Path) -> CheckpointStore:
+    """Store of the official checkpoints below ``cache_dir``."""
+    return CheckpointStore(cache_dir / "checkpoints")
+
+
+def resolve_name(name: str, cache_dir: Path) -> str:
+    """Registry name that ``name`` stands for.
+
+    ``auto`` is the largest official SAM whose checkpoint is in the store (``vit_h``, ``vit_l``, ``vit_b`` in
+    this order), and ``tree`` when none is. Every other name stands for itself.
+
+    Raises
+    ------
+    ConfigError
+        When no backbone has this name.
+    """
+    if name == AUTO:
+        store = checkpoint_store(cache_dir)
+        return next((official for official in OFFICIAL_BY_PREFERENCE if store.has(official)), "tree")
+    if name not in BACKBONES:
+        raise ConfigError(f"no backbone {name!r}; use one of: {', '.join((AUTO, *BACKBONES))}")
+    return name
+
+
+def load_backbone(
+    name: str,
+    cache_dir: Path,
+    *,
+    cache_gib: float = 10.0,
+    random_weights: bool = False,
+    device: str | None = None,
+) -> Backbone:
+    """Backbone of a name; ``auto`` follows the rule of :func:`resolve_name`.
+
+    Parameters
+    ----------
+    name : str
+        ``auto``, ``tree``, ``vit_b``, ``vit_l`` or ``vit_h``.
+    cache_dir : Path
+        Folder that holds ``checkpoints`` and ``embeddings``.
+    cache_gib : float
+        Bound of the embedding cache in GiB, positive.
+    random_weights : bool
+        Weights from a fixed seed instead of the checkpoint, for timing and tests; only where the name is that
+        of a model with weights.
+    device : str or None
+        torch device; None takes a GPU when there is one. ``tree`` runs on the CPU whatever is asked.
+
+    Raises
+    ------
+    ConfigError
+        When no backbone has this name, it has no weights to draw, or the device does not exist.
+    CheckpointError
+        When the checkpoint is not in the store, or is damaged.
+    """
+    if name == AUTO and random_weights:
+        named = ", ".join(reversed(OFFICIAL_BY_PREFERENCE))
+        raise ConfigError(f"random weights need a backbone by name; use one of: {named}")
+    resolved = resolve_name(name, cache_dir)
+    return BACKBONES[resolved](BackboneRequest(resolved, cache_dir, cache_gib, random_weights, device))
