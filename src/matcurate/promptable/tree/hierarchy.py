@@ -1,0 +1,120 @@
+"""Component tree of a relief: all its bright connected regions and how they are nested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import higra as hg
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.types import BoolMask
+
+Nodes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hierarchy:
+    """The 4-connected regions of every threshold of a relief, children before parents, the root last.
+
+    Parameters
+    ----------
+    shape : (H, W)
+        Of the relief.
+    tree : higra.Tree
+        Leaves are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
+    parent : int array (M,)
+        Node that contains the node; the root is its own parent.
+    level : float array (M,)
+        Grey level of the node: all its pixels are at least this bright.
+    area : int array (M,)
+        Number of pixels.
+    home : int array (H * W,)
+        Smallest node that holds the pixel.
+    first : int array (M,)
+        Node ``k`` holds the pixels ``order[first[k] : first[k] + area[k]]``.
+    order : int array (H * W,)
+        Row-major pixel numbers, sorted so that every node is one run.
+    """
+
+    shape: tuple[int, int]
+    tree: hg.Tree
+    parent: Nodes
+    level: NDArray[np.float64]
+    area: Nodes
+    home: Nodes
+    first: Nodes
+    order: Nodes
+
+    @property
+    def root(self) -> int:
+        """The node that holds every pixel."""
+        return len(self.parent) - 1
+
+    def ancestor_above(self, floor: NDArray[np.float64]) -> Nodes:
+        """Return for each node its largest ancestor (or itself) whose level is at least ``floor`` (M,)."""
+        jumps = [self.parent]
+        while (jumps[-1] != self.root).any():
+            jumps.append(jumps[-1][jumps[-1]])
+        found: Nodes = np.arange(len(self.parent))
+        for jump in reversed(jumps):
+            higher = jump[found]
+            found = np.where(self.level[higher] >= floor, higher, found)
+        return found
+
+    def meeting(self, a: Nodes, b: Nodes) -> Nodes:
+        """Smallest node that contains both ``a`` and ``b``, elementwise."""
+        a, b = np.broadcast_arrays(a, b)
+        while (apart := a != b).any():
+            # The smaller number is never an ancestor of the larger one, so it is the one to climb.
+            a = np.where(apart & (a < b), self.parent[a], a)
+            b = np.where(apart & (b < a), self.parent[b], b)
+        return a
+
+    def mask(self, node: int) -> tuple[int, int, BoolMask]:
+        """Top, left, and the region inside its bounding box."""
+        held = self.order[self.first[node] : self.first[node] + self.area[node]]
+        rows, columns = np.divmod(held, self.shape[1])
+        top, left = int(rows.min()), int(columns.min())
+        mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=np.bool_)
+        mask[rows - top, columns - left] = True
+        return top, left, mask
+
+
+def build(levels: NDArray[np.int32], min_area: int) -> Hierarchy:
+    """Max-tree of integer levels (H, W) without nodes smaller than ``min_area`` pixels.
+
+    Holes smaller than ``min_area`` are filled first (area closing), so that specks of noise neither are regions
+    nor perforate them. Salembier et al. 1998; Carlinet and Géraud 2014; Perret et al. 2019 (higra).
+    """
+    graph = hg.get_4_adjacency_graph(levels.shape)
+    holes, hole_level = hg.component_tree_min_tree(graph, levels)
+    small = hg.attribute_area(holes) < min_area
+    closed = hg.reconstruct_leaf_data(holes, hole_level, small).reshape(levels.shape)
+    tree, level = hg.component_tree_max_tree(graph, closed)
+    small = hg.attribute_area(tree) < min_area
+    small[: tree.num_leaves()] = False
+    small[-1] = False
+    tree, kept = hg.simplify_tree(tree, small)
+    height, width = levels.shape
+    return _indexed(tree, np.asarray(level, dtype=np.float64)[kept], (height, width))
+
+
+def _indexed(tree: hg.Tree, level: NDArray[np.float64], shape: tuple[int, int]) -> Hierarchy:
+    pixels = tree.num_leaves()
+    parents = tree.parents().astype(np.int64) - pixels
+    area = hg.attribute_area(tree).astype(np.int64)
+    # A node's pixels are one run: first its own, then those of its children, one child after the other.
+    own = np.bincount(parents[:pixels], minlength=len(parents) - pixels)
+    parent, area = parents[pixels:], area[pixels:]
+    by_parent = np.argsort(parent[:-1], kind="stable")
+    before = np.cumsum(area[by_parent]) - area[by_parent]
+    family = parent[by_parent]
+    leads = np.searchsorted(family, family)
+    offset = np.zeros(len(parent), dtype=np.int64)
+    offset[by_parent] = before - before[leads] + own[family]
+    every = np.concatenate([np.zeros(pixels, dtype=np.int64), offset])
+    first = hg.propagate_sequential_and_accumulate(tree, every, hg.Accumulators.sum)[pixels:]
+    home = parents[:pixels]
+    order = np.argsort(first[home], kind="stable")
+    return Hierarchy(shape, tree, parent, level[pixels:], area, home, first, order)
