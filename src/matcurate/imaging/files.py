@@ -1,0 +1,70 @@
+"""Open and replace files; turn what the system and the decoders raise into one line with the remedy."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from matcurate.errors import UnreadableImageError
+
+# What Pillow, tifffile and the codecs raise on damaged data.
+_DECODER_ERRORS = (
+    ValueError,  # also TiffFileError, UnicodeDecodeError and numpy's reshape
+    RuntimeError,  # imagecodecs
+    OSError,  # Pillow: "image file is truncated"
+    SyntaxError,  # Pillow: bad headers
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+    MemoryError,
+)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open ``path`` for reading bytes.
+
+    Raises
+    ------
+    UnreadableImageError
+        One line when it is missing, a folder, forbidden or cannot be opened.
+    """
+    try:
+        handle = path.open("rb")
+    except FileNotFoundError:
+        raise UnreadableImageError(f"{path}: no such file; check the path") from None
+    except IsADirectoryError:
+        raise UnreadableImageError(f"{path}: a folder, not an image; name a file in it") from None
+    except PermissionError:
+        raise UnreadableImageError(f"{path}: no permission to read it; grant read rights to it") from None
+    except OSError as error:
+        raise UnreadableImageError(f"{path}: cannot be opened ({error.strerror}); check the disk") from error
+    with handle:
+        yield handle
+
+
+@contextmanager
+def decoding(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on damaged data into one :class:`UnreadableImageError`."""
+    try:
+        yield
+    except _DECODER_ERRORS as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        raise UnreadableImageError(
+            f"{name}: truncated, damaged or of an unknown kind ({reason}); copy or export it again"
+        ) from error
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write ``data`` so that ``path`` holds either its old content or all of the new, never a part."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_bytes(data)
+    partial.replace(path)

@@ -1,0 +1,47 @@
+"""Any decoded array to grey pixels of a depth a micrograph may have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.types import Pixels
+
+_RED, _GREEN, _BLUE = 299, 587, 114  # ITU-R BT.601-7, section 2.5.1, in thousandths
+
+
+def luma(colour: NDArray[Any]) -> NDArray[Any]:
+    """Luma Y' = 0.299 R + 0.587 G + 0.114 B in the dtype of the input; r = g = b gives exactly that value.
+
+    Parameters
+    ----------
+    colour : array (H, W, C), C >= 3
+        Red, green, blue; further channels (alpha) are display information and left out.
+
+    References
+    ----------
+    ITU-R BT.601-7, section 2.5.1.
+    """
+    red, green, blue = (colour[..., channel] for channel in range(3))
+    if colour.dtype.kind == "f":
+        mixed = (_RED * red.astype(np.float64) + _GREEN * green.astype(np.float64) + _BLUE * blue) / 1000
+        return np.asarray(mixed, dtype=colour.dtype)
+    wide: type[np.unsignedinteger[Any]] = np.uint64 if colour.dtype.itemsize > 2 else np.uint32
+    total = red.astype(wide) * _RED + green.astype(wide) * _GREEN + blue.astype(wide) * _BLUE
+    return np.asarray((total + 500) // 1000, dtype=colour.dtype)
+
+
+def to_depth(values: NDArray[Any]) -> Pixels:
+    """Grey values (H, W) of any real dtype as uint8, uint16 or float32, without rescaling.
+
+    8- and 16-bit unsigned values are kept, bool becomes 0 and 255, everything else float32 (exact up to
+    2**24 for integers). Values beyond float32's range become infinite; the caller refuses those.
+    """
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    if values.dtype in (np.uint8, np.uint16):
+        return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(values, dtype=np.float32)

@@ -1,0 +1,164 @@
+"""Label images: class or instance ids in lossless PNG (8, 16 bits) or TIFF (16, 32 bits)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL.PngImagePlugin import PngImageFile
+
+from matcurate.errors import DatasetError, UnreadableImageError
+from matcurate.imaging.files import decoding, opened, replace_file
+from matcurate.imaging.raster import PNG_MAGIC, require_png_end
+from matcurate.imaging.tiff import TIFF_MAGIC, require_all_segments
+from matcurate.types import LabelMap
+
+_PNG_DEPTH, _PNG_COLOUR = 24, 25  # byte positions in the header (PNG specification, IHDR)
+LARGEST_ID = 2**32 - 1
+
+
+def smallest_labels(labels: NDArray[Any]) -> LabelMap:
+    """Ids (H, W) in the smallest of uint8, uint16 and uint32 that holds them.
+
+    Raises
+    ------
+    DatasetError
+        When they are not a non-empty 2-D array of integers in [0, 2**32 - 1].
+    """
+    if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "bui":
+        raise DatasetError(
+            f"label images are 2-D arrays of whole numbers, got {labels.dtype} {labels.shape}; convert them first"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high > LARGEST_ID:
+        raise DatasetError(f"label ids must lie in [0, {LARGEST_ID}], got {low} to {high}; renumber them")
+    dtype = np.uint8 if high <= 255 else np.uint16 if high <= 65535 else np.uint32
+    return np.ascontiguousarray(labels, dtype=dtype)
+
+
+def label_suffix(labels: NDArray[Any]) -> str:
+    """File suffix of what :func:`encode_labels` makes: ``.png`` for ids up to 65535, else ``.tif``."""
+    return ".tif" if smallest_labels(labels).dtype == np.uint32 else ".png"
+
+
+def encode_labels(labels: NDArray[Any], suffix: str | None = None) -> bytes:
+    """Encode ids (H, W) without loss.
+
+    Parameters
+    ----------
+    labels : integer array (H, W)
+        Ids in [0, 2**32 - 1].
+    suffix : {".png", ".tif", ".tiff"}, optional
+        Default :func:`label_suffix`. PNG has 8 or 16 bits, TIFF 16 or 32 (zlib), whichever is enough.
+
+    Raises
+    ------
+    DatasetError
+        For negative ids, floats, ids too large for the format, or another suffix.
+    """
+    small = smallest_labels(labels)
+    suffix = suffix or label_suffix(small)
+    if suffix == ".png":
+        if small.dtype == np.uint32:
+            raise DatasetError(f"label id {int(small.max())} does not fit into a 16-bit PNG; write a .tif")
+        return bytes(imagecodecs.png_encode(small, level=6))
+    if suffix not in (".tif", ".tiff"):
+        raise DatasetError(f"label images are .png or .tif, not {suffix!r}; change the suffix")
+    buffer = io.BytesIO()
+    wide = small.astype(np.uint16) if small.dtype == np.uint8 else small
+    tifffile.imwrite(buffer, wide, compression="zlib", photometric="minisblack", metadata=None)
+    return buffer.getvalue()
+
+
+def decode_labels(data: bytes, name: str = "label image") -> LabelMap:
+    """Ids (H, W) as stored: uint8, uint16 or uint32 (signed ones become the smallest of these).
+
+    Parameters
+    ----------
+    data : bytes
+        An 8- or 16-bit grey PNG, or a TIFF of whole numbers with one page.
+    name : str
+        For messages.
+
+    Raises
+    ------
+    DatasetError
+        For colour, palette and float images, negative ids, and damaged files.
+    """
+    try:
+        with decoding(name):
+            if data.startswith(PNG_MAGIC):
+                return _decode_png(data, name)
+            if data.startswith(TIFF_MAGIC):
+                return _decode_tiff(data, name)
+    except UnreadableImageError as error:
+        raise DatasetError(str(error)) from error
+    raise DatasetError(f"{name}: not a PNG or TIFF label image; save class ids as 8- or 16-bit grey PNG")
+
+
+def write_labels(path: Path, labels: NDArray[Any]) -> None:
+    """Write ids (H, W) in the format of the path's suffix, whole or not at all.
+
+    Raises
+    ------
+    DatasetError
+        As :func:`encode_labels`.
+    """
+    try:
+        data = encode_labels(labels, path.suffix.lower())
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    replace_file(path, data)
+
+
+def read_labels(path: Path) -> LabelMap:
+    """Ids (H, W) of a label image.
+
+    Raises
+    ------
+    DatasetError
+        As :func:`decode_labels`, and when the file cannot be read.
+    """
+    try:
+        with opened(path) as handle:
+            data = handle.read()
+    except UnreadableImageError as error:
+        raise DatasetError(str(error)) from error
+    return decode_labels(data, str(path))
+
+
+def _decode_png(data: bytes, name: str) -> LabelMap:
+    depth, colour = data[_PNG_DEPTH], data[_PNG_COLOUR]
+    if colour != 0:
+        kind = "a palette" if colour == 3 else "a colour or transparent"
+        raise DatasetError(f"{name}: {kind} PNG has no class ids; save the ids as 8- or 16-bit grey PNG")
+    if depth < 8:  # libpng would scale ids up to 255
+        image = PngImageFile(io.BytesIO(data))
+        if depth == 1:
+            return np.asarray(image).astype(np.uint8)
+        raise DatasetError(f"{name}: a {depth}-bit PNG; save the ids as 8- or 16-bit grey PNG")
+    require_png_end(data)
+    return np.asarray(imagecodecs.png_decode(data))
+
+
+def _decode_tiff(data: bytes, name: str) -> LabelMap:
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        if len(file.pages) != 1:
+            raise DatasetError(f"{name}: {len(file.pages)} pages; a label image has one, split it")
+        page = file.pages.first
+        require_all_segments(page, len(data))
+        labels = page.asarray()
+    if labels.dtype == np.bool_:
+        return labels.astype(np.uint8)
+    if labels.ndim != 2 or labels.dtype.kind not in "ui" or labels.min() < 0:
+        raise DatasetError(
+            f"{name}: {labels.dtype} {labels.shape} is no label image; save ids >= 0 in one channel of whole numbers"
+        )
+    if labels.dtype.kind == "i" or labels.dtype.itemsize > 4:
+        return smallest_labels(labels)
+    return labels.astype(labels.dtype.newbyteorder("="))
