@@ -64,5 +64,5 @@ def class_distance(grey: NDArray[np.float32]) -> float:
     """Difference of the means of Otsu's two classes, 0 for a constant image."""
     if grey.min() == grey.max():
         return 0.0
-    bright = grey > threshold_otsu(grey)  # type: ignore[no-untyped-call]
+    bright = grey > threshold_otsu(grey)
     return float(grey[bright].mean() - grey[~bright].mean())

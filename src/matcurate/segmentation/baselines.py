@@ -1,0 +1,134 @@
+"""The classical methods that the MatSAM paper compares with (its section 4.3), none of them trained.
+
+Each takes a micrograph and a polarity, and gives the foreground of a threshold or of closed edges as class 1, with
+instances. Their score is Otsu's separability, since they predict no quality of their own.
+
+References
+----------
+N. Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979).
+J. Canny, "A computational approach to edge detection", IEEE TPAMI 8 (1986).
+F. Meyer, "Topographic distance and watershed lines", Signal Processing 38 (1994).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, distance_transform_edt
+from skimage.feature import peak_local_max
+from skimage.filters import sobel, threshold_otsu
+from skimage.measure import label
+from skimage.segmentation import watershed as flood
+
+from matcurate.config import Polarity
+from matcurate.imaging.proxy import to_uint8
+from matcurate.segmentation.polarity import Side, decide_side
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import BoolMask, Pixels
+
+Baseline: TypeAlias = Callable[[Pixels, Polarity], Segmentation]
+Grey: TypeAlias = NDArray[np.uint8]
+
+NEIGHBOURHOOD = 8
+"""The adaptive threshold looks at windows of one eighth of the shorter edge."""
+ADAPTIVE_OFFSET = 2
+"""Grey levels by which a pixel must differ from the mean of its window."""
+CLOSING = 3
+"""Edge length in pixels of the square that closes gaps between Canny edges."""
+SEED_DISTANCE = 5
+"""Least distance in pixels between two seeds of the watershed."""
+
+
+def otsu(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
+    """5 × 5 Gaussian blur, then Otsu's threshold; instances are the connected components (8 neighbours)."""
+    grey = blurred(pixels)
+    return _result(grey, otsu_foreground(grey, decide_side(pixels, polarity)))
+
+
+def adaptive(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
+    """Threshold at the Gaussian-weighted mean of a window around each pixel."""
+    grey = blurred(pixels)
+    window = max(3, min(grey.shape) // NEIGHBOURHOOD // 2 * 2 + 1)
+    side = decide_side(pixels, polarity)
+    kind, offset = (
+        (cv2.THRESH_BINARY, -ADAPTIVE_OFFSET) if side == "bright" else (cv2.THRESH_BINARY_INV, ADAPTIVE_OFFSET)
+    )
+    mask = cv2.adaptiveThreshold(grey, 1, cv2.ADAPTIVE_THRESH_GAUSSIAN_C, kind, window, offset)
+    return _result(grey, mask.astype(np.bool_))
+
+
+def canny(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
+    """Canny edges, closed and filled; of the closed areas those on the foreground's side of Otsu's threshold."""
+    grey = blurred(pixels)
+    edges = canny_edges(grey)
+    closed = cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((CLOSING, CLOSING), np.uint8)).astype(np.bool_)
+    inside = label(binary_fill_holes(closed) & ~closed, connectivity=1)
+    wanted = otsu_foreground(grey, decide_side(pixels, polarity))
+    count = int(inside.max()) + 1
+    agreement = np.bincount(inside.ravel(), weights=wanted.ravel(), minlength=count)
+    kept = agreement > 0.5 * np.bincount(inside.ravel(), minlength=count)
+    kept[0] = False
+    grown = cv2.dilate(kept[inside].astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
+    return _result(grey, grown & (wanted | kept[inside]))
+
+
+def watershed(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
+    """Watershed of the gradient from seeds deep inside both sides of Otsu's threshold; touching objects are parted."""
+    grey = blurred(pixels)
+    foreground = otsu_foreground(grey, decide_side(pixels, polarity))
+    depth = distance_transform_edt(foreground)
+    peaks = peak_local_max(depth, min_distance=SEED_DISTANCE, labels=label(foreground, connectivity=2))
+    seeds = np.zeros(grey.shape, dtype=np.int32)
+    seeds[tuple(peaks.T)] = np.arange(2, len(peaks) + 2)
+    seeds[distance_transform_edt(~foreground) > 2] = 1
+    if not seeds.any():
+        return _result(grey, foreground)
+    basins = flood(sobel(grey), seeds)
+    return _result(grey, basins > 1, np.where(basins > 1, basins - 1, 0))
+
+
+BASELINES: dict[str, Baseline] = {"otsu": otsu, "adaptive": adaptive, "canny": canny, "watershed": watershed}
+"""Registry of the classical methods."""
+
+
+def blurred(pixels: Pixels) -> Grey:
+    """8-bit proxy after a 5 × 5 Gaussian blur."""
+    return np.asarray(cv2.GaussianBlur(to_uint8(pixels), (5, 5), 0), dtype=np.uint8)
+
+
+def canny_edges(grey: Grey) -> Grey:
+    """Canny edges (0 or 1): the upper threshold is Otsu's of the gradient, the lower is half of it."""
+    gradient = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+    high = float(threshold_otsu(gradient)) if np.ptp(gradient) > 0 else 1.0
+    return np.asarray(cv2.Canny(grey, high / 2, high, L2gradient=True) > 0).astype(np.uint8)
+
+
+def otsu_foreground(grey: Grey, side: Side) -> BoolMask:
+    """Pixels on one side of Otsu's threshold; none when all grey levels are equal."""
+    if np.ptp(grey) == 0:
+        return np.zeros(grey.shape, dtype=np.bool_)
+    bright = grey > threshold_otsu(grey)
+    return np.asarray(bright if side == "bright" else ~bright)
+
+
+def separability(grey: Grey, foreground: BoolMask) -> float:
+    """Otsu's η: variance between the two classes over the whole variance, in [0, 1]; 0 when there is only one class."""
+    whole = float(np.var(grey))
+    share = float(foreground.mean())
+    if whole == 0 or share in (0.0, 1.0):
+        return 0.0
+    gap = float(grey[foreground].mean()) - float(grey[~foreground].mean())
+    return min(1.0, share * (1 - share) * gap**2 / whole)
+
+
+def _result(grey: Grey, foreground: BoolMask, instances: NDArray[np.integer] | None = None) -> Segmentation:
+    found = label(foreground, connectivity=2) if instances is None else instances
+    return Segmentation(
+        phases=foreground.astype(np.uint8),
+        instances=found.astype(np.uint32),
+        score=separability(grey, foreground),
+    )

@@ -1,0 +1,132 @@
+"""Where MatSAM points at: key points of pre-segmented objects, and an adaptive grid for what they miss.
+
+MatSAM (Li et al. 2024), section 4.2: a rule-based pre-segmentation finds most objects, small regions are removed, and
+the centroids of the rest are prompts. A grid compensates for missed objects; its density follows the number of objects
+found, and it is denser near the edges, where objects are cut off.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, maximum_position
+from skimage.measure import label, regionprops_table
+
+from matcurate.segmentation.baselines import blurred, canny_edges, otsu_foreground, separability
+from matcurate.segmentation.polarity import Side
+from matcurate.types import BoolMask, Pixels
+
+Points: TypeAlias = NDArray[np.float64]
+RoiRule = Literal["auto", "otsu", "canny"]
+
+TWO_LEVELS = 0.6
+"""Otsu's separability from which an image counts as made of two grey levels."""
+EDGE_BAND = 0.125
+"""Share of the height and of the width, on every side, where the grid is twice as dense."""
+
+
+def prompt_points(
+    pixels: Pixels,
+    side: Side,
+    *,
+    roi: RoiRule = "auto",
+    smallest: int = 12,
+    grid_per_object: float = 1.0,
+    grid_range: tuple[int, int] = (64, 1024),
+) -> Points:
+    """Key points and grid points of an image.
+
+    Parameters
+    ----------
+    pixels : uint8, uint16 or float array (H, W)
+        The micrograph.
+    side : {"bright", "dark"}
+        Where the objects are, for the Otsu pre-segmentation.
+    roi : {"auto", "otsu", "canny"}
+        Pre-segmentation; see :func:`presegment`.
+    smallest : int
+        Area in pixels below which a pre-segmented region is dropped.
+    grid_per_object : float
+        Grid points in the regular part for every object found.
+    grid_range : (int, int)
+        Least and largest number of points of the regular grid.
+
+    Returns
+    -------
+    float array (N, 2)
+        (x, y) in pixels, inside the image.
+    """
+    keys = key_points(presegment(pixels, side, roi), smallest)
+    count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
+    height, width = pixels.shape
+    return np.concatenate([keys, grid_points((height, width), count)])
+
+
+def presegment(pixels: Pixels, side: Side, rule: RoiRule = "auto") -> BoolMask:
+    """Rough foreground (H, W) by Otsu's threshold or by Canny edges.
+
+    ``auto`` takes Otsu where the grey levels form two classes (separability at least ``TWO_LEVELS``), as two-phase
+    images do; else Canny, whose edges part regions of nearly equal grey, as in polycrystals. The interior of closed
+    edges is then the foreground.
+    """
+    grey = blurred(pixels)
+    foreground = otsu_foreground(grey, side)
+    if rule == "otsu" or (rule == "auto" and separability(grey, foreground) >= TWO_LEVELS):
+        opened = cv2.morphologyEx(foreground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        return np.asarray(opened, dtype=np.bool_)
+    edges = cv2.morphologyEx(canny_edges(grey), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.bool_)
+    return np.asarray(binary_fill_holes(edges) & ~edges)
+
+
+def key_points(foreground: BoolMask, smallest: int) -> Points:
+    """One point (x, y) inside every connected region (4 neighbours) of at least ``smallest`` pixels.
+
+    The centroid where it lies inside the region; for rings and other concave shapes the pixel deepest inside.
+    """
+    regions = label(foreground, connectivity=1)
+    areas = np.bincount(regions.ravel())
+    too_small = areas < smallest
+    too_small[0] = True
+    regions = label(~too_small[regions], connectivity=1)
+    if not regions.any():
+        return np.empty((0, 2))
+    table = regionprops_table(regions, properties=("label", "centroid"))
+    rows, columns = np.rint(table["centroid-0"]).astype(int), np.rint(table["centroid-1"]).astype(int)
+    points = np.stack([columns, rows], axis=1).astype(np.float64)
+    outside = np.flatnonzero(regions[rows, columns] != table["label"])
+    if outside.size:
+        depth = distance_transform_edt(np.pad(regions > 0, 1))[1:-1, 1:-1]
+        deepest = np.asarray(maximum_position(depth, regions, table["label"][outside]))
+        points[outside] = deepest[:, ::-1]
+    return points
+
+
+def grid_points(shape: tuple[int, int], count: int) -> Points:
+    """Regular grid of about ``count`` points (x, y), with half the spacing near the edges.
+
+    Parameters
+    ----------
+    shape : (H, W)
+        Of the image, in pixels.
+    count : int
+        Points if the grid were regular everywhere, at least 1.
+    """
+    height, width = shape
+    step = max(2.0, float(np.sqrt(height * width / count)))
+    ys, y_coarse, y_edge = _axis(height, step)
+    xs, x_coarse, x_edge = _axis(width, step)
+    kept = (y_coarse[:, None] & x_coarse) | y_edge[:, None] | x_edge
+    rows, columns = np.nonzero(kept)
+    return np.stack([xs[columns], ys[rows]], axis=1)
+
+
+def _axis(length: int, step: float) -> tuple[Points, BoolMask, BoolMask]:
+    """Positions at half the step, which of them belong to the coarse grid, and which lie in the edge bands."""
+    halves = 2 * max(1, round(length / step))
+    positions = (np.arange(halves) + 0.5) * length / halves
+    coarse = np.arange(halves) % 2 == 0
+    edge = (positions < EDGE_BAND * length) | (positions > (1 - EDGE_BAND) * length)
+    return np.floor(positions), coarse, edge

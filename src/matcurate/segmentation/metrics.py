@@ -1,0 +1,95 @@
+"""How well a segmentation agrees with a labelled one, as the MatSAM paper measures it (its appendix and table 4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.measure import label
+from sklearn.metrics import adjusted_rand_score
+
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import BoolMask, LabelMap
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Agreement with the truth; every value is at most 1, and only ``ari`` can be below 0.
+
+    Parameters
+    ----------
+    iou : float
+        Mean of the intersection over union of the foreground and of the background.
+    iou_foreground, f1, recall : float
+        Of the foreground.
+    ari : float
+        Adjusted Rand index of the objects, background counted as one of them.
+    """
+
+    iou: float
+    iou_foreground: float
+    f1: float
+    recall: float
+    ari: float
+
+
+def intersection_over_union(predicted: BoolMask, truth: BoolMask) -> float:
+    """|A ∩ B| / |A ∪ B| of two bool masks (H, W); 1 when both are empty."""
+    union = np.count_nonzero(predicted | truth)
+    return float(np.count_nonzero(predicted & truth) / union) if union else 1.0
+
+
+def class_mean_iou(predicted: BoolMask, truth: BoolMask) -> float:
+    """Mean of the foreground's and the background's intersection over union."""
+    return (intersection_over_union(predicted, truth) + intersection_over_union(~predicted, ~truth)) / 2
+
+
+def f1_score(predicted: BoolMask, truth: BoolMask) -> float:
+    """2 |A ∩ B| / (|A| + |B|) of the foreground (the Dice coefficient); 1 when both are empty."""
+    total = np.count_nonzero(predicted) + np.count_nonzero(truth)
+    return float(2 * np.count_nonzero(predicted & truth) / total) if total else 1.0
+
+
+def recall_score(predicted: BoolMask, truth: BoolMask) -> float:
+    """Share of the true foreground that was found; 1 when there is none to find."""
+    total = np.count_nonzero(truth)
+    return float(np.count_nonzero(predicted & truth) / total) if total else 1.0
+
+
+def adjusted_rand_index(predicted: LabelMap, truth: LabelMap) -> float:
+    """Adjusted Rand index over all pixels of two label maps (H, W); 1 for equal partitions, about 0 by chance."""
+    return float(adjusted_rand_score(truth.ravel(), predicted.ravel()))
+
+
+def evaluate(predicted: Segmentation, truth: LabelMap, true_instances: LabelMap | None = None) -> Scores:
+    """Compare a segmentation with labelled classes and, where there are any, labelled instances.
+
+    Parameters
+    ----------
+    predicted : Segmentation
+        What a method found.
+    truth : unsigned array (H, W)
+        Labelled class ids; every class but 0 is foreground.
+    true_instances : unsigned array (H, W), optional
+        Labelled objects. Without them the adjusted Rand index compares connected components (8 neighbours) of both
+        foregrounds.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ.
+    """
+    if truth.shape != predicted.phases.shape:
+        raise ValueError(f"the mask is {truth.shape}, the image {predicted.phases.shape}; they must be equal")
+    found, wanted = predicted.phases > 0, truth > 0
+    if true_instances is not None:
+        ari = adjusted_rand_index(predicted.instances, true_instances)
+    else:
+        ari = adjusted_rand_index(label(found, connectivity=2), label(wanted, connectivity=2))
+    return Scores(
+        iou=class_mean_iou(found, wanted),
+        iou_foreground=intersection_over_union(found, wanted),
+        f1=f1_score(found, wanted),
+        recall=recall_score(found, wanted),
+        ari=ari,
+    )

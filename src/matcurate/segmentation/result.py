@@ -1,0 +1,53 @@
+"""What every segmentation method returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """Classes and instances of one micrograph.
+
+    Parameters
+    ----------
+    phases : uint8 array (H, W)
+        Class ids, 0 is background (matrix, or grain boundary).
+    instances : uint32 array (H, W)
+        Object ids, 0 is background.
+    score : float
+        Predicted quality in [0, 1]: the mean over the objects, weighted by their areas; 0 when there are none.
+
+    Raises
+    ------
+    ValueError
+        When the arrays are not of these types and one shape, or the score is outside [0, 1].
+    """
+
+    phases: NDArray[np.uint8]
+    instances: NDArray[np.uint32]
+    score: float
+
+    def __post_init__(self) -> None:
+        if self.phases.ndim != 2 or self.phases.shape != self.instances.shape:
+            raise ValueError(
+                f"phases {self.phases.shape} and instances {self.instances.shape} must share one 2-D shape"
+            )
+        if self.phases.dtype != np.uint8 or self.instances.dtype != np.uint32:
+            raise ValueError(f"need uint8 phases and uint32 instances, got {self.phases.dtype}, {self.instances.dtype}")
+        if not 0.0 <= self.score <= 1.0:  # also refuses NaN
+            raise ValueError(f"score must lie in [0, 1], got {self.score}")
+
+    @property
+    def count(self) -> int:
+        """Number of objects."""
+        return int(np.count_nonzero(np.bincount(self.instances.ravel())[1:]))
+
+    @property
+    def phase_fractions(self) -> dict[int, float]:
+        """Area fraction of every class that occurs, background included; they sum to 1."""
+        counts = np.bincount(self.phases.ravel())
+        return {int(phase): float(counts[phase] / self.phases.size) for phase in np.flatnonzero(counts)}

@@ -1,0 +1,43 @@
+"""From names in the settings or on the command line to a segmenter."""
+
+from __future__ import annotations
+
+from matcurate.config import Settings, load_preset
+from matcurate.promptable.registry import load_backbone
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
+
+PRESETS = "presets"
+"""Folder of the presets within ``configs/``."""
+
+
+def build_segmenter(
+    settings: Settings, preset: str | None = None, backbone: str | None = None, *, random_weights: bool = False
+) -> MatSam:
+    """MatSAM with a preset and a backbone, those of the settings where none is named.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the installation; its cache holds checkpoints and embeddings.
+    preset : str, optional
+        Name of a shipped preset, or the path of a YAML file.
+    backbone : str, optional
+        Registry name.
+    random_weights : bool
+        Draw the weights from a fixed seed: for timing.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such preset or backbone.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    chosen = load_preset(preset or settings.preset, MatSamPreset, PRESETS)
+    model = load_backbone(
+        backbone or settings.backbone,
+        settings.resolved_cache_dir,
+        cache_gib=settings.cache_gib,
+        random_weights=random_weights,
+    )
+    return MatSam(model, chosen)
