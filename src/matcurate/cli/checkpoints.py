@@ -2,8 +2,84 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, progress_bar, session
+
+checkpoints = typer.Typer(help="Weights of the official SAM backbones.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    app.add_typer(checkpoints, name="checkpoints")
+
+
+@checkpoints.command("list")
+def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
+    """Which official checkpoints there are, and which are in the store."""
+    from matcurate.workflows.checkpoints import list_checkpoints
+
+    found = list_checkpoints(session(ctx).settings)
+    if as_json:
+        rows: list[Json] = [
+            {
+                "name": each.checkpoint.name,
+                "present": each.present,
+                "size": each.checkpoint.size,
+                "partial_bytes": each.partial_bytes,
+                "sha256": each.checkpoint.sha256,
+                "path": str(each.path),
+                "url": each.checkpoint.url,
+            }
+            for each in found
+        ]
+        emit_json({"checkpoints": rows})
+        return
+    emit_table(
+        "Official checkpoints",
+        ("name", "present", "MB", "path", "sha256"),
+        [
+            (
+                each.checkpoint.name,
+                "yes" if each.present else f"{each.partial_bytes // 10**6} MB so far" if each.partial_bytes else "no",
+                each.checkpoint.size // 10**6,
+                each.path,
+                f"{each.checkpoint.sha256[:12]}…",
+            )
+            for each in found
+        ],
+    )
+
+
+@checkpoints.command()
+def pull(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="vit_b (375 MB), vit_l (1.2 GB) or vit_h (2.6 GB).")],
+    url: Annotated[str | None, typer.Option(help="A mirror; the SHA-256 must be the published one.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--from", help="Copy this file instead of downloading.", metavar="FILE")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Fetch a checkpoint into the store and check it; goes on where an earlier attempt was cut off."""
+    from matcurate.workflows.checkpoints import pull_checkpoint
+
+    if url and file:
+        raise typer.BadParameter("give --url or --from, not both")
+    with progress_bar(f"pull {name}") as progress:
+        pulled = pull_checkpoint(session(ctx).settings, name, url=url, file=file, progress=progress)
+    if as_json:
+        emit_json(
+            {
+                "name": pulled.checkpoint.name,
+                "path": str(pulled.path),
+                "size": pulled.checkpoint.size,
+                "sha256": pulled.checkpoint.sha256,
+                "added": pulled.added,
+            }
+        )
+    else:
+        typer.echo(f"{pulled.path}: {'added' if pulled.added else 'was there already'}, sha256 verified")

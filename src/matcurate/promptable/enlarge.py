@@ -1,0 +1,95 @@
+"""From SAM's low-resolution logits to regions of the image, enlarging only where a region can be."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from matcurate.types import Candidate
+
+Span = tuple[int, int]
+
+
+class Axis:
+    """How one axis of the logits becomes an axis of the image: a banded matrix of bilinear weights.
+
+    SAM enlarges logits to its input size, cuts the padding off, and resizes to the image, bilinearly both times
+    (``Sam.postprocess_masks``). Both steps are linear and act on each axis alone, so one matrix does both.
+
+    Parameters
+    ----------
+    logits : int
+        Samples of the logits, padding included (256).
+    padded, used : int
+        Samples of the model's input (1024), and how many of them the image takes.
+    pixels : int
+        Samples of the image.
+    device : torch.device
+        Where the logits are.
+    """
+
+    def __init__(self, logits: int, padded: int, used: int, pixels: int, device: torch.device) -> None:
+        identity = torch.eye(logits)[None]
+        enlarged = functional.interpolate(identity, padded, mode="linear", align_corners=False)[..., :used]
+        weights = functional.interpolate(enlarged, pixels, mode="linear", align_corners=False)[0].T
+        self.weights = weights.contiguous().to(device)
+        self._touches = weights.numpy() > 0
+
+    def reach(self, inner: Span) -> Span:
+        """Pixels on which the logits ``inner`` (first, last exclusive) have weight; empty where padding."""
+        return _span(np.any(self._touches[:, inner[0] : inner[1]], axis=1))
+
+    def support(self, outer: Span) -> Span:
+        """Logits that have weight on the pixels ``outer``."""
+        return _span(np.any(self._touches[outer[0] : outer[1]], axis=0))
+
+
+def _span(flags: NDArray[np.bool_]) -> Span:
+    """First and last (exclusive) True; (0, 0) where there is none."""
+    found = np.flatnonzero(flags)
+    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+
+
+class Enlargement:
+    """Turns masks of low-resolution logits into candidates of one image.
+
+    Parameters
+    ----------
+    rows, columns : Axis
+        The two axes of the image.
+    threshold : float
+        Logits above are inside (0 for SAM).
+    """
+
+    def __init__(self, rows: Axis, columns: Axis, threshold: float) -> None:
+        self.rows = rows
+        self.columns = columns
+        self.threshold = threshold
+
+    def candidates(self, logits: torch.Tensor, quality: NDArray[np.float64]) -> tuple[Candidate, ...]:
+        """Regions of the logits (C, S, S) with their qualities (C,), empty ones left out, smallest first."""
+        inside = logits > self.threshold
+        by_row, by_column = inside.any(dim=2).cpu().numpy(), inside.any(dim=1).cpu().numpy()
+        found = [
+            self._candidate(logit, _span(by_row[index]), _span(by_column[index]), float(quality[index]))
+            for index, logit in enumerate(logits)
+        ]
+        return tuple(sorted((each for each in found if each is not None), key=lambda each: each.area))
+
+    def _candidate(self, logit: torch.Tensor, high: Span, wide: Span, quality: float) -> Candidate | None:
+        # A pixel of the image is inside only if a logit inside has weight on it.
+        (top, bottom), (left, right) = self.rows.reach(high), self.columns.reach(wide)
+        if top == bottom or left == right:
+            return None
+        first_row, last_row = self.rows.support((top, bottom))
+        first_column, last_column = self.columns.support((left, right))
+        window = logit[first_row:last_row, first_column:last_column]
+        across = window @ self.columns.weights[left:right, first_column:last_column].T
+        enlarged = self.rows.weights[top:bottom, first_row:last_row] @ across
+        mask = (enlarged > self.threshold).cpu().numpy()
+        (upper, lower), (near, far) = _span(np.any(mask, axis=1)), _span(np.any(mask, axis=0))
+        if upper == lower:
+            return None
+        return Candidate(top + upper, left + near, np.ascontiguousarray(mask[upper:lower, near:far]), quality)

@@ -1,0 +1,237 @@
+"""Official SAM (Kirillov et al. 2023) behind the predictor interface."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from segment_anything import SamPredictor, sam_model_registry
+from segment_anything.modeling import Sam
+from segment_anything.utils.transforms import ResizeLongestSide
+
+from matcurate.errors import CheckpointError, ConfigError
+from matcurate.imaging.proxy import to_uint8
+from matcurate.promptable.digests import remembered_sha256
+from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
+from matcurate.promptable.enlarge import Axis, Enlargement
+from matcurate.promptable.prompts import PADDING, checked_prompts
+from matcurate.promptable.protocol import PointLabels
+from matcurate.types import Candidate, FloatArray, Pixels
+
+ENCODING = "grey to RGB, longest side 1024, float32; 1"
+"""How an image reaches the encoder; part of the embedding's key, so change it with the code below."""
+PROMPTS_AT_ONCE = 64
+LOGITS = 256
+
+
+class SamImage:
+    """An encoded image that answers point prompts.
+
+    Parameters
+    ----------
+    model : callable
+        Gives the model, on the device where it computes.
+    embedding : float tensor (1, 256, 64, 64)
+        Of the image.
+    shape : (H, W)
+        Of the image, in pixels.
+    """
+
+    def __init__(self, model: Callable[[], Sam], embedding: torch.Tensor, shape: tuple[int, int]) -> None:
+        self._model = model
+        self._embedding = embedding
+        self._shape = shape
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) in pixels."""
+        return self._shape
+
+    def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
+        """Answer B prompts of N points each with up to three masks, smallest first.
+
+        The quality is SAM's predicted IoU, cut to [0, 1]. A prompt of padding alone finds nothing.
+
+        Parameters
+        ----------
+        points : float array (B, N, 2)
+            (x, y) in pixels, inside the image.
+        labels : int array (B, N)
+            1 foreground, 0 background, -1 padding.
+
+        Raises
+        ------
+        ValueError
+            When a point lies outside the image, or shapes or labels are wrong.
+        """
+        places, kinds = checked_prompts(points, labels, self.shape)
+        answers: list[tuple[Candidate, ...]] = [()] * len(places)
+        asked = np.flatnonzero((kinds != PADDING).any(axis=1))
+        if not len(asked):
+            return answers
+        model = self._model()
+        enlargement = _enlargement(model, self.shape)
+        for start in range(0, len(asked), PROMPTS_AT_ONCE):
+            chosen = asked[start : start + PROMPTS_AT_ONCE]
+            logits, quality = self._decode(model, places[chosen], kinds[chosen])
+            for index, logit, scores in zip(chosen, logits, quality, strict=True):
+                answers[index] = enlargement.candidates(logit, scores)
+        return answers
+
+    @torch.inference_mode()
+    def _decode(
+        self, model: Sam, places: NDArray[np.float64], kinds: NDArray[np.int64]
+    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
+        """Logits (B, 3, 256, 256) and qualities (B, 3) of prompts in image pixels."""
+        scaled = ResizeLongestSide(model.image_encoder.img_size).apply_coords(places, self.shape)
+        coordinates = torch.as_tensor(scaled, dtype=torch.float32, device=model.device)
+        sparse, dense = model.prompt_encoder(
+            points=(coordinates, torch.as_tensor(kinds, dtype=torch.int32, device=model.device)),
+            boxes=None,
+            masks=None,
+        )
+        logits, predicted_iou = model.mask_decoder(
+            image_embeddings=self._embedding.to(model.device),
+            image_pe=model.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=True,
+        )
+        return logits, predicted_iou.clamp(0.0, 1.0).double().cpu().numpy()
+
+
+class SamBackbone:
+    """ViT-B, ViT-L or ViT-H; weights are read when the first image needs them, and once.
+
+    Everything computes in float32: bfloat16 would be faster on a GPU, and its embeddings would not be those of a
+    CPU, which shares the cache. Several threads may use one instance.
+
+    Parameters
+    ----------
+    name : str
+        ``vit_b``, ``vit_l`` or ``vit_h``.
+    weights : Path or None
+        A checkpoint in the official format; None draws random weights from ``seed``, for timing and tests.
+    cache : EmbeddingCache
+        Keeps image embeddings.
+    device : str or None
+        torch device; None takes a GPU when there is one.
+    seed : int
+        Of random weights.
+
+    Raises
+    ------
+    ConfigError
+        When the device does not exist.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        weights: Path | None,
+        cache: EmbeddingCache,
+        *,
+        device: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._name = name
+        self._weights = weights
+        self._cache = cache
+        self._device = resolve_device(device)
+        self._seed = seed
+        self._lock = Lock()
+        self._loaded: Sam | None = None
+
+    @property
+    def name(self) -> str:
+        """Registry name."""
+        return self._name
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the checkpoint, or of what determines random weights."""
+        if self._weights is not None:
+            return remembered_sha256(self._weights)
+        origin = f"segment_anything {self._name} random seed={self._seed} torch={torch.__version__}"
+        return hashlib.sha256(origin.encode()).hexdigest()
+
+    def open(self, pixels: Pixels) -> SamImage:
+        """Encode an image (H, W) of uint8, uint16 or float, or take its embedding from the cache.
+
+        Raises
+        ------
+        CheckpointError
+            When the weights cannot be read.
+        """
+        grey = to_uint8(pixels)
+        key = embedding_key(grey, f"{self.digest} {ENCODING}")
+        embedding = self._cache.get(key)
+        if embedding is None:
+            embedding = self._encode(grey)
+            self._cache.put(key, embedding)
+        return SamImage(self._model, embedding, (grey.shape[0], grey.shape[1]))
+
+    @torch.inference_mode()
+    def _encode(self, grey: NDArray[np.uint8]) -> torch.Tensor:
+        predictor = SamPredictor(self._model())
+        predictor.set_image(np.repeat(grey[..., None], 3, axis=2))
+        embedding: torch.Tensor = predictor.get_image_embedding()
+        return embedding
+
+    def _model(self) -> Sam:
+        with self._lock:
+            if self._loaded is None:
+                model = _random(self._name, self._seed) if self._weights is None else _read(self._name, self._weights)
+                self._loaded = model.to(self._device, torch.float32).eval()
+            return self._loaded
+
+
+def resolve_device(device: str | None) -> torch.device:
+    """Device of a name; None is a GPU when there is one, else the CPU. :class:`ConfigError` when not there."""
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ConfigError(f"no device {device!r}; use cpu, cuda or cuda:N") from error
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {device!r} is not there ({torch.cuda.device_count()} GPUs found); use cpu")
+    return chosen
+
+
+def _enlargement(model: Sam, shape: tuple[int, int]) -> Enlargement:
+    padded = model.image_encoder.img_size
+    used = ResizeLongestSide.get_preprocess_shape(*shape, padded)
+    rows, columns = (
+        Axis(LOGITS, padded, taken, pixels, model.device) for taken, pixels in zip(used, shape, strict=True)
+    )
+    return Enlargement(rows, columns, model.mask_threshold)
+
+
+def _random(name: str, seed: int) -> Sam:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return sam_model_registry[name]()
+
+
+def _read(name: str, path: Path) -> Sam:
+    """Model with the weights of a checkpoint; code in the file is never run (``weights_only``)."""
+    refusal = f"{path} is not a checkpoint of {name}"
+    remedy = f"run 'curate checkpoints pull {name}' to replace it"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise CheckpointError(f"{refusal}: damaged, or not a file of weights; {remedy}") from error
+    if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
+        raise CheckpointError(f"{refusal}: it does not hold a table of tensors; {remedy}")
+    with torch.device("meta"):
+        model = sam_model_registry[name]()
+    try:
+        model.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{refusal}: its tensors are those of another model; {remedy}") from error
+    return model

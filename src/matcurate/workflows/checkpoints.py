@@ -1,0 +1,55 @@
+"""The weights of the official backbones: which are there, and how they get there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matcurate.config import Settings
+from matcurate.promptable.checkpoints import CheckpointStatus, Pulled
+from matcurate.promptable.registry import checkpoint_store
+from matcurate.types import Progress, silent
+
+MEGABYTE = 1_000_000
+
+
+def list_checkpoints(settings: Settings) -> tuple[CheckpointStatus, ...]:
+    """State of every official checkpoint in the store of this installation."""
+    return checkpoint_store(settings.resolved_cache_dir).list()
+
+
+def pull_checkpoint(
+    settings: Settings,
+    name: str,
+    *,
+    url: str | None = None,
+    file: Path | None = None,
+    progress: Progress = silent,
+) -> Pulled:
+    """Bring a checkpoint into the store: from its authors, from a mirror, or from a file.
+
+    Parameters
+    ----------
+    settings : Settings
+        Names the store.
+    name : str
+        ``vit_b``, ``vit_l`` or ``vit_h``.
+    url : str, optional
+        A mirror to download from.
+    file : Path, optional
+        A file to copy instead of downloading.
+    progress : Progress
+        Receives megabytes done and in all.
+
+    Raises
+    ------
+    CheckpointError
+        When the name is unknown, the download or copy fails, or the SHA-256 is not the published one.
+    """
+    store = checkpoint_store(settings.resolved_cache_dir)
+    if file is not None:
+        return store.install(name, file)
+
+    def megabytes(done: int, total: int, note: str = "") -> None:
+        progress(done // MEGABYTE, total // MEGABYTE, f"MB {note}".rstrip())
+
+    return store.pull(name, url, megabytes)
