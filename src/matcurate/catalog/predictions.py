@@ -1,0 +1,189 @@
+"""Pre-segmentations, and which of them Label Studio holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import exists
+from sqlmodel import Session, col, select
+
+from matcurate.catalog.columns import utc_now
+from matcurate.catalog.insertion import insert_if_absent
+from matcurate.catalog.records import NewPrediction, PredictionRecord, TaskLink, UnpushedPrediction
+from matcurate.catalog.tables import LabelStudioTask, ModelVersion, Prediction, PredictionPush
+from matcurate.errors import CatalogError
+
+
+def store_prediction(session: Session, new: NewPrediction) -> tuple[PredictionRecord, bool]:
+    """Store what a model version makes of a micrograph.
+
+    A prediction is never changed: Label Studio may hold it, and corrections refer to it. When there is one of this
+    version already, that one is returned.
+
+    Returns
+    -------
+    record : PredictionRecord
+        The prediction in the catalog.
+    added : bool
+        Whether it is the one given.
+    """
+    row = Prediction(
+        micrograph_id=new.micrograph_id,
+        model_version_id=new.model_version_id,
+        phases_key=new.phases_key,
+        instances_key=new.instances_key,
+        score=new.score,
+        phase_fractions=dict(new.phase_fractions),
+    )
+    added = insert_if_absent(session, row, ["micrograph_id", "model_version_id"])
+    stored = prediction_for(session, new.micrograph_id, new.model_version_id)
+    if stored is None:
+        raise CatalogError(f"the prediction of micrograph {new.micrograph_id} was not stored")
+    return stored, added
+
+
+def by_id(session: Session, prediction_id: int) -> PredictionRecord:
+    """Return the prediction of that id.
+
+    Raises
+    ------
+    CatalogError
+        When there is none.
+    """
+    row = session.get(Prediction, prediction_id)
+    if row is None:
+        raise CatalogError(f"no prediction {prediction_id} in the catalog; 'curate presegment' makes predictions")
+    return _record(row)
+
+
+def prediction_for(session: Session, micrograph_id: int, model_version_id: int) -> PredictionRecord | None:
+    """Return what a version made of a micrograph, None when it has not seen it."""
+    row = session.exec(
+        select(Prediction).where(
+            Prediction.micrograph_id == micrograph_id, Prediction.model_version_id == model_version_id
+        )
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def latest_prediction(session: Session, project_id: int, micrograph_id: int) -> PredictionRecord | None:
+    """Return the newest prediction of a micrograph by any version of the project, None when there is none."""
+    row = session.exec(
+        select(Prediction)
+        .join(ModelVersion, col(ModelVersion.id) == Prediction.model_version_id)
+        .where(Prediction.micrograph_id == micrograph_id, ModelVersion.project_id == project_id)
+        .order_by(col(Prediction.id).desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def list_predictions(session: Session, model_version_id: int) -> list[PredictionRecord]:
+    """All predictions of a version, oldest first."""
+    query = select(Prediction).where(Prediction.model_version_id == model_version_id).order_by(col(Prediction.id))
+    return [_record(row) for row in session.exec(query)]
+
+
+def mark_pushed(session: Session, prediction: PredictionRecord, task: TaskLink, ls_prediction_id: int | None) -> None:
+    """Note that Label Studio holds a prediction on a task; the newest id it gave counts.
+
+    Parameters
+    ----------
+    session : Session
+        A writing one.
+    prediction : PredictionRecord
+        What was pushed.
+    task : TaskLink
+        Onto which task.
+    ls_prediction_id : int, optional
+        Label Studio's id of it; None when it did not say (its bulk import does not).
+
+    Raises
+    ------
+    CatalogError
+        When the task shows another micrograph than the prediction's.
+    """
+    if prediction.micrograph_id != task.micrograph_id:
+        raise CatalogError(
+            f"prediction {prediction.id} is of micrograph {prediction.micrograph_id}, "
+            f"but task {task.ls_task_id} shows micrograph {task.micrograph_id}; run 'curate push' again"
+        )
+    new = PredictionPush(
+        prediction_id=prediction.id,
+        task_id=task.id,
+        micrograph_id=prediction.micrograph_id,
+        ls_prediction_id=ls_prediction_id,
+    )
+    if insert_if_absent(session, new, ["prediction_id", "task_id"]) or ls_prediction_id is None:
+        return
+    row = session.exec(
+        select(PredictionPush)
+        .where(PredictionPush.prediction_id == prediction.id, PredictionPush.task_id == task.id)
+        .with_for_update()
+    ).one()
+    if row.ls_prediction_id != ls_prediction_id:
+        row.ls_prediction_id = ls_prediction_id
+        row.pushed_at = utc_now()
+        session.flush()
+
+
+def forget_pushes(session: Session, predictions: Sequence[PredictionRecord], task: TaskLink) -> None:
+    """Note that a task no longer holds these predictions (deleted in Label Studio): they can be pushed again."""
+    for prediction in predictions:
+        row = session.exec(
+            select(PredictionPush).where(
+                PredictionPush.prediction_id == prediction.id, PredictionPush.task_id == task.id
+            )
+        ).one_or_none()
+        if row is not None:
+            session.delete(row)
+    session.flush()
+
+
+def pushed_as(session: Session, task: TaskLink, ls_prediction_id: int) -> PredictionRecord | None:
+    """Return the prediction that Label Studio knows by that id on that task, None when it is not ours."""
+    row = session.exec(
+        select(Prediction)
+        .join(PredictionPush, col(PredictionPush.prediction_id) == Prediction.id)
+        .where(PredictionPush.task_id == task.id, PredictionPush.ls_prediction_id == ls_prediction_id)
+    ).one_or_none()
+    return None if row is None else _record(row)
+
+
+def unpushed_predictions(session: Session, ls_project_id: int, model_version_id: int) -> list[UnpushedPrediction]:
+    """Predictions of a version that are not yet on the tasks of their micrographs, in the order of the tasks."""
+    query = (
+        select(Prediction, LabelStudioTask)
+        .join(ModelVersion, col(ModelVersion.id) == Prediction.model_version_id)
+        .join(LabelStudioTask, col(LabelStudioTask.micrograph_id) == Prediction.micrograph_id)
+        .where(
+            Prediction.model_version_id == model_version_id,
+            LabelStudioTask.project_id == ModelVersion.project_id,
+            LabelStudioTask.ls_project_id == ls_project_id,
+            col(LabelStudioTask.gone_at).is_(None),
+            ~exists().where(
+                col(PredictionPush.prediction_id) == Prediction.id, col(PredictionPush.task_id) == LabelStudioTask.id
+            ),
+        )
+        .order_by(col(LabelStudioTask.ls_task_id))
+    )
+    return [
+        UnpushedPrediction(
+            _record(row),
+            TaskLink(task.id, task.project_id, task.micrograph_id, task.ls_project_id, task.ls_task_id, task.gone_at),
+        )
+        for row, task in session.exec(query)
+    ]
+
+
+def _record(row: Prediction) -> PredictionRecord:
+    return PredictionRecord(
+        id=row.id,
+        micrograph_id=row.micrograph_id,
+        model_version_id=row.model_version_id,
+        phases_key=row.phases_key,
+        instances_key=row.instances_key,
+        score=row.score,
+        phase_fractions=row.phase_fractions,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,85 @@
+"""Which Label Studio task shows which micrograph."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+
+from matcurate.catalog.columns import utc_now
+from matcurate.catalog.insertion import insert_if_absent
+from matcurate.catalog.records import TaskLink
+from matcurate.catalog.tables import LabelStudioTask
+from matcurate.errors import CatalogError
+
+
+def link_task(session: Session, project_id: int, micrograph_id: int, ls_project_id: int, ls_task_id: int) -> TaskLink:
+    """Note that a Label Studio task shows a micrograph; doing it again changes nothing.
+
+    Raises
+    ------
+    CatalogError
+        When the task is known to show another micrograph (a different Label Studio answers at the address), or the
+        micrograph is not in the project.
+    """
+    new = LabelStudioTask(
+        project_id=project_id, micrograph_id=micrograph_id, ls_project_id=ls_project_id, ls_task_id=ls_task_id
+    )
+    insert_if_absent(session, new, ["project_id", "ls_project_id", "ls_task_id"])
+    row = _row(session, project_id, ls_project_id, ls_task_id)
+    if row is None or row.micrograph_id != micrograph_id:
+        known = "no micrograph" if row is None else f"micrograph {row.micrograph_id}"
+        raise CatalogError(
+            f"task {ls_task_id} of Label Studio project {ls_project_id} shows {known}, not {micrograph_id}: "
+            "is this another Label Studio? Give it a project of its own with 'curate init --project NAME'"
+        )
+    row.gone_at = None
+    session.flush()
+    return _record(row)
+
+
+def task_link(session: Session, project_id: int, ls_project_id: int, ls_task_id: int) -> TaskLink | None:
+    """Return the link of a task, None when it is not ours."""
+    row = _row(session, project_id, ls_project_id, ls_task_id)
+    return None if row is None else _record(row)
+
+
+def links_for_project(
+    session: Session, project_id: int, ls_project_id: int | None = None, *, include_gone: bool = False
+) -> list[TaskLink]:
+    """Links of a project (in one Label Studio project), in the order of the task ids."""
+    query = select(LabelStudioTask).where(LabelStudioTask.project_id == project_id)
+    if ls_project_id is not None:
+        query = query.where(LabelStudioTask.ls_project_id == ls_project_id)
+    if not include_gone:
+        query = query.where(col(LabelStudioTask.gone_at).is_(None))
+    query = query.order_by(col(LabelStudioTask.ls_project_id), col(LabelStudioTask.ls_task_id))
+    return [_record(row) for row in session.exec(query)]
+
+
+def mark_gone(session: Session, project_id: int, ls_project_id: int, ls_task_id: int) -> bool:
+    """Note that Label Studio has the task no more. Its corrections stay; its micrograph can be pushed again.
+
+    Returns
+    -------
+    bool
+        Whether the task was one of ours and there until now.
+    """
+    row = _row(session, project_id, ls_project_id, ls_task_id)
+    if row is None or row.gone_at is not None:
+        return False
+    row.gone_at = utc_now()
+    session.flush()
+    return True
+
+
+def _row(session: Session, project_id: int, ls_project_id: int, ls_task_id: int) -> LabelStudioTask | None:
+    return session.exec(
+        select(LabelStudioTask).where(
+            LabelStudioTask.project_id == project_id,
+            LabelStudioTask.ls_project_id == ls_project_id,
+            LabelStudioTask.ls_task_id == ls_task_id,
+        )
+    ).one_or_none()
+
+
+def _record(row: LabelStudioTask) -> TaskLink:
+    return TaskLink(row.id, row.project_id, row.micrograph_id, row.ls_project_id, row.ls_task_id, row.gone_at)

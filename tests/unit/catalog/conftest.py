@@ -1,0 +1,64 @@
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from catalog_samples import image
+from sqlalchemy import Engine, make_url, text
+from sqlmodel import create_engine
+
+from matcurate.catalog.engine import open_catalog, writing
+from matcurate.catalog.micrographs import add_micrograph
+from matcurate.catalog.projects import create_project
+from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
+from matcurate.catalog.tasks import link_task
+
+POSTGRES = os.environ.get("CURATE_TEST_POSTGRES_URL")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of a catalog that does not exist yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'home' / 'catalog.db'}"
+        return
+    server = create_engine(make_url(str(POSTGRES)).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text("DROP SCHEMA IF EXISTS curate_test CASCADE"))
+        connection.execute(text("CREATE SCHEMA curate_test"))
+    yield f"{POSTGRES}{'&' if '?' in str(POSTGRES) else '?'}options=-csearch_path%3Dcurate_test"
+    with server.connect() as connection:
+        connection.execute(text("DROP SCHEMA curate_test CASCADE"))
+    server.dispose()
+
+
+@pytest.fixture
+def engine(catalog_url: str) -> Iterator[Engine]:
+    engine = open_catalog(catalog_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def project(engine: Engine) -> ProjectRecord:
+    with writing(engine) as session:
+        return create_project(session, "alloy", ["matrix", "gamma prime"], "phases")
+
+
+@pytest.fixture
+def ingest(engine: Engine, project: ProjectRecord) -> Callable[..., MicrographRecord]:
+    """Add an image in a transaction of its own."""
+
+    def add(number: int = 1, **changes: object) -> MicrographRecord:
+        with writing(engine) as session:
+            return add_micrograph(session, image(number, **changes), project.id)[0]
+
+    return add
+
+
+@pytest.fixture
+def task(engine: Engine, project: ProjectRecord, ingest: Callable[..., MicrographRecord]) -> TaskLink:
+    """Task 50 of Label Studio project 3 shows micrograph 1."""
+    micrograph = ingest(1)
+    with writing(engine) as session:
+        return link_task(session, project.id, micrograph.id, ls_project_id=3, ls_task_id=50)
