@@ -2,8 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
+
+bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    app.add_typer(bench)
+
+
+@bench.command("segment")
+def segment(
+    ctx: typer.Context,
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder with images/ and masks/.")],
+    method: Annotated[str, typer.Option(help="matsam, otsu, adaptive, canny or watershed.")] = "matsam",
+    preset: PresetOption = None,
+    backbone: BackboneOption = None,
+    polarity: PolarityOption = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Weights from a fixed seed: for timing, useless on images.")
+    ] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Compare a segmentation method with the masks of a dataset folder."""
+    from matcurate.workflows.bench_segment import METHODS, bench_segment
+
+    if method not in METHODS:
+        raise typer.BadParameter(f"{method!r} is not one of {', '.join(METHODS)}", param_hint="--method")
+    with progress_bar("Segmenting") as progress:
+        report = bench_segment(
+            dataset,
+            method,
+            settings=session(ctx).settings,
+            preset=preset,
+            backbone=backbone,
+            polarity=polarity.value if polarity else None,
+            random_weights=random_weights,
+            progress=progress,
+        )
+    if json:
+        emit_json(asdict(report))
+    else:
+        rows = [
+            (s.name, s.iou, s.iou_foreground, s.f1, s.recall, s.ari, s.polarity, s.seconds) for s in report.per_image
+        ]
+        mean = (report.iou, report.iou_foreground, report.f1, report.recall, report.ari, "", report.seconds_per_image)
+        columns = ("image", "IoU", "IoU foreground", "F1", "recall", "ARI", "polarity", "seconds")
+        emit_table(f"{report.version or report.method} on {report.dataset}", columns, [*rows, ("mean", *mean)])
+    refuse(report.problems)

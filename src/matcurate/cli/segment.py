@@ -2,8 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+
+
+class PolarityChoice(StrEnum):
+    """Which side of the grey levels is foreground."""
+
+    auto = "auto"
+    bright = "bright"
+    dark = "dark"
+
+
+PresetOption = Annotated[
+    str | None, typer.Option(help="phases, grains, layers or the path of a YAML file [of the settings, else phases].")
+]
+BackboneOption = Annotated[
+    str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h [of the settings, else auto].")
+]
+PolarityOption = Annotated[
+    PolarityChoice | None, typer.Option(help="Grey side of the foreground [of the preset, else auto].")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    app.command("segment")(segment)
+
+
+def segment(
+    ctx: typer.Context,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
+    preset: PresetOption = None,
+    backbone: BackboneOption = None,
+    polarity: PolarityOption = None,
+    nm_per_px: Annotated[
+        float | None, typer.Option(help="Physical size of a pixel in nm, instead of the file's.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Segment micrographs: instances, phases, an overlay and a table of the objects for each."""
+    from matcurate.types import Calibration
+    from matcurate.workflows.segment import segment_files
+
+    try:
+        calibration = None if nm_per_px is None else Calibration(nm_per_px)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--nm-per-px") from error
+    with progress_bar("Segmenting") as progress:
+        report = segment_files(
+            paths,
+            out,
+            settings=session(ctx).settings,
+            preset=preset,
+            backbone=backbone,
+            polarity=polarity.value if polarity else None,
+            calibration=calibration,
+            progress=progress,
+        )
+    if json:
+        emit_json(asdict(report))
+    elif report.images:
+        rows = [(r.name, r.instances, r.phase_fraction, r.score, r.polarity, r.seconds) for r in report.images]
+        emit_table(str(out), ("image", "objects", "phase fraction", "score", "polarity", "seconds"), rows)
+    refuse(report.problems)

@@ -1,0 +1,164 @@
+"""Measure a segmentation method on a dataset folder; what the tables in docs/benchmarks.md are made with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from matcurate.config import Polarity, Settings
+from matcurate.errors import CurateError, DatasetError, UnreadableImageError
+from matcurate.imaging.dataset import Sample, open_dataset
+from matcurate.segmentation.baselines import BASELINES
+from matcurate.segmentation.metrics import evaluate
+from matcurate.segmentation.polarity import decide_side
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import Pixels, Progress, silent
+from matcurate.workflows.segmenter import build_segmenter
+
+MATSAM = "matsam"
+METHODS = (MATSAM, *BASELINES)
+
+Method = Callable[[Pixels, Polarity], Segmentation]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScore:
+    """One image's scores (see :class:`matcurate.segmentation.metrics.Scores`), the side taken and the time."""
+
+    name: str
+    iou: float
+    iou_foreground: float
+    f1: float
+    recall: float
+    ari: float
+    polarity: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentBenchmark:
+    """Means over the images of a dataset; ``backbone`` and ``version`` are null for methods without one."""
+
+    dataset: str
+    method: str
+    backbone: str | None
+    preset: str | None
+    version: str | None
+    images: int
+    iou: float
+    iou_foreground: float
+    f1: float
+    recall: float
+    ari: float
+    seconds_per_image: float
+    per_image: tuple[ImageScore, ...]
+    problems: tuple[str, ...]
+
+
+def bench_segment(
+    folder: Path,
+    method: str = MATSAM,
+    *,
+    settings: Settings,
+    preset: str | None = None,
+    backbone: str | None = None,
+    polarity: Polarity | None = None,
+    random_weights: bool = False,
+    progress: Progress = silent,
+) -> SegmentBenchmark:
+    """Segment every image of a dataset folder and compare with its masks.
+
+    Parameters
+    ----------
+    folder : Path
+        Dataset folder.
+    method : str
+        One of ``METHODS``.
+    settings : Settings
+        Of the installation.
+    preset, backbone : str, optional
+        For ``matsam``; those of the settings by default.
+    polarity : {"auto", "bright", "dark"}, optional
+        Which side is foreground; the preset's by default, ``auto`` for the classical methods. Never taken from a mask.
+    random_weights : bool
+        Draw the backbone's weights from a fixed seed: for timing.
+    progress : Progress
+        Told the number of images done.
+
+    Returns
+    -------
+    SegmentBenchmark
+        ``problems`` has a line for every image that could not be measured.
+
+    Raises
+    ------
+    DatasetError
+        When the folder is not a dataset, or none of its images can be measured.
+    ConfigError
+        For an unknown method, preset or backbone.
+    """
+    samples = list(open_dataset(folder))
+    segmenter = None
+    if method == MATSAM:
+        segmenter = build_segmenter(settings, preset, backbone, random_weights=random_weights)
+        run: Method = segmenter.segment
+        side = polarity or segmenter.preset.polarity
+    else:
+        run = _baseline(method)
+        side = polarity or "auto"
+    scores: list[ImageScore] = []
+    problems: list[str] = []
+    for done, sample in enumerate(samples):
+        progress(done, len(samples), sample.name)
+        try:
+            scores.append(_measure(sample, run, side, settings.max_megapixels))
+        except (UnreadableImageError, DatasetError) as error:
+            problems.append(str(error))
+    if not scores:
+        raise DatasetError(f"{folder}: no image could be measured; the first problem: {problems[0]}")
+    return SegmentBenchmark(
+        dataset=str(folder),
+        method=method,
+        backbone=segmenter.backbone.name if segmenter else None,
+        preset=segmenter.preset.name if segmenter else None,
+        version=segmenter.version if segmenter else None,
+        images=len(scores),
+        iou=float(np.mean([s.iou for s in scores])),
+        iou_foreground=float(np.mean([s.iou_foreground for s in scores])),
+        f1=float(np.mean([s.f1 for s in scores])),
+        recall=float(np.mean([s.recall for s in scores])),
+        ari=float(np.mean([s.ari for s in scores])),
+        seconds_per_image=float(np.mean([s.seconds for s in scores])),
+        per_image=tuple(scores),
+        problems=tuple(problems),
+    )
+
+
+def _baseline(method: str) -> Method:
+    if method not in BASELINES:
+        raise CurateError(f"no segmentation method {method!r}; use one of: {', '.join(METHODS)}")
+    return BASELINES[method]
+
+
+def _measure(sample: Sample, run: Method, polarity: Polarity, max_megapixels: float) -> ImageScore:
+    labelled = sample.load(max_megapixels=max_megapixels)
+    pixels = labelled.micrograph.pixels
+    start = time.perf_counter()
+    side = decide_side(pixels, polarity)
+    found = run(pixels, side)
+    seconds = time.perf_counter() - start
+    scores = evaluate(found, labelled.phases, labelled.instances)
+    return ImageScore(
+        name=sample.name,
+        iou=scores.iou,
+        iou_foreground=scores.iou_foreground,
+        f1=scores.f1,
+        recall=scores.recall,
+        ari=scores.ari,
+        polarity=side,
+        seconds=seconds,
+    )
