@@ -52,7 +52,7 @@ def trace_outlines(instances: LabelMap, tolerance: float = 0.0) -> list[Outline]
     -------
     list of Outline
     """
-    components: NDArray[np.integer] = label(instances, connectivity=1, background=0)  # type: ignore[no-untyped-call]
+    components: NDArray[np.integer] = label(instances, connectivity=1, background=0)
     outlines: list[Outline] = []
     holes: dict[int, list[Points]] = {}
     outer: dict[int, Points] = {}
@@ -164,7 +164,8 @@ def _followers(pixels: NDArray[np.integer], pixel: Index, side: Index, beyond: I
     turns_left = goes_on & (pixels[diagonal] == own)
     next_pixel = np.where(turns_left, diagonal, np.where(goes_on, ahead, pixel))
     next_side = np.where(turns_left, side + 3, np.where(goes_on, side, side + 1)) % 4
-    return number[4 * next_pixel + next_side]
+    followers: Index = number[4 * next_pixel + next_side]
+    return followers
 
 
 def _walk_cycles(follower: Index) -> tuple[Index, Index]:

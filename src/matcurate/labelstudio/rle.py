@@ -132,7 +132,7 @@ def _pack(codes: Ints, sizes: Ints) -> NDArray[np.uint8]:
 class _Stream:
     """A stream whose header has been read."""
 
-    windows: NDArray[np.unsignedinteger]
+    windows: NDArray[np.integer]
     """(bytes,) big-endian 32 bits from every byte on."""
     bits: int
     words: int

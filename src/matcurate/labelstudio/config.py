@@ -1,0 +1,241 @@
+"""Labelling configurations: the one we write for a project, and what we can use of one that a lab made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Literal
+from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, indent, tostring
+
+from matcurate.errors import ConfigError
+
+MAX_PHASES = 254
+MAX_XML_CHARACTERS = 1_000_000
+INSTANCE_LABEL = "instance"
+"""Label of an outline that says where one object is, but not of which phase."""
+PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#ff7f0e", "#9467bd", "#8c564b", "#e377c2", "#17becf", "#bcbd22")
+INSTANCE_COLOUR = "#f5c518"
+
+Shape = Literal["brushlabels", "bitmasklabels", "polygonlabels", "rectanglelabels", "ellipselabels"]
+TAGS: dict[str, Shape] = {
+    "BrushLabels": "brushlabels",
+    "BitmaskLabels": "bitmasklabels",
+    "PolygonLabels": "polygonlabels",
+    "RectangleLabels": "rectanglelabels",
+    "EllipseLabels": "ellipselabels",
+}
+PAINTING = ("brushlabels", "bitmasklabels", "polygonlabels")
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+RATIO_NAME = re.compile(r"ratio_([1-9][0-9]{0,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelControl:
+    """A control that draws labelled regions: its name, the kind of region, and its labels."""
+
+    name: str
+    shape: Shape
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabellingConfig:
+    """What a project's labelling configuration offers.
+
+    Parameters
+    ----------
+    image : str
+        Name of the Image tag.
+    image_key : str
+        Key of the task's data that holds the image's address (``image`` for ``value="$image"``).
+    phases : tuple of str
+        Names of class ids 1, 2, …; class 0 is the unlabelled matrix or background.
+    controls : tuple of LabelControl
+        Controls that draw regions, in the order of the page.
+    ratios : tuple of str or None
+        Name of the Number field with the phase ratio of class id 1, 2, …, None where there is none.
+    """
+
+    image: str
+    image_key: str
+    phases: tuple[str, ...]
+    controls: tuple[LabelControl, ...]
+    ratios: tuple[str | None, ...]
+
+    def phase_control(self, *shapes: Shape) -> LabelControl | None:
+        """First control of one of ``shapes`` that has a label for every phase."""
+        return next((c for c in self.controls if c.shape in shapes and {*self.phases} <= {*c.labels}), None)
+
+    def instance_control(self) -> LabelControl | None:
+        """Polygon control with the label ``instance``."""
+        return next((c for c in self.controls if c.shape == "polygonlabels" and INSTANCE_LABEL in c.labels), None)
+
+
+def labelling_config(
+    phases: Sequence[str],
+    colours: Sequence[str] | None = None,
+    *,
+    instances: bool = False,
+    bitmask: bool = False,
+) -> str:
+    """Write the labelling configuration of a project.
+
+    One brush label for each phase; with ``instances`` polygons, one label for each phase (an object *of* that
+    phase) and one that only outlines an object; for each phase a task-level number, its area fraction.
+
+    Parameters
+    ----------
+    phases : sequence of str
+        Names of class ids 1, 2, …, unique; at most 254.
+    colours : sequence of str, optional
+        ``#rrggbb`` for each phase.
+    instances : bool
+        Whether objects are outlined one by one.
+    bitmask : bool
+        Draw phases as bitmask (PNG) regions instead of brush (RLE) regions.
+
+    Raises
+    ------
+    ConfigError
+        When a phase or a colour cannot be used.
+    """
+    names = check_phases(phases, instances=instances)
+    shades = _check_colours(colours, len(names))
+    view = Element("View")
+    _add(view, "Image", name="image", value="$image", zoom="true", zoomControl="true",
+         brightnessControl="true", contrastControl="true")  # fmt: skip
+    painted = _add(view, "BitmaskLabels" if bitmask else "BrushLabels", name="phase", toName="image")
+    _add_labels(painted, names, shades)
+    if instances:
+        outlined = _add(view, "PolygonLabels", name="outline", toName="image", strokeWidth="2", pointSize="small")
+        _add_labels(outlined, (*names, INSTANCE_LABEL), (*shades, INSTANCE_COLOUR))
+    for class_id, name in enumerate(names, start=1):
+        _add(view, "Header", value=f"Area fraction of {name}", size="6")
+        _add(view, "Number", name=f"ratio_{class_id}", toName="image", min="0", max="1", step="0.001")
+    indent(view)
+    return tostring(view, encoding="unicode")
+
+
+def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
+    """Find the controls and labels we need in a project's labelling configuration.
+
+    Parameters
+    ----------
+    xml : str
+        The configuration, ours or one that a lab made.
+    phases : sequence of str
+        Names of class ids 1, 2, ….
+
+    Raises
+    ------
+    ConfigError
+        When it is not XML, has no single image or no control that can paint every phase, or has a label that
+        is no phase.
+    """
+    names = check_phases(phases)
+    root = _parse(xml)
+    images = [tag for tag in root.iter("Image") if tag.get("name")]
+    if len(images) != 1:
+        raise ConfigError(
+            f"the labelling configuration has {len(images)} <Image> tags with a name; it needs exactly one"
+        )
+    image = images[0]
+    key = image.get("value", "")
+    if not re.fullmatch(r"\$\w+", key):
+        raise ConfigError(f'the <Image> tag has value="{key}"; it must name a key of the task, as in value="$image"')
+    name = image.get("name", "")
+    controls = tuple(_controls(root, name))
+    _check_labels(controls, names)
+    return LabellingConfig(name, key[1:], names, controls, _ratio_names(root, name, len(names)))
+
+
+def check_phases(phases: Sequence[str], *, instances: bool = False) -> tuple[str, ...]:
+    """Return the phases, or raise ConfigError when there are none, too many, or one is empty or there twice."""
+    names = tuple(phases)
+    if not 1 <= len(names) <= MAX_PHASES:
+        raise ConfigError(f"a project has 1 to {MAX_PHASES} phases, got {len(names)}; correct 'curate init --phases'")
+    for name in names:
+        if not name or name != name.strip() or not name.isprintable():
+            raise ConfigError(f"phase {name!r} is empty or has blanks around it or control characters; rename it")
+        if names.count(name) > 1:
+            raise ConfigError(f"phase {name!r} is listed twice; phases need different names")
+    if instances and INSTANCE_LABEL in names:
+        raise ConfigError(f"no phase can be called {INSTANCE_LABEL!r}, the label of outlines; rename it")
+    return names
+
+
+def _check_colours(colours: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    if colours is None:
+        return tuple(islice(cycle(PALETTE), count))
+    if len(colours) != count:
+        raise ConfigError(f"{count} phases need {count} colours, got {len(colours)}")
+    for colour in colours:
+        if not COLOUR.fullmatch(colour):
+            raise ConfigError(f"colour {colour!r} is not of the form #rrggbb")
+    return tuple(colours)
+
+
+def _add(parent: Element, tag: str, **attributes: str) -> Element:
+    return SubElement(parent, tag, attributes)
+
+
+def _add_labels(control: Element, names: Sequence[str], colours: Sequence[str]) -> None:
+    for name, colour in zip(names, colours, strict=True):
+        _add(control, "Label", value=name, background=colour)
+
+
+def _parse(xml: str) -> Element:
+    """Parse XML from elsewhere. Without a DOCTYPE there are no entities to expand or to fetch."""
+    if len(xml) > MAX_XML_CHARACTERS:
+        raise ConfigError(f"the labelling configuration has {len(xml)} characters; {MAX_XML_CHARACTERS} are allowed")
+    if "<!DOCTYPE" in xml:
+        raise ConfigError("the labelling configuration has a DOCTYPE; remove it in Label Studio")
+    try:
+        return fromstring(xml)
+    except (ParseError, ValueError) as error:
+        raise ConfigError(f"the labelling configuration is not XML ({error}); mend it in Label Studio") from error
+
+
+def _controls(root: Element, image: str) -> list[LabelControl]:
+    found = []
+    for tag in root.iter():
+        if tag.tag in TAGS and image in tag.get("toName", "").split(",") and tag.get("name"):
+            labels = tuple(label.get("alias") or label.get("value", "") for label in tag.iter("Label"))
+            found.append(LabelControl(tag.get("name", ""), TAGS[tag.tag], labels))
+    return found
+
+
+def _check_labels(controls: Sequence[LabelControl], phases: tuple[str, ...]) -> None:
+    known = ", ".join(phases)
+    for control in controls:
+        allowed = {*phases, INSTANCE_LABEL} if control.shape == "polygonlabels" else {*phases}
+        unknown = [label for label in control.labels if label not in allowed]
+        if unknown:
+            raise ConfigError(
+                f"label {unknown[0]!r} of control {control.name!r} is no phase of this project (phases: {known}); "
+                "rename the label in Label Studio, or add the phase with 'curate init --phases'"
+            )
+    offered = {label for control in controls for label in control.labels}
+    missing = [phase for phase in phases if phase not in offered]
+    if missing:
+        raise ConfigError(
+            f"the labelling configuration has no BrushLabels, BitmaskLabels or PolygonLabels label for phase "
+            f"{missing[0]!r}; add it in Label Studio"
+        )
+    if not any({*phases} <= {*control.labels} for control in controls if control.shape in PAINTING):
+        raise ConfigError(
+            f"no single BrushLabels, BitmaskLabels or PolygonLabels control has all phases ({known}); "
+            "add the missing labels in Label Studio"
+        )
+
+
+def _ratio_names(root: Element, image: str, count: int) -> tuple[str | None, ...]:
+    found: list[str | None] = [None] * count
+    for tag in root.iter("Number"):
+        match = RATIO_NAME.fullmatch(tag.get("name") or "")
+        whole_task = tag.get("perRegion") != "true" and tag.get("toName") == image
+        if match and whole_task and int(match[1]) <= count:
+            found[int(match[1]) - 1] = match[0]
+    return tuple(found)
