@@ -39,7 +39,9 @@ class RasterSource:
     def __init__(self, source: BinaryIO, reader: type[ImageFile]) -> None:
         self._source = source
         self._image = reader(source)
-        self._turn = int(self._image.getexif().get(_ORIENTATION_TAG, 1))
+        # A PNG without EXIF before its pixels has none for us: Pillow would decode it to look behind them.
+        has_exif = reader is not PngImageFile or "exif" in self._image.info
+        self._turn = int(self._image.getexif().get(_ORIENTATION_TAG, 1)) if has_exif else 1
 
     def shape(self, page: int) -> tuple[int, int]:
         """(H, W) from the header, as shown."""

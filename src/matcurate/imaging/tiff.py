@@ -111,7 +111,7 @@ def _check_colours(header: TiffPage) -> None:
 def _inverted(values: NDArray[Any], bits: int) -> NDArray[Any]:
     """Turn "0 is white" into "0 is black"; signed and float values change their sign."""
     if values.dtype == np.bool_:
-        return ~values
+        return np.asarray(~values)
     if values.dtype.kind == "u":
         return np.asarray(values.dtype.type((1 << bits) - 1) - values)
-    return np.negative(values)
+    return np.asarray(-values)
