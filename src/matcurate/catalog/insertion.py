@@ -32,4 +32,6 @@ def insert_if_absent(session: Session, row: CatalogTable, unique: Sequence[str])
     """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(type(row)).values(row.model_dump(exclude={"id"}))
-    return session.exec(statement.on_conflict_do_nothing(index_elements=list(unique))).rowcount == 1
+    # RETURNING, since not every driver counts the rows of such an insert
+    statement = statement.on_conflict_do_nothing(index_elements=list(unique))
+    return session.exec(statement.returning(getattr(type(row), unique[0]))).first() is not None

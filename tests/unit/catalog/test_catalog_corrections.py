@@ -215,7 +215,7 @@ def test_an_annotation_never_moves_to_another_image(
     micrograph = ingest(2)
     with writing(engine) as session:
         other = link_task(session, project.id, micrograph.id, 3, 51)
-    with pytest.raises(CatalogError, match="annotation 7 of task 51 is known on another task.*curate init"):
+    with pytest.raises(CatalogError, match=r"annotation 7 of task 51 is known on another task.*curate init"):
         record(engine, other, annotation(seconds=5))
     assert stored(engine, task).micrograph_id == task.micrograph_id
 
