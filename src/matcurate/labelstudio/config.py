@@ -202,7 +202,7 @@ def _controls(root: Element, image: str) -> list[LabelControl]:
     found = []
     for tag in root.iter():
         if tag.tag in TAGS and image in tag.get("toName", "").split(",") and tag.get("name"):
-            labels = tuple(label.get("alias") or label.get("value", "") for label in tag.iter("Label"))
+            labels = tuple(label.get("alias") or label.get("value") or "" for label in tag.iter("Label"))
             found.append(LabelControl(tag.get("name", ""), TAGS[tag.tag], labels))
     return found
 

@@ -107,7 +107,7 @@ def fill_polygon(points: FloatArray, shape: tuple[int, int]) -> tuple[tuple[slic
     return (slice(int(top), int(bottom)), slice(int(left), int(right))), inside
 
 
-def to_percent(points: FloatArray, shape: tuple[int, int]) -> list[list[float]]:
+def to_percent(points: FloatArray, shape: tuple[int, ...]) -> list[list[float]]:
     """Pixels to Label Studio's percent: x of the width, y of the height. ``shape`` is (H, W)."""
     height, width = shape
     scaled: list[list[float]] = (np.asarray(points) * (100.0 / np.array([width, height]))).tolist()

@@ -1,0 +1,245 @@
+"""From masks to Label Studio's regions (predictions) and back (corrections)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import ValidationError
+
+from matcurate.config import first_problem
+from matcurate.errors import AnnotationError, ConfigError
+from matcurate.labelstudio.bitmask import encode_bitmask
+from matcurate.labelstudio.canvas import Canvas
+from matcurate.labelstudio.config import INSTANCE_LABEL, LabelControl, LabellingConfig
+from matcurate.labelstudio.polygons import Outline, to_percent, trace_outlines
+from matcurate.labelstudio.regions import FILLERS, UNLABELLED, Region, StoredRegion
+from matcurate.labelstudio.rle import encode_rle
+from matcurate.types import LabelMap
+
+Mode = Literal["brush", "polygon"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedAnnotation:
+    """What an expert's (or the model's) regions say about a micrograph.
+
+    Parameters
+    ----------
+    phases : uint8 array (H, W)
+        Class ids; 0 is what no region covers.
+    instances : uint32 array (H, W) or None
+        Instance ids; None when there is no polygon, rectangle or ellipse at all.
+    ratios : tuple of float or None
+        Area fraction of class id 1, 2, … as the expert guessed it, None where not given; None when none is.
+    contested : int
+        Pixels that regions of different phases claim; the later region in the list has them.
+    """
+
+    phases: LabelMap
+    instances: LabelMap | None
+    ratios: tuple[float | None, ...] | None
+    contested: int = 0
+
+
+def encode_prediction(
+    phases: LabelMap,
+    config: LabellingConfig,
+    *,
+    instances: LabelMap | None = None,
+    ratios: Sequence[float] | None = None,
+    score: float | None = None,
+    mode: Mode = "brush",
+    tolerance: float = 0.0,
+) -> list[Region]:
+    """Code a segmentation as the ``result`` of a prediction.
+
+    Parameters
+    ----------
+    phases : unsigned integer array (H, W)
+        Class ids, 0 (no region) to the number of phases.
+    config : LabellingConfig
+        Of the project that receives the prediction.
+    instances : unsigned integer array (H, W), optional
+        Instance ids, 0 is none.
+    ratios : sequence of float, optional
+        Area fraction of class id 1, 2, …, each in [0, 1]; stored with three decimals.
+    score : float, optional
+        Confidence, stored with every region.
+    mode : {"brush", "polygon"}
+        ``brush``: one brush (or bitmask) region for each phase, exact to the pixel; instances as polygons that
+        only outline. ``polygon``: every instance a polygon labelled with the phase most of it has, and what no
+        instance covers as polygons of its phase.
+    tolerance : float
+        Simplification of polygons in pixels; 0 is exact.
+
+    Returns
+    -------
+    list of Region
+        With ids that depend on the masks only.
+
+    Raises
+    ------
+    ConfigError
+        When the project has no control for the mode.
+    ValueError
+        When class ids, shapes or ratios do not fit.
+    """
+    _check_masks(phases, instances, ratios, len(config.phases))
+    if mode == "brush":
+        drawn = [*_outlines(instances, config, tolerance), *_painted(phases, config)]
+    else:
+        drawn = list(_polygons(phases, instances, config, tolerance))
+    height, width = phases.shape
+    for region in drawn:
+        region |= {"original_width": width, "original_height": height, "image_rotation": 0}
+        if score is not None:
+            region["score"] = score
+    return [*drawn, *_numbers(ratios, config)]
+
+
+def decode_annotation(
+    result: Sequence[Mapping[str, object]],
+    shape: tuple[int, int],
+    config: LabellingConfig,
+    *,
+    where: str = "annotation",
+) -> DecodedAnnotation:
+    """Read the ``result`` of an annotation or prediction.
+
+    Brush, bitmask, polygon, rectangle and ellipse regions are painted in their order, later ones over earlier
+    ones; a polygon labelled ``instance`` says only where an object is. Other results (choices, texts,
+    relations, key points) are not about masks and are left alone.
+
+    Parameters
+    ----------
+    result : sequence of mappings
+        As Label Studio answers it.
+    shape : (H, W)
+        Size of the micrograph the task shows.
+    config : LabellingConfig
+        Of the project.
+    where : str
+        Names the task and annotation in messages.
+
+    Raises
+    ------
+    AnnotationError
+        When a region is damaged, has no label or an unknown one, or was drawn on an image that is turned or of
+        another size.
+    """
+    canvas = Canvas.blank(shape)
+    ratios: dict[str, float] = {}
+    for index, item in enumerate(result):
+        try:
+            region = StoredRegion.model_validate(item)
+            if region.type in UNLABELLED:
+                raise AnnotationError(f"a {region.type} without a label; label it in Label Studio or delete it")
+            if region.type in FILLERS:
+                canvas.paint(region, config)
+            elif region.type == "number" and region.from_name in config.ratios:
+                ratios[region.from_name] = _ratio(region)
+        except ValidationError as error:
+            raise AnnotationError(f"{where}, region {index + 1}: {first_problem(error)}") from error
+        except AnnotationError as error:
+            raise AnnotationError(f"{where}, region {index + 1} of {len(result)}: {error}") from error
+    given = tuple(ratios.get(name) if name else None for name in config.ratios) if ratios else None
+    return DecodedAnnotation(canvas.phases, canvas.numbered(), given, canvas.contested)
+
+
+def _check_masks(phases: LabelMap, instances: LabelMap | None, ratios: Sequence[float] | None, count: int) -> None:
+    if phases.ndim != 2 or phases.size == 0 or int(phases.max()) > count:
+        raise ValueError(f"phases must be (H, W) with class ids 0..{count}, got {phases.shape}")
+    if instances is not None and instances.shape != phases.shape:
+        raise ValueError(f"instances {instances.shape} and phases {phases.shape} must have the same shape")
+    if ratios is not None and (len(ratios) != count or not all(0 <= ratio <= 1 for ratio in ratios)):
+        raise ValueError(f"ratios must be {count} numbers in [0, 1], got {list(ratios)}")
+
+
+def _region(region_id: str, control: LabelControl, config: LabellingConfig, label: str, **value: object) -> Region:
+    return Region(
+        id=region_id,
+        type=control.shape,
+        from_name=control.name,
+        to_name=config.image,
+        value={**value, control.shape: [label]},
+    )
+
+
+def _painted(phases: LabelMap, config: LabellingConfig) -> Iterator[Region]:
+    control = config.phase_control("brushlabels", "bitmasklabels")
+    if control is None:
+        raise ConfigError("the project has no brush or bitmask control with all phases; push polygons instead")
+    for class_id in np.unique(phases[phases > 0]).tolist():
+        mask = phases == class_id
+        name = config.phases[class_id - 1]
+        if control.shape == "bitmasklabels":
+            yield _region(f"phase-{class_id}", control, config, name, imageDataURL=encode_bitmask(mask))
+        else:
+            yield _region(f"phase-{class_id}", control, config, name, format="rle", rle=encode_rle(mask))
+
+
+def _outlines(instances: LabelMap | None, config: LabellingConfig, tolerance: float) -> Iterator[Region]:
+    if instances is None or not instances.any():
+        return
+    control = config.instance_control()
+    if control is None:
+        raise ConfigError(
+            f"the project has no polygon label {INSTANCE_LABEL!r}; add it in Label Studio or push phases only"
+        )
+    for region_id, outline in _numbered(trace_outlines(instances, tolerance), "instance"):
+        points = to_percent(outline.points, instances.shape)
+        yield _region(region_id, control, config, INSTANCE_LABEL, points=points, closed=True)
+
+
+def _polygons(
+    phases: LabelMap, instances: LabelMap | None, config: LabellingConfig, tolerance: float
+) -> Iterator[Region]:
+    control = config.phase_control("polygonlabels")
+    if control is None:
+        raise ConfigError("the project has no polygon control with all phases; push brush regions instead")
+    ids = np.zeros_like(phases) if instances is None else instances
+    rest = trace_outlines(np.where(ids == 0, phases, 0), tolerance)
+    for region_id, outline in _numbered(rest, "phase"):
+        points = to_percent(outline.points, phases.shape)
+        yield _region(region_id, control, config, config.phases[outline.instance - 1], points=points, closed=True)
+    phase_of = _most_frequent(ids, phases, len(config.phases))
+    for region_id, outline in _numbered(trace_outlines(ids, tolerance), "instance"):
+        class_id = phase_of[outline.instance]
+        label = config.phases[class_id - 1] if class_id else INSTANCE_LABEL
+        if label in control.labels:
+            points = to_percent(outline.points, phases.shape)
+            yield _region(region_id, control, config, label, points=points, closed=True)
+
+
+def _most_frequent(instances: LabelMap, phases: LabelMap, count: int) -> dict[int, int]:
+    """Class id that most pixels of each instance have."""
+    ids, index = np.unique(instances, return_inverse=True)
+    pairs = index.ravel() * (count + 1) + phases.ravel()
+    counts = np.bincount(pairs, minlength=len(ids) * (count + 1)).reshape(len(ids), count + 1)
+    return dict(zip(ids.tolist(), counts.argmax(axis=1).tolist(), strict=True))
+
+
+def _numbered(outlines: Sequence[Outline], kind: str) -> Iterator[tuple[str, Outline]]:
+    seen: Counter[int] = Counter()
+    for outline in outlines:
+        seen[outline.instance] += 1
+        yield f"{kind}-{outline.instance}-{seen[outline.instance]}", outline
+
+
+def _numbers(ratios: Sequence[float] | None, config: LabellingConfig) -> Iterator[Region]:
+    for name, ratio in zip(config.ratios, ratios or (), strict=False):
+        if name is not None:
+            yield Region(
+                id=name, type="number", from_name=name, to_name=config.image, value={"number": round(float(ratio), 3)}
+            )
+
+
+def _ratio(region: StoredRegion) -> float:
+    number = region.value.get("number")
+    if not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise AnnotationError(f"{region.from_name} is {number!r}; a phase ratio lies between 0 and 1, correct it")
+    return float(number)
