@@ -73,17 +73,10 @@ class EmbeddingCache:
         content = save({"embedding": value, "crc32": torch.tensor([_crc32(value)], dtype=torch.int64)})
         if len(content) > self.max_bytes:
             return False
-        path = self._path(key)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(content)
-            with FileLock(self.root / ".lock"):
-                self._make_room(len(content), path)
-                partial.replace(path)
+            self._write(self._path(key), content)
         except OSError as error:
-            partial.unlink(missing_ok=True)
-            logger.warning("%s: the embedding is not kept (%s); check the folder's rights and room", path, error)
+            logger.warning("%s: an embedding is not kept (%s); check the folder's rights and room", self.root, error)
             return False
         return True
 
@@ -99,6 +92,18 @@ class EmbeddingCache:
 
     def _path(self, key: str) -> Path:
         return self.root / f"{key}{SUFFIX}"
+
+    def _write(self, path: Path, content: bytes) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")
+        try:
+            partial.write_bytes(content)
+            with FileLock(self.root / ".lock"):
+                self._make_room(len(content), path)
+                partial.replace(path)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def _entries(self) -> list[tuple[int, int, Path]]:
         """(time of last use in ns, bytes, path) of every entry, oldest first."""

@@ -1,0 +1,42 @@
+"""One randomly initialised ViT-B in the official file format, and one image that it encodes once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from segment_anything import sam_model_registry
+from segment_anything.modeling import Sam
+
+from matcurate.promptable.embeddings import EmbeddingCache
+from matcurate.promptable.sam import SamBackbone
+
+
+@dataclass(frozen=True)
+class RandomVitB:
+    """A checkpoint file, the model it holds, a backbone that reads it, and an 8-bit image (96, 160)."""
+
+    path: Path
+    model: Sam
+    backbone: SamBackbone
+    cache: EmbeddingCache
+    image: NDArray[np.uint8]
+
+
+@pytest.fixture(scope="package")
+def vit_b(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RandomVitB]:
+    folder = tmp_path_factory.mktemp("vit_b")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = sam_model_registry["vit_b"]()
+    path = folder / "sam_vit_b.pth"
+    torch.save(model.state_dict(), path)
+    rows, columns = np.mgrid[:96, :160]
+    image = np.where((rows - 40) ** 2 + (columns - 110) ** 2 < 25**2, 190, 60).astype(np.uint8)
+    image += np.random.default_rng(5).integers(0, 30, image.shape, dtype=np.uint8)
+    cache = EmbeddingCache(folder / "embeddings", 10**8)
+    yield RandomVitB(path, model, SamBackbone("vit_b", path, cache, device="cpu"), cache, image)
+    path.unlink()
