@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from matcurate import __version__
@@ -54,19 +53,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line. 0 done; 1 could not, one line on stderr; 2 usage."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=arguments, standalone_mode=False)
+        app(args=arguments)  # shows usage errors itself, and exits with 2
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else 0
     except CurateError as error:
         if debug:
             raise
         typer.echo(f"error: {error}", err=True)
         return 1
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        typer.echo("stopped", err=True)
-        return 130
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def main() -> None:
