@@ -44,7 +44,7 @@ def _tree(request: BackboneRequest) -> Backbone:
 
     if request.random_weights:
         named = ", ".join(reversed(OFFICIAL_BY_PREFERENCE))
-        raise ConfigError(f"'tree' has no weights to draw at random; name one of: {named}")
+        raise ConfigError(f"'tree' has no weights to draw at random; use one of: {named}")
     return TreeBackbone()
 
 

@@ -1,0 +1,69 @@
+"""Which backbone a name stands for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from matcurate.errors import CheckpointError, ConfigError
+from matcurate.promptable.registry import BACKBONES, checkpoint_store, load_backbone, resolve_name
+
+
+def put(tmp_path, name):
+    path = checkpoint_store(tmp_path).path(name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"not the weights")
+
+
+def test_auto_is_the_largest_official_model_in_the_store_else_the_tree(tmp_path):
+    assert resolve_name("auto", tmp_path) == "tree"
+    assert load_backbone("auto", tmp_path).name == "tree"
+    for name in ("vit_b", "vit_l", "vit_h"):
+        put(tmp_path, name)
+        assert resolve_name("auto", tmp_path) == name
+    assert resolve_name("tree", tmp_path) == "tree"
+
+
+def test_an_unknown_name_is_answered_with_the_known(tmp_path):
+    with pytest.raises(ConfigError, match="no backbone 'vit_x'; use one of: auto, tree, vit_b, vit_l, vit_h"):
+        load_backbone("vit_x", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vit_b", "vit_l", "vit_h"])
+def test_a_missing_checkpoint_names_the_command(name, tmp_path):
+    with pytest.raises(CheckpointError) as caught:
+        load_backbone(name, tmp_path)
+    assert str(caught.value) == f"'{name}' is not in the checkpoint store; run 'curate checkpoints pull {name}'"
+
+
+@pytest.mark.parametrize("name", ["vit_l", "auto"])
+def test_a_file_that_is_not_the_published_one_is_refused(name, tmp_path):
+    put(tmp_path, "vit_l")
+    with pytest.raises(CheckpointError, match=r"sam_vit_l_0b3195\.pth is not the official vit_l"):
+        load_backbone(name, tmp_path)
+
+
+def test_random_weights_need_no_checkpoint(tmp_path):
+    backbone = load_backbone("vit_b", tmp_path, random_weights=True, device="cpu")
+    assert backbone.name == "vit_b"
+    assert backbone.digest == load_backbone("vit_b", tmp_path, random_weights=True, device="cpu").digest
+    assert backbone.digest != load_backbone("vit_h", tmp_path, random_weights=True, device="cpu").digest
+
+
+@pytest.mark.parametrize("name", ["auto", "tree"])
+def test_random_weights_need_a_model_with_weights(name, tmp_path):
+    with pytest.raises(ConfigError, match="use one of: vit_b, vit_l, vit_h"):
+        load_backbone(name, tmp_path, random_weights=True)
+
+
+def test_the_tree_does_not_wait_for_torch(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from matcurate.promptable.registry import load_backbone;"
+        f"load_backbone('tree', Path({str(tmp_path)!r})); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_name_has_a_factory():
+    assert list(BACKBONES) == ["tree", "vit_b", "vit_l", "vit_h"]
