@@ -9,6 +9,7 @@ from pathlib import Path
 from matcurate.errors import ConfigError
 from matcurate.promptable.checkpoints import CheckpointStore
 from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.tree import TreeBackbone
 
 AUTO = "auto"
 OFFICIAL_BY_PREFERENCE = ("vit_h", "vit_l", "vit_b")
@@ -40,8 +41,6 @@ class BackboneRequest:
 
 
 def _tree(request: BackboneRequest) -> Backbone:
-    from matcurate.promptable.tree import TreeBackbone
-
     if request.random_weights:
         named = ", ".join(reversed(OFFICIAL_BY_PREFERENCE))
         raise ConfigError(f"'tree' has no weights to draw at random; use one of: {named}")
