@@ -41,7 +41,9 @@ def open_catalog(url: str) -> Engine:
         migrate(engine)
     except DBAPIError as error:
         engine.dispose()
-        raise CatalogError(f"cannot open the catalog {shown(engine.url)}: {_first_line(error)}") from error
+        raise CatalogError(
+            f"cannot open the catalog {shown(engine.url)}: {_first_line(error)}; check database_url and --home"
+        ) from error
     except CatalogError:
         engine.dispose()
         raise
@@ -52,7 +54,7 @@ def open_catalog(url: str) -> Engine:
 def writing(engine: Engine) -> Iterator[Session]:
     """Session that commits at its end, and leaves nothing behind when an exception passes through.
 
-    On SQLite it takes the write lock at its start, so that it cannot fail half-way: keep it short.
+    On SQLite its first statement takes the write lock, so that it cannot fail half-way: keep it short.
 
     Raises
     ------
