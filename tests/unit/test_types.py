@@ -1,0 +1,28 @@
+import math
+
+import numpy as np
+import pytest
+
+from matcurate.types import Calibration, Candidate
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_calibration_refuses_what_is_no_length(bad: float) -> None:
+    with pytest.raises(ValueError, match="nm_per_px must be positive"):
+        Calibration(bad)
+
+
+def test_candidate_paints_itself_at_its_place() -> None:
+    candidate = Candidate(top=2, left=5, mask=np.array([[True, False, True]]), quality=0.5)
+    full = candidate.paint((4, 9))
+    assert candidate.box == (2, 5, 3, 8)
+    assert candidate.area == 2
+    assert np.argwhere(full).tolist() == [[2, 5], [2, 7]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "quality"), [(np.ones((2, 2), np.uint8), 0.5), (np.ones(3, bool), 0.5), (np.ones((2, 2), bool), 1.5)]
+)
+def test_candidate_checks_itself(mask: np.ndarray, quality: float) -> None:
+    with pytest.raises(ValueError, match="mask must be|quality must lie"):
+        Candidate(0, 0, mask, quality)
