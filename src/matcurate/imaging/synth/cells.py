@@ -1,0 +1,129 @@
+"""Per-pixel answers about nearby seeds, in blocks so that memory stays bounded at any image size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from matcurate.imaging.synth.canvas import BLOCK
+
+BUDGET = 2**23
+"""Numbers per intermediate array; bounds memory."""
+
+Answer = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+"""(coordinates (B, P, 2), candidate seeds (B, k)) to per-pixel answers, each (B, P)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """A Laguerre tessellation seen per pixel.
+
+    Parameters
+    ----------
+    owner : long tensor (H, W)
+        Index of the seed whose cell the pixel lies in.
+    rival : long tensor (H, W)
+        Index of the seed behind the nearest boundary.
+    depth : float tensor (H, W)
+        Distance to that boundary in pixels, >= 0.
+    """
+
+    owner: Tensor
+    rival: Tensor
+    depth: Tensor
+
+
+def laguerre(
+    coordinates: Tensor,
+    seeds: Tensor,
+    weights: Tensor,
+    groups: Tensor | None = None,
+    softness: float = 0.0,
+    candidates: int = 24,
+) -> Cells:
+    """Laguerre tessellation: a pixel belongs to the seed of least power |x - s|² - w.
+
+    Parameters
+    ----------
+    coordinates : float tensor (2, H, W)
+        (row, column) of every pixel, warped where boundaries should bend.
+    seeds : float tensor (S, 2)
+        (row, column).
+    weights : float tensor (S,)
+        Squared radii; equal weights give a Voronoi tessellation.
+    groups : long tensor (S,), optional
+        Seeds of one group form one cell: there is no boundary between them.
+    softness : float
+        Above 0, the depth is a smooth minimum over the boundaries (in pixels), which rounds its contours.
+    candidates : int
+        How many seeds near a block of pixels are looked at.
+
+    References
+    ----------
+    Aurenhammer, F. (1987). Power diagrams. SIAM J. Comput. 16, 78-96.
+    """
+    families = torch.arange(len(seeds), device=seeds.device) if groups is None else groups
+
+    def answer(at: Tensor, near: Tensor) -> tuple[Tensor, ...]:
+        places, family = seeds[near], families[near]
+        power = _distance(at, places) ** 2 - weights[near][:, None]
+        least, own = power.min(dim=2)
+        mine = torch.gather(near, 1, own)
+        apart = _distance(places, places).clamp_min(1e-6)
+        spacing = torch.gather(apart, 1, own[..., None].expand(-1, -1, near.shape[1]))
+        walls = (power - least[..., None]) / (2 * spacing)
+        same = family[:, None] == torch.gather(family, 1, own)[..., None]
+        walls = walls.masked_fill(same, torch.inf)
+        depth, other = walls.min(dim=2)
+        if softness > 0:
+            depth = -softness * torch.logsumexp(-walls / softness, dim=2)
+        return mine, torch.gather(near, 1, other), depth
+
+    owner, rival, depth = over_blocks(coordinates, seeds, weights, answer, candidates)
+    return Cells(owner, rival, depth)
+
+
+def over_blocks(
+    coordinates: Tensor, seeds: Tensor, weights: Tensor, answer: Answer, candidates: int
+) -> tuple[Tensor, ...]:
+    """Ask ``answer`` for every pixel, giving it only the seeds of least power at the middle of the pixel's block.
+
+    Returns
+    -------
+    tuple of tensors (H, W)
+    """
+    _, height, width = coordinates.shape
+    blocks = _to_blocks(coordinates)
+    middles = blocks.mean(dim=1)
+    count = min(candidates, len(seeds))
+    step = max(1, min(BUDGET // max(1, len(seeds)), BUDGET // (BLOCK * BLOCK * count)))
+    parts = []
+    for start in range(0, len(blocks), step):
+        power = _distance(middles[start : start + step], seeds) ** 2 - weights
+        near = power.topk(count, largest=False).indices
+        parts.append(answer(blocks[start : start + step], near))
+    return tuple(_from_blocks(torch.cat(part), height, width) for part in zip(*parts, strict=True))
+
+
+def _to_blocks(coordinates: Tensor) -> Tensor:
+    """(2, H, W) to (blocks, BLOCK², 2), the last rows and columns repeated to fill the blocks."""
+    _, height, width = coordinates.shape
+    filled = pad(coordinates, (0, -width % BLOCK, 0, -height % BLOCK), mode="replicate")
+    rows, columns = filled.shape[1] // BLOCK, filled.shape[2] // BLOCK
+    tiles = filled.view(2, rows, BLOCK, columns, BLOCK).permute(1, 3, 2, 4, 0)
+    return tiles.reshape(rows * columns, BLOCK * BLOCK, 2)
+
+
+def _from_blocks(values: Tensor, height: int, width: int) -> Tensor:
+    rows, columns = -(-height // BLOCK), -(-width // BLOCK)
+    image = values.view(rows, columns, BLOCK, BLOCK).permute(0, 2, 1, 3).reshape(rows * BLOCK, columns * BLOCK)
+    return image[:height, :width].contiguous()
+
+
+def _distance(first: Tensor, second: Tensor) -> Tensor:
+    # The matrix-product form loses the digits that matter near a boundary of a large image.
+    return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,0 +1,132 @@
+"""What specimen preparation and the microscope do to a picture."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import AfterValidator
+from torch import Tensor
+
+from matcurate.config import Strict
+from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= value[0] <= value[1] < float("inf"):
+        raise ValueError("a range is (low, high) with 0 <= low <= high")
+    return value
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+"""(low, high): each picture draws its strength uniformly between them; equal values fix it."""
+
+
+class Nuisances(Strict):
+    """Ranges of every disturbance, as real micrographs show them; grey values in shares of full scale."""
+
+    texture: Range = (0.003, 0.014)
+    """Standard deviation of fine surface texture."""
+    scratches: Range = (0, 10)
+    """Polishing scratches per 512 x 512 pixels."""
+    scratch_depth: Range = (0.015, 0.09)
+    """Grey step of the deepest scratch."""
+    edge_brightening: Range = (0.0, 0.16)
+    """Grey step of the secondary-electron edge effect."""
+    blur: Range = (0.6, 1.3)
+    """Point spread (standard deviation) in pixels."""
+    shading: Range = (0.0, 0.07)
+    """Amplitude of uneven illumination over the picture."""
+    contrast: Range = (0.6, 1.0)
+    """Factor on grey differences around the middle."""
+    brightness: Range = (0.34, 0.62)
+    """Where the picture's mean goes."""
+    gamma: Range = (0.85, 1.2)
+    """Exponent of the detector."""
+    shot_noise: Range = (0.008, 0.035)
+    """Standard deviation of counting (Poisson) noise at full white."""
+    read_noise: Range = (0.004, 0.015)
+    """Standard deviation of the amplifier's noise."""
+
+    @classmethod
+    def none(cls) -> Nuisances:
+        """No disturbance: the ideal grey levels."""
+        off = (0.0, 0.0)
+        unchanged = {"contrast": (1.0, 1.0), "gamma": (1.0, 1.0)}
+        return cls(**{**dict.fromkeys(cls.model_fields, off), **unchanged})
+
+
+def expose(canvas: Canvas, grey: Tensor, edges: Tensor, options: Nuisances) -> Tensor:
+    """Photograph a scene: surface first, then optics, illumination and detector.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        Gives randomness.
+    grey, edges : float tensor (H, W)
+        Ideal grey levels and where edges brighten, in [0, 1].
+    options : Nuisances
+        Ranges of the strengths.
+
+    Returns
+    -------
+    float tensor (H, W) in [0, 1]
+    """
+
+    def draw(span: tuple[float, float]) -> float:
+        return canvas.uniform(*span)
+
+    image = grey + draw(options.edge_brightening) * edges
+    texture = draw(options.texture)
+    if texture > 0:
+        image = image + texture * smooth_field(canvas, canvas.uniform(0.7, 2.5))
+    count = int(canvas.rng.poisson(draw(options.scratches) * canvas.height * canvas.width / 512**2))
+    image = image + scratches(canvas, count, draw(options.scratch_depth))
+    image = gaussian_blur(image, draw(options.blur))
+    brightness = draw(options.brightness)
+    middle = image.mean()
+    image = (image - middle) * draw(options.contrast) + (brightness if brightness > 0 else middle)
+    image = image + _shading(canvas, draw(options.shading))
+    image = image.clamp(0, 1) ** draw(options.gamma)
+    return _detected(canvas, image, draw(options.shot_noise), draw(options.read_noise)).clamp(0, 1)
+
+
+def scratches(canvas: Canvas, count: int, depth: float) -> Tensor:
+    """Straight polishing scratches, mostly in one direction, dark with a bright shoulder or bright; float (H, W)."""
+    image = torch.zeros(canvas.height, canvas.width, device=canvas.device)
+    rows, columns = canvas.coordinates()
+    main = canvas.uniform(0, torch.pi)
+    for _ in range(count if depth > 0 else 0):
+        angle = main + float(canvas.rng.normal(0, 0.15)) if canvas.chance(0.7) else canvas.uniform(0, torch.pi)
+        direction = torch.tensor([angle]).to(canvas.device)
+        row, column = canvas.uniform(0, canvas.height), canvas.uniform(0, canvas.width)
+        along = (rows - row) * torch.sin(direction) + (columns - column) * torch.cos(direction)
+        across = (rows - row) * torch.cos(direction) - (columns - column) * torch.sin(direction)
+        length = canvas.uniform(0.08, 0.7) * max(canvas.height, canvas.width)
+        width = canvas.uniform(0.4, 1.0)
+        across = across + canvas.uniform(-1, 1) * 0.02 * length * (along / length) ** 2
+        groove = torch.exp(-0.5 * (across / width) ** 2) - 0.4 * torch.exp(-0.5 * ((across - 2 * width) / width) ** 2)
+        strength = depth * canvas.uniform(0.15, 1) ** 2 * (1 if canvas.chance(0.4) else -1)
+        image = image + strength * groove * torch.exp(-((along / length) ** 4))
+    return image
+
+
+def _shading(canvas: Canvas, amplitude: float) -> Tensor:
+    """A tilted plane and a weak vignette, zero mean."""
+    rows, columns = canvas.coordinates()
+    y, x = rows / canvas.height - 0.5, columns / canvas.width - 0.5
+    tilt_y, tilt_x = canvas.rng.uniform(-1, 1, 2)
+    field = float(tilt_y) * y + float(tilt_x) * x - canvas.uniform(0, 1) * (x**2 + y**2)
+    shade: Tensor = amplitude * (field - field.mean())
+    return shade
+
+
+def _detected(canvas: Canvas, image: Tensor, shot: float, read: float) -> Tensor:
+    """Counting noise (variance proportional to the signal) and read noise, softened a little as by the scan."""
+    noise = canvas.white(canvas.height, canvas.width)
+    soft = canvas.uniform(0.0, 0.7)
+    if soft > 0.3:
+        noise = gaussian_blur(noise, soft)
+        noise = noise / noise.std()
+    return image + noise * torch.sqrt(image * shot**2 + read**2)
