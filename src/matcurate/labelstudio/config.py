@@ -151,6 +151,17 @@ def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
     return LabellingConfig(name, key[1:], names, controls, _ratio_names(root, name, len(names)))
 
 
+def labels_of_controls(xml: str) -> dict[str, tuple[str, ...]]:
+    """Labels of every named control of a labelling configuration, in the order of the page."""
+    found: dict[str, tuple[str, ...]] = {}
+    for tag in _parse(xml).iter():
+        if tag.get("name") and tag.get("toName"):
+            found[tag.get("name", "")] = tuple(
+                label.get("alias") or label.get("value") or "" for label in tag.iter("Label")
+            )
+    return found
+
+
 def check_phases(phases: Sequence[str], *, instances: bool = False) -> tuple[str, ...]:
     """Return the phases, or raise ConfigError when there are none, too many, or one is empty or there twice."""
     names = tuple(phases)
