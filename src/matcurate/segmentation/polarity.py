@@ -18,10 +18,10 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from matcurate.config import Polarity
+from matcurate.segmentation.relief import Grey, calm
 from matcurate.types import BoolMask, Pixels
 
 Side = Literal["bright", "dark"]
@@ -30,10 +30,6 @@ DECISIVE = 1.5
 FRAME_MARGIN = 0.1
 SMALLEST_PIECE = 9
 """Pixels; smaller pieces are noise and are not counted."""
-OUTLIERS = (0.5, 99.5)
-"""Percentiles between which the grey levels are stretched, so that one speck of dirt does not move the threshold."""
-DENOISING = 8.0
-"""Strength of the non-local means, in grey levels of the stretched 8-bit image."""
 
 
 def decide_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
@@ -46,9 +42,13 @@ def decide_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
     polarity : {"auto", "bright", "dark"}
         What the user knows.
     """
-    if polarity != "auto":
-        return polarity
-    bright = _bright_side(pixels)
+    return polarity if polarity != "auto" else side_of(calm(pixels))
+
+
+def side_of(grey: Grey) -> Side:
+    """Side of the foreground of a calm image (H, W), by the rule of this module."""
+    soft = cv2.GaussianBlur(grey, (5, 5), 0)
+    bright = np.asarray(soft > threshold_otsu(soft)) if np.ptp(soft) else np.zeros(soft.shape, dtype=np.bool_)
     pieces_bright, pieces_dark = effective_pieces(bright), effective_pieces(~bright)
     if pieces_bright >= DECISIVE * pieces_dark:
         return "bright"
@@ -68,17 +68,5 @@ def effective_pieces(mask: BoolMask) -> float:
     return float(areas.sum() ** 2 / np.sum(areas**2)) if areas.size else 0.0
 
 
-def _bright_side(pixels: Pixels) -> BoolMask:
-    low, high = np.percentile(pixels, OUTLIERS)
-    if not high > low:
-        low, high = float(pixels.min()), float(pixels.max())
-    if not high > low:
-        return np.zeros(pixels.shape, dtype=np.bool_)
-    stretched = np.clip((pixels.astype(np.float32) - low) / (high - low), 0, 1) * 255
-    calm = cv2.fastNlMeansDenoising(stretched.astype(np.uint8), None, DENOISING, 7, 15)
-    calm = cv2.GaussianBlur(calm, (5, 5), 0)
-    return np.asarray(calm > threshold_otsu(calm))
-
-
-def _frame(mask: BoolMask) -> NDArray[np.bool_]:
+def _frame(mask: BoolMask) -> BoolMask:
     return np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])

@@ -15,21 +15,19 @@ from pydantic import Field
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
-from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable.protocol import Backbone
-from matcurate.segmentation.matsam.generate import decode, unprompted
-from matcurate.segmentation.matsam.postprocess import (
-    area_weighted_quality,
-    boundary_network,
-    grey_filter,
-    paint,
-    tile,
-)
-from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
+from matcurate.segmentation.matsam.evidence import rescored
+from matcurate.segmentation.matsam.generate import decode, rough_regions, unprompted
+from matcurate.segmentation.matsam.postprocess import area_weighted_quality, boundary_network, paint, tile
+from matcurate.segmentation.matsam.prompts import RoiRule, presegment, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
-from matcurate.segmentation.polarity import Side, decide_side
+from matcurate.segmentation.polarity import Side, side_of
+from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Candidate, Pixels, Progress, silent
+
+VERSION = 1
+"""Of the algorithm; part of every segmenter's version."""
 
 
 class MatSamPreset(Strict):
@@ -39,15 +37,19 @@ class MatSamPreset(Strict):
     output: Literal["phases", "instances"] = "phases"
     polarity: Polarity = "auto"
     roi: RoiRule = "auto"
-    prompts: bool = Field(default=True, description="Off: only the regions an exhaustive backbone proposes itself.")
+    flatten: bool = Field(default=True, description="Remove shading and halos before objects are looked for.")
+    flattened_for: tuple[str, ...] = Field(
+        default=("tree",), description="Backbones that see the flattened image; those trained on others do not."
+    )
+    rough_regions: bool = Field(default=True, description="Pre-segmented regions compete with the backbone's masks.")
     grid_per_object: float = Field(default=1.0, ge=0)
     grid_range: tuple[int, int] = (64, 1024)
     batch: int = Field(default=64, ge=1)
-    quality: float = Field(default=0.0, ge=0, le=1, description="Least predicted quality.")
-    smallest: int = Field(default=12, ge=1, description="Least area of an object in pixels.")
-    largest: float = Field(default=0.6, gt=0, le=1, description="Largest share of the image in one mask.")
-    nms: float = Field(default=0.7, gt=0, le=1, description="Intersection over union above which one mask goes.")
-    grey_filter: bool = True
+    quality: float = Field(default=0.0, ge=0, le=1, description="Least quality that the backbone predicts.")
+    contrast: float = Field(default=0.25, ge=0, le=1, description="Least grey step along the outline of a mask.")
+    smallest: int = Field(default=4, ge=1, description="Least area of an object in pixels.")
+    largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
+    nms: float = Field(default=0.3, gt=0, le=1, description="Intersection over union above which one mask goes.")
 
 
 class MatSam:
@@ -67,8 +69,8 @@ class MatSam:
 
     @property
     def version(self) -> str:
-        """``matsam-BACKBONE-PRESET-`` and 8 hex digits of SHA-256 over the backbone's digest and the preset."""
-        text = f"{self.backbone.digest} {self.preset.model_dump_json()}"
+        """``matsam-BACKBONE-PRESET-`` and 8 hex digits of SHA-256 over algorithm, backbone and preset."""
+        text = f"{VERSION} {self.backbone.digest} {self.preset.model_dump_json()}"
         return f"matsam-{self.backbone.name}-{self.preset.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def segment(self, pixels: Pixels, polarity: Polarity | None = None, progress: Progress = silent) -> Segmentation:
@@ -83,45 +85,51 @@ class MatSam:
         progress : Progress
             Told the number of prompts answered.
         """
-        side = decide_side(pixels, polarity or self.preset.polarity)
-        candidates = self.candidates(pixels, side, progress)
-        if self.preset.output == "instances":
-            return self._grains(pixels, candidates)
-        return self._phases(pixels, candidates, side)
+        grey = calm(pixels)
+        asked = polarity or self.preset.polarity
+        side = side_of(grey) if asked == "auto" else asked
+        relief = flatten(grey) if self.preset.flatten else grey
+        candidates = self._candidates(pixels, relief, side, progress)
+        return self._grains(relief, candidates) if self.preset.output == "instances" else _phases(relief, candidates)
 
-    def candidates(self, pixels: Pixels, side: Side, progress: Progress = silent) -> tuple[Candidate, ...]:
-        """Masks that survive filtering and suppression, best first."""
+    def _candidates(self, pixels: Pixels, relief: Grey, side: Side, progress: Progress) -> tuple[Candidate, ...]:
+        """Masks that survive filtering and suppression, those with the clearest outline first."""
         preset = self.preset
-        predictor = self.backbone.open(pixels)
-        found = unprompted(predictor, side)
-        if preset.prompts or not found:
-            points = prompt_points(
-                pixels,
-                side,
-                roi=preset.roi,
-                smallest=preset.smallest,
-                grid_per_object=preset.grid_per_object,
-                grid_range=preset.grid_range,
-            )
-            found += decode(predictor, points, preset.batch, progress)
-        kept = admissible(found, quality=preset.quality, smallest=preset.smallest, largest=preset.largest * pixels.size)
-        return suppress(kept, preset.nms)
-
-    def _phases(self, pixels: Pixels, candidates: tuple[Candidate, ...], side: Side) -> Segmentation:
-        kept = grey_filter(candidates, to_uint8(pixels), side) if self.preset.grey_filter else candidates
-        height, width = pixels.shape
-        foreground = paint(kept, (height, width)) > 0
-        return Segmentation(
-            phases=foreground.astype(np.uint8),
-            instances=label(foreground, connectivity=1).astype(np.uint32),
-            score=area_weighted_quality(kept),
+        sees_relief = preset.flatten and self.backbone.name in preset.flattened_for
+        predictor = self.backbone.open(relief if sees_relief else pixels)
+        points = prompt_points(
+            relief,
+            side,
+            roi=preset.roi,
+            smallest=preset.smallest,
+            grid_per_object=preset.grid_per_object,
+            grid_range=preset.grid_range,
         )
+        found = unprompted(predictor, side) + decode(predictor, points, preset.batch, progress)
+        kept = admissible(found, quality=preset.quality, smallest=preset.smallest, largest=preset.largest * pixels.size)
+        if preset.rough_regions:
+            kept += rough_regions(presegment(relief, side, preset.roi), preset.smallest)
+        judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]
+        return suppress(judged, preset.nms)
 
-    def _grains(self, pixels: Pixels, candidates: tuple[Candidate, ...]) -> Segmentation:
-        height, width = pixels.shape
-        grains = tile(paint(candidates, (height, width)), to_uint8(pixels), self.preset.smallest)
+    def _grains(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
+        grains = tile(paint(candidates, _size(relief)), relief, self.preset.smallest)
         return Segmentation(
             phases=(~boundary_network(grains)).astype(np.uint8),
             instances=grains,
             score=area_weighted_quality(candidates),
         )
+
+
+def _phases(relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
+    foreground = paint(candidates, _size(relief)) > 0
+    return Segmentation(
+        phases=foreground.astype(np.uint8),
+        instances=label(foreground, connectivity=1).astype(np.uint32),
+        score=area_weighted_quality(candidates),
+    )
+
+
+def _size(grey: Grey) -> tuple[int, int]:
+    height, width = grey.shape
+    return height, width

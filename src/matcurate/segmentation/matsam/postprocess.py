@@ -1,7 +1,7 @@
 """From separate masks to what metallographers report: phases, or grains and their boundaries.
 
-MatSAM (Li et al. 2024), sections 2.3 and 2.4: a grey-level filter removes background masks before the rest become one
-phase; grains keep their masks and give a closed boundary network.
+MatSAM (Li et al. 2024), sections 2.3 and 2.4: the masks of a phase become one mask, grains keep theirs and give a
+closed boundary network.
 """
 
 from __future__ import annotations
@@ -11,51 +11,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import sobel, threshold_otsu
+from skimage.filters import sobel
 from skimage.measure import label
 from skimage.segmentation import find_boundaries, watershed
 
-from matcurate.segmentation.polarity import Side
 from matcurate.types import BoolMask, Candidate
 
 Grey = NDArray[np.uint8]
 Ids = NDArray[np.uint32]
-
-RING = 3
-"""Pixels around a mask whose grey levels it is compared with."""
-
-
-def grey_filter(candidates: Sequence[Candidate], grey: Grey, side: Side) -> tuple[Candidate, ...]:
-    """Drop the masks that are not on the foreground's side of their surroundings nor of the image.
-
-    A mask stays when its mean grey level is beyond Otsu's threshold of the image, or when it differs from the ring of
-    ``RING`` pixels around it, in the foreground's direction, by at least a quarter of the distance between the two
-    class means. A background mask fails both.
-    """
-    if np.ptp(grey) == 0:
-        return ()
-    sign = 1.0 if side == "bright" else -1.0
-    level = float(threshold_otsu(grey))
-    gap = float(grey[grey > level].mean() - grey[grey <= level].mean())
-    kept = []
-    for candidate in candidates:
-        inside, around = surroundings(candidate, grey)
-        if sign * (inside - level) > 0 or sign * (inside - around) >= gap / 4:
-            kept.append(candidate)
-    return tuple(kept)
-
-
-def surroundings(candidate: Candidate, grey: Grey) -> tuple[float, float]:
-    """Mean grey level of a mask and of the ring around it (of the mask itself when it fills the image)."""
-    top, left, bottom, right = candidate.box
-    top, left = max(0, top - RING), max(0, left - RING)
-    window = grey[top : bottom + RING, left : right + RING]
-    mask = np.zeros(window.shape, dtype=np.uint8)
-    row, column = candidate.top - top, candidate.left - left
-    mask[row : row + candidate.mask.shape[0], column : column + candidate.mask.shape[1]] = candidate.mask
-    ring = cv2.dilate(mask, np.ones((2 * RING + 1, 2 * RING + 1), np.uint8)) > mask
-    inside = float(window[mask > 0].mean())
-    return inside, float(window[ring].mean()) if ring.any() else inside
 
 
 def paint(candidates: Sequence[Candidate], shape: tuple[int, int]) -> Ids:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, maximum_position
 from skimage.measure import label, regionprops_table
 
-from matcurate.segmentation.baselines import blurred, canny_edges, otsu_foreground, separability
+from matcurate.segmentation.baselines import canny_edges, otsu_foreground
 from matcurate.segmentation.polarity import Side
-from matcurate.types import BoolMask, Pixels
+from matcurate.segmentation.relief import Grey, class_separability
+from matcurate.types import BoolMask
 
 Points: TypeAlias = NDArray[np.float64]
 RoiRule = Literal["auto", "otsu", "canny"]
@@ -29,7 +30,7 @@ EDGE_BAND = 0.125
 
 
 def prompt_points(
-    pixels: Pixels,
+    grey: Grey,
     side: Side,
     *,
     roi: RoiRule = "auto",
@@ -41,8 +42,8 @@ def prompt_points(
 
     Parameters
     ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
+    grey : uint8 array (H, W)
+        The denoised, and for two-phase images flattened, micrograph.
     side : {"bright", "dark"}
         Where the objects are, for the Otsu pre-segmentation.
     roi : {"auto", "otsu", "canny"}
@@ -59,24 +60,21 @@ def prompt_points(
     float array (N, 2)
         (x, y) in pixels, inside the image.
     """
-    keys = key_points(presegment(pixels, side, roi), smallest)
+    keys = key_points(presegment(grey, side, roi), smallest)
     count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
-    height, width = pixels.shape
+    height, width = grey.shape
     return np.concatenate([keys, grid_points((height, width), count)])
 
 
-def presegment(pixels: Pixels, side: Side, rule: RoiRule = "auto") -> BoolMask:
+def presegment(grey: Grey, side: Side, rule: RoiRule = "auto") -> BoolMask:
     """Rough foreground (H, W) by Otsu's threshold or by Canny edges.
 
     ``auto`` takes Otsu where the grey levels form two classes (separability at least ``TWO_LEVELS``), as two-phase
     images do; else Canny, whose edges part regions of nearly equal grey, as in polycrystals. The interior of closed
     edges is then the foreground.
     """
-    grey = blurred(pixels)
-    foreground = otsu_foreground(grey, side)
-    if rule == "otsu" or (rule == "auto" and separability(grey, foreground) >= TWO_LEVELS):
-        opened = cv2.morphologyEx(foreground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        return np.asarray(opened, dtype=np.bool_)
+    if rule == "otsu" or (rule == "auto" and class_separability(grey) >= TWO_LEVELS):
+        return otsu_foreground(grey, side)
     edges = cv2.morphologyEx(canny_edges(grey), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.bool_)
     return np.asarray(binary_fill_holes(edges) & ~edges)
 

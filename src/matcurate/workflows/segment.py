@@ -1,0 +1,177 @@
+"""Segment micrograph files and write what metallographers look at."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matcurate.config import Polarity, Settings
+from matcurate.errors import ConfigError, UnreadableImageError
+from matcurate.imaging.labels import write_labels
+from matcurate.imaging.micrograph import Micrograph
+from matcurate.imaging.overlay import write_overlay
+from matcurate.imaging.read import find_images, page_count, read_micrograph
+from matcurate.morphology.objects import measure_objects, write_objects
+from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.segmentation.polarity import decide_side
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import Calibration, Progress, silent
+from matcurate.workflows.segmenter import build_segmenter
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedImage:
+    """What was found on one page of one file, and under which ``name`` the results lie in the output folder."""
+
+    path: str
+    page: int
+    name: str
+    instances: int
+    seconds: float
+    phase_fraction: float
+    phase_fractions: dict[int, float]
+    score: float
+    polarity: str
+    nm_per_px: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """Everything one call did; ``problems`` has one line for each file that could not be segmented."""
+
+    version: str
+    out: str
+    images: tuple[SegmentedImage, ...]
+    problems: tuple[str, ...]
+
+
+def segment_files(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    settings: Settings,
+    preset: str | None = None,
+    backbone: str | None = None,
+    polarity: Polarity | None = None,
+    calibration: Calibration | None = None,
+    progress: Progress = silent,
+) -> SegmentReport:
+    """Segment files and folders of files; multi-page files page by page.
+
+    Writes ``NAME.instances.tif``, ``NAME.phases.png``, ``NAME.overlay.png`` and ``NAME.objects.csv``. NAME is the
+    file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for the
+    pages of a multi-page file.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders.
+    out : Path
+        Folder for the results, made when missing.
+    settings : Settings
+        Of the installation.
+    preset, backbone : str, optional
+        Those of the settings by default.
+    polarity : {"auto", "bright", "dark"}, optional
+        The preset's by default.
+    calibration : Calibration, optional
+        Instead of what the files say.
+    progress : Progress
+        Told the number of files done.
+
+    Raises
+    ------
+    ConfigError
+        When the preset or backbone does not exist, or the output folder cannot be made.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    files, problems = find_images(paths)
+    segmenter = build_segmenter(settings, preset, backbone)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be made ({error.strerror}); name another folder") from error
+    names = OutputNames(files)
+    done: list[SegmentedImage] = []
+    for number, path in enumerate(files):
+        progress(number, len(files), path.name)
+        try:
+            for page in range(pages := page_count(path)):
+                micrograph = read_micrograph(path, page, max_megapixels=settings.max_megapixels)
+                name = names.claim(path, page if pages > 1 else None)
+                done.append(_segment_one(path, micrograph, segmenter, out / name, polarity, calibration))
+        except UnreadableImageError as error:
+            problems.append(str(error))
+    progress(len(files), len(files))
+    return SegmentReport(segmenter.version, str(out), tuple(done), tuple(problems))
+
+
+class OutputNames:
+    """Gives every page of every input a name of its own, also on file systems that ignore case.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        All inputs of one call.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._shared = Counter(path.stem.casefold() for path in files)
+        self._taken: set[str] = set()
+
+    def claim(self, path: Path, page: int | None) -> str:
+        """Name for a page, or for the only page when ``page`` is None; never the same twice."""
+        unique = self._shared[path.stem.casefold()] == 1
+        base = path.stem if unique else f"{path.absolute().parent.name}_{path.stem}"
+        wanted = base if page is None else f"{base}_p{page:03d}"
+        name, attempt = wanted, 1
+        while name.casefold() in self._taken:
+            attempt += 1
+            name = f"{wanted}-{attempt}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def _segment_one(
+    path: Path,
+    micrograph: Micrograph,
+    segmenter: MatSam,
+    target: Path,
+    polarity: Polarity | None,
+    calibration: Calibration | None,
+) -> SegmentedImage:
+    start = time.perf_counter()
+    side = decide_side(micrograph.pixels, polarity or segmenter.preset.polarity)
+    found = segmenter.segment(micrograph.pixels, side)
+    seconds = time.perf_counter() - start
+    scale = calibration or micrograph.calibration
+    _write(target, micrograph, found, scale)
+    fractions = found.phase_fractions
+    return SegmentedImage(
+        path=str(path),
+        page=micrograph.page,
+        name=target.name,
+        instances=found.count,
+        seconds=seconds,
+        phase_fraction=1.0 - fractions.get(0, 0.0),
+        phase_fractions=fractions,
+        score=found.score,
+        polarity=side,
+        nm_per_px=scale.nm_per_px if scale else None,
+    )
+
+
+def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Calibration | None) -> None:
+    try:
+        write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances)
+        write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
+        write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
+        write_objects(
+            measure_objects(found.instances, found.phases), target.with_name(f"{target.name}.objects.csv"), scale
+        )
+    except OSError as error:
+        raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error
