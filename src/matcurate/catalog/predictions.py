@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import exists
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.insertion import insert_if_absent
@@ -36,10 +37,8 @@ def store_prediction(session: Session, new: NewPrediction) -> tuple[PredictionRe
         phase_fractions=dict(new.phase_fractions),
     )
     added = insert_if_absent(session, row, ["micrograph_id", "model_version_id"])
-    stored = prediction_for(session, new.micrograph_id, new.model_version_id)
-    if stored is None:
-        raise CatalogError(f"the prediction of micrograph {new.micrograph_id} was not stored")
-    return stored, added
+    stored = session.exec(_query(new.micrograph_id, new.model_version_id)).one()
+    return _record(stored), added
 
 
 def by_id(session: Session, prediction_id: int) -> PredictionRecord:
@@ -58,11 +57,7 @@ def by_id(session: Session, prediction_id: int) -> PredictionRecord:
 
 def prediction_for(session: Session, micrograph_id: int, model_version_id: int) -> PredictionRecord | None:
     """Return what a version made of a micrograph, None when it has not seen it."""
-    row = session.exec(
-        select(Prediction).where(
-            Prediction.micrograph_id == micrograph_id, Prediction.model_version_id == model_version_id
-        )
-    ).one_or_none()
+    row = session.exec(_query(micrograph_id, model_version_id)).one_or_none()
     return None if row is None else _record(row)
 
 
@@ -174,6 +169,12 @@ def unpushed_predictions(session: Session, ls_project_id: int, model_version_id:
         )
         for row, task in session.exec(query)
     ]
+
+
+def _query(micrograph_id: int, model_version_id: int) -> SelectOfScalar[Prediction]:
+    return select(Prediction).where(
+        Prediction.micrograph_id == micrograph_id, Prediction.model_version_id == model_version_id
+    )
 
 
 def _record(row: Prediction) -> PredictionRecord:

@@ -156,6 +156,13 @@ def test_the_parent_is_not_forgotten_when_a_later_state_does_not_name_it(
     assert stored(engine, task).parent_prediction_id == parent.id
 
 
+def test_the_parent_may_become_known_later(engine: Engine, task: TaskLink, project: ProjectRecord) -> None:
+    record(engine, task, annotation(seconds=0))
+    parent = predict(engine, project, task.micrograph_id)
+    assert record(engine, task, annotation(seconds=0, parent_prediction_id=parent.id)) is Outcome.UNCHANGED
+    assert stored(engine, task).parent_prediction_id == parent.id
+
+
 def test_a_retracted_correction_is_kept_but_not_listed(engine: Engine, task: TaskLink) -> None:
     record(engine, task, annotation(seconds=0))
     gone = T0 + timedelta(seconds=20)

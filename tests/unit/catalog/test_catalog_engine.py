@@ -42,7 +42,7 @@ def later_scripts(tmp_path: Path) -> Path:
     """Migrations of a matcurate that is one revision ahead."""
     scripts = tmp_path / "later 100%"
     (scripts / "versions").mkdir(parents=True)
-    for path in (*MIGRATIONS.glob("*.py"), *MIGRATIONS.glob("versions/*.py")):
+    for path in (*MIGRATIONS.glob("*.py"), *MIGRATIONS.glob("*.mako"), *MIGRATIONS.glob("versions/*.py")):
         (scripts / path.relative_to(MIGRATIONS)).write_text(path.read_text())
     (scripts / "versions" / "0002_colour.py").write_text(ADDITION)
     return scripts
@@ -67,6 +67,22 @@ def test_the_comparison_would_see_a_forgotten_migration(engine: Engine) -> None:
         connection.execute(text("DROP TABLE correction_revision"))
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert [change[0] for change in compare_metadata(context, METADATA)] == ["add_table"]
+
+
+def test_a_generated_migration_does_not_depend_on_our_column_types(sqlite: Engine, later_scripts: Path) -> None:
+    with sqlite.begin() as connection:
+        connection.execute(text("DROP TABLE correction_revision"))
+        config = alembic_config(connection, later_scripts)
+        command.upgrade(config, "head")
+        command.revision(config, "Bring it back", autogenerate=True, rev_id="0003")
+    (script,) = later_scripts.glob("versions/0003*.py")
+    assert 'sa.Column("received_at", sa.DateTime(timezone=True), nullable=False)' in script.read_text().replace(
+        "'", '"'
+    )
+    assert "UtcDateTime" not in script.read_text()
+    migrate(sqlite, later_scripts)
+    with sqlite.connect() as connection:
+        assert inspect(connection).has_table("correction_revision")
 
 
 def test_down_to_nothing_and_up_again(engine: Engine) -> None:

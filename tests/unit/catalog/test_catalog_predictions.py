@@ -1,12 +1,12 @@
 from collections.abc import Callable
 
 import pytest
-from catalog_samples import key_of
+from catalog_samples import image, key_of
 from sqlalchemy import Engine
 
 from matcurate.catalog import predictions
 from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.micrographs import list_for_project
+from matcurate.catalog.micrographs import add_micrograph, list_for_project
 from matcurate.catalog.model_versions import ensure_model_version, latest, list_model_versions, version_named
 from matcurate.catalog.projects import create_project
 from matcurate.catalog.records import (
@@ -161,6 +161,7 @@ def test_pushing_is_noted_and_the_label_studio_id_filled_in_later(
         predictions.mark_pushed(session, stored, task, None)
         assert predictions.pushed_as(session, task, 900) == stored
         predictions.mark_pushed(session, stored, task, 901)
+        predictions.mark_pushed(session, stored, task, 901)
         assert predictions.pushed_as(session, task, 900) is None
         assert predictions.pushed_as(session, task, 901) == stored
 
@@ -191,6 +192,20 @@ def test_predictions_wait_only_for_living_tasks_of_their_project(
         assert [w.task for w in predictions.unpushed_predictions(session, 3, made_by.id)] == [later, task]
         mark_gone(session, project.id, 3, 50)
         assert [w.task for w in predictions.unpushed_predictions(session, 3, made_by.id)] == [later]
+
+
+def test_projects_that_share_an_image_do_not_get_each_others_predictions(
+    engine: Engine, project: ProjectRecord, task: TaskLink
+) -> None:
+    ours = store(engine, prediction(task.micrograph_id, version(engine, project.id).id))
+    with writing(engine) as session:
+        other = create_project(session, "other", ["a"], "phases")
+        add_micrograph(session, image(1), other.id)
+        theirs = link_task(session, other.id, task.micrograph_id, 3, 60)
+    with reading(engine) as session:
+        waiting = predictions.unpushed_predictions(session, 3, ours.model_version_id)
+    assert [w.task for w in waiting] == [task]
+    assert theirs.id != task.id
 
 
 def test_a_prediction_never_gets_onto_another_image(
