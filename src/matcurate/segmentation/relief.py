@@ -1,9 +1,9 @@
 """From a micrograph to the grey relief that objects are looked for in: calm, and free of shading and halos.
 
 Electron micrographs carry topographic contrast: one flank of an object is lit, the other in shadow, and a halo
-surrounds it, so that matrix and object far from any edge have the same grey. Flattening keeps the gradient where it is strong,
-sets it to nought elsewhere, and integrates it again (Horn's lightness, in the screened form of Bhat et al.): what is
-left are plateaus between edges.
+surrounds it, so that matrix and object far from any edge have the same grey. Flattening keeps the gradient where it is
+strong, sets it to nought elsewhere, and integrates it again (Horn's lightness, in the screened form of Bhat et al.):
+what is left are plateaus between edges.
 
 References
 ----------
