@@ -155,11 +155,9 @@ def fetch(checkpoint: Checkpoint, url: str, part: Path, progress: Progress, pati
         with httpx.Client(follow_redirects=True, timeout=patience.timeout) as client:
             retrying(transfer.attempt, client)
     except (_TryAgain, httpx.RequestError) as error:
-        reason = str(error) or type(error).__name__
-        raise CheckpointError(
-            f"could not fetch {url} ({reason}); run the command again to go on from byte {transfer.held()}, "
-            f"or, {checkpoint.by_hand}"
-        ) from error
+        reason, held = str(error) or type(error).__name__, transfer.held()
+        again = f"run the command again to go on from byte {held}" if held else "run the command again"
+        raise CheckpointError(f"could not fetch {url} ({reason}); {again}, or, {checkpoint.by_hand}") from error
     except OSError as error:
         raise write_problem(part, error, checkpoint) from error
 

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from matcurate.errors import CheckpointError, ConfigError
+from matcurate.promptable import catalogue
+from matcurate.promptable.catalogue import Checkpoint
 from matcurate.promptable.registry import BACKBONES, checkpoint_store, load_backbone, resolve_name
 
 
@@ -48,6 +50,18 @@ def test_random_weights_need_no_checkpoint(tmp_path):
     assert backbone.name == "vit_b"
     assert backbone.digest == load_backbone("vit_b", tmp_path, random_weights=True, device="cpu").digest
     assert backbone.digest != load_backbone("vit_h", tmp_path, random_weights=True, device="cpu").digest
+
+
+def test_a_verified_checkpoint_is_the_one_that_is_read(vit_b, tmp_path, monkeypatch):
+    published = Checkpoint("vit_b", "sam_vit_b.pth", "", vit_b.path.stat().st_size, vit_b.backbone.digest)
+    monkeypatch.setitem(catalogue.OFFICIAL, "vit_b", published)
+    path = checkpoint_store(tmp_path).path("vit_b")
+    path.parent.mkdir()
+    path.symlink_to(vit_b.path)
+    backbone = load_backbone("auto", tmp_path, device="cpu")
+    assert (backbone.name, backbone.digest) == ("vit_b", vit_b.backbone.digest)
+    with pytest.raises(ConfigError, match="device 'cuda:99' is not there"):
+        load_backbone("vit_b", tmp_path, device="cuda:99")
 
 
 @pytest.mark.parametrize("name", ["auto", "tree"])

@@ -241,7 +241,9 @@ def test_offline_names_the_way_by_hand(tmp_path):
         offline.pull("small")
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "weights.pth", "http://", "http://[bad", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "weights.pth", "http://", "http://[bad", "http://host:port/x", "file:///etc/passwd"]
+)
 def test_what_is_no_web_address_is_refused(store, url):
     with pytest.raises(CheckpointError, match="http"):
         store.pull("small", url)

@@ -146,7 +146,7 @@ def _damaged(path, vit_b):
         (lambda path, _: path.write_bytes(b""), "damaged"),
         (lambda path, _: path.write_bytes(b"<html>not found</html>"), "damaged"),
         (_damaged, "damaged"),
-        (lambda path, _: path.write_bytes(pickle.dumps(Payload())), "damaged"),
+        (lambda path, _: path.write_bytes(pickle.dumps(Payload(), protocol=2)), "damaged"),
         (lambda path, _: torch.save({"model": Payload()}, path), "damaged"),
         (lambda path, _: torch.save([torch.zeros(2)], path), "does not hold a table of tensors"),
         (lambda path, _: torch.save({"epoch": 3}, path), "does not hold a table of tensors"),
