@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
+from matcurate.cli.synth import parse_size
 
 bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
 
@@ -58,3 +59,27 @@ def segment(
         columns = ("image", "IoU", "IoU foreground", "F1", "recall", "ARI", "polarity", "seconds")
         emit_table(f"{report.version or report.method} on {report.dataset}", columns, [*rows, ("mean", *mean)])
     refuse(report.problems)
+
+
+@bench.command("codec")
+def codec(
+    size: Annotated[str, typer.Option(metavar="HxW", help="Height x width in pixels.")] = "1024x1024",
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Time Label Studio's brush codec against label_studio_sdk's, and check that they agree bit for bit."""
+    shape = parse_size(size)
+    from matcurate.workflows.bench_codec import bench_codec
+
+    with progress_bar("Coding") as progress:
+        report = bench_codec(shape, seed, progress=progress)
+    if json:
+        emit_json(asdict(report))
+        return
+    rows = [
+        (m.name, m.bytes, m.encode_seconds, m.encode_seconds_sdk, m.decode_seconds, m.decode_seconds_sdk, m.identical)
+        for m in report.masks
+    ]
+    median = (report.encode_seconds, report.encode_seconds_sdk, report.decode_seconds, report.decode_seconds_sdk)
+    columns = ("mask", "bytes", "encode s", "encode s (SDK)", "decode s", "decode s (SDK)", "identical")
+    emit_table(f"brush codec at {size}", columns, [*rows, ("median", "", *median, report.identical)])
