@@ -70,5 +70,5 @@ def test_preset_from_a_file_and_its_mistakes(tmp_path: Path) -> None:
     file.write_text("depth: 0\nwidth: 1\n")
     with pytest.raises(ConfigError, match=r"mine.yaml: .*\(and 1 more\)"):
         load_preset(str(file), Preset, "presets")
-    with pytest.raises(ConfigError, match="no preset 'phasez' in presets; use one of: .*phases"):
+    with pytest.raises(ConfigError, match=r"no preset 'phasez' in presets; use one of: .*phases"):
         load_preset("phasez", Preset, "presets")

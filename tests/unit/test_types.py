@@ -24,5 +24,5 @@ def test_candidate_paints_itself_at_its_place() -> None:
     ("mask", "quality"), [(np.ones((2, 2), np.uint8), 0.5), (np.ones(3, bool), 0.5), (np.ones((2, 2), bool), 1.5)]
 )
 def test_candidate_checks_itself(mask: np.ndarray, quality: float) -> None:
-    with pytest.raises(ValueError, match="mask must be|quality must lie"):
+    with pytest.raises(ValueError, match=r"mask must be|quality must lie"):
         Candidate(0, 0, mask, quality)

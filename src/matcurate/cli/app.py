@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,5 +66,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """Console script."""
+    """Console script. SIGTERM ends a command as Ctrl-C does, so that services it started are stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())

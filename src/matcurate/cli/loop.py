@@ -2,8 +2,164 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    for command in (init, connect, ingest, presegment, push, sync):
+        app.command()(command)
+
+
+def init(
+    ctx: typer.Context,
+    project: Annotated[str, typer.Option(help="Name of the project.")] = "default",
+    phases: Annotated[str, typer.Option(help="Names of the phases beside the matrix, by comma.")] = "phase",
+    preset: Annotated[str, typer.Option(help="phases, grains, layers, or a YAML file.")] = "phases",
+    as_json: JsonFlag = False,
+) -> None:
+    """Create a project in the home's catalog, and make it the one that the other commands work on."""
+    from matcurate.workflows.workspace import initialise
+
+    names = tuple(name.strip() for name in phases.split(",") if name.strip())
+    settings = session(ctx).settings
+    record = initialise(settings, project, names, preset)
+    if as_json:
+        home = str(settings.home)
+        emit_json({"project": record.name, "phases": record.phases, "preset": record.preset, "home": home})
+    else:
+        rows = list(enumerate(record.phases, start=1))
+        emit_table(f"Project {record.name} in {settings.home}", ["class id", "phase"], rows)
+
+
+def connect(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Option(help="Address of Label Studio.")],
+    token_file: Annotated[Path, typer.Option(help="File that holds an access token (either kind) and nothing else.")],
+    project_id: Annotated[int | None, typer.Option(help="Label Studio project to use; a new one by default.")] = None,
+    backend_url: Annotated[
+        str | None, typer.Option(help="Where Label Studio reaches 'curate serve'; registers the ML backend there.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Connect the project with a Label Studio project, and Label Studio with the backend."""
+    from matcurate.workflows.connect import connect as run
+
+    report = run(session(ctx).settings, url, token_file, project_id, backend_url)
+    if as_json:
+        emit_json({**asdict(report), "url": url, "backend": backend_url})
+    else:
+        emit_table("Connected", ["project", "address"], [[report.project_id, report.project_url]])
+
+
+def ingest(
+    ctx: typer.Context,
+    paths: Paths,
+    lab: Annotated[str | None, typer.Option(help="Lab the images come from.")] = None,
+    specimen: Annotated[str | None, typer.Option(help="Specimen they show.")] = None,
+    nm_per_px: Annotated[float | None, typer.Option(help="Pixel size in nm; overrides the file's.", min=0.0)] = None,
+    golden: Annotated[bool, typer.Option("--golden", help="Keep for evaluation; never train on them.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Take micrographs into the catalog; a file that is known already changes nothing."""
+    from matcurate.types import Calibration
+    from matcurate.workflows.ingest import Provenance, ingest
+    from matcurate.workflows.workspace import open_workspace
+
+    provenance = Provenance(lab, specimen, Calibration(nm_per_px) if nm_per_px else None, golden)
+    with progress_bar("ingest") as progress:
+        report = ingest(open_workspace(session(ctx).settings), paths, provenance, progress)
+    if as_json:
+        emit_json(
+            {
+                "added": [{"id": record.id, "name": record.name} for record in report.added],
+                "known": [{"id": record.id, "name": record.name} for record in report.known],
+                "refused": list(report.refused),
+            }
+        )
+    else:
+        counts = [len(report.added), len(report.known), len(report.refused)]
+        emit_table("Ingest", ["added", "known", "refused"], [counts])
+    refuse(report.refused)
+
+
+def presegment(
+    ctx: typer.Context,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[IDS]", help="Micrographs, by catalog id.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that the current model version has not predicted (the default).")
+    ] = False,
+    new: Annotated[bool, typer.Option("--new", help="Only those that no version has predicted.")] = False,
+    backbone: Annotated[str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict the project's micrographs."""
+    from matcurate.workflows.presegment import presegment
+    from matcurate.workflows.segmenter import build_segmenter
+    from matcurate.workflows.workspace import open_workspace
+
+    if everything and new:
+        raise typer.BadParameter("--all and --new exclude each other")
+    settings = session(ctx).settings
+    workspace = open_workspace(settings)
+    segmenter = build_segmenter(settings, workspace.project().preset, backbone or settings.backbone)
+    with progress_bar("presegment") as progress:
+        report = presegment(workspace, segmenter, "new" if new else "all", ids or None, progress)
+    if as_json:
+        emit_json(
+            {
+                "model_version": report.model_version,
+                "predictions": [
+                    {"micrograph": p.micrograph_id, "score": p.score, "phase_fractions": dict(p.phase_fractions)}
+                    for p in report.done
+                ],
+                "skipped": report.skipped,
+                "failed": list(report.failed),
+            }
+        )
+    else:
+        columns = ["done", "had one already", "failed"]
+        emit_table(report.model_version, columns, [[len(report.done), report.skipped, len(report.failed)]])
+    refuse(report.failed)
+
+
+def push(ctx: typer.Context, as_json: JsonFlag = False) -> None:
+    """Send micrographs and their newest predictions to Label Studio."""
+    from matcurate.workflows.push import push
+    from matcurate.workflows.workspace import label_studio_client, open_workspace
+
+    settings = session(ctx).settings
+    with progress_bar("push") as progress, label_studio_client(settings) as client:
+        report = push(open_workspace(settings), client, progress)
+    if as_json:
+        emit_json({"tasks": report.tasks, "predictions": report.predictions, "model_version": report.model_version})
+    else:
+        emit_table("Push", ["tasks", "predictions"], [[report.tasks, report.predictions]])
+
+
+def sync(
+    ctx: typer.Context,
+    since: Annotated[datetime | None, typer.Option(help="Only what changed since (ISO, UTC).")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Pull the experts' annotations into the catalog as corrections."""
+    from matcurate.workflows.sync import sync
+    from matcurate.workflows.workspace import label_studio_client, open_workspace
+
+    settings = session(ctx).settings
+    with progress_bar("sync") as progress, label_studio_client(settings) as client:
+        report = sync(open_workspace(settings), client, since, progress)
+    if as_json:
+        emit_json({**report.outcomes, "failed": list(report.failed)})
+    else:
+        emit_table("Sync", list(report.outcomes), [list(report.outcomes.values())])
+    refuse(report.failed)

@@ -2,8 +2,112 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, session, warn
+from matcurate.errors import ServiceError
+
+if TYPE_CHECKING:
+    from matcurate.workflows.expert import DemoReport
+    from matcurate.workflows.services import Services
+
+FolderArgument = Annotated[
+    Path | None, typer.Argument(help="Micrographs, or a dataset folder with masks; generated ones by default.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    for command in (serve, up, demo):
+        app.command()(command)
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [backend.host of the settings].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [backend.port of the settings].")] = None,
+) -> None:
+    """Run the Label Studio ML backend."""
+    from matcurate.workflows.services import serve_backend
+
+    settings = session(ctx).settings
+    serve_backend(settings, host or settings.backend.host, settings.backend.port if port is None else port)
+
+
+def up(
+    ctx: typer.Context,
+    phases: Annotated[str, typer.Option(help="Phases of the project, if it has to be created; by comma.")] = "phase",
+) -> None:
+    """Run Label Studio, MLflow and the backend until stopped, connected with each other."""
+    from matcurate.workflows.services import run_connected
+
+    names = tuple(name.strip() for name in phases.split(",") if name.strip())
+    with run_connected(session(ctx).settings, names, _step) as (services, _, project_url):
+        _show(services, project_url)
+        _wait(services)
+
+
+def demo(
+    ctx: typer.Context,
+    folder: FolderArgument = None,
+    n: Annotated[int, typer.Option("--n", help="Generated micrographs, when no folder is given.", min=1)] = 6,
+    once: Annotated[
+        bool, typer.Option("--once", help="Play the expert with the known masks, show what changed, and end.")
+    ] = False,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run the whole loop on this machine, with a real Label Studio."""
+    from matcurate.workflows.demo import run_demo
+
+    with run_demo(session(ctx).settings, folder, n, seed, _step) as running:
+        for problem in running.problems:
+            warn(f"left out: {problem}")
+        if not once:
+            _show(running.services, running.project_url)
+            _wait(running.services)
+            return
+        report = running.play_expert(_step)
+        if as_json:
+            emit_json(asdict(report))
+        else:
+            _show_report(report)
+        if report.lost:
+            raise ServiceError(f"{len(report.lost)} corrections did not arrive: {', '.join(report.lost)}; see the logs")
+
+
+def _step(done: int, total: int, note: str = "") -> None:
+    if note:
+        warn(f"· {note}")
+
+
+def _show(services: Services, project_url: str) -> None:
+    rows = [
+        ["Label Studio", project_url],
+        ["log in as", f"{services.username} / {services.password}"],
+        ["MLflow", services.mlflow_url],
+        ["ML backend", f"{services.backend_url}/docs"],
+    ]
+    emit_table("Open in a browser; Ctrl-C stops everything", ["what", "where"], rows)
+
+
+def _show_report(report: DemoReport) -> None:
+    columns = ["micrograph", "IoU of pre-segmentation", "pixels corrected", "in the catalog", "pixel for pixel"]
+    rows = [[c.name, c.iou, c.pixels_changed, c.arrived_by, c.identical] for c in report.corrections]
+    emit_table(f"What the expert changed in {report.model_version}", columns, rows)
+    emit_table("Left behind", ["what", "where"], [["picture", report.overview], ["MLflow run", report.run_id]])
+
+
+def _wait(services: Services) -> None:
+    try:
+        while (ended := services.ended()) is None:
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        warn("stopping")
+        return
+    raise ServiceError(f"{ended} has ended by itself; see its log in the home's logs folder")

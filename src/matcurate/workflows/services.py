@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,13 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
+import uvicorn
 import yaml
 from pydantic import Field
 
 from matcurate.config import Settings, Strict, load_settings, save_settings
 from matcurate.errors import ServiceError
 from matcurate.types import Progress, silent
+from matcurate.workflows.connect import connect
 from matcurate.workflows.processes import ServiceSpec, free_port, running
+from matcurate.workflows.workspace import ensure_project
 
 HOST = "127.0.0.1"
 
@@ -186,3 +190,25 @@ def backend_service(home: Path, port: int, url: str) -> ServiceSpec:
         health_url=f"{url}/health",
         log_file=home / "logs" / "backend.log",
     )
+
+
+@contextmanager
+def run_connected(
+    settings: Settings, phases: tuple[str, ...], progress: Progress = silent
+) -> Iterator[tuple[Services, Settings, str]]:
+    """Run the embedded services with project, Label Studio and backend connected.
+
+    Yields the services, the settings that reach them, and the address of the project's page. The project is created
+    with ``phases`` when the home has none.
+    """
+    ensure_project(settings, phases)
+    with embedded_services(settings, progress) as (services, reachable):
+        token_file = settings.home.absolute() / "label_studio.token"
+        report = connect(reachable, services.label_studio_url, token_file, backend_url=services.backend_url)
+        yield services, load_settings(settings.home), report.project_url
+
+
+def serve_backend(settings: Settings, host: str, port: int) -> None:
+    """Run the ML backend in this process until it is stopped."""
+    os.environ["CURATE_HOME"] = str(settings.home.absolute())
+    uvicorn.run("matcurate_backend.app:create_app", factory=True, host=host, port=port)

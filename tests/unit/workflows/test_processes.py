@@ -10,7 +10,10 @@ import pytest
 from matcurate.errors import ServiceError
 from matcurate.workflows.processes import ServiceSpec, free_port, running
 
-SERVER = "import http.server as h,sys;h.HTTPServer(('127.0.0.1',int(sys.argv[1])),h.SimpleHTTPRequestHandler).serve_forever()"
+SERVER = (
+    "import http.server as h,sys;"
+    "h.HTTPServer(('127.0.0.1',int(sys.argv[1])),h.SimpleHTTPRequestHandler).serve_forever()"
+)
 
 
 def web_server(tmp_path: Path, name: str = "web", *, code: str = SERVER, timeout: float = 20.0) -> ServiceSpec:
@@ -38,7 +41,8 @@ def test_services_answer_inside_and_are_gone_after(tmp_path: Path) -> None:
 
 
 def test_a_service_that_ends_is_named_with_its_log_and_the_others_stop(tmp_path: Path) -> None:
-    good, bad = web_server(tmp_path, "good"), web_server(tmp_path, "bad", code="print('no database'); raise SystemExit(3)")
+    good = web_server(tmp_path, "good")
+    bad = web_server(tmp_path, "bad", code="print('no database'); raise SystemExit(3)")
     with pytest.raises(ServiceError, match=r"bad ended with code 3; see .*bad\.log"), running([good, bad]):
         pass
     assert "no database" in (tmp_path / "logs" / "bad.log").read_text()

@@ -1,0 +1,65 @@
+"""The backend's application: state, routes, and the one place where errors become HTTP codes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from matcurate import __version__
+from matcurate.config import Settings, load_settings
+from matcurate.errors import (
+    CatalogError,
+    ConfigError,
+    CurateError,
+    LabelStudioAuthError,
+    LabelStudioNotFoundError,
+    LabelStudioUnreachableError,
+)
+from matcurate_backend.inbox import InboxThread
+from matcurate_backend.metrics import Metrics
+from matcurate_backend.routes import router
+from matcurate_backend.state import LiveState
+
+HTTP_CODES: dict[type[CurateError], int] = {
+    LabelStudioUnreachableError: 503,
+    LabelStudioAuthError: 502,
+    LabelStudioNotFoundError: 404,
+    CatalogError: 409,
+    ConfigError: 409,
+}
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the backend of an installation.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Default: those of ``$CURATE_HOME``.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.live = LiveState(settings or load_settings(), Metrics())
+        log.info("serving %s", app.state.live.current().model_version)  # loads the model before the first call
+        app.state.inbox = InboxThread(app.state.live.drain)
+        app.state.inbox.start()
+        yield
+        app.state.inbox.stop()
+
+    app = FastAPI(title="matcurate backend", version=__version__, lifespan=lifespan)
+    app.include_router(router)
+    app.add_exception_handler(CurateError, _refuse)
+    return app
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    code = next((code for kind, code in HTTP_CODES.items() if isinstance(error, kind)), 500)
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return JSONResponse({"detail": str(error)}, status_code=code)

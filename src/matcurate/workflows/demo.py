@@ -1,0 +1,67 @@
+"""The whole loop on one machine: embedded services, micrographs in, pre-segmented and in Label Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from matcurate.config import Settings
+from matcurate.types import Progress, silent
+from matcurate.workflows.demo_set import generated_set, given_set
+from matcurate.workflows.expert import DemoReport, Expert
+from matcurate.workflows.ingest import ingest
+from matcurate.workflows.presegment import presegment
+from matcurate.workflows.push import push
+from matcurate.workflows.segmenter import build_segmenter
+from matcurate.workflows.services import Services, run_connected
+from matcurate.workflows.workspace import label_studio_client, open_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDemo:
+    """Services up, micrographs pre-segmented and in Label Studio; ``problems`` are the files left out."""
+
+    services: Services
+    project_url: str
+    expert: Expert
+    problems: tuple[str, ...]
+
+    def play_expert(self, progress: Progress = silent) -> DemoReport:
+        """Correct every task with its known mask, and wait until the corrections are in the catalog."""
+        return self.expert.play(self.project_url, progress)
+
+
+@contextmanager
+def run_demo(
+    settings: Settings, folder: Path | None, n: int, seed: int, progress: Progress = silent
+) -> Iterator[RunningDemo]:
+    """Run the demo until the block ends.
+
+    Parameters
+    ----------
+    settings : Settings
+        The demo lives in their home; run again, it goes on where it was.
+    folder : Path, optional
+        Micrographs, or a dataset folder with masks; ``n`` generated ones by default.
+    n, seed : int
+        How many are generated, and from which seed.
+    progress : Progress
+        Called once a step.
+    """
+    progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
+    data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
+    progress(1, 5, "Label Studio, MLflow and the backend (the first start takes half a minute)")
+    with run_connected(settings, data.phases) as (services, reachable, project_url):
+        workspace = open_workspace(reachable)
+        with label_studio_client(reachable) as client:
+            progress(2, 5, "ingest")
+            ingested = ingest(workspace, [data.images])
+            progress(3, 5, "pre-segment")
+            segmenter = build_segmenter(reachable, workspace.project().preset, reachable.backbone)
+            segmented = presegment(workspace, segmenter)
+            progress(4, 5, "push to Label Studio")
+            push(workspace, client)
+            expert = Expert(workspace, client, data, services.mlflow_url)
+            yield RunningDemo(services, project_url, expert, (*ingested.refused, *segmented.failed))

@@ -1,0 +1,72 @@
+"""The micrographs of a demo, and the masks its expert knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from matcurate.errors import DatasetError
+from matcurate.imaging.dataset import Dataset, open_dataset
+from matcurate.imaging.labels import read_labels
+from matcurate.workflows.ingest import content_hash
+from matcurate.workflows.synthesise import synthesise
+
+GENERATED_KIND = "precipitates"
+GENERATED_SIZE = (480, 640)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoSet:
+    """What the demo works on.
+
+    Parameters
+    ----------
+    images : Path
+        Folder of micrographs.
+    phases : tuple of str
+        Names of class ids 1, 2, ….
+    masks : mapping of str to Path
+        Mask file for each micrograph's content hash; empty when the folder has none.
+    """
+
+    images: Path
+    phases: tuple[str, ...]
+    masks: Mapping[str, Path]
+
+
+def generated_set(folder: Path, n: int, seed: int) -> DemoSet:
+    """Generate ``n`` micrographs of precipitates into ``folder`` (once)."""
+    if not (folder / "images").is_dir():
+        synthesise(GENERATED_KIND, n, folder, size=GENERATED_SIZE, seed=seed)
+    return labelled_set(folder)
+
+
+def given_set(folder: Path) -> DemoSet:
+    """A dataset folder with its masks, or any folder of micrographs without."""
+    if (folder / "masks").is_dir():
+        return labelled_set(folder)
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is no folder; name a folder of micrographs, or leave it out for generated ones")
+    return DemoSet(folder, ("phase",), {})
+
+
+def labelled_set(folder: Path) -> DemoSet:
+    """A dataset folder.
+
+    Raises
+    ------
+    DatasetError
+        When it does not follow the documented layout.
+    """
+    dataset = open_dataset(folder)
+    masks = {content_hash(sample.image_path.read_bytes(), 0, 1): sample.mask_path for sample in dataset}
+    return DemoSet(folder / "images", _phases(dataset), masks)
+
+
+def _phases(dataset: Dataset) -> tuple[str, ...]:
+    highest = max(int(np.max(read_labels(sample.mask_path))) for sample in dataset)
+    named = dataset.info.classes[1:]
+    return tuple(named[k] if k < len(named) else f"phase {k + 1}" for k in range(max(highest, 1)))

@@ -1,0 +1,139 @@
+"""Micrograph files → catalog. Idempotent by content hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from matcurate.catalog.micrographs import add_micrograph, by_hash
+from matcurate.catalog.records import MicrographRecord, NewMicrograph
+from matcurate.errors import CurateError, UnreadableImageError
+from matcurate.imaging.micrograph import Micrograph
+from matcurate.imaging.proxy import encode_png, to_uint8
+from matcurate.imaging.read import decode_micrograph, find_images
+from matcurate.types import Calibration, Progress, silent
+from matcurate.workflows.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What the person who ingests says about the images; calibration overrides the file's own."""
+
+    lab: str | None = None
+    specimen: str | None = None
+    calibration: Calibration | None = None
+    golden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """Micrographs added and known already, and one line for each file refused."""
+
+    added: tuple[MicrographRecord, ...]
+    known: tuple[MicrographRecord, ...]
+    refused: tuple[str, ...]
+
+
+def content_hash(data: bytes, page: int, pages: int) -> str:
+    """Identity of a micrograph: SHA-256 of the file's bytes, and of the page number in files of several pages."""
+    digest = hashlib.sha256(data)
+    if pages > 1:
+        digest.update(f"#page={page}".encode())
+    return digest.hexdigest()
+
+
+def ingest(
+    workspace: Workspace,
+    paths: Sequence[Path],
+    provenance: Provenance | None = None,
+    progress: Progress = silent,
+) -> IngestReport:
+    """Take files, and the images in folders, into the catalog and its project.
+
+    Each page of a multi-page TIFF becomes a micrograph of its own. A file that cannot be read is refused with its
+    reason; the rest goes on.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    paths : sequence of Path
+        Files and folders.
+    provenance : Provenance, optional
+        Lab, specimen, calibration, golden set.
+    progress : Progress
+        Called once a file.
+    """
+    files, refused = find_images(paths)
+    added: list[MicrographRecord] = []
+    known: list[MicrographRecord] = []
+    for index, file in enumerate(files):
+        progress(index, len(files), file.name)
+        try:
+            for record, is_new in _ingest_file(workspace, file, provenance or Provenance()):
+                (added if is_new else known).append(record)
+        except CurateError as error:
+            refused.append(str(error))
+    progress(len(files), len(files))
+    return IngestReport(tuple(added), tuple(known), tuple(refused))
+
+
+def ingest_bytes(
+    workspace: Workspace, data: bytes, name: str, source: str, provenance: Provenance
+) -> list[tuple[MicrographRecord, bool]]:
+    """Take one file's bytes into the catalog: every page with whether it was new.
+
+    Raises
+    ------
+    UnreadableImageError
+        When the bytes are not a readable micrograph; pages before a damaged one stay.
+    """
+    limit = workspace.settings.max_megapixels
+    first = decode_micrograph(data, name, max_megapixels=limit)
+    object_key = workspace.objects.put(data, Path(name).suffix.lower())
+    records = []
+    for page in range(first.pages):
+        micrograph = decode_micrograph(data, name, page, max_megapixels=limit) if page else first
+        new = _describe(workspace, micrograph, content_hash(data, page, first.pages), source, object_key)
+        records.append(_add(workspace, new, provenance))
+    return records
+
+
+def _ingest_file(workspace: Workspace, file: Path, provenance: Provenance) -> list[tuple[MicrographRecord, bool]]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"{file}: {error.strerror}; name an image file that can be read") from error
+    return ingest_bytes(workspace, data, file.name, str(file.absolute()), provenance)
+
+
+def _describe(
+    workspace: Workspace, micrograph: Micrograph, identity: str, source: str, object_key: str
+) -> NewMicrograph:
+    height, width = micrograph.pixels.shape
+    stem = Path(micrograph.name).stem
+    return NewMicrograph(
+        content_hash=identity,
+        page=micrograph.page,
+        name=f"{stem}_p{micrograph.page:03d}" if micrograph.pages > 1 else stem,
+        source_path=source,
+        object_key=object_key,
+        proxy_key=workspace.objects.put(encode_png(to_uint8(micrograph.pixels)), ".png"),
+        width=width,
+        height=height,
+        dtype=str(micrograph.pixels.dtype),
+        nm_per_px=micrograph.calibration.nm_per_px if micrograph.calibration else None,
+    )
+
+
+def _add(workspace: Workspace, new: NewMicrograph, provenance: Provenance) -> tuple[MicrographRecord, bool]:
+    said = replace(new, lab=provenance.lab, specimen=provenance.specimen, golden=provenance.golden)
+    if provenance.calibration is not None:
+        said = replace(said, nm_per_px=provenance.calibration.nm_per_px)
+    project = workspace.project()
+    with workspace.writing() as session:
+        if provenance.calibration is None and by_hash(session, new.content_hash) is not None:
+            said = replace(said, nm_per_px=None)  # what a person said at first outlives the file's own tags
+        return add_micrograph(session, said, project.id)

@@ -1,0 +1,81 @@
+"""Which micrograph a Label Studio task shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from matcurate.catalog.micrographs import by_hash, by_id
+from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
+from matcurate.catalog.tasks import link_task, task_link
+from matcurate.errors import AnnotationError
+from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.workflows.ingest import Provenance, ingest_bytes
+from matcurate.workflows.workspace import Workspace, connected_project_id
+
+MICROGRAPH_KEY = "micrograph"
+"""Key of a task's data that holds the content hash of the micrograph it shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuestion:
+    """A task as Label Studio describes it: its id and its data."""
+
+    id: int
+    data: Mapping[str, object]
+
+
+def task_micrograph(
+    workspace: Workspace, client: LabelStudioClient, project: ProjectRecord, task: TaskQuestion, image_key: str
+) -> tuple[TaskLink, MicrographRecord]:
+    """Find the micrograph that a task shows, and link the two.
+
+    A task that we pushed carries the micrograph's content hash. One that somebody made in Label Studio does not: its
+    image is fetched with our own token and taken into the catalog, so that its corrections have a home too.
+
+    Parameters
+    ----------
+    workspace, client, project
+        The open installation, Label Studio, the project at hand.
+    task : TaskQuestion
+        The task.
+    image_key : str
+        Key of the task's data that holds the image's address.
+
+    Raises
+    ------
+    CatalogError
+        When the task is linked with another micrograph, or names one of another project.
+    AnnotationError
+        When the task names no image.
+    LabelStudioError
+        When the image cannot be fetched.
+    UnreadableImageError
+        When it is none.
+    """
+    ls_project_id = connected_project_id(workspace.settings)
+    micrograph = _known(workspace, project, ls_project_id, task) or _adopt(workspace, client, task, image_key)
+    with workspace.writing() as session:
+        return link_task(session, project.id, micrograph.id, ls_project_id, task.id), micrograph
+
+
+def _known(
+    workspace: Workspace, project: ProjectRecord, ls_project_id: int, task: TaskQuestion
+) -> MicrographRecord | None:
+    content_hash = task.data.get(MICROGRAPH_KEY)
+    with workspace.reading() as session:
+        if isinstance(content_hash, str):
+            named = by_hash(session, content_hash)
+            if named is not None:
+                return named
+        link = task_link(session, project.id, ls_project_id, task.id)
+        return None if link is None else by_id(session, link.micrograph_id)
+
+
+def _adopt(workspace: Workspace, client: LabelStudioClient, task: TaskQuestion, image_key: str) -> MicrographRecord:
+    address = task.data.get(image_key)
+    if not isinstance(address, str):
+        raise AnnotationError(f"task {task.id} has no image under {image_key!r}; correct its data in Label Studio")
+    data = client.fetch_image(address)
+    name = address.rsplit("/", 1)[-1].split("?")[0] if not address.startswith("data:") else f"task_{task.id}"
+    return ingest_bytes(workspace, data, name or f"task_{task.id}", f"Label Studio task {task.id}", Provenance())[0][0]
