@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, NotRequired, TypedDict
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from matcurate.config import first_problem
 from matcurate.errors import AnnotationError
@@ -138,7 +138,7 @@ def _whole(mask: BoolMask) -> tuple[Window, BoolMask]:
 
 def _brush(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, BoolMask]:
     stream = _Brush.model_validate(value).rle
-    return _whole(decode_rle(TypeAdapter(RleStream).validate_python(stream), shape))
+    return _whole(decode_rle(cast(RleStream, stream), shape))  # checks the bytes itself, quicker
 
 
 def _bitmask(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, BoolMask]:

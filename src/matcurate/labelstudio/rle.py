@@ -142,7 +142,8 @@ class _Stream:
     @classmethod
     def open(cls, rle: RleStream, words: int) -> _Stream:
         try:
-            data = bytes(rle)
+            # bytes(1 << 40) would ask for a terabyte
+            data = bytes(rle if isinstance(rle, list | tuple | bytes) else iter(rle))
         except (TypeError, ValueError) as error:
             raise AnnotationError(
                 "the brush RLE holds something else than bytes 0..255; draw the region again"
