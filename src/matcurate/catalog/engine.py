@@ -139,9 +139,14 @@ def _translated(engine: Engine) -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise CatalogError(f"the catalog refuses an inconsistent row: {_first_line(error)}") from error
+        raise CatalogError(
+            f"the catalog refuses an inconsistent row, nothing was stored: {_first_line(error)}"
+        ) from error
     except OperationalError as error:
-        raise CatalogError(f"the catalog {shown(engine.url)} cannot be used: {_first_line(error)}") from error
+        raise CatalogError(
+            f"the catalog {shown(engine.url)} cannot be used: {_first_line(error)}; "
+            "check that it is there and no other program holds it, then try again"
+        ) from error
 
 
 def _first_line(error: DBAPIError) -> str:

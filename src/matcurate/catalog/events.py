@@ -111,7 +111,9 @@ def mark_handled(session: Session, event_id: int) -> None:
     )
 
 
-def mark_failed(session: Session, event: EventRecord, error: str, retry_after: timedelta = timedelta()) -> None:
+def mark_failed(
+    session: Session, event: EventRecord, error: str, retry_after: timedelta = timedelta(), *, counted: bool = True
+) -> None:
     """Note why an event could not be handled; it waits to be claimed again.
 
     Does nothing when the event has been claimed anew in the meantime (the lease was over).
@@ -126,11 +128,17 @@ def mark_failed(session: Session, event: EventRecord, error: str, retry_after: t
         One line.
     retry_after : timedelta
         How long to leave it alone.
+    counted : bool
+        Whether it counts towards ``MAX_ATTEMPTS``. False when the event is not to blame: Label Studio is down.
     """
     session.exec(
         update(Event)
         .where(col(Event.id) == event.id, col(Event.handled_at).is_(None), col(Event.attempts) == event.attempts)
-        .values(claimed_until=utc_now() + retry_after, error=error)
+        .values(
+            claimed_until=utc_now() + retry_after,
+            error=error,
+            attempts=event.attempts if counted else event.attempts - 1,
+        )
     )
 
 

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import TaskLink
-from matcurate.catalog.tables import LabelStudioTask
+from matcurate.catalog.tables import LabelStudioTask, ProjectMicrograph
 from matcurate.errors import CatalogError
 
 
@@ -20,6 +20,11 @@ def link_task(session: Session, project_id: int, micrograph_id: int, ls_project_
         When the task is known to show another micrograph (a different Label Studio answers at the address), or the
         micrograph is not in the project.
     """
+    if session.get(ProjectMicrograph, (project_id, micrograph_id)) is None:
+        raise CatalogError(
+            f"task {ls_task_id} of Label Studio project {ls_project_id} shows micrograph {micrograph_id}, "
+            "which is not in this project; add it with 'curate ingest PATH'"
+        )
     new = LabelStudioTask(
         project_id=project_id, micrograph_id=micrograph_id, ls_project_id=ls_project_id, ls_task_id=ls_task_id
     )

@@ -113,3 +113,13 @@ def test_after_too_many_failures_an_event_is_left_for_a_person(engine: Engine) -
             (poison.id, "unknown label", events.MAX_ATTEMPTS)
         ]
     assert pending(engine) == [healthy.id]
+
+
+def test_an_outage_of_label_studio_uses_up_no_attempts(engine: Engine) -> None:
+    (stored,) = fill(engine, 1)
+    for _ in range(events.MAX_ATTEMPTS + 2):
+        (event,) = claim(engine)
+        assert event.attempts == 1
+        with writing(engine) as session:
+            events.mark_failed(session, event, "Label Studio does not answer", counted=False)
+    assert pending(engine) == [stored.id]

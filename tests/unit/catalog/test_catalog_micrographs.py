@@ -190,7 +190,7 @@ def test_two_projects_may_use_label_studios_with_the_same_ids(engine: Engine, ta
 
 def test_an_image_outside_the_project_gets_no_task(engine: Engine, project: ProjectRecord, ingest: Ingest) -> None:
     record = ingest(1)
-    with pytest.raises(CatalogError, match="inconsistent row"), writing(engine) as session:
+    with pytest.raises(CatalogError, match="which is not in this project; add it"), writing(engine) as session:
         other = create_project(session, "other", ["a"], "phases")
         link_task(session, other.id, record.id, 3, 50)
 
