@@ -11,6 +11,7 @@ import typer
 
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
 
+BackboneOption = Annotated[str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h [the settings' own].")]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
 
 
@@ -99,7 +100,7 @@ def presegment(
         bool, typer.Option("--all", help="All that the current model version has not predicted (the default).")
     ] = False,
     new: Annotated[bool, typer.Option("--new", help="Only those that no version has predicted.")] = False,
-    backbone: Annotated[str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h.")] = None,
+    backbone: BackboneOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Predict the project's micrographs."""
@@ -132,14 +133,17 @@ def presegment(
     refuse(report.failed)
 
 
-def push(ctx: typer.Context, as_json: JsonFlag = False) -> None:
-    """Send micrographs and their newest predictions to Label Studio."""
+def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
+    """Send micrographs, and what the current model version predicts for them, to Label Studio."""
     from matcurate.workflows.push import push
+    from matcurate.workflows.segmenter import build_segmenter
     from matcurate.workflows.workspace import label_studio_client, open_workspace
 
     settings = session(ctx).settings
+    workspace = open_workspace(settings)
+    version = build_segmenter(settings, workspace.project().preset, backbone or settings.backbone).version
     with progress_bar("push") as progress, label_studio_client(settings) as client:
-        report = push(open_workspace(settings), client, progress)
+        report = push(workspace, client, version, progress)
     if as_json:
         emit_json({"tasks": report.tasks, "predictions": report.predictions, "model_version": report.model_version})
     else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from matcurate.catalog.records import ProjectRecord
 from matcurate.config import Settings, load_settings, save_settings
 from matcurate.errors import LabelStudioNotFoundError
+from matcurate.imaging.overlay import PHASE_COLOURS
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
@@ -87,7 +89,8 @@ def _existing(client: LabelStudioClient, project: ProjectRecord, wanted: int | N
 
 
 def _new(client: LabelStudioClient, project: ProjectRecord) -> int:
-    xml = labelling_config(project.phases, instances=wants_instances(project))
+    colours = list(islice(cycle(PHASE_COLOURS), len(project.phases)))  # a phase looks the same in every picture
+    xml = labelling_config(project.phases, colours, instances=wants_instances(project))
     return client.projects.create(_title(project.name), xml, sampling=SAMPLING).id
 
 

@@ -62,6 +62,6 @@ def run_demo(
             segmenter = build_segmenter(reachable, workspace.project().preset, reachable.backbone)
             segmented = presegment(workspace, segmenter)
             progress(4, 5, "push to Label Studio")
-            push(workspace, client)
+            push(workspace, client, segmenter.version)
             expert = Expert(workspace, client, data, services.mlflow_url)
             yield RunningDemo(services, project_url, expert, (*ingested.refused, *segmented.failed))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matcurate.catalog.micrographs import by_hash, unpushed
-from matcurate.catalog.model_versions import latest
+from matcurate.catalog.model_versions import version_named
 from matcurate.catalog.predictions import mark_pushed, unpushed_predictions
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, ProjectRecord, UnpushedPrediction
 from matcurate.catalog.tasks import link_task, links_for_project, mark_gone
@@ -15,6 +15,7 @@ from matcurate.labelstudio.records import ImageUpload, PredictionRow
 from matcurate.types import Progress, silent
 from matcurate.workflows.regions import RegionCodec
 from matcurate.workflows.tasks import MICROGRAPH_KEY
+from matcurate.workflows.versions import model_version_names
 from matcurate.workflows.workspace import Workspace, connected_project_id
 
 IMAGES_AT_ONCE = 20
@@ -23,15 +24,17 @@ PREDICTIONS_AT_ONCE = 25
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """Tasks made, predictions sent, and the version they are of (None when nothing has been predicted yet)."""
+    """Tasks made, predictions sent, and the version they are of (None when nothing was sent)."""
 
     tasks: int
     predictions: int
     model_version: str | None
 
 
-def push(workspace: Workspace, client: LabelStudioClient, progress: Progress = silent) -> PushReport:
-    """Make a task for every micrograph that has none, and send the newest version's predictions.
+def push(
+    workspace: Workspace, client: LabelStudioClient, model_version: str, progress: Progress = silent
+) -> PushReport:
+    """Make a task for every micrograph that has none, and send a version's predictions.
 
     Idempotent, also after a crash half-way: tasks that Label Studio has are found by the content hash they carry.
     What Label Studio stored is counted; its project then shows this model version.
@@ -42,6 +45,8 @@ def push(workspace: Workspace, client: LabelStudioClient, progress: Progress = s
         The open installation.
     client : LabelStudioClient
         Label Studio.
+    model_version : str
+        The version to show; its predictions are sent as far as there are any.
     progress : Progress
         Called once a batch.
 
@@ -55,12 +60,12 @@ def push(workspace: Workspace, client: LabelStudioClient, progress: Progress = s
     _reconcile(workspace, client, project, ls_project_id)
     with workspace.reading() as session:
         new = unpushed(session, project.id, ls_project_id)
-        version = latest(session, project.id)
+        version = version_named(session, project.id, model_version)
     for start in range(0, len(new), IMAGES_AT_ONCE):
         progress(start, len(new), "images")
         _make_tasks(workspace, client, project, ls_project_id, new[start : start + IMAGES_AT_ONCE])
     sent = 0 if version is None else _send(workspace, client, ls_project_id, version, codec, progress)
-    return PushReport(len(new), sent, version.name if version else None)
+    return PushReport(len(new), sent, version.name if version and sent else None)
 
 
 def _reconcile(workspace: Workspace, client: LabelStudioClient, project: ProjectRecord, ls_project_id: int) -> None:
@@ -123,8 +128,18 @@ def _send(
                 mark_pushed(session, one.prediction, one.task, None)
     if waiting:
         client.projects.update(ls_project_id, model_version=version.name)
+        _forget_older(workspace, client, ls_project_id, version)
     progress(len(waiting), len(waiting))
     return len(waiting)
+
+
+def _forget_older(
+    workspace: Workspace, client: LabelStudioClient, ls_project_id: int, version: ModelVersionRecord
+) -> None:
+    """Take our earlier versions off the page: one version is shown, served and scored. The catalog keeps all."""
+    ours = set(model_version_names(workspace)) - {version.name}
+    for name in ours & client.predictions.versions(ls_project_id).keys():
+        client.predictions.delete_version(ls_project_id, name)
 
 
 def _row(codec: RegionCodec, version: ModelVersionRecord, one: UnpushedPrediction) -> PredictionRow:

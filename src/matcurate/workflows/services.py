@@ -172,7 +172,7 @@ def _mlflow(home: Path, port: int, url: str) -> ServiceSpec:
             ),
             *("--backend-store-uri", store, "--artifacts-destination", artifacts),
         ],
-        environment={"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
+        environment={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         health_url=f"{url}/health",
         log_file=home / "logs" / "mlflow.log",
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from matcurate.catalog.corrections import list_corrections, record_correction, retract_correction
+from matcurate.catalog.corrections import correction_of, list_corrections, record_correction, retract_correction
 from matcurate.catalog.events import claim, count_pending, enqueue, mark_failed, mark_handled
 from matcurate.catalog.model_versions import version_named
 from matcurate.catalog.predictions import mark_pushed, prediction_for, pushed_as
@@ -23,6 +23,7 @@ from matcurate.catalog.records import (
     ProjectRecord,
     TaskLink,
 )
+from matcurate.catalog.tasks import mark_gone
 from matcurate.errors import (
     CurateError,
     LabelStudioAuthError,
@@ -86,14 +87,28 @@ class Intake:
         try:
             annotation = self.client.annotations.get(annotation_id)
         except LabelStudioNotFoundError:
-            return self.retract(annotation_id)
+            return self._gone(annotation_id)
         return self.take(annotation, self.client.tasks.get(annotation.task_id).data)
 
-    def retract(self, annotation_id: int) -> str:
-        """Mark the correction of an annotation that is gone; it stays in the catalog. Returns the outcome."""
+    def forget_task(self, ls_task_id: int) -> None:
+        """Note that a task is gone. Clearing tasks away takes no correction back."""
         with self.workspace.writing() as session:
-            known = retract_correction(session, self.project.id, annotation_id)
-        return RETRACTED if known is not None else Outcome.UNCHANGED
+            mark_gone(session, self.project.id, self.ls_project_id, ls_task_id)
+
+    def _gone(self, annotation_id: int) -> str:
+        """An annotation that is gone was taken back by its expert, unless its whole task is gone."""
+        with self.workspace.reading() as session:
+            known = correction_of(session, self.project.id, annotation_id)
+        if known is None:
+            return Outcome.UNCHANGED
+        try:
+            self.client.tasks.get(known.ls_task_id)
+        except LabelStudioNotFoundError:
+            self.forget_task(known.ls_task_id)
+            return Outcome.UNCHANGED
+        with self.workspace.writing() as session:
+            retract_correction(session, self.project.id, annotation_id)
+        return RETRACTED
 
     def take(self, annotation: AnnotationRecord, task_data: Mapping[str, object]) -> str:
         """Decode one annotation and record it. Returns the outcome.
@@ -158,10 +173,10 @@ class Intake:
 def sync(
     workspace: Workspace, client: LabelStudioClient, since: datetime | None = None, progress: Progress = silent
 ) -> SyncReport:
-    """Pull all annotations of the connected project; what Label Studio has no more is retracted.
+    """Pull all annotations of the connected project; what an expert deleted there is retracted.
 
-    Webhooks get lost (Label Studio neither repeats nor reports them), so this makes the catalog right again; doing it
-    twice changes nothing.
+    A task that is gone with its annotations is only tidied away: its corrections stay. Webhooks get lost (Label
+    Studio neither repeats nor reports them), so this makes the catalog right again; doing it twice changes nothing.
 
     Parameters
     ----------
@@ -187,8 +202,7 @@ def sync(
         for gone in known.pop(task.id, set()) - {annotation.id for annotation in present}:
             _attempt(report, partial(intake.by_id, gone))
     for task_id in known.keys() - {task.id for task in present_tasks}:
-        for gone in known[task_id]:
-            _attempt(report, partial(intake.by_id, gone))
+        intake.forget_task(task_id)
     progress(len(tasks), len(tasks))
     return report
 
@@ -253,23 +267,27 @@ def drain_inbox(workspace: Workspace, client: LabelStudioClient) -> SyncReport:
         When Label Studio does not answer or refuses the token; the entries stay.
     """
     report = SyncReport()
+    if not pending_events(workspace):
+        return report
+    intake = Intake.open(workspace, client)
     while True:
         with workspace.writing() as session:
             events = claim(session)
         if not events:
             return report
         for event in events:
-            _handle(workspace, client, event, report)
+            _handle(intake, event, report)
 
 
-def _handle(workspace: Workspace, client: LabelStudioClient, event: EventRecord, report: SyncReport) -> None:
-    ours = event.ls_project_id == workspace.settings.label_studio.project_id
+def _handle(intake: Intake, event: EventRecord, report: SyncReport) -> None:
+    workspace = intake.workspace
     try:
-        if ours and event.ls_annotation_id is not None:
-            report.outcomes[Intake.open(workspace, client).by_id(event.ls_annotation_id)] += 1
+        if event.ls_project_id == intake.ls_project_id and event.ls_annotation_id is not None:
+            report.outcomes[intake.by_id(event.ls_annotation_id)] += 1
     except CurateError as error:
+        outage = isinstance(error, LabelStudioUnreachableError | LabelStudioAuthError)
         with workspace.writing() as session:
-            mark_failed(session, event, str(error), RETRY_AFTER)
+            mark_failed(session, event, str(error), RETRY_AFTER, counted=not outage)
         report.failed.append(str(error))
         log.warning("%s of annotation %s: %s", event.action, event.ls_annotation_id, error)
     else:
