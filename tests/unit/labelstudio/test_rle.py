@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,7 +42,7 @@ def browser(words: list[int], word_bits: int = 8, sizes: tuple[int, ...] = (3, 4
             parts.extend([(0, 1), (kind, 2), (len(chunk) - 1, size), *((word, word_bits) for word in chunk)])
             chunk.clear()
 
-    for start, stop in zip(starts[:-1], starts[1:], strict=True):
+    for start, stop in pairwise(starts):
         if stop - start == 1 and len(chunk) < 1 << sizes[3]:
             chunk.append(words[start])
             continue
