@@ -19,7 +19,7 @@ from matcurate.types import Calibration, Pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Suffixes that count as images inside a folder; a file named directly is judged by its content."""
-OWN_OUTPUTS = (".phases.png", ".overlay.png", ".instances.tif")
+OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".instances.tif")
 """Endings of what ``curate segment`` writes, which is never a micrograph."""
 _LABEL_FOLDERS = ("masks", "instances")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -106,7 +108,8 @@ def synthesise(
         samples = []
         for index, name in enumerate(names):
             rng = np.random.default_rng([seed, index])
-            drawn = generate(kind, size, rng, options, device, bits)
+            with _one_thread():
+                drawn = generate(kind, size, rng, options, device, bits)
             sample = write_sample(out, name, drawn.pixels, drawn.phases, drawn.instances)
             shares = np.bincount(drawn.phases.ravel(), minlength=len(drawn.classes)) / drawn.phases.size
             ratio = {label: float(share) for label, share in zip(drawn.classes, shares, strict=True)}
@@ -115,6 +118,17 @@ def synthesise(
     except OSError as error:
         raise DatasetError(f"{out}: cannot be written to ({error.strerror}); choose another folder") from error
     return SynthesisReport(kind, str(out), seed, size, info.classes, drawer.nm_per_px, tuple(samples))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums then do not depend on the number of cores, and small pictures are faster than with waiting threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _check(size: tuple[int, int], seed: int, device: str, max_megapixels: float) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from matcurate.errors import ConfigError, DatasetError
 from matcurate.imaging.dataset import DatasetInfo, open_dataset
@@ -47,6 +48,18 @@ def test_picture_i_of_a_seed_does_not_depend_on_the_count(tmp_path: Path) -> Non
     made(tmp_path / "other", count=1, seed=1)
     names = ("particles-1-0000", "particles-0-0000")
     assert contents(tmp_path / "other")[f"images/{names[0]}.png"] != one[f"images/{names[1]}.png"]
+
+
+def test_the_number_of_threads_changes_no_picture_and_is_left_alone(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    made(tmp_path / "a", count=1)
+    try:
+        torch.set_num_threads(2)
+        made(tmp_path / "b", count=1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 def test_sixteen_bits_are_written(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -100,13 +102,23 @@ def over_blocks(
     blocks = _to_blocks(coordinates)
     middles = blocks.mean(dim=1)
     count = min(candidates, len(seeds))
-    step = max(1, min(BUDGET // max(1, len(seeds)), BUDGET // (BLOCK * BLOCK * count)))
-    parts = []
-    for start in range(0, len(blocks), step):
-        power = _distance(middles[start : start + step], seeds) ** 2 - weights
-        near = power.topk(count, largest=False).indices
-        parts.append(answer(blocks[start : start + step], near))
+    near = _nearest(middles, seeds, weights, count)
+    step = max(1, BUDGET // (BLOCK * BLOCK * count))
+    parts = [answer(blocks[at : at + step], near[at : at + step]) for at in range(0, len(blocks), step)]
     return tuple(_from_blocks(torch.cat(part), height, width) for part in zip(*parts, strict=True))
+
+
+def _nearest(places: Tensor, seeds: Tensor, weights: Tensor, count: int) -> Tensor:
+    """Seeds of least power for every place: long (places, count).
+
+    Lifted to (s, sqrt(w_max - w)), the power is a Euclidean distance, so that a k-d tree finds them; places are few
+    (one per block), and the tree lives on the CPU.
+    """
+    lift = torch.sqrt(weights.max() - weights)
+    tree = cKDTree(torch.cat([seeds, lift[:, None]], dim=1).cpu().double().numpy())
+    queries = torch.cat([places, torch.zeros_like(places[:, :1])], dim=1).cpu().double().numpy()
+    _, indices = tree.query(queries, k=np.arange(1, count + 1))
+    return torch.as_tensor(indices.astype(np.int64), device=seeds.device)
 
 
 def _to_blocks(coordinates: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn.functional import conv1d, interpolate, max_pool2d, pad
 
@@ -30,7 +31,7 @@ def smooth_field(canvas: Canvas, length: float, stretch: tuple[float, float] = (
     sigmas = (length * stretch[0], length * stretch[1])
     coarse = max(1.0, min(sigmas) / 3)  # a smooth field needs no more than three samples per length
     heights, widths = (
-        math.ceil(size / coarse) + 4 + 2 * math.ceil(3 * sigma / coarse)
+        next_fast_len(math.ceil(size / coarse) + 4 + 2 * math.ceil(3 * sigma / coarse), real=True)
         for size, sigma in zip((canvas.height, canvas.width), sigmas, strict=True)
     )
     field = _filtered(canvas.white(heights, widths), sigmas[0] / coarse, sigmas[1] / coarse)
@@ -64,7 +65,8 @@ def band_field(canvas: Canvas, wavelength: float, width: float, stretch: tuple[f
     Cahn, J. W. (1965). Phase separation by spinodal decomposition in isotropic systems. J. Chem. Phys. 42, 93.
     """
     margin = math.ceil(wavelength * max(stretch))
-    white = canvas.white(canvas.height + margin, canvas.width + margin)
+    heights, widths = (next_fast_len(size + margin, real=True) for size in (canvas.height, canvas.width))
+    white = canvas.white(heights, widths)
     rows = torch.fft.fftfreq(white.shape[0], device=canvas.device)[:, None] * stretch[0]
     columns = torch.fft.rfftfreq(white.shape[1], device=canvas.device)[None] * stretch[1]
     radius = torch.sqrt(rows**2 + columns**2) * wavelength

@@ -68,7 +68,7 @@ def polycrystal(canvas: Canvas, diameter: float, spread: float, stretch: float =
     keep = hard_core(points, 0.8 * radii, 0.0)
     coordinates = canvas.coordinates()
     # Amplitude below a quarter of the length: the warp stays one-to-one, so grains stay connected.
-    for scale, share in ((0.35, 0.16), (0.1, 0.1)):
+    for scale, share in ((0.35, 0.16), (0.1, 0.1), (0.035, 0.1)):
         length = max(1.5, scale * diameter)
         amplitude = share * length * canvas.uniform(0.3, 1)
         coordinates = coordinates + amplitude * torch.stack([smooth_field(canvas, length) for _ in range(2)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import torch
@@ -95,21 +96,28 @@ def expose(canvas: Canvas, grey: Tensor, edges: Tensor, options: Nuisances) -> T
 def scratches(canvas: Canvas, count: int, depth: float) -> Tensor:
     """Straight polishing scratches, mostly in one direction, dark with a bright shoulder or bright; float (H, W)."""
     image = torch.zeros(canvas.height, canvas.width, device=canvas.device)
-    rows, columns = canvas.coordinates()
-    main = canvas.uniform(0, torch.pi)
+    coordinates = canvas.coordinates()
+    main = canvas.uniform(0, math.pi)
     for _ in range(count if depth > 0 else 0):
-        angle = main + float(canvas.rng.normal(0, 0.15)) if canvas.chance(0.7) else canvas.uniform(0, torch.pi)
-        direction = torch.tensor([angle]).to(canvas.device)
-        row, column = canvas.uniform(0, canvas.height), canvas.uniform(0, canvas.width)
-        along = (rows - row) * torch.sin(direction) + (columns - column) * torch.cos(direction)
-        across = (rows - row) * torch.cos(direction) - (columns - column) * torch.sin(direction)
-        length = canvas.uniform(0.08, 0.7) * max(canvas.height, canvas.width)
-        width = canvas.uniform(0.4, 1.0)
-        across = across + canvas.uniform(-1, 1) * 0.02 * length * (along / length) ** 2
-        groove = torch.exp(-0.5 * (across / width) ** 2) - 0.4 * torch.exp(-0.5 * ((across - 2 * width) / width) ** 2)
+        angle = main + float(canvas.rng.normal(0, 0.15)) if canvas.chance(0.7) else canvas.uniform(0, math.pi)
+        middle = (canvas.uniform(0, canvas.height), canvas.uniform(0, canvas.width))
+        length = canvas.uniform(0.06, 0.6) * min(max(canvas.height, canvas.width), 512)
+        reach = tuple(1.35 * length * abs(part) + 8 for part in (math.sin(angle), math.cos(angle)))
+        rows, columns = (slice(max(0, int(m - r)), int(m + r) + 1) for m, r in zip(middle, reach, strict=True))
         strength = depth * canvas.uniform(0.15, 1) ** 2 * (1 if canvas.chance(0.4) else -1)
-        image = image + strength * groove * torch.exp(-((along / length) ** 4))
+        bend, width = canvas.uniform(-1, 1), canvas.uniform(0.4, 1.0)
+        groove = _groove(coordinates[:, rows, columns], middle, angle, length, bend, width)
+        image[rows, columns] += strength * groove
     return image
+
+
+def _groove(at: Tensor, middle: tuple[float, float], angle: float, length: float, bend: float, width: float) -> Tensor:
+    """One scratch of unit depth with a raised shoulder, fading towards its ends; at (2, h, w) to float (h, w)."""
+    down, right = at[0] - middle[0], at[1] - middle[1]
+    along = (down * math.sin(angle) + right * math.cos(angle)) / length
+    across = down * math.cos(angle) - right * math.sin(angle) + 3 * bend * along**2
+    profile = torch.exp(-0.5 * (across / width) ** 2) - 0.4 * torch.exp(-0.5 * ((across - 2 * width) / width) ** 2)
+    return profile * torch.exp(-(along**4))
 
 
 def _shading(canvas: Canvas, amplitude: float) -> Tensor:

@@ -69,8 +69,8 @@ class Particles:
     @staticmethod
     def _background(canvas: Canvas) -> Tensor:
         """Polishing texture: fine directional streaks and slow unevenness."""
-        stretch = (1.0, canvas.uniform(1, 7)) if canvas.chance(0.5) else (canvas.uniform(1, 7), 1.0)
-        streaks = canvas.uniform(0.005, 0.035) * smooth_field(canvas, 1.0, stretch)
+        stretch = (1.0, canvas.uniform(1, 12)) if canvas.chance(0.5) else (canvas.uniform(1, 12), 1.0)
+        streaks = canvas.uniform(0.004, 0.02) * smooth_field(canvas, 0.8, stretch)
         uneven = canvas.uniform(0.0, 0.02) * smooth_field(canvas, 25.0)
-        count = int(canvas.uniform(0, 25) * canvas.height * canvas.width / 512**2)
-        return streaks + uneven + scratches(canvas, count, canvas.uniform(0.02, 0.06))
+        count = int(canvas.uniform(0, 40) * canvas.height * canvas.width / 512**2)
+        return streaks + uneven + scratches(canvas, count, canvas.uniform(0.03, 0.1))

@@ -58,7 +58,7 @@ def _secondary(canvas: Canvas, spacing: float) -> Tensor:
     draw_back = np.where(small, spacing * rng.uniform(0.14, 0.26, count), draw_back)
     draw_back = np.where(rng.random(count) < canvas.uniform(0.04, 0.22), np.inf, draw_back)  # dissolved
     coordinates = canvas.coordinates()
-    for length, share in ((0.3 * spacing, 0.17), (0.1 * spacing, 0.12)):
+    for length, share in ((0.3 * spacing, 0.22), (0.12 * spacing, 0.18)):
         warp = torch.stack([smooth_field(canvas, length) for _ in range(2)])
         coordinates = coordinates + share * length * (0.4 + 0.6 * irregular) * warp
     groups = _grown_together(canvas, seeds, spacing, share=0.55 * irregular)
