@@ -25,8 +25,6 @@ class Hierarchy:
         Leaves are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
     parent : int array (M,)
         Node that contains the node; the root is its own parent.
-    level : float array (M,)
-        Grey level of the node: all its pixels are at least this bright.
     area : int array (M,)
         Number of pixels.
     home : int array (H * W,)
@@ -40,7 +38,6 @@ class Hierarchy:
     shape: tuple[int, int]
     tree: hg.Tree
     parent: Nodes
-    level: NDArray[np.float64]
     area: Nodes
     home: Nodes
     first: Nodes
@@ -51,16 +48,10 @@ class Hierarchy:
         """The node that holds every pixel."""
         return len(self.parent) - 1
 
-    def ancestor_above(self, floor: NDArray[np.float64]) -> Nodes:
-        """Return for each node its largest ancestor (or itself) whose level is at least ``floor`` (M,)."""
-        jumps = [self.parent]
-        while (jumps[-1] != self.root).any():
-            jumps.append(jumps[-1][jumps[-1]])
-        found: Nodes = np.arange(len(self.parent))
-        for jump in reversed(jumps):
-            higher = jump[found]
-            found = np.where(self.level[higher] >= floor, higher, found)
-        return found
+    def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of ``values`` (H, W) over the pixels of each node (M,)."""
+        running = np.concatenate([[0.0], np.cumsum(values.ravel()[self.order])])
+        return np.asarray(running[self.first + self.area] - running[self.first], dtype=np.float64)
 
     def meeting(self, a: Nodes, b: Nodes) -> Nodes:
         """Smallest node that contains both ``a`` and ``b``, elementwise."""
@@ -84,23 +75,18 @@ class Hierarchy:
 def build(levels: NDArray[np.int32], min_area: int) -> Hierarchy:
     """Max-tree of integer levels (H, W) without nodes smaller than ``min_area`` pixels.
 
-    Holes smaller than ``min_area`` are filled first (area closing), so that specks of noise neither are regions
-    nor perforate them. Salembier et al. 1998; Carlinet and Géraud 2014; Perret et al. 2019 (higra).
+    Salembier et al. 1998; Carlinet and Géraud 2014; Perret et al. 2019 (higra).
     """
-    graph = hg.get_4_adjacency_graph(levels.shape)
-    holes, hole_level = hg.component_tree_min_tree(graph, levels)
-    small = hg.attribute_area(holes) < min_area
-    closed = hg.reconstruct_leaf_data(holes, hole_level, small).reshape(levels.shape)
-    tree, level = hg.component_tree_max_tree(graph, closed)
+    height, width = levels.shape
+    tree, _ = hg.component_tree_max_tree(hg.get_4_adjacency_graph((height, width)), levels)
     small = hg.attribute_area(tree) < min_area
     small[: tree.num_leaves()] = False
     small[-1] = False
-    tree, kept = hg.simplify_tree(tree, small)
-    height, width = levels.shape
-    return _indexed(tree, np.asarray(level, dtype=np.float64)[kept], (height, width))
+    tree, _ = hg.simplify_tree(tree, small)
+    return _indexed(tree, (height, width))
 
 
-def _indexed(tree: hg.Tree, level: NDArray[np.float64], shape: tuple[int, int]) -> Hierarchy:
+def _indexed(tree: hg.Tree, shape: tuple[int, int]) -> Hierarchy:
     pixels = tree.num_leaves()
     parents = tree.parents().astype(np.int64) - pixels
     area = hg.attribute_area(tree).astype(np.int64)
@@ -117,4 +103,4 @@ def _indexed(tree: hg.Tree, level: NDArray[np.float64], shape: tuple[int, int]) 
     first = hg.propagate_sequential_and_accumulate(tree, every, hg.Accumulators.sum)[pixels:]
     home = parents[:pixels]
     order = np.argsort(first[home], kind="stable")
-    return Hierarchy(shape, tree, parent, level[pixels:], area, home, first, order)
+    return Hierarchy(shape, tree, parent, area, home, first, order)

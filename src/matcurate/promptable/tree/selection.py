@@ -1,4 +1,4 @@
-"""How stable the regions of a hierarchy are, and which of them are proposed."""
+"""How clear the outlines of a hierarchy's regions are, and which regions are proposed."""
 
 from __future__ import annotations
 
@@ -6,24 +6,77 @@ import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.tree.hierarchy import Hierarchy, Nodes
+from matcurate.promptable.tree.hierarchy import Hierarchy, Nodes, build
+from matcurate.promptable.tree.relief import Relief
 from matcurate.promptable.tree.settings import TreeSettings
 
-Quality = NDArray[np.float64]
+Clarity = NDArray[np.float64]
+
+SHARPNESS = 4
+"""Power of the steepness against the area where nested regions compete without a reference."""
 
 
-def stability(hierarchy: Hierarchy, drop: float, settings: TreeSettings) -> Quality:
-    """Stability in [0, 1] of every node (M,); 0 for those that are no candidates.
+def clarity(hierarchy: Hierarchy, levels: NDArray[np.int32], slope: Relief, settings: TreeSettings) -> Clarity:
+    """Mean steepness along the outline of each node (M,), as a multiple of that of the typical region.
 
-    A region is stable when it hardly grows while the level sinks (Matas et al. 2004, MSER): with growth g =
-    (area after - area) / area over ``drop`` levels, stability is 1 - g / max_growth.
+    The typical region is the mean, weighted by area and steepness, over the non-overlapping set with the
+    largest sum of area x steepness^4, a choice that needs no reference. 0 for nodes that are no candidates: the
+    root, those too small or too large.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+        Built on ``levels``.
+    levels : int array (H, W)
+        Grey levels of the hierarchy.
+    slope : float32 array (H, W)
+        Steepness of the image, >= 0.
+    settings : TreeSettings
+        ``min_area`` and ``max_share`` are used.
     """
-    after = hierarchy.area[hierarchy.ancestor_above(hierarchy.level - drop)]
-    growth = after / hierarchy.area - 1
+    steep = _steep(hierarchy, levels, slope, settings)
+    typical = best_disjoint(hierarchy, hierarchy.area * steep**SHARPNESS)
+    if not len(typical):
+        return np.zeros_like(steep)
+    typically = np.average(steep[typical], weights=hierarchy.area[typical] * steep[typical])
+    return np.asarray(steep / typically, dtype=np.float64)
+
+
+def sharpness(levels: NDArray[np.int32], slope: Relief, settings: TreeSettings) -> float:
+    """Largest sum of area x steepness^4 over non-overlapping regions of a relief (H, W): how well it shows them."""
+    hierarchy = build(levels, settings.min_area)
+    worth = hierarchy.area * _steep(hierarchy, levels, slope, settings) ** SHARPNESS
+    return float(worth[best_disjoint(hierarchy, worth)].sum())
+
+
+def _steep(
+    hierarchy: Hierarchy, levels: NDArray[np.int32], slope: Relief, settings: TreeSettings
+) -> NDArray[np.float64]:
+    """Mean steepness along the outline of each node (M,), 0 for the root and those too small or too large."""
     largest = settings.max_share * hierarchy.area[hierarchy.root]
     allowed = (hierarchy.area >= settings.min_area) & (hierarchy.area <= largest)
     allowed[hierarchy.root] = False
-    return np.where(allowed, np.clip(1 - growth / settings.max_growth, 0, 1), 0.0)
+    return np.where(allowed, outline_mean(hierarchy, levels, slope), 0.0)
+
+
+def outline_mean(hierarchy: Hierarchy, levels: NDArray[np.int32], slope: Relief) -> NDArray[np.float64]:
+    """Mean of ``slope`` over the outline of each node (M,): the pairs of neighbours it separates.
+
+    The brighter of two neighbours lies in every node that holds the darker one. So the pair is on the outline
+    of exactly those nodes that hold the brighter one alone, and adding its slope at the brighter pixel while
+    taking it away at the darker one leaves, summed over a node's pixels, the sum over its outline.
+    """
+    strength = np.zeros(levels.shape)
+    length = np.zeros(levels.shape)
+    whole, lower, upper = slice(None), slice(None, -1), slice(1, None)
+    for one, other in (((lower, whole), (upper, whole)), ((whole, lower), (whole, upper))):
+        brighter = np.sign(levels[one] - levels[other])
+        across = brighter * (slope[one] + slope[other]) / 2
+        strength[one] += across
+        strength[other] -= across
+        length[one] += brighter
+        length[other] -= brighter
+    return np.asarray(hierarchy.total(strength) / np.maximum(hierarchy.total(length), 1), dtype=np.float64)
 
 
 def best_disjoint(hierarchy: Hierarchy, worth: NDArray[np.float64]) -> Nodes:
@@ -45,17 +98,17 @@ def best_disjoint(hierarchy: Hierarchy, worth: NDArray[np.float64]) -> Nodes:
     return np.flatnonzero((taken & ~above)[pixels:])
 
 
-def on_paths(hierarchy: Hierarchy, quality: Quality, start: Nodes, stop: Nodes, settings: TreeSettings) -> Nodes:
+def on_paths(hierarchy: Hierarchy, clear: Clarity, start: Nodes, stop: Nodes, settings: TreeSettings) -> Nodes:
     """Up to three nodes (B, 3) on each path from ``start`` (B,) towards the root, before ``stop`` (B,).
 
-    The best of the path, then twice the best of those whose IoU with every one taken is at most
-    ``settings.nesting``; -1 where there is none. Nodes of quality 0 are never taken.
+    The clearest of the path, then twice the clearest of those whose IoU with every one taken is at most
+    ``settings.nesting``; -1 where there is none. Nodes below ``settings.min_answer`` are never taken.
     """
     steps = [start]
     while (steps[-1] < stop).any():
         steps.append(np.where(steps[-1] < stop, hierarchy.parent[steps[-1]], steps[-1]))
     path = np.stack(steps)
-    value = np.where(path < stop, quality[path], 0.0)
+    value = np.where((path < stop) & (clear[path] > settings.min_answer), clear[path], 0.0)
     area = hierarchy.area[path]
     found = np.full((len(start), 3), -1, dtype=np.int64)
     prompts = np.arange(len(start))
