@@ -16,6 +16,7 @@ from matcurate.imaging.overlay import write_overlay
 from matcurate.imaging.read import find_images, page_count, read_micrograph
 from matcurate.morphology.objects import measure_objects, write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.segmentation.matsam.tiling import boundary_network
 from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Calibration, Progress, silent
@@ -61,7 +62,8 @@ def segment_files(
 ) -> SegmentReport:
     """Segment files and folders of files; multi-page files page by page.
 
-    Writes ``NAME.instances.tif``, ``NAME.phases.png``, ``NAME.overlay.png`` and ``NAME.objects.csv``. NAME is the
+    Writes ``NAME.instances.tif``, ``NAME.phases.png``, ``NAME.overlay.png`` and ``NAME.objects.csv``, and for grains
+    their boundary network as ``NAME.boundaries.png`` (1 on a boundary). NAME is the
     file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for the
     pages of a multi-page file.
 
@@ -150,6 +152,8 @@ def _segment_one(
     seconds = time.perf_counter() - start
     scale = calibration or micrograph.calibration
     _write(target, micrograph, found, scale)
+    if segmenter.preset.output == "instances":
+        write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(found.instances))
     fractions = found.phase_fractions
     return SegmentedImage(
         path=str(path),

@@ -16,11 +16,13 @@ from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
 from matcurate.promptable.protocol import Backbone
+from matcurate.segmentation.baselines import otsu_foreground
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.generate import decode, rough_regions, unprompted
-from matcurate.segmentation.matsam.postprocess import area_weighted_quality, boundary_network, paint, tile
-from matcurate.segmentation.matsam.prompts import RoiRule, presegment, prompt_points
+from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
+from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
+from matcurate.segmentation.matsam.tiling import boundary_strength, tile
 from matcurate.segmentation.polarity import Side, side_of
 from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
@@ -41,7 +43,7 @@ class MatSamPreset(Strict):
     flattened_for: tuple[str, ...] = Field(
         default=("tree",), description="Backbones that see the flattened image; those trained on others do not."
     )
-    rough_regions: bool = Field(default=True, description="Pre-segmented regions compete with the backbone's masks.")
+    rough_regions: bool = Field(default=True, description="Otsu's regions compete with the backbone's masks.")
     grid_per_object: float = Field(default=1.0, ge=0)
     grid_range: tuple[int, int] = (64, 1024)
     batch: int = Field(default=64, ge=1)
@@ -49,6 +51,7 @@ class MatSamPreset(Strict):
     contrast: float = Field(default=0.25, ge=0, le=1, description="Least grey step along the outline of a mask.")
     smallest: int = Field(default=4, ge=1, description="Least area of an object in pixels.")
     largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
+    outline_vote: float = Field(default=0.25, ge=0, description="Grains: weight of mask outlines among boundaries.")
     nms: float = Field(default=0.3, gt=0, le=1, description="Intersection over union above which one mask goes.")
 
 
@@ -108,16 +111,14 @@ class MatSam:
         found = unprompted(predictor, side) + decode(predictor, points, preset.batch, progress)
         kept = admissible(found, quality=preset.quality, smallest=preset.smallest, largest=preset.largest * pixels.size)
         if preset.rough_regions:
-            kept += rough_regions(presegment(relief, side, preset.roi), preset.smallest)
+            kept += rough_regions(otsu_foreground(relief, side), preset.smallest)
         judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]
         return suppress(judged, preset.nms)
 
     def _grains(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
-        grains = tile(paint(candidates, _size(relief)), relief, self.preset.smallest)
+        grains = tile(boundary_strength(relief, candidates, self.preset.outline_vote), self.preset.smallest)
         return Segmentation(
-            phases=(~boundary_network(grains)).astype(np.uint8),
-            instances=grains,
-            score=area_weighted_quality(candidates),
+            phases=np.ones(relief.shape, dtype=np.uint8), instances=grains, score=area_weighted_quality(candidates)
         )
 
 

@@ -23,8 +23,8 @@ from matcurate.types import BoolMask
 Points: TypeAlias = NDArray[np.float64]
 RoiRule = Literal["auto", "otsu", "canny"]
 
-TWO_LEVELS = 0.6
-"""Otsu's separability from which an image counts as made of two grey levels."""
+TWO_LEVELS = 0.7
+"""Otsu's separability from which an image counts as made of two grey levels; one bell-shaped population has .64."""
 EDGE_BAND = 0.125
 """Share of the height and of the width, on every side, where the grid is twice as dense."""
 
