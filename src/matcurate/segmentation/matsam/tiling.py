@@ -105,7 +105,7 @@ def boundary_network(instances: Ids) -> BoolMask:
 
 
 def _outline_votes(candidates: Sequence[Candidate], shape: tuple[int, ...]) -> Field:
-    """Largest quality of the masks whose outline (the one-pixel rim inside) passes through each pixel."""
+    """Largest quality of the masks whose outline passes through each pixel, as wide as the image's own boundaries."""
     votes = np.zeros(shape, dtype=np.float32)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     for candidate in candidates:
@@ -114,4 +114,5 @@ def _outline_votes(candidates: Sequence[Candidate], shape: tuple[int, ...]) -> F
         rim = mask > cv2.erode(mask, cross, borderType=cv2.BORDER_CONSTANT, borderValue=0)
         window = votes[top:bottom, left:right]
         np.maximum(window, np.float32(candidate.quality) * rim, out=window)
-    return votes
+    wide = cv2.GaussianBlur(votes, (0, 0), SCALE) * np.float32(SCALE * np.sqrt(2 * np.pi))
+    return np.asarray(np.minimum(wide, 1.0), dtype=np.float32)

@@ -60,9 +60,11 @@ def test_outlines_of_masks_vote_for_boundaries() -> None:
     grey = (pictures()["dark lines"]).astype(np.uint8)
     mask = Candidate(20, 30, np.ones((30, 50), dtype=bool), 0.5)
     plain, voted = boundary_strength(grey), boundary_strength(grey, [mask], 0.4)
-    rim = mask.paint(SHAPE) & ~Candidate(21, 31, np.ones((28, 48), dtype=bool), 0.5).paint(SHAPE)
-    assert np.allclose((voted - plain)[rim], 0.4 * 0.5 * np.percentile(plain, 98), rtol=1e-4)
-    assert np.array_equal(voted[~rim], plain[~rim])
+    added = voted - plain
+    on_a_side = added[35, 30]  # a straight line keeps its quality when it is widened
+    assert on_a_side == pytest.approx(0.4 * 0.5 * np.percentile(plain, 98), rel=0.02)
+    assert added[35, 55] == added[70, 120] == 0.0
+    assert np.argmax(added[35, 20:40]) == 10
 
 
 def test_the_network_is_one_pixel_wide_and_parts_all_grains() -> None:

@@ -1,0 +1,201 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from matcurate.config import Settings
+from matcurate.errors import ConfigError, CurateError, DatasetError
+from matcurate.imaging.dataset import write_sample
+from matcurate.imaging.labels import read_labels
+from matcurate.types import Calibration
+from matcurate.workflows.bench_segment import METHODS, bench_segment
+from matcurate.workflows.segment import OutputNames, segment_files
+from matcurate.workflows.segmenter import build_segmenter
+
+SHAPE = (96, 160)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", backbone="tree")
+
+
+def truth() -> np.ndarray:
+    """Eight discs, at the centres of a 2 x 4 board."""
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return np.hypot(rows % 48 - 24, columns % 40 - 20) < 12
+
+
+def micrograph(dark: bool = False) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, 3, SHAPE)
+    return (np.where(truth() != dark, 180.0, 70.0) + noise).astype(np.uint8)
+
+
+def save(path: Path, pixels: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_writes_the_four_results_and_reports_them(tmp_path: Path, settings: Settings) -> None:
+    path = save(tmp_path / "in" / "a.png", micrograph())
+    report = segment_files([path], tmp_path / "out", settings=settings, calibration=Calibration(20.0))
+    (image,) = report.images
+    assert report.problems == ()
+    assert report.version.startswith("matsam-tree-phases-")
+    assert (image.path, image.name, image.page, image.polarity, image.instances) == (str(path), "a", 0, "bright", 8)
+    assert image.phase_fraction == pytest.approx(truth().mean(), abs=0.01)
+    assert sum(image.phase_fractions.values()) == pytest.approx(1.0)
+    assert image.nm_per_px == 20.0
+    written = {p.name for p in (tmp_path / "out").iterdir()}
+    assert written == {"a.instances.tif", "a.phases.png", "a.overlay.png", "a.objects.csv"}
+    phases = read_labels(tmp_path / "out" / "a.phases.png")
+    assert np.count_nonzero((phases > 0) != truth()) < 0.02 * truth().size
+    with tifffile.TiffFile(tmp_path / "out" / "a.instances.tif") as file:
+        assert file.asarray().dtype == np.uint16
+    assert len(np.unique(read_labels(tmp_path / "out" / "a.instances.tif"))) == 9
+    rows = list(csv.DictReader((tmp_path / "out" / "a.objects.csv").read_text().splitlines()))
+    assert sorted((round(float(r["x_px"])), round(float(r["y_px"]))) for r in rows) == [
+        (x, y) for x in (20, 60, 100, 140) for y in (24, 72)
+    ]
+    assert {r["phase"] for r in rows} == {"1"}
+    assert float(rows[0]["area_um2"]) == pytest.approx(float(rows[0]["area_px"]) * 0.02**2, rel=1e-4)
+    with Image.open(tmp_path / "out" / "a.overlay.png") as overlay:
+        assert overlay.size == (160, 96)
+
+
+def test_grains_come_with_their_boundaries(tmp_path: Path, settings: Settings) -> None:
+    grey = np.repeat(np.repeat(np.array([[40, 120, 200], [180, 60, 130]]), 48, axis=0), 54, axis=1)[:, :160]
+    path = save(tmp_path / "g.png", grey.astype(np.uint8))
+    report = segment_files([path], tmp_path / "out", settings=settings, preset="grains")
+    assert report.images[0].instances == 6
+    network = read_labels(tmp_path / "out" / "g.boundaries.png")
+    assert 0.8 < np.count_nonzero(network) / (2 * 96 + 160) < 1.2
+
+
+def test_pages_and_equal_names_do_not_overwrite_each_other(tmp_path: Path, settings: Settings) -> None:
+    stack = tmp_path / "in" / "stack.tif"
+    save(tmp_path / "in" / "lab1" / "a.png", micrograph())
+    save(tmp_path / "in" / "lab2" / "a.png", micrograph(dark=True))
+    tifffile.imwrite(stack, np.stack([micrograph(), micrograph(dark=True)]), photometric="minisblack")
+    report = segment_files([tmp_path / "in"], tmp_path / "out", settings=settings)
+    assert {(i.name, i.page, i.polarity) for i in report.images} == {
+        ("lab1_a", 0, "bright"),
+        ("lab2_a", 0, "dark"),
+        ("stack_p000", 0, "bright"),
+        ("stack_p001", 1, "dark"),
+    }
+    assert len(list((tmp_path / "out").glob("*.objects.csv"))) == 4
+
+
+def test_names_are_unique_whatever_the_inputs() -> None:
+    files = [Path("x/a.png"), Path("x/A.tif"), Path("y/x/a.png"), Path("b.tif"), Path("b_p001.png")]
+    names = OutputNames(files)
+    claimed = [names.claim(path, None) for path in files[:3]]
+    claimed += [names.claim(files[3], 0), names.claim(files[3], 1), names.claim(files[4], None)]
+    assert claimed == ["x_a", "x_A-2", "x_a-3", "b_p000", "b_p001", "b_p001-2"]
+
+
+def test_bad_files_are_one_line_each_and_the_rest_goes_on(tmp_path: Path, settings: Settings) -> None:
+    good = save(tmp_path / "good.png", micrograph())
+    whole = good.read_bytes()
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "note.png").write_text("not an image")
+    tifffile.imwrite(tmp_path / "nan.tif", np.full(SHAPE, np.nan, dtype=np.float32))
+    bad = [tmp_path / name for name in ("empty.png", "cut.png", "note.png", "nan.tif", "missing.png")]
+    seen: list[tuple[int, int]] = []
+    report = segment_files(
+        [*bad, good],
+        tmp_path / "out",
+        settings=settings,
+        progress=lambda done, total, note="": seen.append((done, total)),
+    )
+    assert [i.name for i in report.images] == ["good"]
+    assert len(report.problems) == 5
+    assert all("\n" not in problem for problem in report.problems)
+    assert {Path(problem.split(":")[0]).name for problem in report.problems} == {path.name for path in bad}
+    assert seen[-1] == (5, 5)  # the missing file is not among those opened
+
+
+def test_polarity_can_be_told(tmp_path: Path, settings: Settings) -> None:
+    path = save(tmp_path / "a.png", micrograph())
+    report = segment_files([path], tmp_path / "out", settings=settings, polarity="dark")
+    assert report.images[0].polarity == "dark"
+    assert report.images[0].phase_fraction > 0.5
+
+
+def test_an_output_folder_that_cannot_be(tmp_path: Path, settings: Settings) -> None:
+    path = save(tmp_path / "a.png", micrograph())
+    with pytest.raises(ConfigError, match="cannot be made"):
+        segment_files([path], path / "out", settings=settings)
+    (tmp_path / "out" / "a.objects.csv").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        segment_files([path], tmp_path / "out", settings=settings)
+
+
+def test_the_settings_name_preset_and_backbone(settings: Settings) -> None:
+    assert build_segmenter(settings).version == build_segmenter(settings, "phases", "tree").version
+    assert build_segmenter(settings, "layers").preset.smallest == 256
+    with pytest.raises(ConfigError, match="no preset"):
+        build_segmenter(settings, "nonsense")
+    with pytest.raises(ConfigError, match="no backbone"):
+        build_segmenter(settings, backbone="nonsense")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    for name, dark in (("a", False), ("b", True)):
+        write_sample(folder, name, micrograph(dark), truth().astype(np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_bench_means_are_over_the_images(method: str, dataset: Path, settings: Settings) -> None:
+    report = bench_segment(dataset, method, settings=settings)
+    assert (report.dataset, report.method, report.images) == (str(dataset), method, 2)
+    assert report.backbone == ("tree" if method == "matsam" else None)
+    assert [s.name for s in report.per_image] == ["a", "b"]
+    assert [s.polarity for s in report.per_image] == ["bright", "dark"]
+    for field in ("iou", "iou_foreground", "f1", "recall", "ari"):
+        values = [getattr(s, field) for s in report.per_image]
+        assert getattr(report, field) == pytest.approx(sum(values) / 2)
+    assert report.seconds_per_image > 0
+    if method in ("matsam", "otsu", "watershed"):
+        assert report.iou > 0.95
+        assert report.ari > 0.95
+
+
+def test_bench_takes_the_side_it_is_told_not_the_masks(dataset: Path, settings: Settings) -> None:
+    wrong = bench_segment(dataset, "otsu", settings=settings, polarity="bright")
+    assert [s.polarity for s in wrong.per_image] == ["bright", "bright"]
+    assert wrong.per_image[0].iou > 0.95
+    assert wrong.per_image[1].iou < 0.05
+
+
+def test_bench_compares_instances_when_there_are_some(dataset: Path, settings: Settings) -> None:
+    halves = truth().astype(np.uint32)
+    halves[48:] *= 2
+    write_sample(dataset, "b", micrograph(), truth().astype(np.uint8), halves)
+    plain, labelled = bench_segment(dataset, "otsu", settings=settings).per_image
+    assert plain.ari > 0.95
+    assert labelled.ari < plain.ari
+
+
+def test_bench_goes_on_after_a_bad_image(dataset: Path, settings: Settings) -> None:
+    (dataset / "images" / "b.png").write_bytes(b"")
+    report = bench_segment(dataset, "otsu", settings=settings)
+    assert [s.name for s in report.per_image] == ["a"]
+    assert len(report.problems) == 1
+    (dataset / "images" / "a.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match="no image could be measured"):
+        bench_segment(dataset, "otsu", settings=settings)
+
+
+def test_bench_refuses_an_unknown_method(dataset: Path, settings: Settings) -> None:
+    with pytest.raises(CurateError, match="no segmentation method 'amg'"):
+        bench_segment(dataset, "amg", settings=settings)
