@@ -64,7 +64,6 @@ class Settings(BaseSettings):
     backbone: str = "auto"
     preset: str = "phases"
     max_megapixels: float = Field(default=400.0, gt=0, description="Larger images are refused before decoding.")
-    mlflow_url: str | None = Field(default=None, description="Tracking server. Default: SQLite in HOME/mlflow.")
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
 

@@ -1,38 +1,52 @@
-"""A real Label Studio for the whole test session."""
+"""The real services for the whole test session: Label Studio, MLflow and the backend, as ``curate up`` starts them."""
 
-import os
-import secrets
-import signal
-import subprocess
-import sys
+from __future__ import annotations
+
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
+import httpx
 import pytest
-from real_label_studio import RunningLabelStudio, create_personal_token, environment, free_port, wait_until_up
+
+from matcurate.config import Settings, load_settings
+from matcurate.workflows.services import Services, run_connected
+
+
+@dataclass(frozen=True)
+class RunningServices:
+    services: Services
+    settings: Settings
+    token: str
+
+
+@dataclass(frozen=True)
+class RunningLabelStudio:
+    url: str
+    legacy_token: str
+    personal_token: str
+    email: str
 
 
 @pytest.fixture(scope="session")
-def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLabelStudio]:
-    program = Path(sys.executable).with_name("label-studio")
-    if not program.exists():
-        pytest.skip("Label Studio is not installed; 'make install' does it")
-    root = tmp_path_factory.mktemp("label-studio")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    token = secrets.token_hex(20)
-    log = root / "log"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [str(program), "start", "--no-browser", "--internal-host", "127.0.0.1", "--port", str(port)],
-            env=environment(root, url, token),
-            stdout=sink,
-            stderr=sink,
-            start_new_session=True,
-        )
-    try:
-        wait_until_up(url, process, log)
-        yield RunningLabelStudio(url, token, create_personal_token(url))
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=30)
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
+    home = tmp_path_factory.mktemp("home")
+    with run_connected(load_settings(home), ("precipitate",)) as (services, settings, _):
+        assert settings.label_studio.token_file is not None
+        yield RunningServices(services, settings, settings.label_studio.token_file.read_text())
+
+
+@pytest.fixture(scope="session")
+def label_studio(running: RunningServices) -> RunningLabelStudio:
+    services = running.services
+    personal = personal_token(services.label_studio_url, services.username, services.password)
+    return RunningLabelStudio(services.label_studio_url, running.token, personal, services.username)
+
+
+def personal_token(url: str, email: str, password: str) -> str:
+    """Log in as the page does, and ask for a personal access token."""
+    with httpx.Client(base_url=url, follow_redirects=True) as browser:
+        browser.get("/user/login/")
+        form = {"email": email, "password": password, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+        browser.post("/user/login/", data=form, headers={"Referer": f"{url}/user/login/"}).raise_for_status()
+        answer = browser.post("/api/token/", headers={"X-CSRFToken": browser.cookies["csrftoken"], "Referer": url})
+        return str(answer.raise_for_status().json()["token"])

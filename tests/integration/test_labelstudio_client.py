@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from conftest import RunningLabelStudio
 from PIL import Image
-from real_label_studio import RunningLabelStudio
 
 from matcurate.errors import LabelStudioAuthError, LabelStudioError, LabelStudioNotFoundError
 from matcurate.labelstudio.annotations import decode_annotation, encode_prediction

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 
 from matcurate.catalog.micrographs import by_hash, unpushed
@@ -24,7 +24,7 @@ PREDICTIONS_AT_ONCE = 25
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """Tasks made, predictions sent, and the version they are of (None when nothing was sent)."""
+    """Tasks made, predictions sent, and the version shown (None when it has predicted nothing yet)."""
 
     tasks: int
     predictions: int
@@ -55,91 +55,106 @@ def push(
     LabelStudioError
         When it does not answer, refuses, has lost the project, or stores less than it was sent.
     """
-    project, ls_project_id = workspace.project(), connected_project_id(workspace.settings)
-    codec = RegionCodec.for_project(workspace, project, client.projects.get(ls_project_id).label_config)
-    _reconcile(workspace, client, project, ls_project_id)
+    target = _Target(workspace, client, workspace.project(), connected_project_id(workspace.settings))
+    codec = RegionCodec.for_project(workspace, target.project, client.projects.get(target.ls_project_id).label_config)
+    predicted = target.reconcile()
+    tasks = target.make_tasks(progress)
     with workspace.reading() as session:
-        new = unpushed(session, project.id, ls_project_id)
-        version = version_named(session, project.id, model_version)
-    for start in range(0, len(new), IMAGES_AT_ONCE):
-        progress(start, len(new), "images")
-        _make_tasks(workspace, client, project, ls_project_id, new[start : start + IMAGES_AT_ONCE])
-    sent = 0 if version is None else _send(workspace, client, ls_project_id, version, codec, progress)
-    return PushReport(len(new), sent, version.name if version and sent else None)
+        version = version_named(session, target.project.id, model_version)
+    if version is None:
+        return PushReport(tasks, 0, None)
+    sent = target.send(version, codec, predicted, progress)
+    target.show(version)
+    return PushReport(tasks, sent, version.name)
 
 
-def _reconcile(workspace: Workspace, client: LabelStudioClient, project: ProjectRecord, ls_project_id: int) -> None:
-    """Link tasks that are there already, and note those that are gone."""
-    present = {task.id: task for task in client.tasks.of_project(ls_project_id)}
-    with workspace.writing() as session:
-        for link in links_for_project(session, project.id, ls_project_id):
-            if link.ls_task_id not in present:
-                mark_gone(session, project.id, ls_project_id, link.ls_task_id)
-        for task in present.values():
-            micrograph = by_hash(session, str(task.data.get(MICROGRAPH_KEY, "")))
-            if micrograph is not None:
-                link_task(session, project.id, micrograph.id, ls_project_id, task.id)
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The Label Studio project that receives."""
 
+    workspace: Workspace
+    client: LabelStudioClient
+    project: ProjectRecord
+    ls_project_id: int
 
-def _make_tasks(
-    workspace: Workspace,
-    client: LabelStudioClient,
-    project: ProjectRecord,
-    ls_project_id: int,
-    micrographs: Sequence[MicrographRecord],
-) -> None:
-    uploads = [
-        ImageUpload(
+    def reconcile(self) -> set[int]:
+        """Link tasks that are there already, note those that are gone; returns those that have predictions."""
+        present = {task.id: task for task in self.client.tasks.of_project(self.ls_project_id)}
+        with self.workspace.writing() as session:
+            for link in links_for_project(session, self.project.id, self.ls_project_id):
+                if link.ls_task_id not in present:
+                    mark_gone(session, self.project.id, self.ls_project_id, link.ls_task_id)
+            for task in present.values():
+                micrograph = by_hash(session, str(task.data.get(MICROGRAPH_KEY, "")))
+                if micrograph is not None:
+                    link_task(session, self.project.id, micrograph.id, self.ls_project_id, task.id)
+        return {task.id for task in present.values() if task.predictions}
+
+    def make_tasks(self, progress: Progress) -> int:
+        """Make tasks for the micrographs that have none; returns how many."""
+        with self.workspace.reading() as session:
+            new = unpushed(session, self.project.id, self.ls_project_id)
+        for start in range(0, len(new), IMAGES_AT_ONCE):
+            progress(start, len(new), "images")
+            batch = new[start : start + IMAGES_AT_ONCE]
+            uploads = [self._upload(micrograph) for micrograph in batch]
+            task_ids = self.client.tasks.import_images(self.ls_project_id, uploads, key=MICROGRAPH_KEY)
+            with self.workspace.writing() as session:
+                for micrograph in batch:
+                    task_id = task_ids[micrograph.content_hash]
+                    link_task(session, self.project.id, micrograph.id, self.ls_project_id, task_id)
+        return len(new)
+
+    def send(
+        self, version: ModelVersionRecord, codec: RegionCodec, predicted: Container[int], progress: Progress
+    ) -> int:
+        """Send the version's predictions that Label Studio does not hold; returns how many.
+
+        Only tasks in ``predicted`` are asked what they hold: asking one without predictions makes Label Studio ask us.
+        """
+        with self.workspace.reading() as session:
+            waiting = unpushed_predictions(session, self.ls_project_id, version.id)
+        waiting = [one for one in waiting if not (one.task.ls_task_id in predicted and self._holds(one, version))]
+        for start in range(0, len(waiting), PREDICTIONS_AT_ONCE):
+            progress(start, len(waiting), "predictions")
+            batch = waiting[start : start + PREDICTIONS_AT_ONCE]
+            self.client.predictions.import_rows(self.ls_project_id, [_row(codec, version, one) for one in batch])
+            with self.workspace.writing() as session:
+                for one in batch:
+                    mark_pushed(session, one.prediction, one.task, None)
+        progress(len(waiting), len(waiting))
+        return len(waiting)
+
+    def show(self, version: ModelVersionRecord) -> None:
+        """Make this the one version on the page, served and scored. The catalog keeps the others."""
+        stored = self.client.predictions.versions(self.ls_project_id)
+        if not stored.get(version.name):
+            return
+        if self.client.projects.get(self.ls_project_id).model_version != version.name:
+            self.client.projects.update(self.ls_project_id, model_version=version.name)
+        older = set(model_version_names(self.workspace)) - {version.name}
+        for name in older & stored.keys():
+            self.client.predictions.delete_version(self.ls_project_id, name)
+
+    def _holds(self, one: UnpushedPrediction, version: ModelVersionRecord) -> bool:
+        """Whether Label Studio has fetched this prediction from the backend itself; noted when it has."""
+        stored = self.client.predictions.of_task(one.task.ls_task_id)
+        held = next((p.id for p in stored if p.model_version == version.name), None)
+        if held is None:
+            return False
+        with self.workspace.writing() as session:
+            mark_pushed(session, one.prediction, one.task, held)
+        return True
+
+    def _upload(self, micrograph: MicrographRecord) -> ImageUpload:
+        size = None if micrograph.nm_per_px is None else f"{micrograph.nm_per_px:g}"
+        facts = {"name": micrograph.name, "specimen": micrograph.specimen, "lab": micrograph.lab, "nm_per_px": size}
+        shown = {key: value for key, value in facts.items() if value is not None}
+        return ImageUpload(
             filename=f"{micrograph.content_hash}.png",
-            content=workspace.objects.get(micrograph.proxy_key),
-            data={MICROGRAPH_KEY: micrograph.content_hash, **_shown(micrograph)},
+            content=self.workspace.objects.get(micrograph.proxy_key),
+            data={MICROGRAPH_KEY: micrograph.content_hash, **shown},
         )
-        for micrograph in micrographs
-    ]
-    task_ids = client.tasks.import_images(ls_project_id, uploads, key=MICROGRAPH_KEY)
-    with workspace.writing() as session:
-        for micrograph in micrographs:
-            link_task(session, project.id, micrograph.id, ls_project_id, task_ids[micrograph.content_hash])
-
-
-def _shown(micrograph: MicrographRecord) -> dict[str, str]:
-    """What the annotator sees of a micrograph beside its picture, where it is known."""
-    size = None if micrograph.nm_per_px is None else f"{micrograph.nm_per_px:g}"
-    facts = {"name": micrograph.name, "specimen": micrograph.specimen, "lab": micrograph.lab, "nm_per_px": size}
-    return {key: value for key, value in facts.items() if value is not None}
-
-
-def _send(
-    workspace: Workspace,
-    client: LabelStudioClient,
-    ls_project_id: int,
-    version: ModelVersionRecord,
-    codec: RegionCodec,
-    progress: Progress,
-) -> int:
-    with workspace.reading() as session:
-        waiting = unpushed_predictions(session, ls_project_id, version.id)
-    for start in range(0, len(waiting), PREDICTIONS_AT_ONCE):
-        progress(start, len(waiting), "predictions")
-        batch = waiting[start : start + PREDICTIONS_AT_ONCE]
-        client.predictions.import_rows(ls_project_id, [_row(codec, version, one) for one in batch])
-        with workspace.writing() as session:
-            for one in batch:
-                mark_pushed(session, one.prediction, one.task, None)
-    if waiting:
-        client.projects.update(ls_project_id, model_version=version.name)
-        _forget_older(workspace, client, ls_project_id, version)
-    progress(len(waiting), len(waiting))
-    return len(waiting)
-
-
-def _forget_older(
-    workspace: Workspace, client: LabelStudioClient, ls_project_id: int, version: ModelVersionRecord
-) -> None:
-    """Take our earlier versions off the page: one version is shown, served and scored. The catalog keeps all."""
-    ours = set(model_version_names(workspace)) - {version.name}
-    for name in ours & client.predictions.versions(ls_project_id).keys():
-        client.predictions.delete_version(ls_project_id, name)
 
 
 def _row(codec: RegionCodec, version: ModelVersionRecord, one: UnpushedPrediction) -> PredictionRow:

@@ -13,14 +13,14 @@ from subprocess import Popen
 
 import uvicorn
 import yaml
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from matcurate.config import Settings, Strict, load_settings, save_settings
+from matcurate.config import Settings, Strict, first_problem, load_settings, save_settings
 from matcurate.errors import ServiceError
 from matcurate.types import Progress, silent
 from matcurate.workflows.connect import connect
 from matcurate.workflows.processes import ServiceSpec, free_port, running
-from matcurate.workflows.workspace import ensure_project
+from matcurate.workflows.workspace import ensure_project, open_workspace
 
 HOST = "127.0.0.1"
 
@@ -77,7 +77,6 @@ def embedded_services(settings: Settings, progress: Progress = silent) -> Iterat
         home,
         {
             "label_studio": {"url": urls["label_studio"], "token_file": str(home / "label_studio.token")},
-            "mlflow_url": urls["mlflow"],
             "backend": {
                 "host": HOST,
                 "port": credentials.backend_port,
@@ -106,7 +105,13 @@ def embedded_services(settings: Settings, progress: Progress = silent) -> Iterat
 
 def _load_credentials(home: Path) -> Credentials:
     file = home / "services.yaml"
-    return Credentials.model_validate(yaml.safe_load(file.read_text())) if file.exists() else Credentials()
+    if not file.exists():
+        return Credentials()
+    try:
+        return Credentials.model_validate(yaml.safe_load(file.read_text()))
+    except (ValidationError, yaml.YAMLError) as error:
+        reason = first_problem(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+        raise ServiceError(f"{file}: {reason}; mend it, or start over in another --home") from error
 
 
 def _with_free_ports(credentials: Credentials) -> Credentials:
@@ -209,6 +214,13 @@ def run_connected(
 
 
 def serve_backend(settings: Settings, host: str, port: int) -> None:
-    """Run the ML backend in this process until it is stopped."""
+    """Run the ML backend in this process until it is stopped.
+
+    Raises
+    ------
+    CatalogError
+        When the project has not been created.
+    """
+    open_workspace(settings).project()
     os.environ["CURATE_HOME"] = str(settings.home.absolute())
     uvicorn.run("matcurate_backend.app:create_app", factory=True, host=host, port=port)
