@@ -47,7 +47,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.live = LiveState(settings or load_settings(), Metrics())
-        log.info("serving %s", app.state.live.current().model_version)  # loads the model before the first call
+        try:
+            log.info("serving %s", app.state.live.current().model_version)  # loads the model before the first call
+        except CurateError as error:
+            log.error("not ready: %s", error)  # tried again with each call that needs the model
         app.state.inbox = InboxThread(app.state.live.drain)
         app.state.inbox.start()
         yield

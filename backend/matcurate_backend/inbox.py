@@ -10,6 +10,9 @@ from matcurate.errors import CurateError
 
 log = logging.getLogger(__name__)
 
+STOP_SECONDS = 10.0
+"""How long :meth:`InboxThread.stop` waits; an event that is not finished then is handled after the next start."""
+
 
 class InboxThread:
     """Calls ``drain`` whenever :meth:`wake` is called, and every ``period`` seconds.
@@ -17,7 +20,8 @@ class InboxThread:
     Parameters
     ----------
     drain : callable
-        Empties the inbox; a :class:`CurateError` is logged and tried again at the next turn.
+        Empties the inbox; a :class:`CurateError` is logged and tried again at the next turn. Anything else is a
+        defect: Python reports it and the thread ends, and the next webhook starts another.
     period : float
         Seconds between two turns without a webhook.
     """
@@ -27,22 +31,33 @@ class InboxThread:
         self._period = period
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start; events left from before are handled first."""
-        self._wake.set()
-        self._thread.start()
+        self.wake()
 
     def wake(self) -> None:
         """Say that there is something in the inbox; returns at once."""
         self._wake.set()
+        with self._starting:
+            if not self._stop.is_set() and not self.alive:
+                self._thread = threading.Thread(target=self._run, name="inbox", daemon=True)
+                self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
 
     def stop(self) -> None:
         """Finish the event at hand and end the thread."""
-        self._stop.set()
+        with self._starting:
+            self._stop.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         while not self._stop.is_set():

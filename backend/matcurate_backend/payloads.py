@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 
 class SetupRequest(BaseModel):
     """Body of ``POST /setup``. The access token in it is never used: we have our own."""
 
     project: str
-    label_config: str = Field(default="", alias="schema")
+    label_config: str = Field(alias="schema")
     hostname: str = ""
 
 
@@ -56,19 +56,28 @@ class Identified(BaseModel):
     id: int
 
 
-class AnnotationPayload(Identified):
-    """An annotation in a webhook; only its ids are used, the rest is pulled."""
+def _as_list(value: object) -> object:
+    """Label Studio sends ``annotation`` as one object, for ANNOTATIONS_CREATED as a list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
-    task: int | None = None
+
+OneOrMore = Annotated[list[Identified], BeforeValidator(_as_list)]
 
 
 class WebhookRequest(BaseModel):
-    """Body of ``POST /webhook``."""
+    """Body of ``POST /webhook``. Only ids are used: what an annotation holds is pulled."""
 
     action: str
     project: Identified | None = None
-    annotation: AnnotationPayload | None = None
-    annotations: list[AnnotationPayload] = []
+    annotation: OneOrMore = []
+    annotations: OneOrMore = []
+
+    @property
+    def annotation_ids(self) -> list[int]:
+        """Ids of the annotations it is about, each once."""
+        return list(dict.fromkeys(one.id for one in (*self.annotation, *self.annotations)))
 
 
 class WebhookResponse(BaseModel):
@@ -78,11 +87,11 @@ class WebhookResponse(BaseModel):
 
 
 class HealthResponse(BaseModel):
-    """Answer of ``GET /`` and ``GET /health``."""
+    """Answer of ``GET /`` and ``GET /health``; the version is null while the model is still to be loaded."""
 
     status: str = "UP"
     model_class: str = "MatSAM"
-    model_version: str
+    model_version: str | None
     project: str
 
 

@@ -37,8 +37,8 @@ State = Annotated[BackendState, Depends(backend_state)]
 @router.get("/")
 @router.get("/health")
 def health(state: State) -> HealthResponse:
-    """Say that the backend is up, and with which model version."""
-    return HealthResponse(model_version=state.model_version, project=state.settings.project)
+    """Say that the backend is up, and with which model version; Label Studio waits one second at most."""
+    return HealthResponse(model_version=state.segmenter.version, project=state.settings.project)
 
 
 @router.post("/setup", dependencies=[Depends(require_basic)])
@@ -63,9 +63,7 @@ def predict(request: PredictRequest, state: State) -> PredictResponse:
 @router.post("/webhook", dependencies=[Depends(require_webhook_secret)])
 def webhook(request: WebhookRequest, call: Request, state: State) -> WebhookResponse:
     """Put the event into the inbox and answer at once: Label Studio waits one second at most."""
-    annotations = [request.annotation, *request.annotations] if request.annotation else request.annotations
-    ids = [annotation.id for annotation in annotations]
-    state.receive(request.action, request.project.id if request.project else None, ids)
+    state.receive(request.action, request.project.id if request.project else None, request.annotation_ids)
     inbox: InboxThread = call.app.state.inbox
     inbox.wake()
     return WebhookResponse()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
@@ -14,34 +14,40 @@ from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.sync import drain_inbox, pending_events, receive_event, sync
 from matcurate.workflows.tasks import TaskQuestion
 from matcurate.workflows.versions import model_version_names
-from matcurate.workflows.workspace import LabelStudioClient, label_studio_client, open_workspace
+from matcurate.workflows.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
 from matcurate_backend.metrics import Metrics
 
 RECONCILE_SECONDS = 600.0
+
+Stamp = tuple[int, int, int]
 
 
 class BackendState:
     """One installation as its settings stand: everything a route may use."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, segmenter: LoadedSegmenter | None = None) -> None:
-        self.settings = settings
+    def __init__(self, workspace: Workspace, metrics: Metrics, segmenter: LoadedSegmenter | None = None) -> None:
+        self.settings = workspace.settings
         self.metrics = metrics
-        self.workspace = open_workspace(settings)
+        self.workspace = workspace
         self.segmenter = segmenter or LoadedSegmenter(
-            lambda: build_segmenter(settings, self.workspace.project().preset, settings.backbone)
+            lambda: build_segmenter(workspace.settings, workspace.project().preset, workspace.settings.backbone)
         )
-        self._reconciled = time.monotonic()
+        self._connecting = threading.Lock()
+        self._client: LabelStudioClient | None = None
+        self._reconciled: float | None = None
 
-    @cached_property
+    @property
     def client(self) -> LabelStudioClient:
         """Label Studio with our own token; made at first use, so that the backend can start before ``connect``."""
-        return label_studio_client(self.settings)
+        with self._connecting:
+            if self._client is None:
+                self._client = label_studio_client(self.settings)
+            return self._client
 
-    @cached_property
+    @property
     def model_version(self) -> str:
-        """Version of the loaded model."""
-        with self.segmenter.use() as segmenter:
-            return segmenter.version
+        """Version of the model, which is loaded when it is not yet."""
+        return self.segmenter.load().version
 
     def check_config(self, label_config: str) -> None:
         """Refuse a labelling configuration that lacks what the project needs."""
@@ -65,12 +71,11 @@ class BackendState:
         return model_version_names(self.workspace)
 
     def drain(self) -> None:
-        """Empty the inbox; every ten minutes pull everything, since webhooks get lost."""
+        """Empty the inbox; at first and then every ten minutes pull everything, since webhooks get lost."""
         if self.settings.label_studio.project_id is None:
             return
-        due = time.monotonic() - self._reconciled > RECONCILE_SECONDS
         reports = [drain_inbox(self.workspace, self.client)]
-        if due:
+        if self._reconciled is None or time.monotonic() - self._reconciled > RECONCILE_SECONDS:
             reports.append(sync(self.workspace, self.client))
             self._reconciled = time.monotonic()
         for report in reports:
@@ -87,7 +92,7 @@ class LiveState:
         self._metrics = metrics
         self._lock = threading.Lock()
         self._stamp = self._config_stamp()
-        self._state = BackendState(settings, metrics)
+        self._state = BackendState(open_workspace(settings), metrics)
 
     def current(self) -> BackendState:
         """State for the settings as they are now."""
@@ -103,12 +108,21 @@ class LiveState:
         self.current().drain()
 
     def _renewed(self, settings: Settings) -> BackendState:
-        """State for other settings; the loaded model stays when it is the same."""
+        """State for other settings; the open catalog and the loaded model stay when they are the same."""
         old = self._state
-        names = ("project", "backbone", "preset", "database_url", "cache_dir")
-        same_model = all(getattr(settings, name) == getattr(old.settings, name) for name in names)
-        return BackendState(settings, self._metrics, old.segmenter if same_model else None)
+        same_catalog = _same(settings, old.settings, "database_url", "objects_url")
+        same_model = same_catalog and _same(settings, old.settings, "project", "backbone", "preset", "cache_dir")
+        workspace = replace(old.workspace, settings=settings) if same_catalog else open_workspace(settings)
+        return BackendState(workspace, self._metrics, old.segmenter if same_model else None)
 
-    def _config_stamp(self) -> int:
+    def _config_stamp(self) -> Stamp | None:
+        """What tells one content of the file from another; a file put in its place has another inode."""
         config: Path = self._home / "config.yaml"
-        return config.stat().st_mtime_ns if config.exists() else 0
+        if not config.exists():
+            return None
+        found = config.stat()
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def _same(a: Settings, b: Settings, *names: str) -> bool:
+    return all(getattr(a, name) == getattr(b, name) for name in names)

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+from matcurate.types import Calibration
 
 BackboneOption = Annotated[str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h [the settings' own].")]
+DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z"]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
 
 
@@ -24,14 +26,17 @@ def register(app: typer.Typer) -> None:
 def init(
     ctx: typer.Context,
     project: Annotated[str, typer.Option(help="Name of the project.")] = "default",
-    phases: Annotated[str, typer.Option(help="Names of the phases beside the matrix, by comma.")] = "phase",
-    preset: Annotated[str, typer.Option(help="phases, grains, layers, or a YAML file.")] = "phases",
+    phases: Annotated[
+        str | None,
+        typer.Option(help="Names of the phases beside the matrix, by comma [phase; else the project's own]."),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="phases, grains, layers, or a YAML file [phases].")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Create a project in the home's catalog, and make it the one that the other commands work on."""
     from matcurate.workflows.workspace import initialise
 
-    names = tuple(name.strip() for name in phases.split(",") if name.strip())
+    names = None if phases is None else tuple(name.strip() for name in phases.split(",") if name.strip())
     settings = session(ctx).settings
     record = initialise(settings, project, names, preset)
     if as_json:
@@ -67,16 +72,15 @@ def ingest(
     paths: Paths,
     lab: Annotated[str | None, typer.Option(help="Lab the images come from.")] = None,
     specimen: Annotated[str | None, typer.Option(help="Specimen they show.")] = None,
-    nm_per_px: Annotated[float | None, typer.Option(help="Pixel size in nm; overrides the file's.", min=0.0)] = None,
+    nm_per_px: Annotated[float | None, typer.Option(help="Pixel size in nm; overrides the file's.")] = None,
     golden: Annotated[bool, typer.Option("--golden", help="Keep for evaluation; never train on them.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Take micrographs into the catalog; a file that is known already changes nothing."""
-    from matcurate.types import Calibration
     from matcurate.workflows.ingest import Provenance, ingest
     from matcurate.workflows.workspace import open_workspace
 
-    provenance = Provenance(lab, specimen, Calibration(nm_per_px) if nm_per_px else None, golden)
+    provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), _calibration(nm_per_px), golden)
     with progress_bar("ingest") as progress:
         report = ingest(open_workspace(session(ctx).settings), paths, provenance, progress)
     if as_json:
@@ -91,6 +95,19 @@ def ingest(
         counts = [len(report.added), len(report.known), len(report.refused)]
         emit_table("Ingest", ["added", "known", "refused"], [counts])
     refuse(report.refused)
+
+
+def _name(text: str | None, option: str) -> str | None:
+    if text is not None and not text.strip():
+        raise typer.BadParameter("needs a name", param_hint=option)
+    return None if text is None else text.strip()
+
+
+def _calibration(nm_per_px: float | None) -> Calibration | None:
+    try:
+        return None if nm_per_px is None else Calibration(nm_per_px)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--nm-per-px") from error
 
 
 def presegment(
@@ -152,7 +169,9 @@ def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag 
 
 def sync(
     ctx: typer.Context,
-    since: Annotated[datetime | None, typer.Option(help="Only what changed since (ISO, UTC).")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(help="Only what changed since (UTC unless said).", formats=DATES)
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Pull the experts' annotations into the catalog as corrections."""

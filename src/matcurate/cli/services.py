@@ -69,7 +69,10 @@ def demo(
         for problem in running.problems:
             warn(f"left out: {problem}")
         if not once:
-            _show(running.services, running.project_url)
+            if as_json:
+                emit_json(_addresses(running.services, running.project_url))
+            else:
+                _show(running.services, running.project_url)
             _wait(running.services)
             return
         report = running.play_expert(_step)
@@ -84,6 +87,16 @@ def demo(
 def _step(done: int, total: int, note: str = "") -> None:
     if note:
         warn(f"· {note}")
+
+
+def _addresses(services: Services, project_url: str) -> dict[str, str]:
+    return {
+        "label_studio": project_url,
+        "username": services.username,
+        "password": services.password,
+        "mlflow": services.mlflow_url,
+        "backend": services.backend_url,
+    }
 
 
 def _show(services: Services, project_url: str) -> None:

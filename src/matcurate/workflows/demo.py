@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matcurate.config import Settings
+from matcurate.errors import DatasetError
 from matcurate.types import Progress, silent
 from matcurate.workflows.demo_set import generated_set, given_set
 from matcurate.workflows.expert import DemoReport, Expert
@@ -16,7 +17,7 @@ from matcurate.workflows.presegment import presegment
 from matcurate.workflows.push import push
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.services import Services, run_connected
-from matcurate.workflows.workspace import label_studio_client, open_workspace
+from matcurate.workflows.workspace import ensure_project, label_studio_client, open_workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,22 @@ def run_demo(
         How many are generated, and from which seed.
     progress : Progress
         Called once a step.
+
+    Raises
+    ------
+    DatasetError
+        When the folder is none, or its masks have other phases than the home's project.
+    ServiceError
+        When a service does not come up.
     """
     progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
     data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
+    project = ensure_project(settings, data.phases)
+    if data.masks and project.phases != data.phases:
+        raise DatasetError(
+            f"{data.images} has phases {', '.join(data.phases)}, but the project in {settings.home} has "
+            f"{', '.join(project.phases)}; choose another --home"
+        )
     progress(1, 5, "Label Studio, MLflow and the backend (the first start takes half a minute)")
     with run_connected(settings, data.phases) as (services, reachable, project_url):
         workspace = open_workspace(reachable)

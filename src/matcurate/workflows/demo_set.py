@@ -38,9 +38,10 @@ class DemoSet:
 
 
 def generated_set(folder: Path, n: int, seed: int) -> DemoSet:
-    """Generate ``n`` micrographs of precipitates into ``folder`` (once)."""
-    if not (folder / "images").is_dir():
-        synthesise(GENERATED_KIND, n, folder, size=GENERATED_SIZE, seed=seed)
+    """Generate ``n`` micrographs of precipitates into ``folder``, unless they are there; earlier ones stay."""
+    last = folder / "images" / f"{GENERATED_KIND}-{seed}-{n - 1:04d}.png"  # written one after the other
+    if not last.exists():
+        synthesise(GENERATED_KIND, n, folder, size=GENERATED_SIZE, seed=seed, force=True)
     return labelled_set(folder)
 
 
@@ -59,14 +60,18 @@ def labelled_set(folder: Path) -> DemoSet:
     Raises
     ------
     DatasetError
-        When it does not follow the documented layout.
+        When it does not follow the documented layout, or a file in it cannot be read.
     """
     dataset = open_dataset(folder)
-    masks = {content_hash(sample.image_path.read_bytes(), 0, 1): sample.mask_path for sample in dataset}
+    try:
+        masks = {content_hash(sample.image_path.read_bytes(), 0, 1): sample.mask_path for sample in dataset}
+    except OSError as error:
+        raise DatasetError(f"{error.filename}: {error.strerror}; grant read rights to it") from error
     return DemoSet(folder / "images", _phases(dataset), masks)
 
 
 def _phases(dataset: Dataset) -> tuple[str, ...]:
     highest = max(int(np.max(read_labels(sample.mask_path))) for sample in dataset)
     named = dataset.info.classes[1:]
-    return tuple(named[k] if k < len(named) else f"phase {k + 1}" for k in range(max(highest, 1)))
+    count = max(highest, len(named), 1)
+    return tuple(named[k] if k < len(named) else f"phase {k + 1}" for k in range(count))

@@ -100,9 +100,13 @@ class Expert:
         for index, (link, micrograph) in enumerate(tasks):
             progress(index, len(tasks), f"the expert corrects {micrograph.name}")
             self._annotate(link, micrograph)
-        arrived_by = self._wait_for({micrograph.id for _, micrograph in tasks})
+        by_webhook = self._wait_for({micrograph.id for _, micrograph in tasks})
         found = self._corrections()
-        compared = [self._compare(m, found[m.id], arrived_by) for _, m in tasks if m.id in found]
+        compared = [
+            self._compare(m, found[m.id], "webhook" if m.id in by_webhook else "sync")
+            for _, m in tasks
+            if m.id in found
+        ]
         lost = tuple(m.name for _, m in tasks if m.id not in found)
         overview = self.workspace.settings.home.absolute() / "demo" / "overview.png"
         _write_picture(overview, [row for _, row in compared[:PICTURE_ROWS]])
@@ -128,14 +132,15 @@ class Expert:
         ratios = [float((mask == class_id).mean()) for class_id in range(1, len(project.phases) + 1)]
         self.client.annotations.create(link.ls_task_id, codec.encode_labels(mask, None, ratios), lead_time=LEAD_TIME)
 
-    def _wait_for(self, micrograph_ids: set[int]) -> str:
+    def _wait_for(self, micrograph_ids: set[int]) -> set[int]:
+        """Wait for the corrections, and pull those that webhooks have not brought; returns those they have."""
         deadline = time.monotonic() + WEBHOOK_SECONDS
-        while time.monotonic() < deadline:
-            if micrograph_ids <= set(self._corrections()):
-                return "webhook"
+        while not micrograph_ids <= (arrived := set(self._corrections())):
+            if time.monotonic() > deadline:
+                sync(self.workspace, self.client)
+                break
             time.sleep(POLL_SECONDS)
-        sync(self.workspace, self.client)
-        return "sync"
+        return arrived
 
     def _corrections(self) -> dict[int, CorrectionRecord]:
         project = self.workspace.project()

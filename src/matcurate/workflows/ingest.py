@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matcurate.catalog.micrographs import add_micrograph, by_hash
-from matcurate.catalog.records import MicrographRecord, NewMicrograph
+from matcurate.catalog.records import MicrographRecord, NewMicrograph, ProjectRecord
 from matcurate.errors import CurateError, UnreadableImageError
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.imaging.read import decode_micrograph, find_images
 from matcurate.types import Calibration, Progress, silent
 from matcurate.workflows.workspace import Workspace
+
+_STORED_SUFFIX = re.compile(r"\.[a-z0-9]{1,16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,22 @@ def ingest(
         Lab, specimen, calibration, golden set.
     progress : Progress
         Called once a file.
+
+    Raises
+    ------
+    CatalogError
+        When the project has not been created.
     """
+    workspace.project()
     files, refused = find_images(paths)
     added: list[MicrographRecord] = []
     known: list[MicrographRecord] = []
     for index, file in enumerate(files):
         progress(index, len(files), file.name)
         try:
-            for record, is_new in _ingest_file(workspace, file, provenance or Provenance()):
+            for record, is_new in ingest_bytes(
+                workspace, _read(file), str(file), str(file.absolute()), provenance or Provenance()
+            ):
                 (added if is_new else known).append(record)
         except CurateError as error:
             refused.append(str(error))
@@ -82,31 +93,50 @@ def ingest(
 
 def ingest_bytes(
     workspace: Workspace, data: bytes, name: str, source: str, provenance: Provenance
-) -> list[tuple[MicrographRecord, bool]]:
-    """Take one file's bytes into the catalog: every page with whether it was new.
+) -> Iterator[tuple[MicrographRecord, bool]]:
+    """Take one file's bytes into the catalog: yields every page with whether it was new, once it is in.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    data : bytes
+        Content of the file.
+    name : str
+        Its name or path, for messages; the last part, without its suffix, names the micrograph.
+    source : str
+        Where it came from.
+    provenance : Provenance
+        What is said about it.
 
     Raises
     ------
+    CatalogError
+        When the catalog knows the image with another calibration, lab or specimen.
     UnreadableImageError
         When the bytes are not a readable micrograph; pages before a damaged one stay.
     """
     limit = workspace.settings.max_megapixels
+    project = workspace.project()
     first = decode_micrograph(data, name, max_megapixels=limit)
-    object_key = workspace.objects.put(data, Path(name).suffix.lower())
-    records = []
+    object_key = workspace.objects.put(data, _stored_suffix(name))
     for page in range(first.pages):
         micrograph = decode_micrograph(data, name, page, max_megapixels=limit) if page else first
         new = _describe(workspace, micrograph, content_hash(data, page, first.pages), source, object_key)
-        records.append(_add(workspace, new, provenance))
-    return records
+        yield _add(workspace, project, new, provenance)
 
 
-def _ingest_file(workspace: Workspace, file: Path, provenance: Provenance) -> list[tuple[MicrographRecord, bool]]:
+def _read(file: Path) -> bytes:
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise UnreadableImageError(f"{file}: {error.strerror}; name an image file that can be read") from error
-    return ingest_bytes(workspace, data, file.name, str(file.absolute()), provenance)
+
+
+def _stored_suffix(name: str) -> str:
+    """Suffix under which the original is stored: only the content decides how it is read."""
+    suffix = Path(name).suffix.lower()
+    return suffix if _STORED_SUFFIX.fullmatch(suffix) else ""
 
 
 def _describe(
@@ -128,12 +158,14 @@ def _describe(
     )
 
 
-def _add(workspace: Workspace, new: NewMicrograph, provenance: Provenance) -> tuple[MicrographRecord, bool]:
+def _add(
+    workspace: Workspace, project: ProjectRecord, new: NewMicrograph, provenance: Provenance
+) -> tuple[MicrographRecord, bool]:
     said = replace(new, lab=provenance.lab, specimen=provenance.specimen, golden=provenance.golden)
     if provenance.calibration is not None:
         said = replace(said, nm_per_px=provenance.calibration.nm_per_px)
-    project = workspace.project()
     with workspace.writing() as session:
-        if provenance.calibration is None and by_hash(session, new.content_hash) is not None:
+        earlier = by_hash(session, new.content_hash)
+        if provenance.calibration is None and earlier is not None and earlier.nm_per_px is not None:
             said = replace(said, nm_per_px=None)  # what a person said at first outlives the file's own tags
         return add_micrograph(session, said, project.id)

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, PredictionRecord, ProjectRecord
@@ -19,7 +18,7 @@ from matcurate.types import Progress, silent
 from matcurate.workflows.presegment import predict_micrograph, register_version, stored_prediction
 from matcurate.workflows.regions import RegionCodec
 from matcurate.workflows.tasks import TaskQuestion, task_micrograph
-from matcurate.workflows.workspace import Workspace
+from matcurate.workflows.workspace import Workspace, connected_project_id
 
 log = logging.getLogger(__name__)
 
@@ -38,21 +37,42 @@ class Answer:
 
 
 class LoadedSegmenter:
-    """One segmenter for all threads of a process: built at first use, used by one thread at a time."""
+    """One segmenter for all threads of a process: built at first use, segmenting for one thread at a time.
+
+    Only :meth:`use` waits for other threads' segmentations; what merely asks for the version does not.
+    """
 
     def __init__(self, build: Callable[[], MatSam]) -> None:
         self._build = build
-        self._lock = threading.Lock()
+        self._building = threading.Lock()
+        self._in_use = threading.Lock()
+        self._built: MatSam | None = None
 
-    @cached_property
-    def _segmenter(self) -> MatSam:
-        return self._build()
+    @property
+    def version(self) -> str | None:
+        """Version of the segmenter, None before it is built. Answers at once."""
+        built = self._built
+        return None if built is None else built.version
+
+    def load(self) -> MatSam:
+        """Return the segmenter, built when it is not yet; for what does not segment.
+
+        Raises
+        ------
+        CurateError
+            When it cannot be built; the next call tries again.
+        """
+        with self._building:
+            if self._built is None:
+                self._built = self._build()
+            return self._built
 
     @contextmanager
     def use(self) -> Iterator[MatSam]:
         """Hold the segmenter until the block ends."""
-        with self._lock:
-            yield self._segmenter
+        segmenter = self.load()
+        with self._in_use:
+            yield segmenter
 
 
 def answer_tasks(
@@ -82,10 +102,18 @@ def answer_tasks(
         The project's labelling configuration (XML), which names the controls.
     progress : Progress
         Called once a task.
+
+    Raises
+    ------
+    CatalogError
+        When the project has not been created.
+    ConfigError
+        When Label Studio is not connected, or the labelling configuration does not fit the project: an empty
+        answer would be stored as a prediction.
     """
     project = workspace.project()
-    with loaded.use() as segmenter:
-        version = register_version(workspace, project, segmenter)
+    connected_project_id(workspace.settings)
+    version = register_version(workspace, project, loaded.load())
     codec = RegionCodec.for_project(workspace, project, label_config)
     answers = []
     for index, task in enumerate(tasks):
@@ -117,4 +145,7 @@ def _predict(
     if known is not None:
         return known, "store"
     with loaded.use() as segmenter:
+        known = stored_prediction(workspace, version, micrograph)  # another call may have computed it meanwhile
+        if known is not None:
+            return known, "store"
         return predict_micrograph(workspace, project, version, segmenter, micrograph), "computed"

@@ -108,13 +108,14 @@ def predict_micrograph(
         When the original is damaged, or the segmentation has more classes than the project has phases.
     """
     segmentation = segmenter.segment(load_original(workspace, micrograph).pixels)
+    fractions = _named_fractions(segmentation, project)
     prediction = NewPrediction(
         micrograph_id=micrograph.id,
         model_version_id=version.id,
         phases_key=put_labels(workspace, segmentation.phases),
         instances_key=put_labels(workspace, segmentation.instances),
         score=segmentation.score,
-        phase_fractions=_named_fractions(segmentation, project),
+        phase_fractions=fractions,
     )
     with workspace.writing() as session:
         return store_prediction(session, prediction)[0]

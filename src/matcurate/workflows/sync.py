@@ -88,6 +88,8 @@ class Intake:
             annotation = self.client.annotations.get(annotation_id)
         except LabelStudioNotFoundError:
             return self._gone(annotation_id)
+        if annotation.project_id not in (None, self.ls_project_id):
+            return Outcome.UNCHANGED
         return self.take(annotation, self.client.tasks.get(annotation.task_id).data)
 
     def forget_task(self, ls_task_id: int) -> None:
@@ -196,15 +198,24 @@ def sync(
     tasks = [task for task in present_tasks if _worth_asking(task, known, moment)]
     for index, task in enumerate(tasks):
         progress(index, len(tasks), f"task {task.id}")
-        present = client.annotations.of_task(task.id)
-        for annotation in present:
-            _attempt(report, partial(intake.take, annotation, task.data))
-        for gone in known.pop(task.id, set()) - {annotation.id for annotation in present}:
-            _attempt(report, partial(intake.by_id, gone))
+        _sync_task(intake, report, task, known.pop(task.id, set()))
     for task_id in known.keys() - {task.id for task in present_tasks}:
         intake.forget_task(task_id)
     progress(len(tasks), len(tasks))
     return report
+
+
+def _sync_task(intake: Intake, report: SyncReport, task: TaskRef, known: set[int]) -> None:
+    """Take in a task's annotations, and retract those of ``known`` that are gone."""
+    try:
+        present = intake.client.annotations.of_task(task.id)
+    except LabelStudioNotFoundError:  # deleted since the tasks were listed
+        intake.forget_task(task.id)
+        return
+    for annotation in present:
+        _attempt(report, partial(intake.take, annotation, task.data))
+    for gone in known - {annotation.id for annotation in present}:
+        _attempt(report, partial(intake.by_id, gone))
 
 
 def _known_annotations(intake: Intake) -> dict[int, set[int]]:
@@ -275,19 +286,27 @@ def drain_inbox(workspace: Workspace, client: LabelStudioClient) -> SyncReport:
             events = claim(session)
         if not events:
             return report
-        for event in events:
-            _handle(intake, event, report)
+        for index, event in enumerate(events):
+            try:
+                _handle(intake, event, report)
+            except LabelStudioUnreachableError as error:
+                with workspace.writing() as session:
+                    for waiting in events[index:]:
+                        mark_failed(session, waiting, str(error), RETRY_AFTER, counted=False)
+                raise
 
 
 def _handle(intake: Intake, event: EventRecord, report: SyncReport) -> None:
     workspace = intake.workspace
     try:
-        if event.ls_project_id == intake.ls_project_id and event.ls_annotation_id is not None:
+        if event.ls_project_id in (None, intake.ls_project_id) and event.ls_annotation_id is not None:
             report.outcomes[intake.by_id(event.ls_annotation_id)] += 1
+    except LabelStudioUnreachableError:
+        raise
     except CurateError as error:
-        outage = isinstance(error, LabelStudioUnreachableError | LabelStudioAuthError)
+        refused = isinstance(error, LabelStudioAuthError)  # the token's fault, not the event's
         with workspace.writing() as session:
-            mark_failed(session, event, str(error), RETRY_AFTER, counted=not outage)
+            mark_failed(session, event, str(error), RETRY_AFTER, counted=not refused)
         report.failed.append(str(error))
         log.warning("%s of annotation %s: %s", event.action, event.ls_annotation_id, error)
     else:

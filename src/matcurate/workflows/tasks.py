@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matcurate.catalog.micrographs import by_hash, by_id
 from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
 from matcurate.catalog.tasks import link_task, task_link
-from matcurate.errors import AnnotationError
+from matcurate.errors import AnnotationError, LabelStudioUnreachableError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.workflows.ingest import Provenance, ingest_bytes
 from matcurate.workflows.workspace import Workspace, connected_project_id
@@ -47,7 +47,7 @@ def task_micrograph(
     CatalogError
         When the task is linked with another micrograph, or names one of another project.
     AnnotationError
-        When the task names no image.
+        When the task names no image, or one on another host that does not answer.
     LabelStudioError
         When the image cannot be fetched.
     UnreadableImageError
@@ -76,6 +76,17 @@ def _adopt(workspace: Workspace, client: LabelStudioClient, task: TaskQuestion, 
     address = task.data.get(image_key)
     if not isinstance(address, str):
         raise AnnotationError(f"task {task.id} has no image under {image_key!r}; correct its data in Label Studio")
-    data = client.fetch_image(address)
-    name = address.rsplit("/", 1)[-1].split("?")[0] if not address.startswith("data:") else f"task_{task.id}"
-    return ingest_bytes(workspace, data, name or f"task_{task.id}", f"Label Studio task {task.id}", Provenance())[0][0]
+    name = "" if address.startswith("data:") else address.split("?d=")[-1].split("?")[0].rsplit("/", 1)[-1]
+    source = f"Label Studio task {task.id}"
+    data = _fetch(client, task, address)
+    return next(iter(ingest_bytes(workspace, data, name or f"task_{task.id}", source, Provenance())))[0]
+
+
+def _fetch(client: LabelStudioClient, task: TaskQuestion, address: str) -> bytes:
+    try:
+        return client.fetch_image(address)
+    except LabelStudioUnreachableError as error:
+        if address.startswith("/") or address.startswith(client.url):
+            raise
+        # Label Studio itself answers: only this task cannot be taken in
+        raise AnnotationError(f"task {task.id}: {error}; correct its data in Label Studio") from error

@@ -11,11 +11,17 @@ from sqlmodel import Session
 
 from matcurate.catalog.engine import open_catalog, reading, writing
 from matcurate.catalog.objects import ObjectStore
-from matcurate.catalog.projects import create_project, get_project
+from matcurate.catalog.projects import create_project, get_project, list_projects
 from matcurate.catalog.records import ProjectRecord
-from matcurate.config import Settings, save_settings
+from matcurate.catalog.tasks import links_for_project
+from matcurate.config import Settings, load_preset, save_settings
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.labelstudio.client import LabelStudioClient as LabelStudioClient  # entry points name the type
+from matcurate.labelstudio.config import check_phases
+from matcurate.segmentation.matsam.pipeline import MatSamPreset
+from matcurate.workflows.segmenter import PRESETS
+
+DEFAULT_PHASES = ("phase",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +57,53 @@ def open_workspace(settings: Settings) -> Workspace:
     return Workspace(settings, open_catalog(settings.resolved_database_url), ObjectStore(settings.resolved_objects_url))
 
 
-def initialise(settings: Settings, name: str, phases: tuple[str, ...], preset: str) -> ProjectRecord:
+def initialise(
+    settings: Settings, name: str, phases: tuple[str, ...] | None = None, preset: str | None = None
+) -> ProjectRecord:
     """Create the project (or find it as it was) and make it the installation's own.
+
+    Another project than before gets back the Label Studio project that its tasks are in, or none until it is
+    connected: what belongs to one project must not reach the other's tasks.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the installation.
+    name : str
+        Of the project.
+    phases : tuple of str, optional
+        Those of the project that exists, else :data:`DEFAULT_PHASES`.
+    preset : str, optional
+        Name or YAML file; that of the project that exists, else of the settings.
 
     Raises
     ------
     CatalogError
-        When a project of this name has other phases.
+        When a project of this name has other phases, or another preset.
+    ConfigError
+        When there is no such preset, or Label Studio could not show such phases.
     """
     workspace = open_workspace(settings)
+    with workspace.reading() as session:
+        known = next((project for project in list_projects(session) if project.name == name), None)
+    chosen = _preset_name(preset) if preset else known.preset if known else settings.preset
+    names = phases if phases is not None else known.phases if known else DEFAULT_PHASES
+    outlined = load_preset(chosen, MatSamPreset, PRESETS).output == "instances"
+    check_phases(names, instances=outlined)
     with workspace.writing() as session:
-        project = create_project(session, name, list(phases), preset)
-    save_settings(settings.home, {"project": name, "preset": preset})
+        project = create_project(session, name, names, chosen)
+        links = links_for_project(session, project.id, include_gone=True)
+    changes: dict[str, object] = {"project": name, "preset": chosen}
+    if name != settings.project:
+        newest = max(links, key=lambda link: link.id, default=None)
+        changes["label_studio"] = {"project_id": newest.ls_project_id if newest else None}
+    save_settings(settings.home, changes)
     return project
+
+
+def _preset_name(preset: str) -> str:
+    """A shipped preset by its name, a file by its absolute path: commands run in other folders too."""
+    return str(Path(preset).absolute()) if preset.endswith((".yaml", ".yml")) else preset
 
 
 def ensure_project(settings: Settings, phases: tuple[str, ...]) -> ProjectRecord:
