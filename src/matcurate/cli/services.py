@@ -30,7 +30,9 @@ def register(app: typer.Typer) -> None:
 def serve(
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on [backend.host of the settings].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [backend.port of the settings].")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on [backend.port of the settings].", min=0, max=65535)
+    ] = None,
 ) -> None:
     """Run the Label Studio ML backend."""
     from matcurate.workflows.services import serve_backend

@@ -20,7 +20,7 @@ from matcurate.errors import ServiceError
 from matcurate.types import Progress, silent
 from matcurate.workflows.connect import connect
 from matcurate.workflows.processes import ServiceSpec, free_port, running
-from matcurate.workflows.workspace import ensure_project, open_workspace
+from matcurate.workflows.workspace import ensure_project, open_workspace, open_workspace
 
 HOST = "127.0.0.1"
 
@@ -220,7 +220,11 @@ def serve_backend(settings: Settings, host: str, port: int) -> None:
     ------
     CatalogError
         When the project has not been created.
+    ServiceError
+        When the port is taken.
     """
     open_workspace(settings).project()
+    if port and free_port(port, host) != port:
+        raise ServiceError(f"port {port} of {host} is taken; stop what holds it, or choose another with --port")
     os.environ["CURATE_HOME"] = str(settings.home.absolute())
     uvicorn.run("matcurate_backend.app:create_app", factory=True, host=host, port=port)
