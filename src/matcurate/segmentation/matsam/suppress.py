@@ -11,6 +11,9 @@ from matcurate.types import Candidate
 
 Boxes = NDArray[np.int64]
 
+STEPS = 20
+"""Qualities are compared in twentieths: no prediction is surer, and the larger mask has lost less of its rim."""
+
 
 def admissible(
     candidates: Sequence[Candidate], *, quality: float, smallest: int, largest: float
@@ -33,9 +36,9 @@ def suppress(candidates: Sequence[Candidate], overlap: float) -> tuple[Candidate
     Returns
     -------
     tuple of Candidate
-        Best quality first; of equal quality the larger one first.
+        Best quality first; of two whose qualities are the same within ``1 / STEPS`` the larger one first.
     """
-    ranked = sorted(candidates, key=lambda c: (-c.quality, -c.area, c.top, c.left))
+    ranked = sorted(candidates, key=lambda c: (-round(c.quality * STEPS), -c.area, c.top, c.left))
     if not ranked:
         return ()
     boxes = np.array([c.box for c in ranked], dtype=np.int64)
