@@ -1,0 +1,26 @@
+"""Fixtures of the loop's tests; its folder is where they import :mod:`loop_samples` from."""
+
+import pytest
+from loop_samples import FakeLabelStudio, make_workspace, write_discs
+
+from matcurate.config import load_settings
+from matcurate.workflows.ingest import ingest
+from matcurate.workflows.segmenter import build_segmenter
+
+
+@pytest.fixture
+def segmenter(tmp_path):
+    return build_segmenter(load_settings(tmp_path / "no-home"), "phases", "tree")
+
+
+@pytest.fixture
+def loop_workspace(tmp_path):
+    """Connected, with three micrographs of one disc each."""
+    workspace = make_workspace(tmp_path / "home")
+    ingest(workspace, write_discs(tmp_path / "images", 3))
+    return workspace
+
+
+@pytest.fixture
+def studio():
+    return FakeLabelStudio()
