@@ -20,7 +20,7 @@ from matcurate.errors import ServiceError
 from matcurate.types import Progress, silent
 from matcurate.workflows.connect import connect
 from matcurate.workflows.processes import ServiceSpec, free_port, running
-from matcurate.workflows.workspace import ensure_project, open_workspace, open_workspace
+from matcurate.workflows.workspace import ensure_project, open_workspace
 
 HOST = "127.0.0.1"
 
