@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -193,7 +194,9 @@ class _Projects(_Part):
 class _Tasks(_Part):
     def of_project(self, project_id: int) -> Iterator[TaskRef]:
         self.studio.call("tasks.of_project")
-        return iter(sorted(self.studio.stored_tasks.values(), key=lambda task: -task.id))
+        counts = Counter(p.task_id for p in self.studio.stored_predictions.values())
+        listed = [t.model_copy(update={"predictions": counts[t.id]}) for t in self.studio.stored_tasks.values()]
+        return iter(sorted(listed, key=lambda task: -task.id))
 
     def get(self, task_id: int) -> TaskRef:
         self.studio.call("tasks.get")

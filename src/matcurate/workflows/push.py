@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from matcurate.catalog.micrographs import by_hash, unpushed
-from matcurate.catalog.model_versions import version_named
-from matcurate.catalog.predictions import mark_pushed, unpushed_predictions
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, ProjectRecord, UnpushedPrediction
+from matcurate.catalog.micrographs import list_for_project, unpushed
+from matcurate.catalog.model_versions import list_model_versions, version_named
+from matcurate.catalog.predictions import forget_pushes, list_predictions, mark_pushed, unpushed_predictions
+from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, ProjectRecord, TaskLink, UnpushedPrediction
 from matcurate.catalog.tasks import link_task, links_for_project, mark_gone
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import ImageUpload, PredictionRow
 from matcurate.types import Progress, silent
 from matcurate.workflows.regions import RegionCodec
 from matcurate.workflows.tasks import MICROGRAPH_KEY
-from matcurate.workflows.versions import model_version_names
 from matcurate.workflows.workspace import Workspace, connected_project_id
 
 IMAGES_AT_ONCE = 20
@@ -80,14 +79,17 @@ class _Target:
     def reconcile(self) -> set[int]:
         """Link tasks that are there already, note those that are gone; returns those that have predictions."""
         present = {task.id: task for task in self.client.tasks.of_project(self.ls_project_id)}
+        with self.workspace.reading() as session:
+            links = links_for_project(session, self.project.id, self.ls_project_id)
+            ours = {m.content_hash: m.id for m in list_for_project(session, self.project.id)}
+        linked = {link.ls_task_id: link.micrograph_id for link in links}
+        named = {task.id: ours.get(str(task.data.get(MICROGRAPH_KEY))) for task in present.values()}
         with self.workspace.writing() as session:
-            for link in links_for_project(session, self.project.id, self.ls_project_id):
-                if link.ls_task_id not in present:
-                    mark_gone(session, self.project.id, self.ls_project_id, link.ls_task_id)
-            for task in present.values():
-                micrograph = by_hash(session, str(task.data.get(MICROGRAPH_KEY, "")))
-                if micrograph is not None:
-                    link_task(session, self.project.id, micrograph.id, self.ls_project_id, task.id)
+            for task_id in linked.keys() - present.keys():
+                mark_gone(session, self.project.id, self.ls_project_id, task_id)
+            for task_id, micrograph_id in named.items():
+                if micrograph_id is not None and micrograph_id != linked.get(task_id):
+                    link_task(session, self.project.id, micrograph_id, self.ls_project_id, task_id)
         return {task.id for task in present.values() if task.predictions}
 
     def make_tasks(self, progress: Progress) -> int:
@@ -112,9 +114,13 @@ class _Target:
 
         Only tasks in ``predicted`` are asked what they hold: asking one without predictions makes Label Studio ask us.
         """
+        self._forget(version, lambda link: link.ls_task_id not in predicted)  # somebody has deleted them there
         with self.workspace.reading() as session:
             waiting = unpushed_predictions(session, self.ls_project_id, version.id)
-        waiting = [one for one in waiting if not (one.task.ls_task_id in predicted and self._holds(one, version))]
+        if self.client.predictions.versions(self.ls_project_id).get(version.name):
+            waiting = [
+                one for one in waiting if not (one.task.ls_task_id in predicted and self._holds(one, version, codec))
+            ]
         for start in range(0, len(waiting), PREDICTIONS_AT_ONCE):
             progress(start, len(waiting), "predictions")
             batch = waiting[start : start + PREDICTIONS_AT_ONCE]
@@ -126,24 +132,52 @@ class _Target:
         return len(waiting)
 
     def show(self, version: ModelVersionRecord) -> None:
-        """Make this the one version on the page, served and scored. The catalog keeps the others."""
+        """Make this the one version on the page, served and scored. The catalog keeps the others.
+
+        Older predictions go once no task is left that has nothing else to show.
+        """
         stored = self.client.predictions.versions(self.ls_project_id)
         if not stored.get(version.name):
             return
         if self.client.projects.get(self.ls_project_id).model_version != version.name:
             self.client.projects.update(self.ls_project_id, model_version=version.name)
-        older = set(model_version_names(self.workspace)) - {version.name}
-        for name in older & stored.keys():
-            self.client.predictions.delete_version(self.ls_project_id, name)
+        with self.workspace.reading() as session:
+            shown = {link.micrograph_id for link in links_for_project(session, self.project.id, self.ls_project_id)}
+            without = list_for_project(session, self.project.id, without_prediction_of=version.id)
+            versions = list_model_versions(session, self.project.id)
+        if shown & {micrograph.id for micrograph in without}:
+            return
+        for older in versions:
+            if older.id != version.id and older.name in stored:
+                self._forget(older, lambda _: True)  # first: what is marked as sent would never be sent again
+                self.client.predictions.delete_version(self.ls_project_id, older.name)
 
-    def _holds(self, one: UnpushedPrediction, version: ModelVersionRecord) -> bool:
-        """Whether Label Studio has fetched this prediction from the backend itself; noted when it has."""
+    def _forget(self, version: ModelVersionRecord, lost: Callable[[TaskLink], bool]) -> None:
+        """Note that the tasks for which ``lost`` holds have the version's predictions no longer."""
+        with self.workspace.reading() as session:
+            predictions = {p.micrograph_id: p for p in list_predictions(session, version.id)}
+            waiting = {one.task.id for one in unpushed_predictions(session, self.ls_project_id, version.id)}
+            links = links_for_project(session, self.project.id, self.ls_project_id)
+        marked = [link for link in links if link.micrograph_id in predictions and link.id not in waiting]
+        with self.workspace.writing() as session:
+            for link in marked:
+                if lost(link):
+                    forget_pushes(session, [predictions[link.micrograph_id]], link)
+
+    def _holds(self, one: UnpushedPrediction, version: ModelVersionRecord, codec: RegionCodec) -> bool:
+        """Whether Label Studio has the prediction already (fetched from the backend, or sent before a crash).
+
+        An empty one is what the backend answered when the image could not be read: it makes way.
+        """
         stored = self.client.predictions.of_task(one.task.ls_task_id)
-        held = next((p.id for p in stored if p.model_version == version.name), None)
+        same = [p for p in stored if p.model_version == version.name]
+        held = next((p for p in same if p.result or not codec.encode(one.prediction)), None)
         if held is None:
+            for empty in same:
+                self.client.predictions.delete(empty.id)
             return False
         with self.workspace.writing() as session:
-            mark_pushed(session, one.prediction, one.task, held)
+            mark_pushed(session, one.prediction, one.task, held.id)
         return True
 
     def _upload(self, micrograph: MicrographRecord) -> ImageUpload:

@@ -176,7 +176,7 @@ def test_the_parent_is_the_prediction_that_was_corrected(loop, segmenter):
 
 
 def test_a_task_made_in_label_studio_is_taken_in_with_its_correction(loop):
-    workspace, studio, tasks = loop
+    workspace, studio, _ = loop
     studio.images["/data/upload/7/x%20(1).png?d=1"] = png(disc(70, 30))
     task = studio.add_task({"image": "/data/upload/7/x%20(1).png?d=1"})
     studio.annotate(task, drawn())
@@ -244,7 +244,7 @@ def test_the_same_webhook_twice_is_one_correction(loop):
 
 
 def test_only_annotations_ask_for_anything(loop):
-    workspace, studio, tasks = loop
+    workspace, studio, _ = loop
     assert receive(workspace, 1, 2, action="START_TRAINING") == 0
     assert receive(workspace, action="TASKS_DELETED") == 0
     before = len(studio.calls)
