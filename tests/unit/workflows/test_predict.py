@@ -1,0 +1,190 @@
+"""Answers to Label Studio: from the store or computed, in order, whatever single images do."""
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+from loop_samples import LS_PROJECT, disc, make_workspace, png
+
+from matcurate.catalog.micrographs import list_for_project
+from matcurate.catalog.tasks import link_task, links_for_project, task_link
+from matcurate.errors import CatalogError, ConfigError, LabelStudioNotFoundError
+from matcurate.labelstudio.annotations import decode_annotation
+from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.workflows.predict import LoadedSegmenter, answer_tasks, check_label_config
+from matcurate.workflows.presegment import presegment
+from matcurate.workflows.tasks import TaskQuestion, task_micrograph
+
+XML = labelling_config(["precipitate"])
+CONFIG = parse_labelling_config(XML, ["precipitate"])
+
+
+@pytest.fixture
+def loaded(segmenter):
+    return LoadedSegmenter(lambda: segmenter)
+
+
+def micrographs(workspace):
+    with workspace.reading() as session:
+        return list_for_project(session, workspace.project().id)
+
+
+def centre(answer):
+    rows, columns = np.nonzero(decode_annotation(answer.regions, (96, 160), CONFIG).phases)
+    return round(rows.mean()), round(columns.mean())
+
+
+def test_known_and_new_tasks_are_answered_in_the_order_asked(loop_workspace, studio, loaded, segmenter):
+    presegment(loop_workspace, segmenter, ids=[2])
+    by_id = {m.id: m.content_hash for m in micrographs(loop_workspace)}
+    asked = [(12, 3), (10, 1), (11, 2), (12, 3)]
+    tasks = [TaskQuestion(task, {"micrograph": by_id[m], "image": "/x.png"}) for task, m in asked]
+    answers = answer_tasks(loop_workspace, studio, loaded, tasks, XML)
+    assert [a.task_id for a in answers] == [12, 10, 11, 12]
+    assert [a.source for a in answers] == ["computed", "computed", "store", "store"]
+    assert [centre(a) for a in answers] == [(40, 80), (30, 40), (35, 60), (40, 80)]
+    assert {a.model_version for a in answers} == {segmenter.version} and all(0 < a.score <= 1 for a in answers)
+    assert studio.calls == []  # known by their hash: nothing is fetched
+    with loop_workspace.reading() as session:
+        links = {link.ls_task_id: link.micrograph_id for link in links_for_project(session, 1, LS_PROJECT)}
+    assert links == {10: 1, 11: 2, 12: 3}
+
+
+def test_an_unreadable_image_is_an_empty_answer_with_a_logged_reason(loop_workspace, studio, loaded, caplog):
+    studio.images = {"/data/new.png": png(disc(60, 100)), "/data/bad.png": b"no image"}
+    tasks = [
+        TaskQuestion(1, {"image": "/data/bad.png"}),
+        TaskQuestion(2, {"image": "/data/missing.png"}),
+        TaskQuestion(3, {"text": "no image"}),
+        TaskQuestion(4, {"image": "/data/new.png"}),
+    ]
+    with caplog.at_level(logging.WARNING):
+        answers = answer_tasks(loop_workspace, studio, loaded, tasks, XML)
+    assert [(a.source, a.regions, a.score) for a in answers[:3]] == [("failed", (), 0.0)] * 3
+    assert answers[3].source == "computed" and centre(answers[3]) == (60, 100)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["task 1", "task 2", "task 3"]
+    assert micrographs(loop_workspace)[-1].name == "new"
+
+
+def test_a_fetched_image_is_known_the_next_time(loop_workspace, studio, loaded):
+    studio.images = {"/data/local-files/?d=set/m2.png": png(disc(60, 100))}
+    task = TaskQuestion(9, {"image": "/data/local-files/?d=set/m2.png"})
+    assert answer_tasks(loop_workspace, studio, loaded, [task], XML)[0].source == "computed"
+    assert micrographs(loop_workspace)[-1].name == "m2"
+    studio.images.clear()
+    assert answer_tasks(loop_workspace, studio, loaded, [task], XML)[0].source == "store"
+
+
+def test_progress_counts_tasks(loop_workspace, studio, loaded):
+    seen = []
+    task = TaskQuestion(5, {"micrograph": micrographs(loop_workspace)[0].content_hash})
+    answer_tasks(loop_workspace, studio, loaded, [task], XML, lambda *step: seen.append(step))
+    assert seen == [(0, 1, "5"), (1, 1)]
+
+
+def test_what_concerns_every_task_is_an_error_not_an_empty_prediction(loop_workspace, studio, loaded, tmp_path):
+    with pytest.raises(ConfigError, match="carbide"):
+        answer_tasks(loop_workspace, studio, loaded, [], labelling_config(["carbide"]))
+    with pytest.raises(ConfigError):
+        check_label_config(loop_workspace, "<View/>")
+    check_label_config(loop_workspace, XML)
+    unconnected = make_workspace(tmp_path / "other", connected=False)
+    with pytest.raises(ConfigError, match="curate connect"):
+        answer_tasks(unconnected, studio, loaded, [], XML)
+
+
+def test_a_task_linked_with_another_micrograph_is_refused(loop_workspace, studio):
+    first, second, _ = micrographs(loop_workspace)
+    project = loop_workspace.project()
+    with loop_workspace.writing() as session:
+        link_task(session, project.id, first.id, LS_PROJECT, 44)
+    question = TaskQuestion(44, {"micrograph": second.content_hash})
+    with pytest.raises(CatalogError, match="another Label Studio"):
+        task_micrograph(loop_workspace, studio, project, question, "image")
+
+
+def test_a_task_without_hash_is_known_by_its_link(loop_workspace, studio):
+    project, first = loop_workspace.project(), micrographs(loop_workspace)[0]
+    with loop_workspace.writing() as session:
+        link_task(session, project.id, first.id, LS_PROJECT, 44)
+    for data in ({"image": "/gone.png"}, {"micrograph": "0" * 64}, {"micrograph": 7}):
+        assert task_micrograph(loop_workspace, studio, project, TaskQuestion(44, data), "image")[1] == first
+    with loop_workspace.reading() as session:
+        assert task_link(session, project.id, LS_PROJECT, 45) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("data:image/png;base64,AAAA/x.png", "task_6"), ("http://h.test/a/b.tif?X-Amz=1/2", "b"), ("/data/", "task_6")],
+)
+def test_fetched_images_get_a_name(loop_workspace, studio, address, name):
+    studio.images = {address: png(disc(60, 100))}
+    question = TaskQuestion(6, {"image": address})
+    _, found = task_micrograph(loop_workspace, studio, loop_workspace.project(), question, "image")
+    assert (found.name, found.source_path) == (name, "Label Studio task 6")
+
+
+def test_an_image_that_label_studio_has_not_is_told(loop_workspace, studio):
+    question = TaskQuestion(6, {"image": "/data/none.png"})
+    with pytest.raises(LabelStudioNotFoundError):
+        task_micrograph(loop_workspace, studio, loop_workspace.project(), question, "image")
+
+
+# one segmenter for all threads
+
+
+def test_the_segmenter_is_built_once_and_a_failure_is_tried_again(segmenter):
+    built = []
+
+    def build():
+        built.append(1)
+        if len(built) == 1:
+            raise ConfigError("no checkpoint")
+        return segmenter
+
+    loaded = LoadedSegmenter(build)
+    assert loaded.version is None
+    with pytest.raises(ConfigError):
+        loaded.load()
+    assert loaded.load() is segmenter and loaded.load() is segmenter
+    assert len(built) == 2 and loaded.version == segmenter.version
+
+
+def test_the_version_answers_while_a_prediction_runs(loaded, segmenter):
+    with loaded.use():
+        answers = []
+        thread = threading.Thread(target=lambda: answers.extend([loaded.load().version, loaded.version]))
+        thread.start()
+        thread.join(5)
+        assert answers == [segmenter.version] * 2
+
+
+def test_two_calls_for_one_image_compute_it_once(loop_workspace, studio, loaded, monkeypatch):
+    """Label Studio gives up after 100 s and asks again while the first call still computes."""
+    started, go_on, runs = threading.Event(), threading.Event(), []
+    real = MatSam.segment
+
+    def slow(self, pixels):
+        runs.append(1)
+        started.set()
+        assert go_on.wait(20)
+        return real(self, pixels)
+
+    monkeypatch.setattr(MatSam, "segment", slow)
+    task = TaskQuestion(5, {"micrograph": micrographs(loop_workspace)[0].content_hash})
+    results = []
+
+    def ask():
+        results.append(answer_tasks(loop_workspace, studio, loaded, [task], XML)[0].source)
+
+    first, second = threading.Thread(target=ask), threading.Thread(target=ask)
+    first.start()
+    assert started.wait(20)
+    second.start()
+    second.join(0.5)
+    go_on.set()
+    first.join(20)
+    second.join(20)
+    assert sorted(results) == ["computed", "store"] and runs == [1]
