@@ -262,7 +262,7 @@ def read_token(path: Path) -> str:
     Raises
     ------
     LabelStudioAuthError
-        When the file cannot be read or is empty.
+        When the file cannot be read or holds anything but one word.
     """
     try:
         token = path.read_text(encoding="ascii").strip()
@@ -270,6 +270,8 @@ def read_token(path: Path) -> str:
         raise LabelStudioAuthError(
             f"cannot read the token file {path} ({error}); correct 'curate connect --token-file'"
         ) from error
-    if not token:
-        raise LabelStudioAuthError(f"the token file {path} is empty; copy the token from Label Studio's account page")
+    if len(token.split()) != 1:
+        raise LabelStudioAuthError(
+            f"the token file {path} should hold the token alone; copy it from Label Studio's account page"
+        )
     return token

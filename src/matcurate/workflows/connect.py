@@ -14,9 +14,10 @@ from matcurate.imaging.overlay import PHASE_COLOURS
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.labelstudio.connection import read_token
 from matcurate.labelstudio.records import Sampling
 from matcurate.workflows.regions import wants_instances
-from matcurate.workflows.workspace import open_workspace, read_token
+from matcurate.workflows.workspace import open_workspace
 
 WEBHOOK_SECRET_HEADER = SECRET_HEADER
 BACKEND_TITLE = "matcurate"

@@ -18,6 +18,7 @@ from matcurate.config import Settings, load_preset, save_settings
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.labelstudio.client import LabelStudioClient as LabelStudioClient  # entry points name the type
 from matcurate.labelstudio.config import check_phases
+from matcurate.labelstudio.connection import read_token
 from matcurate.segmentation.matsam.pipeline import MatSamPreset
 from matcurate.workflows.segmenter import PRESETS
 
@@ -126,25 +127,6 @@ def label_studio_client(settings: Settings) -> LabelStudioClient:
     if url is None or token_file is None:
         raise ConfigError("no Label Studio is connected; run 'curate connect --url URL --token-file FILE'")
     return LabelStudioClient(url, read_token(token_file), token_source=str(token_file))
-
-
-def read_token(token_file: Path) -> str:
-    """Token in a file's first line.
-
-    Raises
-    ------
-    ConfigError
-        When the file is missing, unreadable or empty.
-    """
-    try:
-        token = token_file.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"{token_file}: {error.strerror}; name a readable file that holds the token") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{token_file} is not text; it should hold the token alone") from error
-    if not token or len(token.split()) != 1:
-        raise ConfigError(f"{token_file} should hold the token alone, on one line")
-    return token
 
 
 def connected_project_id(settings: Settings) -> int:

@@ -163,9 +163,10 @@ def test_token_files(tmp_path: Path) -> None:
     path = tmp_path / "token"
     with fails(LabelStudioAuthError, "cannot read the token file", "--token-file"):
         read_token(path)
-    path.write_text(" \n")
-    with fails(LabelStudioAuthError, "is empty"):
-        read_token(path)
+    for text in (" \n", "two words\n"):
+        path.write_text(text)
+        with fails(LabelStudioAuthError, "should hold the token alone"):
+            read_token(path)
     path.write_text(LEGACY + "\n")
     assert read_token(path) == LEGACY
 

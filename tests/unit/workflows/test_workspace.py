@@ -13,7 +13,6 @@ from matcurate.workflows.workspace import (
     initialise,
     label_studio_client,
     open_workspace,
-    read_token,
 )
 
 
@@ -74,24 +73,6 @@ def test_projects_do_not_share_a_label_studio_project(tmp_path):
 def test_ensure_project_keeps_what_is_there(tmp_path):
     assert ensure_project(load_settings(tmp_path), ("a", "b")).phases == ("a", "b")
     assert ensure_project(load_settings(tmp_path), ("c",)).phases == ("a", "b")
-
-
-def test_tokens_are_read_and_bad_files_told(tmp_path):
-    good = tmp_path / "good"
-    good.write_text("  abc\n")
-    assert read_token(good) == "abc"
-    (tmp_path / "empty").write_text("\n")
-    (tmp_path / "two").write_text("a b")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
-    for name, message in (
-        ("none", "No such file"),
-        ("empty", "token alone"),
-        ("two", "token alone"),
-        ("binary", "is not text"),
-        (".", "Is a directory"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            read_token(tmp_path / name)
 
 
 def test_a_client_needs_a_connection(tmp_path):
