@@ -1,0 +1,74 @@
+"""What a demo works on: generated or given micrographs, and the masks that are known."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from loop_samples import disc, write_discs
+
+from matcurate.errors import DatasetError
+from matcurate.imaging.dataset import DatasetInfo, write_info, write_sample
+from matcurate.workflows import demo_set as module
+from matcurate.workflows.demo_set import generated_set, given_set, labelled_set
+
+
+def dataset(folder, *highest, classes=()):
+    for index, value in enumerate(highest):
+        mask = np.where(disc(40, 60 + index) > 100, value, 0).astype(np.uint8)
+        write_sample(folder, f"m{index}", disc(40, 60 + index), mask)
+    write_info(folder, DatasetInfo(classes=classes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("highest", "classes", "phases"),
+    [
+        ((1,), (), ("phase 1",)),
+        ((0,), (), ("phase 1",)),
+        ((1, 2), ("matrix", "gamma prime"), ("gamma prime", "phase 2")),
+        ((1,), ("matrix", "gamma prime", "carbide"), ("gamma prime", "carbide")),
+    ],
+)
+def test_phases_are_named_by_the_dataset(tmp_path, highest, classes, phases):
+    assert labelled_set(dataset(tmp_path, *highest, classes=classes)).phases == phases
+
+
+def test_masks_are_known_by_the_content_of_their_images(tmp_path):
+    data = given_set(dataset(tmp_path, 1, 1))
+    images = sorted((tmp_path / "images").iterdir())
+    assert data.images == tmp_path / "images"
+    assert data.masks == {
+        hashlib.sha256(path.read_bytes()).hexdigest(): tmp_path / "masks" / f"{path.stem}.png" for path in images
+    }
+
+
+def test_a_folder_without_masks_is_one_phase_and_no_folder_is_told(tmp_path):
+    write_discs(tmp_path / "plain", 1)
+    data = given_set(tmp_path / "plain")
+    assert (data.images, data.phases, dict(data.masks)) == (tmp_path / "plain", ("phase",), {})
+    with pytest.raises(DatasetError, match="is no folder"):
+        given_set(tmp_path / "none")
+
+
+def test_an_image_without_rights_is_one_line(tmp_path, monkeypatch):
+    folder = dataset(tmp_path, 1)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DatasetError, match=r"m0\.png: Permission denied"):
+        labelled_set(folder)
+
+
+def test_generated_micrographs_stay_and_more_may_follow(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "GENERATED_SIZE", (96, 160))
+    first = generated_set(tmp_path, 2, seed=0)
+    assert len(first.masks) == 2 and first.phases == ("secondary", "tertiary")
+    monkeypatch.setattr(module, "synthesise", lambda *_, **__: pytest.fail("generated again"))
+    assert generated_set(tmp_path, 2, seed=0) == first and generated_set(tmp_path, 1, seed=0) == first
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "GENERATED_SIZE", (96, 160))
+    more = generated_set(tmp_path, 3, seed=0)
+    assert len(more.masks) == 3 and first.masks.items() <= more.masks.items()
