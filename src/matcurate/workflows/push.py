@@ -63,8 +63,7 @@ def push(
     if version is None:
         return PushReport(tasks, 0, None)
     sent = target.send(version, codec, predicted, progress)
-    target.show(version)
-    return PushReport(tasks, sent, version.name)
+    return PushReport(tasks, sent, version.name if target.show(version) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +130,15 @@ class _Target:
         progress(len(waiting), len(waiting))
         return len(waiting)
 
-    def show(self, version: ModelVersionRecord) -> None:
+    def show(self, version: ModelVersionRecord) -> bool:
         """Make this the one version on the page, served and scored. The catalog keeps the others.
 
-        Older predictions go once no task is left that has nothing else to show.
+        Older predictions go once no task is left that has nothing else to show. Returns whether there is anything of
+        this version to show.
         """
         stored = self.client.predictions.versions(self.ls_project_id)
         if not stored.get(version.name):
-            return
+            return False
         if self.client.projects.get(self.ls_project_id).model_version != version.name:
             self.client.projects.update(self.ls_project_id, model_version=version.name)
         with self.workspace.reading() as session:
@@ -146,11 +146,12 @@ class _Target:
             without = list_for_project(session, self.project.id, without_prediction_of=version.id)
             versions = list_model_versions(session, self.project.id)
         if shown & {micrograph.id for micrograph in without}:
-            return
+            return True
         for older in versions:
             if older.id != version.id and older.name in stored:
                 self._forget(older, lambda _: True)  # first: what is marked as sent would never be sent again
                 self.client.predictions.delete_version(self.ls_project_id, older.name)
+        return True
 
     def _forget(self, version: ModelVersionRecord, lost: Callable[[TaskLink], bool]) -> None:
         """Note that the tasks for which ``lost`` holds have the version's predictions no longer."""

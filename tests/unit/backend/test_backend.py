@@ -24,6 +24,7 @@ from matcurate.workflows.predict import LoadedSegmenter
 from matcurate.workflows.presegment import presegment
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
+from matcurate_backend.metrics import Metrics
 
 XML = labelling_config(["precipitate"])
 CONFIG = parse_labelling_config(XML, ["precipitate"])
@@ -37,8 +38,9 @@ def workspace(loop_workspace, studio, monkeypatch):
 
 
 @pytest.fixture
-def http(workspace) -> Iterator[TestClient]:
+def http(workspace, studio) -> Iterator[TestClient]:
     with TestClient(create_app(workspace.settings)) as client:
+        eventually(lambda: metric(client, "matcurate_inbox_pending 0.0") and "tasks.of_project" in studio.calls)
         yield client
 
 
@@ -420,8 +422,6 @@ def test_the_client_is_made_once_for_all_threads(workspace, monkeypatch):
 
 
 def test_everything_is_pulled_every_ten_minutes(workspace, studio, monkeypatch):
-    from matcurate_backend.metrics import Metrics
-
     clock = [1000.0]
     monkeypatch.setattr(state_module.time, "monotonic", lambda: clock[0])
     state = state_module.BackendState(workspace, Metrics())

@@ -17,7 +17,7 @@ from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.types import Calibration
 from matcurate.workflows import push as module
 from matcurate.workflows.ingest import Provenance, ingest
-from matcurate.workflows.presegment import presegment
+from matcurate.workflows.presegment import presegment, register_version
 from matcurate.workflows.push import PushReport, push
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.workspace import initialise, open_workspace
@@ -80,6 +80,12 @@ def test_a_second_push_sends_nothing(workspace, studio, segmenter):
 
 def test_tasks_alone_without_predictions(loop_workspace, studio):
     assert push(loop_workspace, studio, "matsam-unknown") == PushReport(3, 0, None)
+    assert studio.model_version == ""
+
+
+def test_a_version_that_has_predicted_nothing_is_not_shown(loop_workspace, studio, segmenter):
+    register_version(loop_workspace, loop_workspace.project(), segmenter)
+    assert push(loop_workspace, studio, segmenter.version) == PushReport(3, 0, None)
     assert studio.model_version == ""
 
 

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
+from loop_samples import make_workspace, write_discs
 
 from matcurate.config import load_settings
 from matcurate.errors import CatalogError, DatasetError, ServiceError
+from matcurate.labelstudio.config import labelling_config
 from matcurate.workflows import demo as demo_module
 from matcurate.workflows import services as module
 from matcurate.workflows.connect import ConnectReport
@@ -152,3 +154,27 @@ def test_a_demo_never_mixes_sets_of_other_phases(home, tmp_path, monkeypatch):
     monkeypatch.setattr(demo_module, "run_connected", lambda *_: pytest.fail("services were started"))
     with pytest.raises(DatasetError, match=r"phases a, b, but the project in .* has phase; choose another --home"):
         run_demo(load_settings(home), tmp_path, 1, 0).__enter__()
+
+
+def test_a_demo_brings_a_folder_into_label_studio_and_says_what_it_left_out(tmp_path, studio, segmenter, monkeypatch):
+    studio.label_config = labelling_config(["phase"])
+    write_discs(tmp_path / "images", 2)
+    (tmp_path / "images" / "note.png").write_bytes(b"no image")
+    running = Services("http://ls", "http://mlflow", "http://backend", "u", "p", {})
+
+    @contextmanager
+    def connected(settings, phases):
+        make_workspace(settings.home, phases)
+        yield running, load_settings(settings.home), "http://ls/projects/7/data"
+
+    monkeypatch.setattr(demo_module, "run_connected", connected)
+    monkeypatch.setattr(demo_module, "label_studio_client", lambda settings: studio)
+    steps = []
+    settings = load_settings(tmp_path / "home")
+    with run_demo(settings, tmp_path / "images", 1, 0, lambda *step: steps.append(step[:2])) as demo:
+        assert (demo.services, demo.project_url) == (running, "http://ls/projects/7/data")
+        assert len(demo.problems) == 1 and "note.png: not a PNG" in demo.problems[0]
+        assert len(studio.stored_tasks) == 2 and studio.model_version == segmenter.version
+        with pytest.raises(DatasetError, match="has no masks"):
+            demo.play_expert()
+    assert steps == [(index, 5) for index in range(5)] and studio.calls[-1] == "close"
