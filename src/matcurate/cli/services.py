@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, session, warn
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, refuse, session, warn
 from matcurate.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -61,16 +61,17 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Play the expert with the known masks, show what changed, and end.")
     ] = False,
+    preset: Annotated[str, typer.Option(help="phases, grains, layers, or a YAML file.")] = "phases",
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Run the whole loop on this machine, with a real Label Studio."""
     from matcurate.workflows.demo import run_demo
 
-    with run_demo(session(ctx).settings, folder, n, seed, _step) as running:
-        for problem in running.problems:
-            warn(f"left out: {problem}")
+    with run_demo(session(ctx).settings, folder, n, seed, preset, _step) as running:
         if not once:
+            for problem in running.problems:
+                warn(f"left out: {problem}")
             if as_json:
                 emit_json(_addresses(running.services, running.project_url))
             else:
@@ -82,8 +83,8 @@ def demo(
             emit_json(asdict(report))
         else:
             _show_report(report)
-        if report.lost:
-            raise ServiceError(f"{len(report.lost)} corrections did not arrive: {', '.join(report.lost)}; see the logs")
+        lost = [f"the correction of {name} did not arrive; see the logs in the home" for name in report.lost]
+        refuse([*running.problems, *lost])
 
 
 def _step(done: int, total: int, note: str = "") -> None:

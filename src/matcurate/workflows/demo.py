@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from matcurate.config import Settings
-from matcurate.errors import DatasetError
+from matcurate.config import Settings, load_settings
+from matcurate.errors import ConfigError
 from matcurate.types import Progress, silent
 from matcurate.workflows.demo_set import generated_set, given_set
 from matcurate.workflows.expert import DemoReport, Expert
@@ -17,7 +17,7 @@ from matcurate.workflows.presegment import presegment
 from matcurate.workflows.push import push
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.services import Services, run_connected
-from matcurate.workflows.workspace import ensure_project, label_studio_client, open_workspace
+from matcurate.workflows.workspace import initialise, label_studio_client, open_workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +36,45 @@ class RunningDemo:
 
 @contextmanager
 def run_demo(
-    settings: Settings, folder: Path | None, n: int, seed: int, progress: Progress = silent
+    settings: Settings,
+    folder: Path | None,
+    n: int,
+    seed: int,
+    preset: str = "phases",
+    progress: Progress = silent,
 ) -> Iterator[RunningDemo]:
     """Run the demo until the block ends.
 
     Parameters
     ----------
     settings : Settings
-        The demo lives in their home; run again, it goes on where it was.
+        The demo lives in their home; run again on the same micrographs, it goes on where it was.
     folder : Path, optional
         Micrographs, or a dataset folder with masks; ``n`` generated ones by default.
     n, seed : int
         How many are generated, and from which seed.
+    preset : str
+        What is pre-segmented.
     progress : Progress
         Called once a step.
 
     Raises
     ------
     DatasetError
-        When the folder is none, or its masks have other phases than the home's project.
+        When the folder is none.
+    CatalogError
+        When the home's project of these micrographs has other phases or another preset.
+    ConfigError
+        When ``$CURATE_PROJECT`` names another project.
     ServiceError
         When a service does not come up.
     """
     progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
     data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
-    project = ensure_project(settings, data.phases)
-    if data.masks and project.phases != data.phases:
-        raise DatasetError(
-            f"{data.images} has phases {', '.join(data.phases)}, but the project in {settings.home} has "
-            f"{', '.join(project.phases)}; choose another --home"
-        )
+    initialise(settings, data.name, data.phases, preset)
+    settings = load_settings(settings.home)
+    if settings.project != data.name:
+        raise ConfigError(f"CURATE_PROJECT={settings.project} keeps the demo from its own project; unset it")
     progress(1, 5, "Label Studio, MLflow and the backend (the first start takes half a minute)")
     with run_connected(settings, data.phases) as (services, reachable, project_url):
         workspace = open_workspace(reachable)

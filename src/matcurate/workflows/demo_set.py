@@ -24,6 +24,8 @@ class DemoSet:
 
     Parameters
     ----------
+    name : str
+        Of its project: every set has one of its own.
     images : Path
         Folder of micrographs.
     phases : tuple of str
@@ -32,6 +34,7 @@ class DemoSet:
         Mask file for each micrograph's content hash; empty when the folder has none.
     """
 
+    name: str
     images: Path
     phases: tuple[str, ...]
     masks: Mapping[str, Path]
@@ -42,20 +45,20 @@ def generated_set(folder: Path, n: int, seed: int) -> DemoSet:
     last = folder / "images" / f"{GENERATED_KIND}-{seed}-{n - 1:04d}.png"  # written one after the other
     if not last.exists():
         synthesise(GENERATED_KIND, n, folder, size=GENERATED_SIZE, seed=seed, force=True)
-    return labelled_set(folder)
+    return labelled_set(folder, "generated")
 
 
 def given_set(folder: Path) -> DemoSet:
     """A dataset folder with its masks, or any folder of micrographs without."""
     if (folder / "masks").is_dir():
-        return labelled_set(folder)
+        return labelled_set(folder, _name(folder))
     if not folder.is_dir():
         raise DatasetError(f"{folder} is no folder; name a folder of micrographs, or leave it out for generated ones")
-    return DemoSet(folder, ("phase",), {})
+    return DemoSet(_name(folder), folder, ("phase",), {})
 
 
-def labelled_set(folder: Path) -> DemoSet:
-    """A dataset folder.
+def labelled_set(folder: Path, name: str) -> DemoSet:
+    """A dataset folder, for a project of that name.
 
     Raises
     ------
@@ -67,7 +70,12 @@ def labelled_set(folder: Path) -> DemoSet:
         masks = {content_hash(sample.image_path.read_bytes(), 0, 1): sample.mask_path for sample in dataset}
     except OSError as error:
         raise DatasetError(f"{error.filename}: {error.strerror}; grant read rights to it") from error
-    return DemoSet(folder / "images", _phases(dataset), masks)
+    return DemoSet(name, folder / "images", _phases(dataset), masks)
+
+
+def _name(folder: Path) -> str:
+    """Last two parts of the path: many sets are called ``train`` or ``images``."""
+    return "-".join(part for part in folder.absolute().parts[-2:] if part != folder.anchor) or "micrographs"
 
 
 def _phases(dataset: Dataset) -> tuple[str, ...]:

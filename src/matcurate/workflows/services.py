@@ -64,19 +64,26 @@ def embedded_services(settings: Settings, progress: Progress = silent) -> Iterat
     Raises
     ------
     ServiceError
-        When Label Studio is not installed, or a service does not come up (its log file is named).
+        When Label Studio is not installed, the home belongs to another one, or a service does not come up (its log
+        file is named).
     """
     home = settings.home.absolute()
+    own_token = home / "label_studio.token"
+    if settings.label_studio.token_file not in (None, own_token):
+        raise ServiceError(
+            f"{home} is connected with the Label Studio at {settings.label_studio.url}; run 'curate serve' for it, "
+            "or choose another --home for one of its own"
+        )
     credentials = _with_free_ports(_load_credentials(home))
     _save_private(home / "services.yaml", yaml.safe_dump(credentials.model_dump()))
-    _save_private(home / "label_studio.token", credentials.token)
+    _save_private(own_token, credentials.token)
     urls = {
         name: f"http://{HOST}:{getattr(credentials, f'{name}_port')}" for name in ("label_studio", "mlflow", "backend")
     }
     save_settings(
         home,
         {
-            "label_studio": {"url": urls["label_studio"], "token_file": str(home / "label_studio.token")},
+            "label_studio": {"url": urls["label_studio"], "token_file": str(own_token)},
             "backend": {
                 "host": HOST,
                 "port": credentials.backend_port,

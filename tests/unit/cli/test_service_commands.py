@@ -37,8 +37,8 @@ def demo(monkeypatch):
 
     def prepare(report=None, process=ENDED, problems=()):
         @contextmanager
-        def run_demo(settings, folder, n, seed, progress):
-            asked.append((folder, n, seed))
+        def run_demo(settings, folder, n, seed, preset, progress):
+            asked.append((folder, n, seed, preset))
             progress(0, 1, "ingest")
             yield SimpleNamespace(
                 services=services(process), project_url=URL, problems=problems, play_expert=lambda _: report
@@ -55,16 +55,16 @@ def report(*lost):
     return DemoReport(URL, "matsam-tree-phases-1", (done,), lost, "/tmp/overview.png", "run7")
 
 
-def test_once_prints_one_document(demo, tmp_path, capsys):
+def test_once_prints_one_document_and_names_what_was_left_out(demo, tmp_path, capsys):
     asked = demo(report(), problems=("bad.png: empty",))
-    assert run(["--home", str(tmp_path), "demo", "--once", "--n", "2", "--seed", "5", "--json"]) == 0
+    assert run(["--home", str(tmp_path), "demo", "--once", "--n", "2", "--seed", "5", "--json"]) == 1
     shown = capsys.readouterr()
     document = json.loads(shown.out)
     assert document["corrections"] == [
         {"name": "m[/0]", "iou": 0.91, "pixels_changed": 12, "arrived_by": "webhook", "identical": True}
     ]
     assert (document["lost"], document["run_id"], document["label_studio"]) == ([], "run7", URL)
-    assert shown.err == "· ingest\nleft out: bad.png: empty\n" and asked == [(None, 2, 5)]
+    assert shown.err == "· ingest\nerror: bad.png: empty\n" and asked == [(None, 2, 5, "phases")]
 
 
 def test_lost_corrections_are_an_error_after_the_report(demo, tmp_path, capsys):
@@ -72,7 +72,7 @@ def test_lost_corrections_are_an_error_after_the_report(demo, tmp_path, capsys):
     assert run(["--home", str(tmp_path), "demo", "--once", "--json"]) == 1
     shown = capsys.readouterr()
     assert json.loads(shown.out)["lost"] == ["m1", "m2"]
-    assert "error: 2 corrections did not arrive: m1, m2" in shown.err
+    assert [line for line in shown.err.splitlines() if line.startswith("error: the correction of m2 did not arrive")]
 
 
 def test_once_shows_tables(demo, tmp_path, capsys):

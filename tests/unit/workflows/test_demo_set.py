@@ -31,13 +31,14 @@ def dataset(folder, *highest, classes=()):
     ],
 )
 def test_phases_are_named_by_the_dataset(tmp_path, highest, classes, phases):
-    assert labelled_set(dataset(tmp_path, *highest, classes=classes)).phases == phases
+    assert labelled_set(dataset(tmp_path, *highest, classes=classes), "set").phases == phases
 
 
 def test_masks_are_known_by_the_content_of_their_images(tmp_path):
     data = given_set(dataset(tmp_path, 1, 1))
     images = sorted((tmp_path / "images").iterdir())
     assert data.images == tmp_path / "images"
+    assert data.name == f"{tmp_path.parent.name}-{tmp_path.name}"
     assert data.masks == {
         hashlib.sha256(path.read_bytes()).hexdigest(): tmp_path / "masks" / f"{path.stem}.png" for path in images
     }
@@ -59,7 +60,7 @@ def test_an_image_without_rights_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(DatasetError, match=r"m0\.png: Permission denied"):
-        labelled_set(folder)
+        labelled_set(folder, "set")
 
 
 def test_generated_micrographs_stay_and_more_may_follow(tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ def stage(tmp_path, studio, segmenter, monkeypatch):
         mask = (disc(row, 80) > 100).astype(np.uint8)
         mask[:4] = 1  # what the pre-segmentation cannot know
         write_sample(folder, f"m{index}", disc(row, 80), mask)
-    data = labelled_set(folder)
+    data = labelled_set(folder, "set")
     workspace = make_workspace(tmp_path / "home", data.phases)
     studio.label_config = labelling_config(data.phases)
     ingest(workspace, [data.images])
@@ -99,7 +99,7 @@ def test_lost_corrections_are_named(stage, studio, tmp_path, monkeypatch):
 
 
 def test_without_masks_nobody_can_be_played(stage):
-    blind = Expert(stage.workspace, stage.client, DemoSet(stage.data.images, ("phase 1",), {}), "sqlite:///x")
+    blind = Expert(stage.workspace, stage.client, DemoSet("set", stage.data.images, ("phase 1",), {}), "sqlite:///x")
     with pytest.raises(DatasetError, match="leave out --once"):
         blind.play("url")
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from loop_samples import make_workspace, write_discs
+from loop_samples import LS_PROJECT, write_discs
 
-from matcurate.config import load_settings
-from matcurate.errors import CatalogError, DatasetError, ServiceError
+from matcurate.config import load_settings, save_settings
+from matcurate.errors import CatalogError, ConfigError, DatasetError, ServiceError
 from matcurate.labelstudio.config import labelling_config
 from matcurate.workflows import demo as demo_module
 from matcurate.workflows import services as module
@@ -149,11 +149,27 @@ def test_serve_needs_a_project_and_hands_the_home_on(tmp_path, home, monkeypatch
     ]
 
 
-def test_a_demo_never_mixes_sets_of_other_phases(home, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo_module, "given_set", lambda _: DemoSet(tmp_path, ("a", "b"), {"0" * 64: tmp_path}))
-    monkeypatch.setattr(demo_module, "run_connected", lambda *_: pytest.fail("services were started"))
-    with pytest.raises(DatasetError, match=r"phases a, b, but the project in .* has phase; choose another --home"):
+def test_every_set_of_a_demo_has_a_project_of_its_own(home, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ServiceError("not started")
+
+    monkeypatch.setattr(demo_module, "run_connected", refuse)
+    for name, phases in (("one", ("a", "b")), ("two", ("c",)), ("one", ("a", "b"))):
+        monkeypatch.setattr(demo_module, "given_set", lambda _, n=name, p=phases: DemoSet(n, tmp_path, p, {}))
+        with pytest.raises(ServiceError):
+            run_demo(load_settings(home), tmp_path, 1, 0).__enter__()
+        project = open_workspace(load_settings(home)).project()
+        assert (project.name, project.phases) == (name, phases)
+    monkeypatch.setenv("CURATE_PROJECT", "mine")
+    with pytest.raises(ConfigError, match="CURATE_PROJECT=mine"):
         run_demo(load_settings(home), tmp_path, 1, 0).__enter__()
+
+
+def test_a_home_of_another_label_studio_is_left_alone(home, started):
+    save_settings(home, {"label_studio": {"url": "https://lab", "token_file": "/secrets/token"}})
+    with pytest.raises(ServiceError, match="connected with the Label Studio at https://lab"):
+        embedded_services(load_settings(home)).__enter__()
+    assert started == [] and load_settings(home).label_studio.url == "https://lab"
 
 
 def test_a_demo_brings_a_folder_into_label_studio_and_says_what_it_left_out(tmp_path, studio, segmenter, monkeypatch):
@@ -164,14 +180,15 @@ def test_a_demo_brings_a_folder_into_label_studio_and_says_what_it_left_out(tmp_
 
     @contextmanager
     def connected(settings, phases):
-        make_workspace(settings.home, phases)
+        assert open_workspace(settings).project().phases == phases == ("phase",)
+        save_settings(settings.home, {"label_studio": {"project_id": LS_PROJECT}})
         yield running, load_settings(settings.home), "http://ls/projects/7/data"
 
     monkeypatch.setattr(demo_module, "run_connected", connected)
     monkeypatch.setattr(demo_module, "label_studio_client", lambda settings: studio)
     steps = []
     settings = load_settings(tmp_path / "home")
-    with run_demo(settings, tmp_path / "images", 1, 0, lambda *step: steps.append(step[:2])) as demo:
+    with run_demo(settings, tmp_path / "images", 1, 0, "phases", lambda *step: steps.append(step[:2])) as demo:
         assert (demo.services, demo.project_url) == (running, "http://ls/projects/7/data")
         assert len(demo.problems) == 1 and "note.png: not a PNG" in demo.problems[0]
         assert len(studio.stored_tasks) == 2 and studio.model_version == segmenter.version

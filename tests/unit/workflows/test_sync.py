@@ -14,10 +14,11 @@ from matcurate.errors import ConfigError, LabelStudioAuthError, LabelStudioUnrea
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows import sync as module
+from matcurate.workflows import inbox as module
+from matcurate.workflows.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.presegment import presegment
 from matcurate.workflows.push import push
-from matcurate.workflows.sync import drain_inbox, pending_events, receive_event, sync
+from matcurate.workflows.sync import sync
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 MASK = (disc(50, 80) > 100).astype(np.uint8)

@@ -48,10 +48,10 @@ def boundary_strength(grey: Grey, candidates: Sequence[Candidate] = (), vote: fl
         Strength of an outline of quality 1, over the 98th percentile of the image's own strength.
     """
     smooth = np.asarray(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), SCALE), dtype=np.float32)
-    hessian = hessian_matrix(
-        grey.astype(np.float32), sigma=SCALE, order="rc", mode="nearest", use_gaussian_derivatives=False
-    )
-    lines = np.clip(hessian_matrix_eigvals(hessian)[0], 0, None) * (SCALE / 2)
+    height, width = grey.shape
+    wide = np.pad(grey.astype(np.float32), ((0, 1), (0, 1)), mode="edge")  # derivatives need two pixels each way
+    hessian = hessian_matrix(wide, sigma=SCALE, order="rc", mode="nearest", use_gaussian_derivatives=False)
+    lines = np.clip(hessian_matrix_eigvals(hessian)[0], 0, None)[:height, :width] * (SCALE / 2)
     strength = gradient_magnitude(smooth) + LINE_WEIGHT * lines
     if vote > 0:
         strength = strength + vote * np.percentile(strength, 98) * _outline_votes(candidates, grey.shape)

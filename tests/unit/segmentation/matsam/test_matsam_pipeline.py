@@ -142,3 +142,12 @@ def test_a_backbone_that_only_answers_prompts_sees_the_original_and_finds_the_ph
     assert unprompted(backbone.open(micrograph.pixels), "bright") == ()
     found = MatSam(backbone, preset).segment(micrograph.pixels)  # type: ignore[arg-type]
     assert class_mean_iou(found.phases > 0, micrograph.phases > 0) > 0.75
+
+
+@pytest.mark.parametrize("preset", ["phases", "grains", "layers"])
+@pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1)])
+def test_one_pixel_high_or_wide_is_no_error(preset: str, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    found = matsam(preset).segment(pixels)
+    assert found.phases.shape == found.instances.shape == shape
+    assert 0.0 <= found.score <= 1.0
