@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
+from matcurate.workflows.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.predict import Answer, LoadedSegmenter, answer_tasks, check_label_config
 from matcurate.workflows.segmenter import build_segmenter
-from matcurate.workflows.sync import drain_inbox, pending_events, receive_event, sync
+from matcurate.workflows.sync import sync
 from matcurate.workflows.tasks import TaskQuestion
 from matcurate.workflows.versions import model_version_names
 from matcurate.workflows.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
