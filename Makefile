@@ -12,7 +12,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --editable '.[dev,labelstudio]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --editable '.[dev,labelstudio,postgres]'
 	touch $@
 
 demo: install
