@@ -57,7 +57,8 @@ class BackendState:
     def answer(self, tasks: Sequence[TaskQuestion], label_config: str) -> list[Answer]:
         """Predict tasks and count them."""
         with self.metrics.predict_seconds.time():
-            answers = answer_tasks(self.workspace, self.client, self.segmenter, tasks, label_config)
+            client = self.client if self.settings.label_studio.url else None
+            answers = answer_tasks(self.workspace, client, self.segmenter, tasks, label_config)
         for answer in answers:
             self.metrics.predictions.labels(answer.source).inc()
         return answers

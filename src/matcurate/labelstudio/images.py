@@ -9,19 +9,20 @@ from urllib.parse import unquote_to_bytes
 
 import httpx
 
-from matcurate.errors import LabelStudioError, LabelStudioNotFoundError, LabelStudioUnreachableError
+from matcurate.errors import ConfigError, LabelStudioError, LabelStudioNotFoundError, LabelStudioUnreachableError
 from matcurate.labelstudio.connection import TIMEOUT, Connection
 
 MAX_REDIRECTS = 5
 MAX_IMAGE_BYTES = 1 << 30
 
 
-def fetch_image(connection: Connection, address: str, *, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
+def fetch_image(connection: Connection | None, address: str, *, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
     """Bytes of a task's image.
 
     Parameters
     ----------
-    connection : Connection
+    connection : Connection or None
+        None when no Label Studio is connected: then ``/data/…`` cannot be fetched.
     address : str
         As it stands in the task: ``/data/…``, a ``data:`` URI, or an http(s) address. Only requests to Label
         Studio's own scheme, host and port carry the token; every redirect is judged anew.
@@ -32,6 +33,8 @@ def fetch_image(connection: Connection, address: str, *, max_bytes: int = MAX_IM
     ------
     LabelStudioError
         When the image is too large, the address is of another kind, or its host refuses it.
+    ConfigError
+        When Label Studio has the image and none is connected.
     LabelStudioNotFoundError
         When Label Studio has no such file.
     LabelStudioUnreachableError
@@ -42,10 +45,10 @@ def fetch_image(connection: Connection, address: str, *, max_bytes: int = MAX_IM
     url = _absolute(connection, address)
     with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as stranger:
         for _ in range(MAX_REDIRECTS + 1):
-            own = _origin(url) == _origin(httpx.URL(connection.url))
+            own = connection is not None and _origin(url) == _origin(httpx.URL(connection.url))
             request = httpx.Request("GET", url)
             try:
-                response = (connection.files if own else stranger).send(request, stream=True)
+                response = (connection.files if connection and own else stranger).send(request, stream=True)
                 with closing(response):
                     if not response.has_redirect_location:
                         return _body(response, max_bytes)
@@ -55,9 +58,11 @@ def fetch_image(connection: Connection, address: str, *, max_bytes: int = MAX_IM
     raise LabelStudioError(f"{_shown(address)} redirects more than {MAX_REDIRECTS} times; correct the task's image")
 
 
-def _absolute(connection: Connection, address: str) -> httpx.URL:
+def _absolute(connection: Connection | None, address: str) -> httpx.URL:
+    if connection is None and address.startswith("/"):
+        raise ConfigError(f"the image {_shown(address)} is Label Studio's own; run 'curate connect' to fetch it")
     try:
-        url = httpx.URL(connection.url + address if address.startswith("/") else address)
+        url = httpx.URL(connection.url + address if connection and address.startswith("/") else address)
     except httpx.InvalidURL as error:
         raise LabelStudioError(
             f"the image address {_shown(address)} is not valid ({error}); correct the task"

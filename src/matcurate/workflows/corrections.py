@@ -28,7 +28,7 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import LabellingConfig, parse_labelling_config
 from matcurate.labelstudio.records import AnnotationRecord
 from matcurate.workflows.presegment import put_labels
-from matcurate.workflows.tasks import TaskQuestion, task_micrograph
+from matcurate.workflows.tasks import TaskQuestion, link_micrograph, task_micrograph
 from matcurate.workflows.workspace import Workspace, connected_project_id
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,8 @@ class Intake:
             When it cannot be decoded (unknown label, another image size); nothing is lost, Label Studio keeps it.
         """
         task = TaskQuestion(annotation.task_id, task_data)
-        link, micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.config.image_key)
+        micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.config.image_key)
+        link = link_micrograph(self.workspace, self.project, task, micrograph)
         correction = self._decode(annotation, link, micrograph)
         with self.workspace.writing() as session:
             return record_correction(session, link, correction)

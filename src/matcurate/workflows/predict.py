@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, PredictionRecord, ProjectRecord
-from matcurate.errors import CurateError
+from matcurate.errors import ConfigError, CurateError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.regions import Region
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.types import Progress, silent
 from matcurate.workflows.presegment import predict_micrograph, register_version, stored_prediction
 from matcurate.workflows.regions import RegionCodec
-from matcurate.workflows.tasks import TaskQuestion, task_micrograph
-from matcurate.workflows.workspace import Workspace, connected_project_id
+from matcurate.workflows.tasks import TaskQuestion, link_micrograph, task_micrograph
+from matcurate.workflows.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class LoadedSegmenter:
 
 def answer_tasks(
     workspace: Workspace,
-    client: LabelStudioClient,
+    client: LabelStudioClient | None,
     loaded: LoadedSegmenter,
     tasks: Sequence[TaskQuestion],
     label_config: str,
@@ -92,8 +92,8 @@ def answer_tasks(
     ----------
     workspace : Workspace
         The open installation.
-    client : LabelStudioClient
-        Fetches images.
+    client : LabelStudioClient, optional
+        Fetches images that Label Studio has; without it images from elsewhere are still answered.
     loaded : LoadedSegmenter
         The model.
     tasks : sequence of TaskQuestion
@@ -108,20 +108,24 @@ def answer_tasks(
     CatalogError
         When the project has not been created.
     ConfigError
-        When Label Studio is not connected, or the labelling configuration does not fit the project: an empty
-        answer would be stored as a prediction.
+        When an image is on a Label Studio that is not connected, or the labelling configuration or the preset does
+        not fit the project: an empty answer would be stored as a prediction.
     """
     project = workspace.project()
-    connected_project_id(workspace.settings)
+    connected = workspace.settings.label_studio.project_id is not None
     version = register_version(workspace, project, loaded.load())
     codec = RegionCodec.for_project(workspace, project, label_config)
     answers = []
     for index, task in enumerate(tasks):
         progress(index, len(tasks), str(task.id))
         try:
-            _, micrograph = task_micrograph(workspace, client, project, task, codec.config.image_key)
+            micrograph = task_micrograph(workspace, client, project, task, codec.config.image_key)
+            if connected:
+                link_micrograph(workspace, project, task, micrograph)
             prediction, source = _predict(workspace, loaded, project, version, micrograph)
             answers.append(Answer(task.id, version.name, prediction.score, tuple(codec.encode(prediction)), source))
+        except ConfigError:
+            raise
         except CurateError as error:
             log.warning("task %d: %s", task.id, error)
             answers.append(Answer(task.id, version.name, 0.0, (), "failed"))

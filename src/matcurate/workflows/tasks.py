@@ -10,6 +10,7 @@ from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
 from matcurate.catalog.tasks import link_task, task_link
 from matcurate.errors import AnnotationError, LabelStudioUnreachableError
 from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio.images import fetch_image
 from matcurate.workflows.ingest import Provenance, ingest_bytes
 from matcurate.workflows.workspace import Workspace, connected_project_id
 
@@ -26,12 +27,13 @@ class TaskQuestion:
 
 
 def task_micrograph(
-    workspace: Workspace, client: LabelStudioClient, project: ProjectRecord, task: TaskQuestion, image_key: str
-) -> tuple[TaskLink, MicrographRecord]:
-    """Find the micrograph that a task shows, and link the two.
+    workspace: Workspace, client: LabelStudioClient | None, project: ProjectRecord, task: TaskQuestion, image_key: str
+) -> MicrographRecord:
+    """Find the micrograph that a task shows.
 
     A task that we pushed carries the micrograph's content hash. One that somebody made in Label Studio does not: its
-    image is fetched with our own token and taken into the catalog, so that its corrections have a home too.
+    image is fetched with our own token and taken into the catalog, so that its corrections have a home too. Without a
+    client (no Label Studio connected) images from elsewhere and in the task itself are still taken in.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ def task_micrograph(
 
     Raises
     ------
-    CatalogError
-        When the task is linked with another micrograph, or names one of another project.
+    ConfigError
+        When Label Studio has the image and none is connected.
     AnnotationError
         When the task names no image, or one on another host that does not answer.
     LabelStudioError
@@ -53,26 +55,39 @@ def task_micrograph(
     UnreadableImageError
         When it is none.
     """
+    return _known(workspace, project, task) or _adopt(workspace, client, task, image_key)
+
+
+def link_micrograph(
+    workspace: Workspace, project: ProjectRecord, task: TaskQuestion, micrograph: MicrographRecord
+) -> TaskLink:
+    """Note that a task of the connected project shows a micrograph.
+
+    Raises
+    ------
+    CatalogError
+        When the task is linked with another micrograph, or the micrograph is of another project.
+    """
     ls_project_id = connected_project_id(workspace.settings)
-    micrograph = _known(workspace, project, ls_project_id, task) or _adopt(workspace, client, task, image_key)
     with workspace.writing() as session:
-        return link_task(session, project.id, micrograph.id, ls_project_id, task.id), micrograph
+        return link_task(session, project.id, micrograph.id, ls_project_id, task.id)
 
 
-def _known(
-    workspace: Workspace, project: ProjectRecord, ls_project_id: int, task: TaskQuestion
-) -> MicrographRecord | None:
+def _known(workspace: Workspace, project: ProjectRecord, task: TaskQuestion) -> MicrographRecord | None:
     content_hash = task.data.get(MICROGRAPH_KEY)
+    ls_project_id = workspace.settings.label_studio.project_id
     with workspace.reading() as session:
         if isinstance(content_hash, str):
             named = by_hash(session, content_hash)
             if named is not None:
                 return named
-        link = task_link(session, project.id, ls_project_id, task.id)
+        link = None if ls_project_id is None else task_link(session, project.id, ls_project_id, task.id)
         return None if link is None else by_id(session, link.micrograph_id)
 
 
-def _adopt(workspace: Workspace, client: LabelStudioClient, task: TaskQuestion, image_key: str) -> MicrographRecord:
+def _adopt(
+    workspace: Workspace, client: LabelStudioClient | None, task: TaskQuestion, image_key: str
+) -> MicrographRecord:
     address = task.data.get(image_key)
     if not isinstance(address, str):
         raise AnnotationError(f"task {task.id} has no image under {image_key!r}; correct its data in Label Studio")
@@ -82,11 +97,11 @@ def _adopt(workspace: Workspace, client: LabelStudioClient, task: TaskQuestion, 
     return next(iter(ingest_bytes(workspace, data, name or f"task_{task.id}", source, Provenance())))[0]
 
 
-def _fetch(client: LabelStudioClient, task: TaskQuestion, address: str) -> bytes:
+def _fetch(client: LabelStudioClient | None, task: TaskQuestion, address: str) -> bytes:
     try:
-        return client.fetch_image(address)
+        return fetch_image(None, address) if client is None else client.fetch_image(address)
     except LabelStudioUnreachableError as error:
-        if address.startswith("/") or address.startswith(client.url):
+        if client is not None and address.startswith(("/", client.url)):
             raise
         # Label Studio itself answers: only this task cannot be taken in
         raise AnnotationError(f"task {task.id}: {error}; correct its data in Label Studio") from error

@@ -1,5 +1,6 @@
 """Answers to Label Studio: from the store or computed, in order, whatever single images do."""
 
+import base64
 import logging
 import threading
 
@@ -15,7 +16,7 @@ from matcurate.labelstudio.config import labelling_config, parse_labelling_confi
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.workflows.predict import LoadedSegmenter, answer_tasks, check_label_config
 from matcurate.workflows.presegment import presegment
-from matcurate.workflows.tasks import TaskQuestion, task_micrograph
+from matcurate.workflows.tasks import TaskQuestion, link_micrograph, task_micrograph
 
 XML = labelling_config(["precipitate"])
 CONFIG = parse_labelling_config(XML, ["precipitate"])
@@ -90,9 +91,18 @@ def test_what_concerns_every_task_is_an_error_not_an_empty_prediction(loop_works
     with pytest.raises(ConfigError):
         check_label_config(loop_workspace, "<View/>")
     check_label_config(loop_workspace, XML)
-    unconnected = make_workspace(tmp_path / "other", connected=False)
+
+
+def test_without_label_studio_images_from_elsewhere_are_answered_and_its_own_are_not(tmp_path, loaded):
+    workspace = make_workspace(tmp_path / "unconnected", connected=False)
+    inline = "data:image/png;base64," + base64.b64encode(png(disc(60, 100))).decode()
+    (answer,) = answer_tasks(workspace, None, loaded, [TaskQuestion(1, {"image": inline})], XML)
+    (micrograph,) = micrographs(workspace)
+    assert answer.source == "computed" and (micrograph.width, micrograph.height) == (160, 96)
+    (again,) = answer_tasks(workspace, None, loaded, [TaskQuestion(2, {"image": inline})], XML)
+    assert again.source == "store" and again.regions == answer.regions
     with pytest.raises(ConfigError, match="curate connect"):
-        answer_tasks(unconnected, studio, loaded, [], XML)
+        answer_tasks(workspace, None, loaded, [TaskQuestion(3, {"image": "/data/upload/1/x.png"})], XML)
 
 
 def test_a_task_linked_with_another_micrograph_is_refused(loop_workspace, studio):
@@ -102,7 +112,9 @@ def test_a_task_linked_with_another_micrograph_is_refused(loop_workspace, studio
         link_task(session, project.id, first.id, LS_PROJECT, 44)
     question = TaskQuestion(44, {"micrograph": second.content_hash})
     with pytest.raises(CatalogError, match="another Label Studio"):
-        task_micrograph(loop_workspace, studio, project, question, "image")
+        link_micrograph(
+            loop_workspace, project, question, task_micrograph(loop_workspace, studio, project, question, "image")
+        )
 
 
 def test_a_task_without_hash_is_known_by_its_link(loop_workspace, studio):
@@ -110,7 +122,7 @@ def test_a_task_without_hash_is_known_by_its_link(loop_workspace, studio):
     with loop_workspace.writing() as session:
         link_task(session, project.id, first.id, LS_PROJECT, 44)
     for data in ({"image": "/gone.png"}, {"micrograph": "0" * 64}, {"micrograph": 7}):
-        assert task_micrograph(loop_workspace, studio, project, TaskQuestion(44, data), "image")[1] == first
+        assert task_micrograph(loop_workspace, studio, project, TaskQuestion(44, data), "image") == first
     with loop_workspace.reading() as session:
         assert task_link(session, project.id, LS_PROJECT, 45) is None
 
@@ -122,7 +134,7 @@ def test_a_task_without_hash_is_known_by_its_link(loop_workspace, studio):
 def test_fetched_images_get_a_name(loop_workspace, studio, address, name):
     studio.images = {address: png(disc(60, 100))}
     question = TaskQuestion(6, {"image": address})
-    _, found = task_micrograph(loop_workspace, studio, loop_workspace.project(), question, "image")
+    found = task_micrograph(loop_workspace, studio, loop_workspace.project(), question, "image")
     assert (found.name, found.source_path) == (name, "Label Studio task 6")
 
 
