@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -46,8 +45,9 @@ def save_weights(path: Path, network: UNet, card: Mapping[str, str]) -> None:
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in state.items()
     }
-    about = {"format": FORMAT, "network": network.settings.model_dump_json(), "card": json.dumps(dict(card))}
-    replace_file(path, save(tensors, about))
+    about = {"network": network.settings.model_dump(mode="json"), "card": dict(card)}
+    # A single entry: safetensors writes several in any order, and the digest would differ from run to run.
+    replace_file(path, save(tensors, {FORMAT: json.dumps(about, sort_keys=True)}))
 
 
 def load_weights(path: Path) -> Weights:
@@ -61,20 +61,21 @@ def load_weights(path: Path) -> Weights:
     remedy = "train again with 'curate pretrain', or install the package again"
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
-            about = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; {remedy}") from None
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error}); {remedy}") from error
-    if about.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise CheckpointError(f"{path}: not weights of the built-in network ({FORMAT}); {remedy}")
     try:
-        network = UNet(NetworkSettings.model_validate_json(about["network"]))
+        about = json.loads(metadata[FORMAT])
+        network = UNet(NetworkSettings.model_validate(about["network"]))
         network.load_state_dict({name: _full(value) for name, value in tensors.items()})
-    except (ValidationError, KeyError, RuntimeError) as error:
+    except (ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its tensors do not fit its settings; {remedy}") from error
-    return Weights(network.eval(), sha256_of(path), json.loads(about["card"]))
+    return Weights(network.eval(), sha256_of(path), about["card"])
 
 
 def _full(value: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,86 @@
+"""A recipe of pre-training: files in ``configs/pretrain``."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from matcurate.config import Strict
+from matcurate.imaging.synth.nuisances import Range
+from matcurate.imaging.synth.registry import KINDS, kind_named
+from matcurate.promptable.builtin.network import NetworkSettings
+
+
+class Augmentation(Strict):
+    """How a crop is changed; each value is drawn uniformly from its range, for each crop anew."""
+
+    scale: Range = Field(default=(0.5, 2.0), description="Magnification; drawn on a logarithmic scale.")
+    gamma: Range = Field(default=(0.7, 1.4), description="Exponent of the grey values in [0, 1].")
+    contrast: Range = Field(default=(0.5, 1.2), description="Factor on grey values about their mean.")
+    noise: Range = Field(default=(0.0, 0.06), description="Standard deviation of Gaussian noise.")
+    blur: Range = Field(default=(0.0, 1.2), description="Standard deviation of a Gaussian in pixels.")
+    invert: float = Field(default=0.0, ge=0, le=1, description="Probability that bright and dark are exchanged.")
+
+    @model_validator(mode="after")
+    def _positive(self) -> Augmentation:
+        if not self.scale[0] > 0:
+            raise ValueError("scale must be positive")
+        return self
+
+
+class Recipe(Strict):
+    """Everything that decides what is learned, apart from the seed and the real micrographs."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    network: NetworkSettings = NetworkSettings()
+    kinds: tuple[str, ...] = Field(default=(), description="Generated kinds; empty: every registered one.")
+    picture: int = Field(default=288, ge=32, description="Edge of a generated picture in pixels.")
+    crop: int = Field(default=160, ge=32, description="Edge of a training crop in pixels.")
+    pictures_per_step: int = Field(default=2, ge=1)
+    crops_per_picture: int = Field(default=4, ge=1)
+    real_share: float = Field(default=0.2, ge=0, le=1, description="Part of real micrographs, where some are given.")
+    augmentation: Augmentation = Augmentation()
+    steps: int = Field(default=100_000, ge=1, description="Where the run ends, unless the time is up before.")
+    learning_rate: float = Field(default=2e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = Field(default=50, ge=0, description="Steps in which the learning rate rises.")
+    weight_decay: float = Field(default=1e-4, ge=0)
+    averaging: float = Field(default=0.995, ge=0, lt=1, description="Decay of the moving average that is exported.")
+    inside_weight: float = Field(default=0.5, ge=0, description="Of the loss of the inside head.")
+    workers: int = Field(default=1, ge=0, description="Processes that draw; 0: the training process itself.")
+    checkpoint_minutes: float = Field(default=2.0, gt=0)
+    report_steps: int = Field(default=20, ge=1)
+
+    @property
+    def all_kinds(self) -> tuple[str, ...]:
+        """The generated kinds, checked.
+
+        Raises
+        ------
+        ConfigError
+            When one is not registered.
+        """
+        for kind in self.kinds:
+            kind_named(kind)
+        return self.kinds or tuple(KINDS)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of the step, counted from 0."""
+        rising = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.schedule == "constant":
+            return self.learning_rate * rising
+        return self.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+
+    def fingerprint(self) -> str:
+        """Hex SHA-256 over what a resumed run must share with the run it goes on with.
+
+        How many processes draw and how often is reported may change, kinds may join, and a constant schedule may be
+        given more steps.
+        """
+        free = {"name", "kinds", "workers", "checkpoint_minutes", "report_steps"}
+        if self.schedule == "constant":
+            free.add("steps")
+        return hashlib.sha256(self.model_dump_json(exclude=free).encode()).hexdigest()
