@@ -20,6 +20,10 @@ class Kind(StrEnum):
     PHASES = "phases"
     PRECIPITATES = "precipitates"
     PARTICLES = "particles"
+    DENDRITES = "dendrites"
+    LAMELLAE = "lamellae"
+    LAYERS = "layers"
+    PORES = "pores"
 
 
 class Bits(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -45,6 +45,10 @@ class Canvas:
         place = torch.device(device)
         noise = torch.Generator(device=place).manual_seed(int(rng.integers(2**63)))
         return cls(size[0], size[1], rng, noise, place)
+
+    def aside(self, purpose: int) -> Canvas:
+        """Canvas with its own parameters, so that a rare disturbance changes no draw of the picture it does not hit."""
+        return replace(self, rng=np.random.default_rng([self.noise.initial_seed(), purpose]))
 
     def uniform(self, low: float, high: float) -> float:
         """One parameter."""

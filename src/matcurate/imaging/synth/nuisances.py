@@ -6,10 +6,11 @@ import math
 from typing import Annotated
 
 import torch
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from matcurate.config import Strict
+from matcurate.imaging.synth.artefacts import charged, curtains
 from matcurate.imaging.synth.canvas import Canvas
 from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 
@@ -22,6 +23,9 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """(low, high): each picture draws its strength uniformly between them; equal values fix it."""
+
+Chance = Annotated[float, Field(ge=0, le=1)]
+"""Share of the pictures that show a disturbance."""
 
 
 class Nuisances(Strict):
@@ -49,12 +53,27 @@ class Nuisances(Strict):
     """Standard deviation of counting (Poisson) noise at full white."""
     read_noise: Range = (0.004, 0.015)
     """Standard deviation of the amplifier's noise."""
+    charging: Chance = 0.03
+    """Share of pictures whose bright features charge: streaks and haloes along the scan."""
+    charging_strength: Range = (0.08, 0.35)
+    """Grey step of a charged feature."""
+    curtaining: Chance = 0.03
+    """Share of pictures with the vertical stripes of ion milling."""
+    curtaining_strength: Range = (0.01, 0.05)
+    """Standard deviation of the stripes."""
+    stitching: Chance = 0.03
+    """Share of pictures put together from tiles that do not quite fit; picture and masks move together."""
+    stitching_step: Range = (0.01, 0.05)
+    """Grey step between two tiles."""
+    data_bar: Chance = 0.0
+    """Share of pictures that end in the microscope's data bar; masks are 0 there."""
 
     @classmethod
     def none(cls) -> Nuisances:
         """No disturbance: the ideal grey levels."""
         off = (0.0, 0.0)
-        unchanged = {"contrast": (1.0, 1.0), "gamma": (1.0, 1.0)}
+        never = dict.fromkeys(("charging", "curtaining", "stitching", "data_bar"), 0.0)
+        unchanged = {"contrast": (1.0, 1.0), "gamma": (1.0, 1.0), **never}
         return cls(**{**dict.fromkeys(cls.model_fields, off), **unchanged})
 
 
@@ -84,6 +103,11 @@ def expose(canvas: Canvas, grey: Tensor, edges: Tensor, options: Nuisances) -> T
         image = image + texture * smooth_field(canvas, canvas.uniform(0.7, 2.5))
     count = int(canvas.rng.poisson(draw(options.scratches) * canvas.height * canvas.width / 512**2))
     image = image + scratches(canvas, count, draw(options.scratch_depth))
+    rare = canvas.aside(0)
+    if rare.chance(options.curtaining):
+        image = image + rare.uniform(*options.curtaining_strength) * curtains(rare)
+    if rare.chance(options.charging):
+        image = image + rare.uniform(*options.charging_strength) * charged(rare, grey + 0.3 * edges)
     image = gaussian_blur(image, draw(options.blur))
     brightness = draw(options.brightness)
     middle = image.mean()

@@ -10,11 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from matcurate.errors import ConfigError
+from matcurate.imaging.synth.assembly import stitched, with_data_bar
 from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.dendrites import Dendrites
 from matcurate.imaging.synth.grains import Grains
+from matcurate.imaging.synth.lamellae import Lamellae
+from matcurate.imaging.synth.layers import Layers
 from matcurate.imaging.synth.nuisances import Nuisances, expose
 from matcurate.imaging.synth.particles import Particles
 from matcurate.imaging.synth.phases import Phases
+from matcurate.imaging.synth.pores import Pores
 from matcurate.imaging.synth.precipitates import Precipitates
 from matcurate.imaging.synth.scene import Kind
 from matcurate.types import Calibration
@@ -24,6 +29,10 @@ KINDS: dict[str, Kind] = {
     "phases": Phases(),
     "precipitates": Precipitates(),
     "particles": Particles(),
+    "dendrites": Dendrites(),
+    "lamellae": Lamellae(),
+    "layers": Layers(),
+    "pores": Pores(),
 }
 """Registry: a new kind is a callable that draws a :class:`~matcurate.imaging.synth.scene.Scene`."""
 
@@ -98,11 +107,16 @@ def generate(
     ValueError
         When the size is below 16 pixels.
     """
-    draw = kind_named(kind)
+    draw, wanted = kind_named(kind), options or Nuisances()
     canvas = Canvas.of(size, rng, device)
     with torch.inference_mode():
         scene = draw(canvas)
-        image = expose(canvas, scene.grey, scene.edges, options or Nuisances())
+        rare = canvas.aside(1)
+        if rare.chance(wanted.stitching):
+            scene = stitched(rare, scene, rare.uniform(*wanted.stitching_step))
+        image = expose(canvas, scene.grey, scene.edges, wanted)
+        if rare.chance(wanted.data_bar):
+            image, scene = with_data_bar(rare, image, scene)
         grey = image.double().cpu().numpy()
         phases, instances = scene.phases.cpu().numpy(), scene.instances.cpu().numpy()
     pixels = np.rint(grey * 255).astype(np.uint8) if bits == 8 else np.rint(grey * 65535).astype(np.uint16)
