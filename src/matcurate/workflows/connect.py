@@ -16,7 +16,6 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.connection import read_token
 from matcurate.labelstudio.records import Sampling
-from matcurate.workflows.regions import wants_instances
 from matcurate.workflows.workspace import open_workspace
 
 WEBHOOK_SECRET_HEADER = SECRET_HEADER
@@ -91,7 +90,7 @@ def _existing(client: LabelStudioClient, project: ProjectRecord, wanted: int | N
 
 def _new(client: LabelStudioClient, project: ProjectRecord) -> int:
     colours = list(islice(cycle(PHASE_COLOURS), len(project.phases)))  # a phase looks the same in every picture
-    xml = labelling_config(project.phases, colours, instances=wants_instances(project))
+    xml = labelling_config(project.phases, colours, instances=True)
     return client.projects.create(_title(project.name), xml, sampling=SAMPLING).id
 
 

@@ -89,8 +89,8 @@ def initialise(
         known = next((project for project in list_projects(session) if project.name == name), None)
     chosen = _preset_name(preset) if preset else known.preset if known else settings.preset
     names = phases if phases is not None else known.phases if known else DEFAULT_PHASES
-    outlined = load_preset(chosen, MatSamPreset, PRESETS).output == "instances"
-    check_phases(names, instances=outlined)
+    load_preset(chosen, MatSamPreset, PRESETS)
+    check_phases(names, instances=True)
     with workspace.writing() as session:
         project = create_project(session, name, names, chosen)
         links = links_for_project(session, project.id, include_gone=True)
