@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
 
 from matcurate.errors import ConfigError
@@ -62,6 +63,16 @@ def test_sixteen_bits_are_the_same_picture_more_finely(kind: str) -> None:
     assert fine.pixels.dtype == np.uint16
     assert np.abs(fine.pixels / 257 - coarse.pixels).max() <= 0.51
     assert len(np.unique(fine.pixels)) > 2 * len(np.unique(coarse.pixels))
+
+
+@every_kind
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_draws_exact_masks_too(kind: str) -> None:
+    every = Nuisances(charging=1, curtaining=1, stitching=1, data_bar=1)
+    first, again = (drawn(kind, 3, device="cuda", options=every) for _ in range(2))
+    np.testing.assert_array_equal(first.instances, again.instances)
+    np.testing.assert_array_equal(first.instances > 0, first.phases > 0)
+    assert first.instances.max() >= 2 and first.pixels.std() > 3
 
 
 @every_kind
