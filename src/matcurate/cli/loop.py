@@ -12,7 +12,9 @@ import typer
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.types import Calibration
 
-BackboneOption = Annotated[str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h [the settings' own].")]
+BackboneOption = Annotated[
+    str | None, typer.Option(help="auto, tree, builtin, vit_b, vit_l or vit_h [the settings' own].")
+]
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z"]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
 

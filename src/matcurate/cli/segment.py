@@ -24,7 +24,7 @@ PresetOption = Annotated[
     str | None, typer.Option(help="phases, grains, layers or the path of a YAML file [of the settings, else phases].")
 ]
 BackboneOption = Annotated[
-    str | None, typer.Option(help="auto, tree, vit_b, vit_l or vit_h [of the settings, else auto].")
+    str | None, typer.Option(help="auto, tree, builtin, vit_b, vit_l or vit_h [of the settings, else auto].")
 ]
 PolarityOption = Annotated[
     PolarityChoice | None, typer.Option(help="Grey side of the foreground [of the preset, else auto].")

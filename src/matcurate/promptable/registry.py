@@ -47,6 +47,14 @@ def _tree(request: BackboneRequest) -> Backbone:
     return TreeBackbone()
 
 
+def _builtin(request: BackboneRequest) -> Backbone:
+    from matcurate.promptable.builtin.shipped import shipped
+
+    if request.random_weights:
+        raise ConfigError("'builtin' comes with its weights and draws none at random; leave out the random weights")
+    return shipped(request.device)
+
+
 def _official(request: BackboneRequest) -> Backbone:
     # torch takes seconds to import, which a run without a network need not pay.
     from matcurate.promptable.embeddings import EmbeddingCache
@@ -61,6 +69,7 @@ def _official(request: BackboneRequest) -> Backbone:
 
 BACKBONES: dict[str, Callable[[BackboneRequest], Backbone]] = {
     "tree": _tree,
+    "builtin": _builtin,
     "vit_b": _official,
     "vit_l": _official,
     "vit_h": _official,
@@ -104,7 +113,7 @@ def load_backbone(
     Parameters
     ----------
     name : str
-        ``auto``, ``tree``, ``vit_b``, ``vit_l`` or ``vit_h``.
+        ``auto``, ``tree``, ``builtin``, ``vit_b``, ``vit_l`` or ``vit_h``.
     cache_dir : Path
         Folder that holds ``checkpoints`` and ``embeddings``.
     cache_gib : float

@@ -27,7 +27,7 @@ def test_auto_is_the_largest_official_model_in_the_store_else_the_tree(tmp_path)
 
 
 def test_an_unknown_name_is_answered_with_the_known(tmp_path):
-    with pytest.raises(ConfigError, match="no backbone 'vit_x'; use one of: auto, tree, vit_b, vit_l, vit_h"):
+    with pytest.raises(ConfigError, match="no backbone 'vit_x'; use one of: auto, tree, builtin, vit_b, vit_l, vit_h"):
         load_backbone("vit_x", tmp_path)
 
 
@@ -80,4 +80,4 @@ def test_the_tree_does_not_wait_for_torch(tmp_path):
 
 
 def test_every_name_has_a_factory():
-    assert list(BACKBONES) == ["tree", "vit_b", "vit_l", "vit_h"]
+    assert list(BACKBONES) == ["tree", "builtin", "vit_b", "vit_l", "vit_h"]

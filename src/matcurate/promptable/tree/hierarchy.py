@@ -83,10 +83,11 @@ def build(levels: NDArray[np.int32], min_area: int) -> Hierarchy:
     small[: tree.num_leaves()] = False
     small[-1] = False
     tree, _ = hg.simplify_tree(tree, small)
-    return _indexed(tree, (height, width))
+    return indexed(tree, (height, width))
 
 
-def _indexed(tree: hg.Tree, shape: tuple[int, int]) -> Hierarchy:
+def indexed(tree: hg.Tree, shape: tuple[int, int]) -> Hierarchy:
+    """Number the pixels of a tree over (H, W) so that every node holds one run of them."""
     pixels = tree.num_leaves()
     parents = tree.parents().astype(np.int64) - pixels
     area = hg.attribute_area(tree).astype(np.int64)

@@ -1,0 +1,39 @@
+"""The weights that come with the package."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from matcurate.errors import CheckpointError
+from matcurate.promptable.builtin.predictor import BuiltinBackbone
+from matcurate.promptable.builtin.weights import Weights, load_weights
+from matcurate.promptable.sam import resolve_device
+
+SHIPPED = Path(__file__).with_name("weights.safetensors")
+SHA256 = "2dd7ce6c43c7da79514981123a0179171a2ce677af79a5cb4a203e025b81401f"
+"""Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
+
+
+@cache
+def shipped(device: str | None = None, path: Path = SHIPPED) -> BuiltinBackbone:
+    """Backbone with the package's own weights, read and checked once per process and device.
+
+    Parameters
+    ----------
+    device : str or None
+        torch device; None takes a GPU when there is one.
+    path : Path
+        Where the weights lie.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is missing or is not the one that was shipped.
+    ConfigError
+        When the device does not exist.
+    """
+    weights = load_weights(path)
+    if weights.digest != SHA256:
+        raise CheckpointError(f"{path}: not the weights that this version was shipped with; install the package again")
+    return BuiltinBackbone(Weights(weights.network.to(resolve_device(device)), weights.digest, weights.card))
