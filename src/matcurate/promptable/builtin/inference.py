@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from matcurate.promptable.builtin.network import UNet, standardised
 from matcurate.types import Pixels
 
-CORE = 512
+CORE = 1024
 """Edge of the part of a tile that is kept."""
 
 

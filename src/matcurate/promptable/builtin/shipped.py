@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import torch
+
 from matcurate.errors import CheckpointError
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
 from matcurate.promptable.builtin.weights import Weights, load_weights
@@ -36,4 +38,5 @@ def shipped(device: str | None = None, path: Path = SHIPPED) -> BuiltinBackbone:
     weights = load_weights(path)
     if weights.digest != SHA256:
         raise CheckpointError(f"{path}: not the weights that this version was shipped with; install the package again")
-    return BuiltinBackbone(Weights(weights.network.to(resolve_device(device)), weights.digest, weights.card))
+    network = weights.network.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    return BuiltinBackbone(Weights(network, weights.digest, weights.card))
