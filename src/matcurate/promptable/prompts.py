@@ -1,4 +1,4 @@
-"""The check that every backbone makes of its prompts."""
+"""What every backbone does with its prompts first."""
 
 from __future__ import annotations
 
@@ -43,3 +43,15 @@ def checked_prompts(
         x, y = places[outside][0]
         raise ValueError(f"point (x={x:g}, y={y:g}) lies outside the image of {width} x {height} pixels")
     return places, kinds.astype(np.int64)
+
+
+def pixel_prompts(
+    points: FloatArray, labels: PointLabels, shape: tuple[int, int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return checked prompts as pixel numbers (B, N), row by row, and labels (B, N); padding is at pixel 0.
+
+    Parameters and errors are those of :func:`checked_prompts`.
+    """
+    places, kinds = checked_prompts(points, labels, shape)
+    columns, rows = np.where((kinds != PADDING)[..., None], places, 0).astype(np.int64).transpose(2, 0, 1)
+    return rows * shape[1] + columns, kinds

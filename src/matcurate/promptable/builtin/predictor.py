@@ -15,10 +15,9 @@ from matcurate.config import Strict
 from matcurate.promptable.builtin.inference import probabilities
 from matcurate.promptable.builtin.regions import Basins, basins, outline_strength, region_levels, weighted_otsu
 from matcurate.promptable.builtin.weights import Weights
-from matcurate.promptable.prompts import checked_prompts
+from matcurate.promptable.nested import NestedRegions
+from matcurate.promptable.prompts import pixel_prompts
 from matcurate.promptable.protocol import PointLabels
-from matcurate.promptable.tree.predictor import Side
-from matcurate.promptable.tree.settings import TreeSettings
 from matcurate.types import Candidate, FloatArray, Pixels
 
 VERSION = 1
@@ -105,14 +104,13 @@ class BuiltinPredictor:
         return basins(self._boundary, self._settings.cut)
 
     @cached_property
-    def _side(self) -> Side:
-        """The nested regions, with the clarity whose quality is their strength."""
+    def _nested(self) -> NestedRegions:
+        """Regions of every size, scored by the strength of their boundary, which is also their quality."""
         settings, found = self._settings, self._basins
         tree = found.hierarchy
         allowed = (tree.area >= settings.min_area) & (tree.area <= settings.max_share * tree.area[tree.root])
-        clear = -np.log1p(-np.minimum(np.where(allowed, found.strength, 0), 0.999))
-        least = float(-np.log1p(-settings.min_answer))
-        return Side(tree, clear, TreeSettings(min_answer=least, nesting=settings.nesting))
+        strength = np.minimum(np.where(allowed, found.strength, 0), 0.999)
+        return NestedRegions(tree, strength, float, settings.min_answer, settings.nesting)
 
     def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
         """Regions of the cut on the bright (or dark) side of an area-weighted Otsu threshold of their grey levels.
@@ -149,9 +147,7 @@ class BuiltinPredictor:
         ValueError
             When shapes or labels are wrong, or a point that is not padding lies outside the image.
         """
-        places, kinds = checked_prompts(points, labels, self.shape)
-        columns, rows = np.where((kinds >= 0)[..., None], places, 0).astype(np.int64).transpose(2, 0, 1)
+        pixels, kinds = pixel_prompts(points, labels, self.shape)
         if not len(kinds) or self._boundary.size == 1:
             return [()] * len(kinds)
-        found = self._side.answers(rows * self.shape[1] + columns, kinds)
-        return [tuple(self._side.candidate(int(node)) for node in np.sort(row) if node >= 0) for row in found]
+        return [self._nested.candidates(nodes) for nodes in self._nested.answers(pixels, kinds)]

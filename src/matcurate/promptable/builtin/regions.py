@@ -8,7 +8,7 @@ import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.tree.hierarchy import Hierarchy, indexed
+from matcurate.promptable.hierarchy import Hierarchy, indexed
 from matcurate.types import FloatArray
 
 FAINT = 0.02

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -12,17 +11,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.prompts import BACKGROUND, FOREGROUND, checked_prompts
+from matcurate.promptable.hierarchy import build
+from matcurate.promptable.nested import NestedRegions
+from matcurate.promptable.prompts import pixel_prompts
 from matcurate.promptable.protocol import PointLabels
-from matcurate.promptable.tree.hierarchy import Hierarchy, Nodes, build
 from matcurate.promptable.tree.relief import Relief, flattened, relief, steepness
-from matcurate.promptable.tree.selection import Clarity, best_disjoint, clarity, on_paths, sharpness
+from matcurate.promptable.tree.selection import best_disjoint, clarity, sharpness
 from matcurate.promptable.tree.settings import TreeSettings
 from matcurate.types import Candidate, FloatArray, Pixels
 
 VERSION = 2
-CHUNK = 2048
-"""Prompts answered together; bounds the memory of their paths."""
 REDUCED = 2**17
 DEFAULT = TreeSettings()
 
@@ -59,48 +57,6 @@ class TreeBackbone:
             When the image is not two-dimensional, is empty or is not finite.
         """
         return TreePredictor(relief(pixels, self.settings), self.settings)
-
-
-@dataclass(frozen=True, eq=False)
-class Side:
-    """The tree of one polarity of one relief, how clear its regions are, and the candidates made so far."""
-
-    hierarchy: Hierarchy
-    clear: Clarity
-    settings: TreeSettings
-    made: dict[int, Candidate] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, levels: NDArray[np.int32], slope: Relief, settings: TreeSettings) -> Side:
-        """Tree of the regions that are brighter than their surroundings in ``levels`` (H, W)."""
-        hierarchy = build(levels, settings.min_area)
-        return cls(hierarchy, clarity(hierarchy, levels, slope, settings), settings)
-
-    def exhaustive(self) -> Nodes:
-        """Non-overlapping set with the largest sum of area x (clarity - min_clarity)^2."""
-        above = np.maximum(self.clear - self.settings.min_clarity, 0)
-        return best_disjoint(self.hierarchy, self.hierarchy.area * above**2)
-
-    def candidate(self, node: int) -> Candidate:
-        """Region of a node, made once, since many prompts share one."""
-        if node not in self.made:
-            top, left, mask = self.hierarchy.mask(node)
-            self.made[node] = Candidate(top, left, mask, quality_of(float(self.clear[node])))
-        return self.made[node]
-
-    def answers(self, pixels: Nodes, labels: PointLabels) -> Nodes:
-        """Up to three nodes (B, 3) for prompts given by pixel numbers and labels (B, N); -1 for none."""
-        tree = self.hierarchy
-        homes = tree.home[pixels]
-        wanted = labels == FOREGROUND
-        start = homes[np.arange(len(homes)), wanted.argmax(axis=1)]
-        for place, given in zip(homes.T, wanted.T, strict=True):
-            start = np.where(given, tree.meeting(start, place), start)
-        # From the node where a background point joins the path on, every node holds that point.
-        stop = np.where(wanted.any(axis=1), tree.root, start)
-        for place, refused in zip(homes.T, (labels == BACKGROUND).T, strict=True):
-            stop = np.where(refused, np.minimum(stop, tree.meeting(start, place)), stop)
-        return on_paths(tree, self.clear, start, stop, self.settings)
 
 
 def quality_of(clear: float) -> float:
@@ -142,12 +98,19 @@ class TreePredictor:
         return height, width
 
     @cached_property
-    def _bright(self) -> Side:
-        return Side.of(self._quantised(self._relief), steepness(self._grey), self._settings)
+    def _bright(self) -> NestedRegions:
+        return self._nested(self._relief)
 
     @cached_property
-    def _dark(self) -> Side:
-        return Side.of(self._quantised(1 - self._relief), steepness(self._grey), self._settings)
+    def _dark(self) -> NestedRegions:
+        return self._nested(1 - self._relief)
+
+    def _nested(self, relief: Relief) -> NestedRegions:
+        """Regions that are brighter than their surroundings in ``relief``, scored by their clarity."""
+        levels, settings = self._quantised(relief), self._settings
+        hierarchy = build(levels, settings.min_area)
+        clear = clarity(hierarchy, levels, steepness(self._grey), settings)
+        return NestedRegions(hierarchy, clear, quality_of, settings.min_answer, settings.nesting)
 
     @cached_property
     def _relief(self) -> Relief:
@@ -163,9 +126,14 @@ class TreePredictor:
         return np.rint(relief * (self._settings.levels - 1)).astype(np.int32)
 
     def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
-        """Non-overlapping regions brighter (or darker) than their surroundings, those with the clearest outlines."""
+        """Non-overlapping regions brighter (or darker) than their surroundings, those with the clearest outlines.
+
+        The set with the largest sum of area x (clarity - min_clarity)^2.
+        """
         half = self._bright if side == "bright" else self._dark
-        return tuple(half.candidate(int(node)) for node in half.exhaustive())
+        above = np.maximum(half.score - self._settings.min_clarity, 0)
+        chosen = best_disjoint(half.hierarchy, half.hierarchy.area * above**2)
+        return tuple(half.candidate(int(node)) for node in chosen)
 
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with the clearest regions around them.
@@ -190,21 +158,10 @@ class TreePredictor:
         ValueError
             When shapes or labels are wrong, or a point that is not padding lies outside the image.
         """
-        places, kinds = checked_prompts(points, labels, self.shape)
-        columns, rows = np.where((kinds >= 0)[..., None], places, 0).astype(np.int64).transpose(2, 0, 1)
-        pixels = rows * self.shape[1] + columns
-        answers: list[tuple[Candidate, ...]] = []
-        for chunk in range(0, len(pixels), CHUNK):
-            part = slice(chunk, chunk + CHUNK)
-            answers += self._answers(pixels[part], kinds[part])
-        return answers
-
-    def _answers(self, pixels: Nodes, labels: PointLabels) -> list[tuple[Candidate, ...]]:
+        pixels, kinds = pixel_prompts(points, labels, self.shape)
         sides = (self._bright, self._dark)
-        found = [side.answers(pixels, labels) for side in sides]
-        top = [np.where(nodes >= 0, side.clear[nodes], 0).max(axis=1) for side, nodes in zip(sides, found, strict=True)]
-        answers = []
-        for row, dark in enumerate(top[1] > top[0]):
-            nodes = np.sort(found[int(dark)][row])
-            answers.append(tuple(sides[int(dark)].candidate(int(node)) for node in nodes if node >= 0))
-        return answers
+        found = [side.answers(pixels, kinds) for side in sides]
+        top = [np.where(nodes >= 0, side.score[nodes], 0).max(axis=1) for side, nodes in zip(sides, found, strict=True)]
+        return [
+            sides[dark].candidates(found[dark][prompt]) for prompt, dark in enumerate((top[1] > top[0]).astype(int))
+        ]

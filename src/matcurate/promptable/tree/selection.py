@@ -6,7 +6,7 @@ import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.tree.hierarchy import Hierarchy, Nodes, build
+from matcurate.promptable.hierarchy import Hierarchy, Nodes, build
 from matcurate.promptable.tree.relief import Relief
 from matcurate.promptable.tree.settings import TreeSettings
 
@@ -96,27 +96,3 @@ def best_disjoint(hierarchy: Hierarchy, worth: NDArray[np.float64]) -> Nodes:
     above = covered[tree.parents()].astype(np.bool_)
     above[-1] = False
     return np.flatnonzero((taken & ~above)[pixels:])
-
-
-def on_paths(hierarchy: Hierarchy, clear: Clarity, start: Nodes, stop: Nodes, settings: TreeSettings) -> Nodes:
-    """Up to three nodes (B, 3) on each path from ``start`` (B,) towards the root, before ``stop`` (B,).
-
-    The clearest of the path, then twice the clearest of those whose IoU with every one taken is at most
-    ``settings.nesting``; -1 where there is none. Nodes below ``settings.min_answer`` are never taken.
-    """
-    steps = [start]
-    while (steps[-1] < stop).any():
-        steps.append(np.where(steps[-1] < stop, hierarchy.parent[steps[-1]], steps[-1]))
-    path = np.stack(steps)
-    value = np.where((path < stop) & (clear[path] > settings.min_answer), clear[path], 0.0)
-    area = hierarchy.area[path]
-    found = np.full((len(start), 3), -1, dtype=np.int64)
-    prompts = np.arange(len(start))
-    for rank in range(3):
-        best = value.argmax(axis=0)
-        good = value[best, prompts] > 0
-        found[good, rank] = path[best, prompts][good]
-        chosen = area[best, prompts]
-        overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
-        value = np.where(overlap > settings.nesting, 0.0, value)
-    return found

@@ -1,0 +1,99 @@
+"""Answers to point prompts from a hierarchy of regions: the best regions on the path from the points to the root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.promptable.hierarchy import Hierarchy, Nodes
+from matcurate.promptable.prompts import BACKGROUND, FOREGROUND
+from matcurate.promptable.protocol import PointLabels
+from matcurate.types import Candidate
+
+CHUNK = 2048
+"""Prompts answered together; bounds the memory of their paths."""
+
+
+@dataclass(frozen=True, eq=False)
+class NestedRegions:
+    """A hierarchy, how good each of its regions is, and the candidates made so far.
+
+    Parameters
+    ----------
+    hierarchy : Hierarchy
+        Of M nodes.
+    score : float array (M,)
+        Higher is better; 0 for nodes that are no answers.
+    quality : callable
+        Predicted IoU in [0, 1] of a score.
+    min_answer : float
+        Answers have a higher score than this.
+    nesting : float
+        Largest IoU of two answers to one prompt.
+    """
+
+    hierarchy: Hierarchy
+    score: NDArray[np.float64]
+    quality: Callable[[float], float]
+    min_answer: float
+    nesting: float
+    made: dict[int, Candidate] = field(default_factory=dict)
+
+    def candidate(self, node: int) -> Candidate:
+        """Region of a node, made once, since many prompts share one."""
+        if node not in self.made:
+            top, left, mask = self.hierarchy.mask(node)
+            self.made[node] = Candidate(top, left, mask, self.quality(float(self.score[node])))
+        return self.made[node]
+
+    def candidates(self, nodes: Nodes) -> tuple[Candidate, ...]:
+        """Regions of one prompt's answer (3,), smallest first; -1 is none."""
+        return tuple(self.candidate(int(node)) for node in np.sort(nodes) if node >= 0)
+
+    def answers(self, pixels: Nodes, labels: PointLabels) -> Nodes:
+        """Up to three nodes (B, 3) for prompts given by pixel numbers and labels (B, N); -1 for none.
+
+        Of the regions that hold every foreground point and no background point: the best, then twice the best of
+        those whose IoU with every one taken is at most ``nesting``.
+        """
+        found = np.empty((len(pixels), 3), dtype=np.int64)
+        for first in range(0, len(pixels), CHUNK):
+            part = slice(first, first + CHUNK)
+            found[part] = self._best_on(*self._paths(pixels[part], labels[part]))
+        return found
+
+    def _paths(self, pixels: Nodes, labels: PointLabels) -> tuple[Nodes, Nodes]:
+        """First node (B,) of each prompt's path towards the root, and the node (B,) before which it ends."""
+        tree = self.hierarchy
+        homes = tree.home[pixels]
+        wanted = labels == FOREGROUND
+        start = homes[np.arange(len(homes)), wanted.argmax(axis=1)]
+        for place, given in zip(homes.T, wanted.T, strict=True):
+            start = np.where(given, tree.meeting(start, place), start)
+        # From the node where a background point joins the path on, every node holds that point.
+        stop = np.where(wanted.any(axis=1), tree.root, start)
+        for place, refused in zip(homes.T, (labels == BACKGROUND).T, strict=True):
+            stop = np.where(refused, np.minimum(stop, tree.meeting(start, place)), stop)
+        return start, stop
+
+    def _best_on(self, start: Nodes, stop: Nodes) -> Nodes:
+        """Answers (B, 3) on the paths from ``start`` (B,) towards the root, before ``stop`` (B,)."""
+        steps = [start]
+        while (steps[-1] < stop).any():
+            steps.append(np.where(steps[-1] < stop, self.hierarchy.parent[steps[-1]], steps[-1]))
+        path = np.stack(steps)
+        value = np.where((path < stop) & (self.score[path] > self.min_answer), self.score[path], 0.0)
+        area = self.hierarchy.area[path]
+        found = np.full((len(start), 3), -1, dtype=np.int64)
+        prompts = np.arange(len(start))
+        for rank in range(3):
+            best = value.argmax(axis=0)
+            good = value[best, prompts] > 0
+            found[good, rank] = path[best, prompts][good]
+            chosen = area[best, prompts]
+            overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
+            value = np.where(overlap > self.nesting, 0.0, value)
+        return found
