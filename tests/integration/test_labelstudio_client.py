@@ -135,7 +135,7 @@ def test_stale_predictions_are_deleted(client: LabelStudioClient, project: Proje
     tasks = client.tasks.import_images(project.id, [micrograph(number) for number in range(2)])
     for version in ("one", "two", "three"):
         client.predictions.import_rows(project.id, empty_rows(tasks, version))
-    assert client.predictions.delete_stale(project.id, keep={"three"}) == 4
+    assert [client.predictions.delete_version(project.id, version) for version in ("one", "two", "four")] == [2, 2, 0]
     assert client.predictions.versions(project.id) == {"three": 2}
     (first, *_) = client.predictions.of_task(tasks["sha-0"])
     client.predictions.delete(first.id)

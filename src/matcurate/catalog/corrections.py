@@ -6,14 +6,12 @@ import hashlib
 import json
 from datetime import datetime
 
-from sqlalchemy import func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import (
-    CorrectionCounts,
     CorrectionRecord,
     CorrectionRevisionRecord,
     NewCorrection,
@@ -116,20 +114,6 @@ def list_corrections(
     if not include_retracted:
         query = query.where(col(Correction.retracted_at).is_(None))
     return [_record(*found) for found in session.exec(query)]
-
-
-def count_corrections(session: Session, project_id: int) -> CorrectionCounts:
-    """Count a project's corrections; a retracted one counts as that alone."""
-    alive, skipped = col(Correction.retracted_at).is_(None), col(Correction.skipped)
-    usable = alive & ~skipped
-    query = select(
-        func.count().filter(usable),
-        func.count().filter(alive & skipped),
-        func.count().filter(~alive),
-        func.count(col(Correction.micrograph_id).distinct()).filter(usable),
-    )
-    found = session.exec(query.select_from(Correction).where(Correction.project_id == project_id)).one()
-    return CorrectionCounts(*found)
 
 
 def revisions(session: Session, correction_id: int) -> list[CorrectionRevisionRecord]:

@@ -69,13 +69,6 @@ def version_named(session: Session, project_id: int, name: str) -> ModelVersionR
     return None if row is None else _record(row)
 
 
-def latest(session: Session, project_id: int) -> ModelVersionRecord | None:
-    """Return the version that was added last, None when the project has none."""
-    query = select(ModelVersion).where(ModelVersion.project_id == project_id)
-    row = session.exec(query.order_by(col(ModelVersion.id).desc()).limit(1)).one_or_none()
-    return None if row is None else _record(row)
-
-
 def list_model_versions(session: Session, project_id: int) -> list[ModelVersionRecord]:
     """Versions of a project, oldest first."""
     query = select(ModelVersion).where(ModelVersion.project_id == project_id).order_by(col(ModelVersion.id))

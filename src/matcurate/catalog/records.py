@@ -282,16 +282,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CorrectionCounts:
-    """How many corrections a project has. ``usable``: neither skipped nor retracted, on ``micrographs`` images."""
-
-    usable: int
-    skipped: int
-    retracted: int
-    micrographs: int
-
-
-@dataclass(frozen=True, slots=True)
 class EventRecord:
     """A webhook in the inbox."""
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, phase_names, progress_bar, refuse, session
 from matcurate.types import Calibration
 
 BackboneOption = Annotated[
@@ -38,7 +38,7 @@ def init(
     """Create a project in the home's catalog, and make it the one that the other commands work on."""
     from matcurate.workflows.workspace import initialise
 
-    names = None if phases is None else tuple(name.strip() for name in phases.split(",") if name.strip())
+    names = None if phases is None else phase_names(phases)
     settings = session(ctx).settings
     record = initialise(settings, project, names, preset)
     if as_json:

@@ -61,6 +61,11 @@ def emit_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[objec
     Console().print(table)
 
 
+def phase_names(text: str) -> tuple[str, ...]:
+    """Names of a ``--phases A,B`` option."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def warn(message: str) -> None:
     """One line on stderr."""
     typer.echo(message, err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, refuse, session, warn
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, phase_names, refuse, session, warn
 from matcurate.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def up(
     """Run Label Studio, MLflow and the backend until stopped, connected with each other."""
     from matcurate.workflows.services import run_connected
 
-    names = tuple(name.strip() for name in phases.split(",") if name.strip())
-    with run_connected(session(ctx).settings, names, _step) as (services, _, project_url):
+    with run_connected(session(ctx).settings, phase_names(phases), _step) as (services, _, project_url):
         _show(services, project_url)
         _wait(services)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from pydantic import BaseModel, RootModel
 
@@ -66,11 +66,6 @@ class Predictions:
                 "DELETE", f"/api/projects/{project_id}/model-versions/", {"model_version": model_version}
             )
         return count
-
-    def delete_stale(self, project_id: int, keep: Collection[str]) -> int:
-        """Delete the predictions of every model version not in ``keep``; returns how many there were."""
-        stale = [version for version in self.versions(project_id) if version not in keep]
-        return sum(self.delete_version(project_id, version) for version in stale)
 
     def delete(self, prediction_id: int) -> None:
         """Delete one prediction."""

@@ -12,7 +12,6 @@ from sqlalchemy import Engine
 from matcurate.catalog import predictions
 from matcurate.catalog.corrections import (
     correction_of,
-    count_corrections,
     list_corrections,
     record_correction,
     retract_correction,
@@ -23,7 +22,6 @@ from matcurate.catalog.micrographs import add_micrograph
 from matcurate.catalog.model_versions import ensure_model_version
 from matcurate.catalog.projects import create_project
 from matcurate.catalog.records import (
-    CorrectionCounts,
     CorrectionRecord,
     MicrographRecord,
     NewCorrection,
@@ -192,7 +190,7 @@ def test_an_annotation_seen_after_its_retraction_is_back(engine: Engine, task: T
     assert record(engine, task, seen_again) is Outcome.UNCHANGED
 
 
-def test_counts(engine: Engine, project: ProjectRecord, ingest: Callable[..., MicrographRecord]) -> None:
+def test_what_is_listed(engine: Engine, project: ProjectRecord, ingest: Callable[..., MicrographRecord]) -> None:
     links = []
     for number in (1, 2):
         micrograph = ingest(number)
@@ -207,10 +205,10 @@ def test_counts(engine: Engine, project: ProjectRecord, ingest: Callable[..., Mi
         retract_correction(session, project.id, 5)
         other = create_project(session, "other", ["a"], "phases")
     with reading(engine) as session:
-        assert count_corrections(session, project.id) == CorrectionCounts(
-            usable=3, skipped=1, retracted=1, micrographs=2
-        )
-        assert count_corrections(session, other.id) == CorrectionCounts(0, 0, 0, 0)
+        assert [c.ls_annotation_id for c in list_corrections(session, project.id)] == [1, 2, 3]
+        assert len(list_corrections(session, project.id, include_skipped=True)) == 4
+        assert len(list_corrections(session, project.id, include_skipped=True, include_retracted=True)) == 5
+        assert list_corrections(session, other.id) == []
         listed = list_corrections(session, project.id, micrograph_id=links[1].micrograph_id, include_skipped=True)
     assert [c.ls_annotation_id for c in listed] == [3, 4]
 

@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from matcurate.catalog import predictions
 from matcurate.catalog.engine import reading, writing
 from matcurate.catalog.micrographs import add_micrograph, list_for_project
-from matcurate.catalog.model_versions import ensure_model_version, latest, list_model_versions, version_named
+from matcurate.catalog.model_versions import ensure_model_version, list_model_versions, version_named
 from matcurate.catalog.projects import create_project
 from matcurate.catalog.records import (
     MicrographRecord,
@@ -79,19 +79,6 @@ def test_a_version_never_changes_its_meaning(engine: Engine, project: ProjectRec
         version(engine, project.id, **change)
     with reading(engine) as session:
         assert list_model_versions(session, project.id) == [first]
-
-
-def test_the_latest_version_is_of_this_project(engine: Engine, project: ProjectRecord) -> None:
-    with writing(engine) as session:
-        other = create_project(session, "other", ["a"], "phases")
-    with reading(engine) as session:
-        assert latest(session, project.id) is None
-    version(engine, project.id, "tree-1")
-    second = version(engine, project.id, "tree-2")
-    version(engine, project.id, "tree-1")
-    version(engine, other.id, "tree-3")
-    with reading(engine) as session:
-        assert latest(session, project.id) == second
 
 
 def test_a_prediction_is_stored_once_per_version(engine: Engine, project: ProjectRecord, ingest: Ingest) -> None:
