@@ -210,7 +210,13 @@ def test_waiting_for_another_upgrade_has_an_end(tmp_path: Path, monkeypatch: pyt
 def test_an_up_to_date_catalog_opens_without_waiting(sqlite: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "LOCK_SECONDS", 0.05)
     with schema.FileLock(f"{sqlite.url.database}.lock"):
-        open_catalog(f"sqlite:///{sqlite.url.database}").dispose()
+        again = open_catalog(f"sqlite:///{sqlite.url.database}")
+    with sqlite.connect() as connection:
+        before = schema.current_revision(connection)
+    with again.connect() as connection:
+        assert schema.current_revision(connection) == before
+    again.dispose()
+    assert before is not None
 
 
 def test_the_password_is_not_shown() -> None:
