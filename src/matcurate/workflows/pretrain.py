@@ -13,8 +13,10 @@ from matcurate import __version__
 from matcurate.config import load_preset
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.promptable.builtin.recipe import Recipe
+from matcurate.promptable.builtin.shipped import SHIPPED
 from matcurate.promptable.builtin.stream import Generated, Mixed
 from matcurate.promptable.builtin.training import CHECKPOINT, WEIGHTS, Training, TrainingReport, train
+from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.digests import sha256_of
 from matcurate.types import Progress, silent
 
@@ -45,6 +47,7 @@ def pretrain(
     *,
     real: Sequence[Path] = (),
     resume: bool = False,
+    start: str | None = None,
     minutes: float | None = None,
     seed: int = 0,
     device: str | None = None,
@@ -62,6 +65,8 @@ def pretrain(
         Dataset folders that join the generated pictures.
     resume : bool
         Go on with the run in ``out``.
+    start : str, optional
+        Begin with these weights instead of random ones: ``builtin`` (those of the package) or a file.
     minutes : float, optional
         Budget of this run; without it, all steps.
     seed : int
@@ -76,7 +81,7 @@ def pretrain(
     ConfigError
         For a recipe that is not there or not right, another recipe than the run's, or a device that is not there.
     CheckpointError
-        When there is nothing to resume, a run that would be overwritten, or no writing to ``out``.
+        When there is nothing to resume, a run that would be overwritten, damaged weights, or no writing to ``out``.
     DatasetError, UnreadableImageError
         When a real folder cannot be read.
     """
@@ -84,7 +89,12 @@ def pretrain(
     if seed < 0:
         raise ConfigError(f"seed {seed}: must not be negative; choose another seed")
     pictures = Mixed(Generated(recipe.all_kinds, recipe.picture), real, recipe.real_share)
+    if start and resume:
+        raise ConfigError("a run that goes on has weights already; leave out --start or --resume")
     training = _begun(recipe, out, seed, device, resume)
+    begun_with = load_weights(SHIPPED if start == "builtin" else Path(start)) if start else None
+    if begun_with:
+        training.start_from(begun_with.network)
     reports: list[TrainingReport] = []
 
     def record(report: TrainingReport) -> None:
@@ -99,6 +109,7 @@ def pretrain(
         "recipe": recipe.model_dump_json(),
         "sources": ", ".join(pictures.sources),
         "seed": str(seed),
+        "start": begun_with.digest if begun_with else "",
         "matcurate": __version__,
     }
     try:

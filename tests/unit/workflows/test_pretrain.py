@@ -45,8 +45,9 @@ def steel(tmp_path: Path) -> Path:
 
 def test_the_shipped_recipe_is_read() -> None:
     recipe = load_preset("boundary", Recipe, "pretrain")
-    assert recipe.network.widths == (16, 32, 64, 96, 128) and recipe.network.heads == ("boundary", "inside")
-    assert recipe.crop == 160 and recipe.kinds == ()
+    assert recipe.network.widths == (16, 32, 64, 96, 128) and recipe.crop == 160 and recipe.kinds == ()
+    second = load_preset("micrographs", Recipe, "pretrain")
+    assert second.network == recipe.network and second.learning_rate < recipe.learning_rate
 
 
 def test_a_run_leaves_weights_state_and_metrics(recipe: str, steel: Path, tmp_path: Path) -> None:
@@ -77,6 +78,20 @@ def test_a_resumed_run_ends_where_the_unbroken_one_does(recipe: str, tmp_path: P
     assert all((a == b).all() for a, b in zip(one.parameters(), other.parameters(), strict=True))
     done = pretrain(recipe, tmp_path / "b", device="cpu", resume=True)  # nothing is left to do
     assert (done.step, done.loss, done.accuracy) == (4, None, {}) and done.sha256 == resumed.sha256
+
+
+def test_a_run_goes_on_from_other_weights(recipe: str, steel: Path, tmp_path: Path) -> None:
+    first = pretrain(recipe, tmp_path / "a", device="cpu")
+    second = pretrain(recipe, tmp_path / "b", real=[steel], device="cpu", start=first.weights, minutes=0)
+    assert load_weights(Path(second.weights)).card["start"] == first.sha256
+    before, after = (load_weights(Path(report.weights)).network for report in (first, second))
+    # One step's warm-up moves a weight by 1/50 of the learning rate at most; random ones would be further apart.
+    near = [(a - b).abs().max() for a, b in zip(before.parameters(), after.parameters(), strict=True)]
+    assert 0 < max(near) < 1e-3
+    with pytest.raises(ConfigError, match="leave out --start or --resume"):
+        pretrain(recipe, tmp_path / "b", start=first.weights, resume=True)
+    with pytest.raises(CheckpointError, match="no such file"):
+        pretrain(recipe, tmp_path / "c", start=str(tmp_path / "none.safetensors"))
 
 
 def test_a_run_is_not_overwritten_nor_mixed(recipe: str, tmp_path: Path) -> None:

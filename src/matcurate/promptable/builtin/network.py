@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from matcurate.config import Strict
 
-Head = Literal["boundary", "inside"]
-"""``boundary``: two different objects meet here; ``inside``: the pixel belongs to an object, not to the matrix."""
+Head = Literal["boundary", "inside", "right", "below"]
+"""``boundary``: the pixel touches another object; ``inside``: it belongs to an object, not to the matrix; ``right`` and
+``below``: its neighbour there belongs to another object."""
 
 
 class NetworkSettings(Strict):
@@ -25,7 +26,7 @@ class NetworkSettings(Strict):
         description="Channels per level; H and W halve each.",
     )
     norm: Literal["batch", "group"] = "batch"
-    heads: tuple[Head, ...] = Field(default=("boundary", "inside"), min_length=1)
+    heads: tuple[Head, ...] = Field(default=("boundary", "inside", "right", "below"), min_length=1)
 
     @property
     def stride(self) -> int:

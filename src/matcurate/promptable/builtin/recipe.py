@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from matcurate.config import Strict
 from matcurate.imaging.synth.nuisances import Range
 from matcurate.imaging.synth.registry import KINDS, kind_named
-from matcurate.promptable.builtin.network import NetworkSettings
+from matcurate.promptable.builtin.network import Head, NetworkSettings
 
 
 class Augmentation(Strict):
@@ -50,6 +50,7 @@ class Recipe(Strict):
     weight_decay: float = Field(default=1e-4, ge=0)
     averaging: float = Field(default=0.995, ge=0, lt=1, description="Decay of the moving average that is exported.")
     inside_weight: float = Field(default=0.5, ge=0, description="Of the loss of the inside head.")
+    edge_weight: float = Field(default=1.0, ge=0, description="Of the losses of the heads right and below.")
     workers: int = Field(default=1, ge=0, description="Processes that draw; 0: the training process itself.")
     checkpoint_minutes: float = Field(default=2.0, gt=0)
     report_steps: int = Field(default=20, ge=1)
@@ -66,6 +67,10 @@ class Recipe(Strict):
         for kind in self.kinds:
             kind_named(kind)
         return self.kinds or tuple(KINDS)
+
+    def weight_of(self, head: Head) -> float:
+        """Weight of a head's loss."""
+        return {"boundary": 1.0, "inside": self.inside_weight}.get(head, self.edge_weight)
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of the step, counted from 0."""

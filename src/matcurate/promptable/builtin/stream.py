@@ -18,7 +18,7 @@ from matcurate.imaging.dataset import open_dataset
 from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.builtin.augment import disturbed, resized, resized_ids, turned, window
 from matcurate.promptable.builtin.recipe import Recipe
-from matcurate.promptable.builtin.targets import boundaries, insides, region_ids
+from matcurate.promptable.builtin.targets import dense_targets, insides, region_ids
 from matcurate.types import LabelMap, Pixels
 
 
@@ -183,11 +183,14 @@ class Crops(Dataset[Batch]):
         top, left, edge = window((height, width), recipe.crop, recipe.augmentation, rng)
         here = slice(top, top + edge), slice(left, left + edge)
         grey = disturbed(resized(picture.grey[here], recipe.crop), recipe.augmentation, rng)
-        inside = resized_ids(picture.inside[here].astype(np.int32), recipe.crop)
-        heads = {"boundary": boundaries(resized_ids(picture.regions[here], recipe.crop)), "inside": inside}
-        truth = [torch.from_numpy(heads[head].astype(np.float32)) for head in recipe.network.heads]
-        stack = turned(torch.stack([grey, *truth]), rng)
-        return Batch(stack[None, :1], stack[None, 1:].to(torch.int8), torch.tensor([picture.source]))
+        regions, inside = (
+            resized_ids(ids[here], recipe.crop) for ids in (picture.regions, picture.inside.astype(np.int32))
+        )
+        # Exact in double precision, and turned together before anything is derived: right and below would turn too.
+        stack = turned(torch.stack([grey.double(), *map(torch.from_numpy, (regions, inside))]), rng).numpy()
+        targets = dense_targets(stack[1].astype(np.int32), stack[2].astype(np.int8), recipe.network.heads)
+        image = torch.from_numpy(stack[:1].astype(np.float32))
+        return Batch(image[None], torch.from_numpy(targets)[None], torch.tensor([picture.source]))
 
 
 def batches(pictures: Pictures, recipe: Recipe, seed: int, first_step: int) -> DataLoader[Batch]:

@@ -74,6 +74,30 @@ class Training:
         self.step = 0
         self.seconds = 0.0
 
+    def start_from(self, weights: UNet) -> None:
+        """Take over the layers of another network, and of its heads those of the same name.
+
+        Raises
+        ------
+        ConfigError
+            When its levels or its normalisation are others.
+        """
+        mine, theirs = self.recipe.network, weights.settings
+        if (mine.widths, mine.norm) != (theirs.widths, theirs.norm):
+            raise ConfigError(
+                f"weights of widths {theirs.widths} and {theirs.norm} norm do not fit the recipe {self.recipe.name}; "
+                "start from others, or change the recipe's network"
+            )
+        state = {name: value for name, value in weights.state_dict().items() if not name.startswith("heads.")}
+        self.network.load_state_dict(state, strict=False)
+        with torch.no_grad():
+            for index, head in enumerate(mine.heads):
+                if head in theirs.heads:
+                    old = theirs.heads.index(head)
+                    self.network.heads.weight[index] = weights.heads.weight[old]
+                    self.network.heads.bias[index] = weights.heads.bias[old]  # type: ignore[index]
+        self.averaged.load_state_dict(self.network.state_dict())
+
     def advance(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Learn from one batch. Returns its loss () and its logits (B, heads, n, n), both detached."""
         for group in self.optimizer.param_groups:
@@ -84,8 +108,7 @@ class Training:
             logits = self.network(images)
         loss = torch.zeros((), device=self.device)
         for index, head in enumerate(self.recipe.network.heads):
-            weight = 1.0 if head == "boundary" else self.recipe.inside_weight
-            loss = loss + weight * balanced_bce(logits[:, index], targets[:, index])
+            loss = loss + self.recipe.weight_of(head) * balanced_bce(logits[:, index], targets[:, index])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

@@ -30,8 +30,8 @@ def image(shape: tuple[int, int] = (96, 160)) -> np.ndarray:
 def test_the_default_has_the_parameters_of_its_layers() -> None:
     pairs = [(1, 16), (16, 32), (32, 64), (64, 96), (96, 128)]  # down
     pairs += [(128 + 96, 96), (96 + 64, 64), (64 + 32, 32), (32 + 16, 16)]  # up
-    expected = sum(9 * a * b + 9 * b * b + 4 * b for a, b in pairs) + 2 * 16 + 2
-    assert sum(p.numel() for p in UNet(NetworkSettings()).parameters()) == expected == 921_650
+    expected = sum(9 * a * b + 9 * b * b + 4 * b for a, b in pairs) + 4 * 16 + 4
+    assert sum(p.numel() for p in UNet(NetworkSettings()).parameters()) == expected == 921_684
 
 
 def test_stride_and_reach_of_three_levels() -> None:
@@ -58,7 +58,7 @@ def test_group_norm_does_not_look_at_the_other_images() -> None:
 
 def test_any_size_is_answered_at_its_size() -> None:
     with torch.no_grad():
-        assert network()(torch.randn(2, 1, 13, 31)).shape == (2, 2, 13, 31)
+        assert network()(torch.randn(2, 1, 13, 31)).shape == (2, 4, 13, 31)
 
 
 def test_standardised_pixels_have_no_mean_and_unit_variance() -> None:
@@ -85,7 +85,7 @@ def test_adapters_go_on_every_spatial_convolution() -> None:
 def test_tiles_leave_no_seams(core: int) -> None:
     net = network()
     whole = probabilities(net, image(), core=1024)
-    assert whole.shape == (2, 96, 160) and whole.dtype == np.float32
+    assert whole.shape == (4, 96, 160) and whole.dtype == np.float32
     assert 0 <= whole.min() < whole.max() <= 1
     np.testing.assert_allclose(probabilities(net, image(), core=core), whole, atol=1e-5)
 

@@ -115,7 +115,7 @@ def test_targets_lie_on_the_picture_they_were_cut_from() -> None:
 def test_batch_i_is_the_same_from_wherever_one_starts() -> None:
     pictures = Generated(RECIPE.all_kinds, RECIPE.picture)
     every = list(batches(pictures, RECIPE, seed=5, first_step=0))
-    assert len(every) == 4 and every[0].images.shape == (6, 1, 32, 32) and every[0].targets.shape == (6, 2, 32, 32)
+    assert len(every) == 4 and every[0].images.shape == (6, 1, 32, 32) and every[0].targets.shape == (6, 4, 32, 32)
     later = list(batches(pictures, RECIPE, seed=5, first_step=2))
     drawn = list(batches(pictures, RECIPE.model_copy(update={"workers": 1}), seed=5, first_step=2))
     for one, two, three in zip(every[2:], later, drawn, strict=True):
