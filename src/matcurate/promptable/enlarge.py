@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -36,6 +38,11 @@ class Axis:
         weights = functional.interpolate(enlarged, pixels, mode="linear", align_corners=False)[0].T
         self.weights = weights.contiguous().to(device)
         self._touches = weights.numpy() > 0
+        self._used = used * logits / padded
+
+    def samples(self, step: int) -> int:
+        """How many of the logits step k + step / 2 (k = 0, 1, …) have their middle inside the image."""
+        return max(0, math.ceil((self._used - step / 2 - 0.5) / step))
 
     def reach(self, inner: Span) -> Span:
         """Pixels on which the logits ``inner`` (first, last exclusive) have weight; empty where padding."""
@@ -70,15 +77,13 @@ class Enlargement:
 
     def candidates(self, logits: torch.Tensor, quality: NDArray[np.float64]) -> tuple[Candidate, ...]:
         """Regions of the logits (C, S, S) with their qualities (C,), empty ones left out, smallest first."""
-        inside = logits > self.threshold
-        by_row, by_column = inside.any(dim=2).cpu().numpy(), inside.any(dim=1).cpu().numpy()
-        found = [
-            self._candidate(logit, _span(by_row[index]), _span(by_column[index]), float(quality[index]))
-            for index, logit in enumerate(logits)
-        ]
+        found = [self.candidate(logit, float(score)) for logit, score in zip(logits, quality, strict=True)]
         return tuple(sorted((each for each in found if each is not None), key=lambda each: each.area))
 
-    def _candidate(self, logit: torch.Tensor, high: Span, wide: Span, quality: float) -> Candidate | None:
+    def candidate(self, logit: torch.Tensor, quality: float) -> Candidate | None:
+        """Region of the logits (S, S); None where no pixel of the image is inside."""
+        inside = logit > self.threshold
+        high, wide = (_span(inside.any(dim=axis).cpu().numpy()) for axis in (1, 0))
         # A pixel of the image is inside only if a logit inside has weight on it.
         (top, bottom), (left, right) = self.rows.reach(high), self.columns.reach(wide)
         if top == bottom or left == right:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 
@@ -17,16 +18,20 @@ from segment_anything.utils.transforms import ResizeLongestSide
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.imaging.proxy import to_uint8
+from matcurate.promptable.decoder import Answers, LeanDecoder
 from matcurate.promptable.digests import remembered_sha256
 from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
 from matcurate.promptable.enlarge import Axis, Enlargement
 from matcurate.promptable.prompts import PADDING, checked_prompts
 from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.sam_drafts import SamDrafted
 from matcurate.types import Candidate, FloatArray, Pixels
 
 ENCODING = "grey to RGB, longest side 1024, float32; 1"
 """How an image reaches the encoder; part of the embedding's key, so change it with the code below."""
 PROMPTS_AT_ONCE = 64
+PROMPTS_AT_ONCE_ON_A_CPU = 8
+"""Image tokens of a prompt are 4 MiB; more of them leave the cache of a CPU."""
 LOGITS = 256
 
 
@@ -73,37 +78,56 @@ class SamImage:
         places, kinds = checked_prompts(points, labels, self.shape)
         answers: list[tuple[Candidate, ...]] = [()] * len(places)
         asked = np.flatnonzero((kinds != PADDING).any(axis=1))
-        if not len(asked):
-            return answers
-        model = self._model()
-        enlargement = _enlargement(model, self.shape)
-        for start in range(0, len(asked), PROMPTS_AT_ONCE):
-            chosen = asked[start : start + PROMPTS_AT_ONCE]
-            logits, quality = self._decode(model, places[chosen], kinds[chosen])
-            for index, logit, scores in zip(chosen, logits, quality, strict=True):
-                answers[index] = enlargement.candidates(logit, scores)
+        for chosen, part in self._answered(places, kinds, asked):
+            for index, logit, scores in zip(chosen, self._decoder.logits(part), part.qualities(), strict=True):
+                answers[index] = self._enlargement.candidates(logit, scores)
         return answers
 
-    @torch.inference_mode()
-    def _decode(
-        self, model: Sam, places: NDArray[np.float64], kinds: NDArray[np.int64]
-    ) -> tuple[torch.Tensor, NDArray[np.float64]]:
-        """Logits (B, 3, 256, 256) and qualities (B, 3) of prompts in image pixels."""
+    def draft(self, points: FloatArray, labels: PointLabels) -> SamDrafted:
+        """Answer B prompts at every fourth logit; masks in full, as :meth:`predict` gives them, when asked for.
+
+        Raises
+        ------
+        ValueError
+            When a point lies outside the image, or shapes or labels are wrong.
+        """
+        places, kinds = checked_prompts(points, labels, self.shape)
+        asked = np.flatnonzero((kinds != PADDING).any(axis=1))
+        return SamDrafted(self._decoder, self._enlargement, list(self._answered(places, kinds, asked)))
+
+    def _answered(
+        self, places: NDArray[np.float64], kinds: NDArray[np.int64], asked: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
+        """Prompts that fit into the memory together, and what the decoder knows of them."""
+        if not len(asked):
+            return
+        model = self._model()
+        together = PROMPTS_AT_ONCE if model.device.type != "cpu" else min(PROMPTS_AT_ONCE, PROMPTS_AT_ONCE_ON_A_CPU)
+        for start in range(0, len(asked), together):
+            chosen = asked[start : start + together]
+            with torch.inference_mode():
+                part = self._decoder.answer(self._embedded(model, places[chosen], kinds[chosen]))
+            yield chosen, part
+
+    def _embedded(self, model: Sam, places: NDArray[np.float64], kinds: NDArray[np.int64]) -> torch.Tensor:
+        """Embeddings (B, N + 1, 256) of prompts in image pixels."""
         scaled = ResizeLongestSide(model.image_encoder.img_size).apply_coords(places, self.shape)
         coordinates = torch.as_tensor(scaled, dtype=torch.float32, device=model.device)
-        sparse, dense = model.prompt_encoder(
-            points=(coordinates, torch.as_tensor(kinds, dtype=torch.int32, device=model.device)),
-            boxes=None,
-            masks=None,
-        )
-        logits, predicted_iou = model.mask_decoder(
-            image_embeddings=self._embedding.to(model.device),
-            image_pe=model.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=True,
-        )
-        return logits, predicted_iou.clamp(0.0, 1.0).double().cpu().numpy()
+        points = (coordinates, torch.as_tensor(kinds, dtype=torch.int32, device=model.device))
+        sparse: torch.Tensor = model.prompt_encoder(points=points, boxes=None, masks=None)[0]
+        return sparse
+
+    @cached_property
+    def _decoder(self) -> LeanDecoder:
+        model = self._model()
+        with torch.inference_mode():
+            unmasked = model.prompt_encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+            image = self._embedding.to(model.device) + unmasked
+            return LeanDecoder(model.mask_decoder, image, model.prompt_encoder.get_dense_pe())
+
+    @cached_property
+    def _enlargement(self) -> Enlargement:
+        return _enlargement(self._model(), self.shape)
 
 
 class SamBackbone:

@@ -1,0 +1,87 @@
+"""Drafts of official SAM: masks at every fourth logit, and those that are chosen in full."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matcurate.promptable.decoder import GROWTH, MASKS, Answers, LeanDecoder
+from matcurate.promptable.drafts import Drafts
+from matcurate.promptable.enlarge import Enlargement
+from matcurate.types import Candidate
+
+STABILITY_OFFSET = 1.0
+"""In logits, as in segment_anything's own generator."""
+
+
+class SamDrafted:
+    """Answered prompts of one image whose masks are made when asked for.
+
+    Parameters
+    ----------
+    decoder : LeanDecoder
+        Of the image.
+    enlargement : Enlargement
+        Of the image.
+    parts : list of (int array, Answers)
+        Numbers of the prompts, ascending over all parts, and what the decoder knows of them.
+    """
+
+    def __init__(
+        self, decoder: LeanDecoder, enlargement: Enlargement, parts: list[tuple[NDArray[np.int64], Answers]]
+    ) -> None:
+        self._decoder = decoder
+        self._enlargement = enlargement
+        self._parts = parts
+        self._numbers = [
+            (part, row, mask)
+            for part, (chosen, _) in enumerate(parts)
+            for row in range(len(chosen))
+            for mask in range(3)
+        ]
+
+    @cached_property
+    @torch.inference_mode()
+    def drafts(self) -> Drafts:
+        """All masks of the batch at every fourth logit, three a prompt in the decoder's order."""
+        rows, columns = (axis.samples(GROWTH) for axis in (self._enlargement.rows, self._enlargement.columns))
+        cut, low, high = (self._enlargement.threshold + step * STABILITY_OFFSET for step in (0, -1, 1))
+        masks, stability = [np.empty((0, rows, columns), dtype=np.bool_)], [np.empty(0)]
+        for _, part in self._parts:
+            logits = self._decoder.logits(part, GROWTH).flatten(0, 1)[:, :rows, :columns]
+            masks.append((logits > cut).cpu().numpy())
+            wide = (logits > low).sum(dim=(1, 2)).clamp(min=1)
+            stability.append(((logits > high).sum(dim=(1, 2)) / wide).double().cpu().numpy())
+        return Drafts(
+            masks=np.concatenate(masks),
+            prompts=np.repeat(
+                np.concatenate([np.empty(0, dtype=np.int64), *(chosen for chosen, _ in self._parts)]), MASKS
+            ),
+            quality=np.concatenate([np.empty(0), *(part.qualities().ravel() for _, part in self._parts)]),
+            stability=np.concatenate(stability),
+        )
+
+    @torch.inference_mode()
+    def enlarge(self, chosen: NDArray[np.int64]) -> list[Candidate | None]:
+        """Masks in full, in the order asked; None where nothing is inside.
+
+        Parameters
+        ----------
+        chosen : int array (K,)
+            Indices into ``drafts``.
+        """
+        found: dict[int, Candidate | None] = {}
+        wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index in map(int, chosen):
+            part, row, mask = self._numbers[index]
+            wanted.setdefault((part, row), []).append((index, mask))
+        for (part, row), masks in wanted.items():
+            known = self._parts[part][1]
+            rows = [mask for _, mask in masks]
+            few = Answers(known.tokens[row : row + 1], known.weights[row : row + 1, rows], known.quality[row : row + 1])
+            for (index, mask), logit in zip(masks, self._decoder.logits(few)[0], strict=True):
+                found[index] = self._enlargement.candidate(logit, float(known.quality[row, mask].clamp(0.0, 1.0)))
+        return [found[int(index)] for index in chosen]
