@@ -1,21 +1,19 @@
-"""Sizes, shapes and places of single objects, in pixels and in physical units."""
+"""Sizes, shapes and places of single objects, in pixels."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import regionprops_table
+from scipy.ndimage import find_objects
 
-from matcurate.types import Calibration, FloatArray, LabelMap
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-MEASURED = ("label", "area", "perimeter", "equivalent_diameter_area", "centroid", "bbox")
+from matcurate.morphology.moments import measure_moments
+from matcurate.morphology.neighbours import count_neighbours, nearest_distances
+from matcurate.morphology.numbering import Floats, Integers, LabelIds, compact_ids
+from matcurate.morphology.outlines import measure_outlines
+from matcurate.morphology.structure import Structure, close_lines, decide_structure
+from matcurate.types import LabelMap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +29,30 @@ class ObjectTable:
     area : float
         Number of pixels.
     perimeter : float
-        Length of the boundary in pixels (Benkrid and Crookes' estimate, as in scikit-image).
+        Length of the boundaries in pixels, holes included (Vossepoel and Smeulders' estimate).
     equivalent_diameter : float
         Diameter in pixels of the circle with the same area.
     circularity : float
-        4π area / perimeter², at most 1; 1 for a disc. Objects of a few pixels, whose estimated perimeter is too short
-        to mean anything, are held at 1.
+        4π area / perimeter², at most 1; 1 for a disc, π/4 for a square.
     x, y : float
         Centroid in pixels, from the centre of the top left pixel; x runs along the width.
     touches_border : bool
         Whether the object is cut by the edge of the image.
+    feret_max, feret_min : float
+        Largest and smallest caliper diameter in pixels.
+    aspect_ratio : float
+        Long over short axis of the ellipse with the same second moments, at least 1.
+    solidity : float
+        Pixels over those inside the convex hull, at most 1, and 1 for any convex shape on the pixel grid.
+    orientation : float
+        Angle of the long axis in degrees in [0, 180), counter-clockwise from the x axis as one sees it; 0 for an
+        object without a direction.
+    neighbours : int
+        Number of objects that it touches; between grains, boundaries drawn as background lines are closed before.
+    nearest_distance : float
+        Distance in pixels to the nearest other centroid; NaN for an object that is alone.
+    height, width : int
+        Size of the bounding box in pixels.
     """
 
     id: Integers
@@ -52,12 +64,23 @@ class ObjectTable:
     x: Floats
     y: Floats
     touches_border: NDArray[np.bool_]
+    feret_max: Floats
+    feret_min: Floats
+    aspect_ratio: Floats
+    solidity: Floats
+    orientation: Floats
+    neighbours: Integers
+    nearest_distance: Floats
+    height: Integers
+    width: Integers
 
     def __len__(self) -> int:
         return len(self.id)
 
 
-def measure_objects(instances: LabelMap, phases: LabelMap | None = None) -> ObjectTable:
+def measure_objects(
+    instances: LabelMap, phases: LabelMap | None = None, structure: Structure | None = None
+) -> ObjectTable:
     """Measure every object of a label map.
 
     Parameters
@@ -66,91 +89,49 @@ def measure_objects(instances: LabelMap, phases: LabelMap | None = None) -> Obje
         Object ids, 0 is background. An id may be in several pieces; it is measured as one object.
     phases : unsigned array (H, W), optional
         Class ids.
+    structure : {"grains", "objects"}, optional
+        Between grains, background lines are boundaries; decided from the map by default.
     """
-    compact, ids = _compact(instances)
-    columns = regionprops_table(compact, properties=MEASURED)
-    height, width = instances.shape
-    area = np.asarray(columns["area"], dtype=np.float64)
-    perimeter = np.asarray(columns["perimeter"], dtype=np.float64)
-    touches = (
-        (columns["bbox-0"] == 0)
-        | (columns["bbox-1"] == 0)
-        | (columns["bbox-2"] == height)
-        | (columns["bbox-3"] == width)
-    )
+    compact, ids = compact_ids(instances)
+    moments = measure_moments(compact, len(ids))
+    outlines = measure_outlines(compact)
+    top, left, bottom, right = _boxes(compact)
+    touches = (top == 0) | (left == 0) | (bottom == compact.shape[0]) | (right == compact.shape[1])
+    tiled = (structure or decide_structure(compact)) == "grains"
     return ObjectTable(
         id=ids,
         phase=_majority(compact, phases, len(ids)),
-        area=area,
-        perimeter=perimeter,
-        equivalent_diameter=np.asarray(columns["equivalent_diameter_area"], dtype=np.float64),
-        circularity=_circularity(area, perimeter),
-        x=np.asarray(columns["centroid-1"], dtype=np.float64),
-        y=np.asarray(columns["centroid-0"], dtype=np.float64),
-        touches_border=np.asarray(touches, dtype=np.bool_),
+        area=moments.area,
+        perimeter=outlines.perimeter,
+        equivalent_diameter=np.sqrt(4 * moments.area / np.pi),
+        circularity=np.minimum(4 * np.pi * moments.area / outlines.perimeter**2, 1.0),
+        x=moments.x,
+        y=moments.y,
+        touches_border=touches,
+        feret_max=outlines.feret_max,
+        feret_min=outlines.feret_min,
+        aspect_ratio=moments.aspect_ratio,
+        solidity=moments.area / outlines.hull_pixels,
+        orientation=moments.orientation,
+        neighbours=count_neighbours(close_lines(compact) if tiled else compact, len(ids)),
+        nearest_distance=nearest_distances(moments.x, moments.y),
+        height=bottom - top,
+        width=right - left,
     )
 
 
-def write_objects(table: ObjectTable, path: Path, calibration: Calibration | None = None) -> None:
-    """Write the table as CSV, lengths and areas in pixels and, when calibrated, also in nm and µm.
-
-    Raises
-    ------
-    OSError
-        When the file cannot be written.
-    """
-    columns: dict[str, NDArray[np.generic]] = {
-        _HEADINGS.get(f.name, f.name): getattr(table, f.name) for f in fields(table)
-    }
-    columns["touches_border"] = table.touches_border.astype(np.int64)
-    if calibration is not None:
-        nm = calibration.nm_per_px
-        columns |= {
-            "area_um2": table.area * (nm / 1000.0) ** 2,
-            "perimeter_um": table.perimeter * nm / 1000.0,
-            "equivalent_diameter_nm": table.equivalent_diameter * nm,
-            "equivalent_diameter_um": table.equivalent_diameter * nm / 1000.0,
-            "x_um": table.x * nm / 1000.0,
-            "y_um": table.y * nm / 1000.0,
-        }
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(columns)
-        writer.writerows(zip(*(_cells(column) for column in columns.values()), strict=True))
+def _boxes(compact: LabelIds) -> Integers:
+    """Rows of top, left, bottom and right (exclusive): (4, N)."""
+    boxes = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in find_objects(compact)]
+    return np.array(boxes, dtype=np.int64).reshape(-1, 4).T
 
 
-_HEADINGS = {
-    "area": "area_px",
-    "perimeter": "perimeter_px",
-    "equivalent_diameter": "equivalent_diameter_px",
-    "x": "x_px",
-    "y": "y_px",
-}
-
-
-def _cells(column: NDArray[np.generic]) -> list[str]:
-    if np.issubdtype(column.dtype, np.floating):
-        return [f"{value:.6g}" for value in column.tolist()]
-    return [str(value) for value in column.tolist()]
-
-
-def _compact(instances: LabelMap) -> tuple[NDArray[np.int64], Integers]:
-    """Ids renumbered 1…N (measuring time follows the largest id otherwise), and the ids they stood for."""
-    values, inverse = np.unique(instances, return_inverse=True)
-    inverse = inverse.reshape(instances.shape).astype(np.int64)
-    if values[0] == 0:
-        return inverse, values[1:].astype(np.int64)
-    return inverse + 1, values.astype(np.int64)
-
-
-def _majority(compact: NDArray[np.int64], phases: LabelMap | None, count: int) -> Integers:
+def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integers:
     if phases is None or count == 0:
         return np.zeros(count, dtype=np.int64)
-    classes = int(phases.max()) + 1
-    votes = np.bincount(compact.ravel() * classes + phases.ravel().astype(np.int64), minlength=(count + 1) * classes)
-    return np.asarray(np.argmax(votes.reshape(count + 1, classes)[1:], axis=1), dtype=np.int64)
-
-
-def _circularity(area: Floats, perimeter: Floats) -> Floats:
-    raw: FloatArray = np.divide(4 * np.pi * area, perimeter**2, out=np.ones_like(area), where=perimeter > 0)
-    return np.minimum(raw, 1.0)
+    classes, values = compact_ids(phases)  # class ids may be large; the votes stay few
+    kinds = len(values) + 1
+    votes = np.bincount(compact.ravel().astype(np.int64) * kinds + classes.ravel(), minlength=(count + 1) * kinds)
+    known = np.concatenate([np.zeros(1, dtype=np.int64), values])
+    majority: Integers = known[np.argmax(votes.reshape(count + 1, kinds)[1:], axis=1)]
+    return majority

@@ -14,7 +14,8 @@ from matcurate.imaging.labels import write_labels
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.overlay import write_overlay
 from matcurate.imaging.read import find_images, page_count, read_micrograph
-from matcurate.morphology.objects import measure_objects, write_objects
+from matcurate.morphology.objects import measure_objects
+from matcurate.morphology.tables import write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.tiling import boundary_network
 from matcurate.segmentation.polarity import decide_side

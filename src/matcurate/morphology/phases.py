@@ -1,0 +1,156 @@
+"""Phase fractions with their intervals: by all pixels, and by ASTM E562 point count; mean chords of the phases.
+
+References
+----------
+ASTM E562-19, Standard Test Method for Determining Volume Fraction by Systematic Manual Point Count.
+P. Debye, H. R. Anderson, H. Brumberger, J. Appl. Phys. 28 (1957) 679: correlation length of two phases from chords.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matcurate.morphology.fields import Estimate, Window, estimate, fields_along, split
+from matcurate.morphology.intercepts import count_intercepts
+from matcurate.morphology.numbering import Floats
+from matcurate.morphology.units import Unit
+from matcurate.types import BoolMask, LabelMap
+
+GRIDS = ((0.05, 10), (0.10, 7), (0.20, 5), (1.00, 4))
+"""Points along each edge of a field's grid for fractions up to each bound: 100, 49, 25 and 16, as E562 advises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fraction:
+    """An area fraction with its 95 % interval.
+
+    Parameters
+    ----------
+    fraction : float
+        Of the whole image, in [0, 1].
+    low, high : float
+        Interval from the spread of the fields, held inside [0, 1].
+    relative_accuracy : float or None
+        Half of the symmetric interval over the fraction (E562's %RA / 100); None when the fraction is 0.
+    fields : int
+        Number of fields.
+    points : int
+        Points in each field: of the grid, or pixels.
+    """
+
+    fraction: float
+    low: float
+    high: float
+    relative_accuracy: float | None
+    fields: int
+    points: int
+
+    @classmethod
+    def of(cls, found: Estimate, points: int) -> Fraction:
+        """Hold the interval inside [0, 1]."""
+        held = found.clipped(0.0, 1.0)
+        return cls(found.mean, held.low, held.high, found.relative_accuracy, found.fields, points)
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseReport:
+    """What is said of one phase.
+
+    Parameters
+    ----------
+    id : int
+        Class id.
+    name : str or None
+        When it is known.
+    area_fraction : Fraction
+        Over all pixels.
+    point_count : Fraction
+        Over a systematic grid (ASTM E562).
+    mean_chord : float or None
+        Mean length of a test line inside the phase, in the report's unit: the mean free path, for a matrix. None when
+        no line meets its boundary.
+    """
+
+    id: int
+    name: str | None
+    area_fraction: Fraction
+    point_count: Fraction
+    mean_chord: float | None
+
+
+def measure_phases(phases: LabelMap, unit: Unit, names: tuple[str, ...] = ()) -> tuple[PhaseReport, ...]:
+    """Every class that occurs, background included.
+
+    Parameters
+    ----------
+    phases : unsigned array (H, W)
+        Class ids.
+    unit : Unit
+        Of the report.
+    names : tuple of str
+        ``names[i]`` is that of class i.
+    """
+    return tuple(
+        _measure(phases == phase, int(phase), names[phase] if phase < len(names) else None, unit)
+        for phase in np.unique(phases)
+    )
+
+
+def _measure(inside: BoolMask, phase: int, name: str | None, unit: Unit) -> PhaseReport:
+    chord, length = _chords(inside)
+    shape = (inside.shape[0], inside.shape[1])
+    windows = list(split(shape, fields_along(shape, length)))
+    return PhaseReport(
+        phase,
+        name,
+        area_fraction=area_fraction(inside, windows),
+        point_count=point_count(inside, windows, grid_for(float(inside.mean()))),
+        mean_chord=chord * unit.per_px if chord is not None else None,
+    )
+
+
+def area_fraction(inside: BoolMask, windows: list[Window]) -> Fraction:
+    """Share of the pixels of ``inside`` (H, W), with the interval from the shares in the windows."""
+    shares = np.array([inside[window].mean() for window in windows])
+    return Fraction.of(estimate(float(inside.mean()), shares), inside.size // len(windows))
+
+
+def point_count(inside: BoolMask, windows: list[Window], along: int) -> Fraction:
+    """ASTM E562: a grid of points in every field; a point in the phase counts one, on its boundary one half.
+
+    Parameters
+    ----------
+    inside : bool array (H, W)
+        Where the phase is.
+    windows : list of (slice, slice)
+        The fields.
+    along : int
+        Points along each edge of the grid, which lie in the middle of equal cells of the field.
+    """
+    shares = np.array([_grid_values(inside[window], along).mean() for window in windows])
+    return Fraction.of(estimate(float(shares.mean()), shares), along**2)
+
+
+def grid_for(fraction: float) -> int:
+    """Points along each edge of the grid that E562 recommends for an expected fraction."""
+    return next(along for bound, along in GRIDS if fraction <= bound)
+
+
+def _grid_values(inside: BoolMask, along: int) -> Floats:
+    """1, 1/2 or 0 at every point; a point between two pixels sees both, between four all of them."""
+    places = []
+    for edge in inside.shape:
+        at = (np.arange(along) + 0.5) * edge / along  # from the edge of the field, in pixels
+        before = np.clip(np.ceil(at).astype(int) - 1, 0, edge - 1)
+        places.append((before, np.floor(at).astype(int)))
+    seen = np.mean([inside[np.ix_(rows, columns)] for rows in places[0] for columns in places[1]], axis=0)
+    return np.where((seen > 0) & (seen < 1), 0.5, seen)
+
+
+def _chords(inside: BoolMask) -> tuple[float | None, float]:
+    """Mean chord in the phase, and the correlation length l1 l2 / (l1 + l2) of it and the rest; in pixels."""
+    one = count_intercepts(inside.astype(np.uint8)).per_length
+    other = count_intercepts((~inside).astype(np.uint8)).per_length
+    return (1 / one if one else None), (1 / (one + other) if one + other else 0.0)

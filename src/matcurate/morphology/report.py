@@ -1,0 +1,160 @@
+"""Everything that is said of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matcurate.morphology.grain_size import (
+    InterceptGrainSize,
+    PlanimetricGrainSize,
+    intercept_grain_size,
+    planimetric_grain_size,
+)
+from matcurate.morphology.numbering import LabelIds, compact_ids
+from matcurate.morphology.objects import ObjectTable, measure_objects
+from matcurate.morphology.phases import PhaseReport, measure_phases
+from matcurate.morphology.sizes import SizeDistribution, size_distribution, whole_weights
+from matcurate.morphology.spacing import Spacing, measure_spacing
+from matcurate.morphology.structure import Structure, close_lines, decide_structure
+from matcurate.morphology.units import Unit
+from matcurate.types import Calibration, LabelMap
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Mean shape of the objects that lie whole in the image, border-corrected; None without such objects."""
+
+    circularity: float | None
+    aspect_ratio: float | None
+    solidity: float | None
+    neighbours: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrainSize:
+    """ASTM E112 grain size; ``note`` says why a part is missing."""
+
+    intercept: InterceptGrainSize | None
+    planimetric: PlanimetricGrainSize | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MorphologyReport:
+    """Summary of one image.
+
+    Parameters
+    ----------
+    height, width : int
+        Of the image in pixels.
+    nm_per_px : float or None
+        Pixel size, when it is known.
+    unit : {"px", "nm", "um"}
+        Of every length below; areas are in its square.
+    px_size : float
+        Edge of a pixel in that unit.
+    structure : {"grains", "objects"}
+        Whether the objects fill the image or lie apart.
+    count : int
+        Number of objects, those that the edge of the image cuts included.
+    phases : tuple of PhaseReport
+        One for each class that occurs.
+    grain_size : GrainSize
+        ASTM E112.
+    shape : Shape
+        Mean shape.
+    sizes, spacing : tuple
+        First of all objects, then, where there are several classes of objects, of each.
+    """
+
+    height: int
+    width: int
+    nm_per_px: float | None
+    unit: str
+    px_size: float
+    structure: Structure
+    count: int
+    phases: tuple[PhaseReport, ...]
+    grain_size: GrainSize
+    shape: Shape
+    sizes: tuple[SizeDistribution, ...]
+    spacing: tuple[Spacing, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Morphology:
+    """The summary of an image and the table of its objects."""
+
+    report: MorphologyReport
+    table: ObjectTable
+
+
+def measure_image(
+    instances: LabelMap,
+    phases: LabelMap | None = None,
+    calibration: Calibration | None = None,
+    *,
+    structure: Structure | None = None,
+    names: tuple[str, ...] = (),
+) -> Morphology:
+    """Measure the objects and the phases of one image.
+
+    Parameters
+    ----------
+    instances : unsigned array (H, W)
+        Object ids, 0 is background.
+    phases : unsigned array (H, W), optional
+        Class ids; by default 1 inside objects and 0 outside.
+    calibration : Calibration, optional
+        Pixel size; without it lengths are in pixels and there is no grain size number.
+    structure : {"grains", "objects"}, optional
+        Decided from the map by default.
+    names : tuple of str
+        ``names[i]`` is that of class i.
+    """
+    classes: LabelMap = (instances > 0).astype(np.uint8) if phases is None else phases
+    height, width = instances.shape
+    shape, unit = (height, width), Unit.of(calibration)
+    compact, _ = compact_ids(instances)
+    kind = structure or decide_structure(compact)
+    table = measure_objects(instances, classes, kind)
+    kinds = [None, *several] if len(several := np.unique(table.phase).tolist()) > 1 else [None]
+    report = MorphologyReport(
+        height=height,
+        width=width,
+        nm_per_px=calibration.nm_per_px if calibration else None,
+        unit=unit.name,
+        px_size=unit.per_px,
+        structure=kind,
+        count=len(table),
+        phases=measure_phases(classes, unit, names),
+        grain_size=_grain_size(close_lines(compact), unit) if kind == "grains" else GrainSize(None, None, _APART),
+        shape=_shape(table, shape),
+        sizes=tuple(size_distribution(table, shape, unit, phase) for phase in kinds),
+        spacing=tuple(measure_spacing(table, shape, unit, phase) for phase in kinds),
+    )
+    return Morphology(report, table)
+
+
+_APART = "the objects do not fill the image; a grain size needs grains that do"
+
+
+def _grain_size(grains: LabelIds, unit: Unit) -> GrainSize:
+    intercept, planimetric = intercept_grain_size(grains, unit), planimetric_grain_size(grains, unit)
+    note = None
+    if intercept is None or planimetric is None:
+        note = "too few grains; take a larger field"
+    elif unit.mm_per_px is None:
+        note = "no pixel size, so no grain size number; give --nm-per-px"
+    return GrainSize(intercept, planimetric, note)
+
+
+def _shape(table: ObjectTable, shape: tuple[int, int]) -> Shape:
+    weight = whole_weights(table, shape)
+    if not weight.any():
+        return Shape(None, None, None, None)
+    share = weight / weight.sum()
+    columns = (table.circularity, table.aspect_ratio, table.solidity, table.neighbours)
+    return Shape(*(float(share @ column) for column in columns))
