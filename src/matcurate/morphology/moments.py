@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.morphology.numbering import Floats, LabelIds
+from matcurate.morphology.numbering import STRIP, Floats, LabelIds
 
-STRIP = 2**22
-"""Pixels that are summed at once; bounds memory."""
 ROUND = 1e-9
 """Relative difference of the two moments below which an object has no direction."""
 

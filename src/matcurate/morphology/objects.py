@@ -10,7 +10,7 @@ from scipy.ndimage import find_objects
 
 from matcurate.morphology.moments import measure_moments
 from matcurate.morphology.neighbours import count_neighbours, nearest_distances
-from matcurate.morphology.numbering import Floats, Integers, LabelIds, compact_ids
+from matcurate.morphology.numbering import STRIP, Floats, Integers, LabelIds, compact_ids
 from matcurate.morphology.outlines import measure_outlines
 from matcurate.morphology.structure import Structure, close_lines, decide_structure
 from matcurate.types import LabelMap
@@ -131,7 +131,11 @@ def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integer
         return np.zeros(count, dtype=np.int64)
     classes, values = compact_ids(phases)  # class ids may be large; the votes stay few
     kinds = len(values) + 1
-    votes = np.bincount(compact.ravel().astype(np.int64) * kinds + classes.ravel(), minlength=(count + 1) * kinds)
+    votes = np.zeros((count + 1) * kinds, dtype=np.int64)
+    rows = max(1, STRIP // compact.shape[1])
+    for top in range(0, len(compact), rows):
+        ids, voted = (part[top : top + rows].ravel().astype(np.int64) for part in (compact, classes))
+        votes += np.bincount(ids * kinds + voted, minlength=len(votes))
     known = np.concatenate([np.zeros(1, dtype=np.int64), values])
     majority: Integers = known[np.argmax(votes.reshape(count + 1, kinds)[1:], axis=1)]
     return majority

@@ -11,7 +11,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == __version__
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in "segment synth bench checkpoints init connect ingest presegment push sync serve up demo".split():
+    for command in "segment measure synth bench checkpoints init connect ingest presegment push sync serve up demo".split():
         assert command in text
 
 

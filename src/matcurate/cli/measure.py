@@ -1,0 +1,158 @@
+"""Measure label images."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, session
+
+if TYPE_CHECKING:
+    from matcurate.workflows.measure import MeasureReport
+
+ROWS = 20
+"""Objects that the terminal shows; --out and --json give all."""
+COLUMNS = ("id", "phase", "area", "perimeter", "diameter", "circularity", "x", "y")
+
+
+class ContentChoice(StrEnum):
+    """What a label image holds."""
+
+    auto = "auto"
+    instances = "instances"
+    phases = "phases"
+
+
+class StructureChoice(StrEnum):
+    """Whether the objects fill the image."""
+
+    auto = "auto"
+    grains = "grains"
+    objects = "objects"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to ``curate``."""
+    app.command("measure")(measure)
+
+
+def measure(
+    ctx: typer.Context,
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Object ids or class ids: a PNG or TIFF.")],
+    phases: Annotated[
+        Path | None, typer.Option(help="Class ids for the objects in LABELS [the file beside it, if any].")
+    ] = None,
+    nm_per_px: Annotated[
+        float | None, typer.Option(help="Physical size of a pixel in nm, instead of the file's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tables and the plot; made when missing.")] = None,
+    content: Annotated[
+        ContentChoice, typer.Option("--as", help="What LABELS holds [auto: by its name, else by its content].")
+    ] = ContentChoice.auto,
+    structure: Annotated[
+        StructureChoice, typer.Option(help="Grains fill the image, objects lie apart [auto: by their cover].")
+    ] = StructureChoice.auto,
+    json: JsonFlag = False,
+) -> None:
+    """Measure objects and phases: sizes, shapes, phase fractions, ASTM E112 grain size, distances."""
+    if phases is not None and content is ContentChoice.phases:
+        raise typer.BadParameter("LABELS cannot hold classes when --phases names them", param_hint="--as")
+    from matcurate.types import Calibration
+    from matcurate.workflows.measure import measure_labels
+
+    try:
+        calibration = None if nm_per_px is None else Calibration(nm_per_px)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--nm-per-px") from error
+    report = measure_labels(
+        labels,
+        phases=phases,
+        content=content.value,
+        structure=structure.value,
+        calibration=calibration,
+        out=out,
+        max_megapixels=session(ctx).settings.max_megapixels,
+    )
+    if json:
+        emit_json(asdict(report))
+    else:
+        _show(report)
+
+
+def _show(report: MeasureReport) -> None:
+    summary = report.summary
+    if report.objects:
+        emit_table(_title(report), COLUMNS, _object_rows(report))
+    phases = [
+        (
+            phase.name or str(phase.id),
+            _said(phase.area_fraction.fraction, phase.area_fraction.low, phase.area_fraction.high),
+            _said(phase.point_count.fraction, phase.point_count.low, phase.point_count.high),
+            _said(phase.mean_chord),
+        )
+        for phase in summary.phases
+    ]
+    emit_table("Phases", ("phase", "area fraction", "points (E562)", f"chord / {summary.unit}"), phases)
+    emit_table(f"Summary, lengths in {summary.unit}", ("", "value (95 %)"), _summary_rows(report))
+    for written in report.files:
+        typer.echo(written)
+
+
+def _title(report: MeasureReport) -> str:
+    summary = report.summary
+    rest = f", the first {ROWS} (--out and --json give all)" if summary.count > ROWS else ""
+    return f"{summary.count} {summary.structure}{rest}, lengths in {summary.unit}"
+
+
+def _object_rows(report: MeasureReport) -> list[list[object]]:
+    """Ids, sizes and places of the first objects, in the unit of the summary."""
+    edge = report.summary.px_size
+    factors = {
+        "area_px": edge**2,
+        "perimeter_px": edge,
+        "equivalent_diameter_px": edge,
+        "circularity": 1.0,
+        "x_px": edge,
+        "y_px": edge,
+    }
+    return [
+        [row["id"], row["phase"], *((row[name] or 0.0) * factor for name, factor in factors.items())]
+        for row in report.objects[:ROWS]
+    ]
+
+
+def _summary_rows(report: MeasureReport) -> list[tuple[str, str]]:
+    summary, grain_size = report.summary, report.summary.grain_size
+    sizes, spacing = summary.sizes[0], summary.spacing[0]
+    rows = []
+    if grain_size.intercept is not None:
+        found = grain_size.intercept
+        rows.append(("ASTM E112 G, intercept", _said(found.grain_size_number, found.low, found.high)))
+        rows.append(("mean intercept", _said(found.mean_intercept)))
+    if grain_size.planimetric is not None:
+        count = grain_size.planimetric
+        rows.append(("ASTM E112 G, planimetric", _said(count.grain_size_number, count.low, count.high)))
+        rows.append(("mean grain area, planimetric", _said(count.mean_area)))
+    if grain_size.note is not None:
+        rows.append(("ASTM E112", grain_size.note))
+    return [
+        *rows,
+        ("mean area", _said(sizes.mean_area)),
+        ("mean equivalent diameter", _said(sizes.mean_diameter)),
+        ("d10, d50, d90", ", ".join(_said(d) for d in (sizes.d10, sizes.d50, sizes.d90))),
+        ("nearest neighbour, mean", _said(spacing.mean)),
+        ("circularity, mean", _said(summary.shape.circularity)),
+        ("aspect ratio, mean", _said(summary.shape.aspect_ratio)),
+        ("neighbours, mean", _said(summary.shape.neighbours)),
+    ]
+
+
+def _said(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Four digits, with the interval when there is one."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if high is None else f"{value:.4g} ({_said(low)} to {high:.4g})"

@@ -1,0 +1,172 @@
+"""Label images of one micrograph: which belong together, and whether their ids are objects or classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from skimage.measure import label
+
+from matcurate.errors import DatasetError
+from matcurate.imaging.dataset import INSTANCE_SUFFIXES, DatasetInfo, read_info
+from matcurate.imaging.labels import read_labels, smallest_labels
+from matcurate.imaging.read import read_micrograph
+from matcurate.types import Calibration, LabelMap
+
+Content = Literal["instances", "phases"]
+
+MOST_CLASSES = 64
+"""An image with more class ids than this is taken for something else."""
+SMALLEST = 16
+"""Shortest edge in pixels that can be parted into fields."""
+OBJECTS, CLASSES = ".instances", ".phases"
+"""What ``curate segment`` puts between the name of a micrograph and the suffix."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Objects and classes of one micrograph.
+
+    Parameters
+    ----------
+    name : str
+        Of the micrograph, without suffixes.
+    instances : unsigned array (H, W)
+        Object ids, 0 is background.
+    phases : unsigned array (H, W) or None
+        Class ids, when there are any.
+    instances_path, phases_path : Path or None
+        Where they were read from; without object ids, the pieces of each class are the objects.
+    calibration : Calibration or None
+        Pixel size, when the file or the dataset folder states one.
+    classes : tuple of str
+        Names of the class ids, when the dataset folder states them.
+    """
+
+    name: str
+    instances: LabelMap
+    phases: LabelMap | None
+    instances_path: Path | None
+    phases_path: Path | None
+    calibration: Calibration | None
+    classes: tuple[str, ...]
+
+
+def load_labels(
+    path: Path,
+    phases: Path | None = None,
+    content: Content | Literal["auto"] = "auto",
+    *,
+    max_megapixels: float = 400.0,
+) -> Labels:
+    """Read a label image and the one that belongs to it.
+
+    ``NAME.instances.tif`` and ``NAME.phases.png`` (of ``curate segment``) belong together, and so do
+    ``instances/NAME.*`` and ``masks/NAME.png`` of a dataset folder. Other files are judged by what they hold: when more
+    ids are in several pieces than in one, they are classes, else objects.
+
+    Parameters
+    ----------
+    path : Path
+        Object ids or class ids.
+    phases : Path, optional
+        Class ids; ``path`` then holds objects.
+    content : {"auto", "instances", "phases"}
+        What ``path`` holds, whatever its name.
+    max_megapixels : float
+        Larger images are refused before they are decoded.
+
+    Raises
+    ------
+    UnreadableImageError, DatasetError
+        One line naming the file and the remedy.
+    """
+    ids, stated = _read_checked(path, max_megapixels)
+    named = _content_by_name(path)
+    given: Content | None = "instances" if phases else None if content == "auto" else content
+    kind = given or named or _content_by_pieces(ids)
+    other = phases or (_sibling(path, kind) if named == kind else None)
+    objects, classes = (path, other) if kind == "instances" else (other, path)
+    object_ids = ids if objects == path else pieces(ids) if objects is None else read_labels(objects)
+    class_ids = ids if classes == path else None if classes is None else read_labels(classes)
+    if class_ids is not None:
+        _check_classes(classes, class_ids)
+        if class_ids.shape != object_ids.shape:
+            raise DatasetError(
+                f"{objects} has {_size(object_ids)}, {classes} {_size(class_ids)}; give both at one size"
+            )
+    info = _dataset_info(path)
+    calibration = stated or (Calibration(info.nm_per_px) if info.nm_per_px else None)
+    return Labels(_name(path), object_ids, class_ids, objects, classes, calibration, info.classes)
+
+
+def pieces(classes: LabelMap) -> LabelMap:
+    """Connected pieces (8 neighbours) of every class but 0 as ids 1…N; classes (H, W)."""
+    return smallest_labels(label(classes, background=0, connectivity=2))
+
+
+def _content_by_name(path: Path) -> Content | None:
+    if Path(path.stem).suffix.lower() == OBJECTS or _in_dataset(path, "instances"):
+        return "instances"
+    if Path(path.stem).suffix.lower() == CLASSES or _in_dataset(path, "masks"):
+        return "phases"
+    return None
+
+
+def _content_by_pieces(ids: LabelMap) -> Content:
+    found = pieces(ids)
+    owner = np.zeros(int(found.max()) + 1, dtype=ids.dtype)
+    owner[found] = ids
+    _, count = np.unique(owner[1:], return_counts=True)
+    return "phases" if np.count_nonzero(count > 1) > np.count_nonzero(count == 1) else "instances"
+
+
+def _in_dataset(path: Path, folder: str) -> bool:
+    place = path.absolute().parent
+    return place.name == folder and (place.parent / "images").is_dir()
+
+
+def _dataset_info(path: Path) -> DatasetInfo:
+    inside = _in_dataset(path, "instances") or _in_dataset(path, "masks")
+    return read_info(path.absolute().parent.parent) if inside else DatasetInfo()
+
+
+def _sibling(path: Path, kind: Content) -> Path | None:
+    """The label image of the same micrograph that holds what ``path`` does not, if it is there."""
+    name = _name(path)
+    if Path(path.stem).suffix.lower() in (OBJECTS, CLASSES):
+        wanted = [f"{name}{CLASSES}.png"] if kind == "instances" else [f"{name}{OBJECTS}.tif"]
+        folder = path.parent
+    else:
+        wanted = [f"{name}.png"] if kind == "instances" else [name + suffix for suffix in INSTANCE_SUFFIXES]
+        folder = path.parent.parent / ("masks" if kind == "instances" else "instances")
+    return next((folder / other for other in wanted if (folder / other).is_file()), None)
+
+
+def _name(path: Path) -> str:
+    stem = Path(path.stem)
+    return stem.stem if stem.suffix.lower() in (OBJECTS, CLASSES) else path.stem
+
+
+def _read_checked(path: Path, max_megapixels: float) -> tuple[LabelMap, Calibration | None]:
+    """Ids, and the pixel size that the file states; what is too large is refused by its header."""
+    calibration = read_micrograph(path, max_megapixels=max_megapixels).calibration
+    ids = read_labels(path)
+    if min(ids.shape) < SMALLEST:
+        raise DatasetError(f"{path}: {_size(ids)}, too few to measure; give at least {SMALLEST} along each edge")
+    return ids, calibration
+
+
+def _check_classes(path: Path | None, classes: LabelMap) -> None:
+    count = len(np.unique(classes))
+    if count > MOST_CLASSES:
+        raise DatasetError(
+            f"{path}: {count} different ids, which are no classes of phases; "
+            "name a label image, or say --as instances if they are objects"
+        )
+
+
+def _size(labels: LabelMap) -> str:
+    return f"{labels.shape[1]} x {labels.shape[0]} pixels"
