@@ -19,8 +19,8 @@ from matcurate.types import Calibration, Pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Suffixes that count as images inside a folder; a file named directly is judged by its content."""
-OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".instances.tif")
-"""Endings of what ``curate segment`` writes, which is never a micrograph."""
+OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".instances.tif", ".morphology.png")
+"""Endings of what ``curate segment`` and ``curate measure`` write, which is never a micrograph."""
 _LABEL_FOLDERS = ("masks", "instances")
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.morphology.numbering import STRIP, Floats, LabelIds
+from matcurate.morphology.numbering import STRIP, Floats, Integers, LabelIds
 
 ROUND = 1e-9
 """Relative difference of the two moments below which an object has no direction."""
@@ -47,29 +46,47 @@ def measure_moments(compact: LabelIds, count: int) -> Moments:
     count : int
         Number of objects.
     """
-    area, x, y = np.zeros((3, count))
-    for ids, rows, columns in _strips(compact):
-        area += np.bincount(ids, minlength=count + 1)[1:]
-        x += np.bincount(ids, columns, minlength=count + 1)[1:]
-        y += np.bincount(ids, rows, minlength=count + 1)[1:]
-    x, y = x / area, y / area
-    xx, yy, xy = np.zeros((3, count))
-    for ids, rows, columns in _strips(compact):  # about the centroids: no digits are lost far from the origin
-        dx, dy = columns - np.append(0.0, x)[ids], rows - np.append(0.0, y)[ids]
-        xx += np.bincount(ids, dx * dx, minlength=count + 1)[1:]
-        yy += np.bincount(ids, dy * dy, minlength=count + 1)[1:]
-        xy += np.bincount(ids, dx * dy, minlength=count + 1)[1:]
+    runs = _Runs.of(compact)
+    area = runs.sums(runs.length, count)
+    x, y = runs.sums(runs.length * runs.middle, count) / area, runs.sums(runs.length * runs.row, count) / area
+    # about the centroids, so that no digits are lost far from the origin
+    dx, dy = runs.middle - x[runs.owner], runs.row - y[runs.owner]
+    xx = runs.sums(runs.length * dx**2 + runs.length * (runs.length**2 - 1) / 12, count) / area
+    yy = runs.sums(runs.length * dy**2, count) / area
+    xy = runs.sums(runs.length * dx * dy, count) / area
     pixel = 1.0 / 12.0  # second moment of a square of edge 1
-    return Moments(area, x, y, *_ellipse(xx / area + pixel, yy / area + pixel, -xy / area))
+    return Moments(area, x, y, *_ellipse(xx + pixel, yy + pixel, -xy))
 
 
-def _strips(compact: LabelIds) -> Iterator[tuple[LabelIds, Floats, Floats]]:
-    """Ids, rows and columns of the pixels inside objects, a strip of the image at a time."""
-    height, width = compact.shape
-    step = max(1, STRIP // width)
-    for top in range(0, height, step):
-        rows, columns = np.nonzero(compact[top : top + step])
-        yield compact[rows + top, columns], (rows + top).astype(np.float64), columns.astype(np.float64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Runs:
+    """Stretches of one object along a row, each (R,): whose (0…N-1), where, and how long; far fewer than pixels."""
+
+    owner: Integers
+    row: Floats
+    middle: Floats
+    length: Floats
+
+    @classmethod
+    def of(cls, compact: LabelIds) -> _Runs:
+        height, width = compact.shape
+        parts = []
+        strip = max(1, STRIP // width)
+        for top in range(0, height, strip):
+            part = compact[top : top + strip]
+            first = np.ones(part.shape, dtype=np.bool_)  # every row begins a run
+            np.not_equal(part[:, 1:], part[:, :-1], out=first[:, 1:])
+            start = np.flatnonzero(first)
+            length = np.diff(start, append=part.size)
+            inside = part.ravel()[start] > 0
+            start, length = start[inside], length[inside]
+            parts.append((part.ravel()[start] - 1, start // width + top, start % width, length))
+        owner, row, left, length = (np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
+        return cls(owner, row.astype(np.float64), left + (length - 1) / 2, length.astype(np.float64))
+
+    def sums(self, values: Floats, count: int) -> Floats:
+        """Add up the values (R,) of the runs of each of ``count`` objects."""
+        return np.bincount(self.owner, values, minlength=count).astype(np.float64)
 
 
 def _ellipse(xx: Floats, yy: Floats, xy: Floats) -> tuple[Floats, Floats]:

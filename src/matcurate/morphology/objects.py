@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,10 +93,27 @@ def measure_objects(
     structure : {"grains", "objects"}, optional
         Between grains, background lines are boundaries; decided from the map by default.
     """
-    compact, ids = compact_ids(instances)
+    return tabulate(*compact_ids(instances), phases, structure)
+
+
+def tabulate(
+    compact: LabelIds, ids: Integers, phases: LabelMap | None = None, structure: Structure | None = None
+) -> ObjectTable:
+    """Measure as :func:`measure_objects` does what :func:`~matcurate.morphology.numbering.compact_ids` has renumbered.
+
+    Parameters
+    ----------
+    compact : int32 array (H, W)
+        Ids 1…N, 0 is background.
+    ids : int64 array (N,)
+        The ids that they stand for.
+    phases, structure
+        As there.
+    """
+    boxes = find_objects(compact)
     moments = measure_moments(compact, len(ids))
-    outlines = measure_outlines(compact)
-    top, left, bottom, right = _boxes(compact)
+    outlines = measure_outlines(compact, boxes)
+    top, left, bottom, right = _edges(boxes)
     touches = (top == 0) | (left == 0) | (bottom == compact.shape[0]) | (right == compact.shape[1])
     tiled = (structure or decide_structure(compact)) == "grains"
     return ObjectTable(
@@ -120,10 +138,10 @@ def measure_objects(
     )
 
 
-def _boxes(compact: LabelIds) -> Integers:
-    """Rows of top, left, bottom and right (exclusive): (4, N)."""
-    boxes = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in find_objects(compact)]
-    return np.array(boxes, dtype=np.int64).reshape(-1, 4).T
+def _edges(boxes: Sequence[tuple[slice, slice]]) -> Integers:
+    """Top, left, bottom and right (exclusive) of bounding boxes: (4, N)."""
+    edges = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in boxes]
+    return np.array(edges, dtype=np.int64).reshape(-1, 4).T
 
 
 def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integers:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from matcurate.morphology.numbering import Floats, Integers, LabelIds
 
@@ -43,13 +42,15 @@ class Outlines:
     feret_min: Floats
 
 
-def measure_outlines(compact: LabelIds) -> Outlines:
+def measure_outlines(compact: LabelIds, boxes: Sequence[tuple[slice, slice]]) -> Outlines:
     """Trace and measure every object.
 
     Parameters
     ----------
     compact : integer array (H, W)
         Ids 1…N without gaps, 0 is background. An id may be in several pieces.
+    boxes : sequence of (slice, slice)
+        Rows and columns that each object lies in.
 
     References
     ----------
@@ -61,7 +62,7 @@ def measure_outlines(compact: LabelIds) -> Outlines:
     owners: list[int] = []
     holes: list[bool] = []
     hulls: list[NDArray[np.int32]] = []
-    for index, box in enumerate(find_objects(compact)):
+    for index, box in enumerate(boxes):
         crop = (compact[box] == index + 1).view(np.uint8)
         found, tree = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         inner = tree[0, :, 3] >= 0

@@ -13,7 +13,7 @@ from matcurate.morphology.grain_size import (
     planimetric_grain_size,
 )
 from matcurate.morphology.numbering import LabelIds, compact_ids
-from matcurate.morphology.objects import ObjectTable, measure_objects
+from matcurate.morphology.objects import ObjectTable, tabulate
 from matcurate.morphology.phases import PhaseReport, measure_phases
 from matcurate.morphology.sizes import SizeDistribution, size_distribution, whole_weights
 from matcurate.morphology.spacing import Spacing, measure_spacing
@@ -117,9 +117,9 @@ def measure_image(
     classes: LabelMap = (instances > 0).astype(np.uint8) if phases is None else phases
     height, width = instances.shape
     shape, unit = (height, width), Unit.of(calibration)
-    compact, _ = compact_ids(instances)
+    compact, ids = compact_ids(instances)
     kind = structure or decide_structure(compact)
-    table = measure_objects(instances, classes, kind)
+    table = tabulate(compact, ids, classes, kind)
     kinds = [None, *several] if len(several := np.unique(table.phase).tolist()) > 1 else [None]
     report = MorphologyReport(
         height=height,

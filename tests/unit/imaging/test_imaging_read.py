@@ -363,6 +363,7 @@ def test_find_images_walks_sorted_and_skips_what_is_no_micrograph(tmp_path: Path
         "notes.txt",
         "b.overlay.png",
         "b.phases.png",
+        "b.morphology.png",
     ]
     for name in [
         *names,
