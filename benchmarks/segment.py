@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matcurate.config import load_settings
-from matcurate.workflows.bench_segment import METHODS, SegmentBenchmark, bench_segment
+from matcurate.workflows.bench_segment import AMG, METHODS, SegmentBenchmark, bench_segment
 
 HEADING = "| dataset | images | method | IoU | IoU foreground | F1 | recall | ARI | s/image |"
 RULE = "|---|---:|---|---:|---:|---:|---:|---:|---:|"
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("datasets", nargs="+", type=Path)
     parser.add_argument("--preset", default="phases")
     parser.add_argument("--backbone", default="tree")
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=",".join(method for method in METHODS if method != AMG))
     chosen = parser.parse_args(arguments)
     print(HEADING)
     print(RULE)

@@ -2,10 +2,13 @@
 
 import pytest
 from loop_samples import FakeLabelStudio, make_workspace, write_discs
+from tiny_sam import tiny_vit_b
 
 from matcurate.config import load_settings
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.segmenter import build_segmenter
+
+__all__ = ["tiny_vit_b"]
 
 
 @pytest.fixture

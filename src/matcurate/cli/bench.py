@@ -24,12 +24,15 @@ def register(app: typer.Typer) -> None:
 def segment(
     ctx: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="Dataset folder with images/ and masks/.")],
-    method: Annotated[str, typer.Option(help="matsam, otsu, adaptive, canny or watershed.")] = "matsam",
+    method: Annotated[str, typer.Option(help="matsam, amg, otsu, adaptive, canny or watershed.")] = "matsam",
     preset: PresetOption = None,
     backbone: BackboneOption = None,
     polarity: PolarityOption = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Weights from a fixed seed: for timing, useless on images.")
+    ] = False,
+    open_filters: Annotated[
+        bool, typer.Option("--open-filters", help="Keep masks of any quality (matsam, amg): for timing.")
     ] = False,
     json: JsonFlag = False,
 ) -> None:
@@ -47,6 +50,7 @@ def segment(
             backbone=backbone,
             polarity=polarity.value if polarity else None,
             random_weights=random_weights,
+            open_filters=open_filters,
             progress=progress,
         )
     if json:

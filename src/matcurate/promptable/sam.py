@@ -201,6 +201,16 @@ class SamBackbone:
             self._cache.put(key, embedding)
         return SamImage(self._model, embedding, (grey.shape[0], grey.shape[1]))
 
+    def model(self) -> Sam:
+        """The network itself, for segment_anything's own tools; read when it is first needed.
+
+        Raises
+        ------
+        CheckpointError
+            When the weights cannot be read.
+        """
+        return self._model()
+
     @torch.inference_mode()
     def _encode(self, grey: NDArray[np.uint8]) -> torch.Tensor:
         predictor = SamPredictor(self._model())

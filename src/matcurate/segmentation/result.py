@@ -20,6 +20,9 @@ class Segmentation:
         Object ids, 0 is background.
     score : float
         Predicted quality in [0, 1]: the mean over the objects, weighted by their areas; 0 when there are none.
+    masks : int, optional
+        How many separate masks were left after suppression, before they were painted into one map; None for methods
+        that make none.
 
     Raises
     ------
@@ -30,6 +33,7 @@ class Segmentation:
     phases: NDArray[np.uint8]
     instances: NDArray[np.uint32]
     score: float
+    masks: int | None = None
 
     def __post_init__(self) -> None:
         if self.phases.ndim != 2 or self.phases.shape != self.instances.shape:

@@ -6,13 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from matcurate.config import Polarity, Settings
 from matcurate.errors import CurateError, DatasetError, UnreadableImageError
 from matcurate.imaging.dataset import Sample, open_dataset
+from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.baselines import BASELINES
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import evaluate
 from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
@@ -20,14 +23,34 @@ from matcurate.types import Pixels, Progress, silent
 from matcurate.workflows.segmenter import build_segmenter
 
 MATSAM = "matsam"
-METHODS = (MATSAM, *BASELINES)
+AMG = "amg"
+METHODS = (MATSAM, AMG, *BASELINES)
 
 Method = Callable[[Pixels, Polarity], Segmentation]
 
 
+class Segmenter(Protocol):
+    """A method with a backbone and a preset."""
+
+    backbone: Backbone
+    preset: MatSamPreset
+
+    @property
+    def version(self) -> str:
+        """Of algorithm, backbone and settings."""
+        ...
+
+    def segment(self, pixels: Pixels, polarity: Polarity | None = None) -> Segmentation:
+        """Segment one micrograph."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ImageScore:
-    """One image's scores (see :class:`matcurate.segmentation.metrics.Scores`), the side taken and the time."""
+    """One image's scores (see :class:`matcurate.segmentation.metrics.Scores`), the side taken and the time.
+
+    ``masks`` is how many separate masks were left after suppression; null for methods that make none.
+    """
 
     name: str
     iou: float
@@ -37,6 +60,7 @@ class ImageScore:
     ari: float
     polarity: str
     seconds: float
+    masks: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +92,7 @@ def bench_segment(
     backbone: str | None = None,
     polarity: Polarity | None = None,
     random_weights: bool = False,
+    open_filters: bool = False,
     progress: Progress = silent,
 ) -> SegmentBenchmark:
     """Segment every image of a dataset folder and compare with its masks.
@@ -81,11 +106,13 @@ def bench_segment(
     settings : Settings
         Of the installation.
     preset, backbone : str, optional
-        For ``matsam``; those of the settings by default.
+        For ``matsam`` and ``amg``; those of the settings by default.
     polarity : {"auto", "bright", "dark"}, optional
         Which side is foreground; the preset's by default, ``auto`` for the classical methods. Never taken from a mask.
     random_weights : bool
         Draw the backbone's weights from a fixed seed: for timing.
+    open_filters : bool
+        Keep masks of any quality: ``matsam`` and ``amg`` then carry every mask of their prompts.
     progress : Progress
         Told the number of images done.
 
@@ -99,12 +126,13 @@ def bench_segment(
     DatasetError
         When the folder is not a dataset, or none of its images can be measured.
     ConfigError
-        For an unknown method, preset or backbone.
+        For an unknown method, preset or backbone, or ``amg`` with a backbone not of SAM's architecture.
     """
     samples = list(open_dataset(folder))
-    segmenter = None
-    if method == MATSAM:
-        segmenter = build_segmenter(settings, preset, backbone, random_weights=random_weights)
+    segmenter: Segmenter | None = None
+    if method in (MATSAM, AMG):
+        built = build_segmenter(settings, preset, backbone, random_weights=random_weights)
+        segmenter = _segmenter(method, built, open_filters)
         run: Method = segmenter.segment
         side = polarity or segmenter.preset.polarity
     else:
@@ -138,6 +166,16 @@ def bench_segment(
     )
 
 
+def _segmenter(method: str, built: MatSam, open_filters: bool) -> Segmenter:
+    """The method on the backbone and the preset of a MatSAM."""
+    preset = built.preset.model_copy(update={"quality": 0.0, "contrast": 0.0}) if open_filters else built.preset
+    if method == MATSAM:
+        return MatSam(built.backbone, preset)
+    from matcurate.segmentation.amg import Amg, AmgSettings  # torch takes seconds to import, which others need not pay
+
+    return Amg(built.backbone, preset, AmgSettings().opened() if open_filters else AmgSettings())
+
+
 def _baseline(method: str) -> Method:
     if method not in BASELINES:
         raise CurateError(f"no segmentation method {method!r}; use one of: {', '.join(METHODS)}")
@@ -161,4 +199,5 @@ def _measure(sample: Sample, run: Method, polarity: Polarity, max_megapixels: fl
         ari=scores.ari,
         polarity=side,
         seconds=seconds,
+        masks=found.masks,
     )

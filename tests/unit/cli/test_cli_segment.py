@@ -83,12 +83,13 @@ def test_bench_segment_names_the_bad_image_and_exits_1(
     assert "second.png" in printed.err
 
 
-@pytest.mark.parametrize("method", ["amg", "nonsense"])
 def test_an_unsupported_method_is_a_usage_error(
-    method: str, tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert curate(tmp_path, "bench", "segment", dataset, "--method", method) == 2
-    assert "matsam, otsu, adaptive, canny, watershed" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert curate(tmp_path, "bench", "segment", dataset, "--method", "nonsense") == 2
+    assert "matsam, amg, otsu, adaptive, canny, watershed" in " ".join(
+        capsys.readouterr().err.replace("│", " ").split()
+    )
 
 
 def test_random_weights_need_a_backbone_with_weights(
@@ -96,3 +97,20 @@ def test_random_weights_need_a_backbone_with_weights(
 ) -> None:
     assert curate(tmp_path, "bench", "segment", dataset, "--backbone", "tree", "--random-weights") == 1
     assert "no weights to draw" in capsys.readouterr().err
+
+
+def test_amg_needs_a_backbone_of_sams_architecture(
+    tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert curate(tmp_path, "bench", "segment", dataset, "--method", "amg", "--backbone", "tree") == 1
+    assert "does not run on 'tree'; use --backbone vit_b" in capsys.readouterr().err
+
+
+def test_amg_opens_its_filters(
+    tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str], tiny_vit_b: None
+) -> None:
+    told = ("--method", "amg", "--backbone", "vit_b", "--random-weights", "--open-filters", "--json")
+    assert curate(tmp_path, "bench", "segment", dataset, *told) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["method"], report["backbone"]) == ("amg", "vit_b")
+    assert report["per_image"][0]["masks"] > 0

@@ -154,7 +154,7 @@ def dataset(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "amg"])
 def test_bench_means_are_over_the_images(method: str, dataset: Path, settings: Settings) -> None:
     report = bench_segment(dataset, method, settings=settings)
     assert (report.dataset, report.method, report.images) == (str(dataset), method, 2)
@@ -197,5 +197,24 @@ def test_bench_goes_on_after_a_bad_image(dataset: Path, settings: Settings) -> N
 
 
 def test_bench_refuses_an_unknown_method(dataset: Path, settings: Settings) -> None:
-    with pytest.raises(CurateError, match="no segmentation method 'amg'"):
-        bench_segment(dataset, "amg", settings=settings)
+    with pytest.raises(CurateError, match="no segmentation method 'nonsense'"):
+        bench_segment(dataset, "nonsense", settings=settings)
+
+
+def test_amg_needs_a_backbone_of_sams_architecture(dataset: Path, settings: Settings) -> None:
+    with pytest.raises(CurateError, match="does not run on 'tree'; use --backbone vit_b, vit_l or vit_h"):
+        bench_segment(dataset, "amg", settings=settings, backbone="tree")
+
+
+def test_opened_filters_carry_every_mask(dataset: Path, settings: Settings, tiny_vit_b: None) -> None:
+    strict, opened = (
+        bench_segment(dataset, "amg", settings=settings, backbone="vit_b", random_weights=True, open_filters=each)
+        for each in (False, True)
+    )
+    assert [s.masks for s in strict.per_image] == [0, 0]  # random weights are sure of nothing
+    assert all(s.masks and s.masks > 0 for s in opened.per_image)
+    assert strict.version != opened.version and strict.version.startswith("amg-vit_b-")
+    assert (strict.backbone, strict.preset, strict.method) == ("vit_b", "phases", "amg")
+    tree = bench_segment(dataset, "matsam", settings=settings, backbone="tree", open_filters=True)
+    assert tree.version != bench_segment(dataset, "matsam", settings=settings, backbone="tree").version
+    assert bench_segment(dataset, "otsu", settings=settings).per_image[0].masks is None
