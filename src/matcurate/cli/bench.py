@@ -65,6 +65,50 @@ def segment(
     refuse(report.problems)
 
 
+@bench.command("boost")
+def boost(
+    ctx: typer.Context,
+    dataset: Annotated[Path, typer.Argument(help="Dataset folder with images/ and masks/.")],
+    materials: Annotated[
+        str, typer.Option(help="Number of materials; auto estimates it, known takes it from each image's mask.")
+    ] = "auto",
+    backbone: BackboneOption = None,
+    preset: Annotated[str, typer.Option(help="layers, inclusions or the path of a YAML file.")] = "layers",
+    background: Annotated[
+        bool | None,
+        typer.Option(help="Class 0 is a material too [it is, unless there are as many others as --materials]."),
+    ] = None,
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Measure SAM-I-Am's booster: a backbone's raw masks against a dataset's classes, before and after."""
+    from matcurate.workflows.bench_boost import bench_boost, parse_materials
+
+    try:
+        told = parse_materials(materials)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--materials") from error
+    with progress_bar("Boosting") as progress:
+        report = bench_boost(
+            dataset,
+            told,
+            settings=session(ctx).settings,
+            backbone=backbone,
+            preset=preset,
+            background=background,
+            seed=seed,
+            progress=progress,
+        )
+    if json:
+        emit_json(asdict(report))
+    else:
+        before, after, gain = (asdict(scores) for scores in (report.before, report.after, report.gain))
+        rows = [(name.replace("_", " "), before[name], after[name], gain[name]) for name in before]
+        title = f"{report.images} images of {report.dataset}, {report.backbone}, {report.materials} materials"
+        emit_table(title, ("score", "before", "after", "gain"), rows)
+    refuse(report.problems)
+
+
 @bench.command("codec")
 def codec(
     size: Annotated[str, typer.Option(metavar="HxW", help="Height x width in pixels.")] = "1024x1024",

@@ -29,6 +29,9 @@ BackboneOption = Annotated[
 PolarityOption = Annotated[
     PolarityChoice | None, typer.Option(help="Grey side of the foreground [of the preset, else auto].")
 ]
+BoostOption = Annotated[
+    int | None, typer.Option(min=1, max=255, help="Phases by texture: so many materials, from SAM-I-Am's booster.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +46,7 @@ def segment(
     preset: PresetOption = None,
     backbone: BackboneOption = None,
     polarity: PolarityOption = None,
+    boost: BoostOption = None,
     nm_per_px: Annotated[
         float | None, typer.Option(help="Physical size of a pixel in nm, instead of the file's.")
     ] = None,
@@ -65,6 +69,7 @@ def segment(
             backbone=backbone,
             polarity=polarity.value if polarity else None,
             calibration=calibration,
+            boost=boost,
             progress=progress,
         )
     if json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matcurate.config import Polarity, Settings
@@ -18,9 +18,10 @@ from matcurate.morphology.objects import measure_objects
 from matcurate.morphology.tables import write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.tiling import boundary_network
-from matcurate.segmentation.polarity import decide_side
+from matcurate.segmentation.polarity import Side, decide_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Calibration, Progress, silent
+from matcurate.workflows.boost import boosted_segmentation
 from matcurate.workflows.segmenter import build_segmenter
 
 
@@ -59,6 +60,7 @@ def segment_files(
     backbone: str | None = None,
     polarity: Polarity | None = None,
     calibration: Calibration | None = None,
+    boost: int | None = None,
     progress: Progress = silent,
 ) -> SegmentReport:
     """Segment files and folders of files; multi-page files page by page.
@@ -82,6 +84,9 @@ def segment_files(
         The preset's by default.
     calibration : Calibration, optional
         Instead of what the files say.
+    boost : int, optional
+        Number of materials: phases, and the instances of presets without instances of their own, then come from
+        SAM-I-Am's booster (:mod:`matcurate.workflows.boost`).
     progress : Progress
         Told the number of files done.
 
@@ -106,11 +111,12 @@ def segment_files(
             for page in range(pages := page_count(path)):
                 micrograph = read_micrograph(path, page, max_megapixels=settings.max_megapixels)
                 name = names.claim(path, page if pages > 1 else None)
-                done.append(_segment_one(path, micrograph, segmenter, out / name, polarity, calibration))
+                done.append(_segment_one(path, micrograph, segmenter, out / name, polarity, calibration, boost))
         except UnreadableImageError as error:
             problems.append(str(error))
     progress(len(files), len(files))
-    return SegmentReport(segmenter.version, str(out), tuple(done), tuple(problems))
+    version = segmenter.version if boost is None else f"{segmenter.version}-boost{boost}"
+    return SegmentReport(version, str(out), tuple(done), tuple(problems))
 
 
 class OutputNames:
@@ -146,10 +152,11 @@ def _segment_one(
     target: Path,
     polarity: Polarity | None,
     calibration: Calibration | None,
+    boost: int | None,
 ) -> SegmentedImage:
     start = time.perf_counter()
     side = decide_side(micrograph.pixels, polarity or segmenter.preset.polarity)
-    found = segmenter.segment(micrograph.pixels, side)
+    found = _found(micrograph, segmenter, side, boost)
     seconds = time.perf_counter() - start
     scale = calibration or micrograph.calibration
     _write(target, micrograph, found, scale)
@@ -168,6 +175,16 @@ def _segment_one(
         polarity=side,
         nm_per_px=scale.nm_per_px if scale else None,
     )
+
+
+def _found(micrograph: Micrograph, segmenter: MatSam, side: Side, boost: int | None) -> Segmentation:
+    pixels, preset = micrograph.pixels, segmenter.preset
+    if boost is None:
+        return segmenter.segment(pixels, side)
+    materials = boosted_segmentation(pixels, segmenter.backbone, boost, preset.name)
+    if preset.output == "instances":
+        return replace(segmenter.segment(pixels, side), phases=materials.phases)
+    return materials
 
 
 def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Calibration | None) -> None:

@@ -114,3 +114,29 @@ def test_amg_opens_its_filters(
     report = json.loads(capsys.readouterr().out)
     assert (report["method"], report["backbone"]) == ("amg", "vit_b")
     assert report["per_image"][0]["masks"] > 0
+
+
+def test_bench_boost_json_and_table(tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = "bench", "boost", dataset, "--materials", 2, "--backbone", "tree", "--preset", "inclusions"
+    assert curate(tmp_path, *command, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["materials"], report["backbone"], report["images"]) == (2, "tree", 1)
+    names = {"mIoU", "mRecall", "mPrecision", "mFPR", "boundary_mIoU"}
+    assert names <= set(report["before"]) & set(report["after"])
+    assert report["after"]["mIoU"] > report["before"]["mIoU"] + 0.3
+    assert curate(tmp_path, *command) == 0
+    assert "boundary mIoU" in capsys.readouterr().out
+
+
+def test_bench_boost_refuses_a_number_that_is_none(tmp_path: Path, dataset: Path) -> None:
+    assert curate(tmp_path, "bench", "boost", dataset, "--materials", "some") == 2
+
+
+def test_segment_boost_gives_materials(tmp_path: Path, dataset: Path) -> None:
+    image = dataset / "images" / "discs.png"
+    assert curate(tmp_path, "segment", image, "--out", tmp_path / "out", "--backbone", "tree", "--boost", 2) == 0
+    with Image.open(tmp_path / "out" / "discs.phases.png") as phases:
+        found = np.asarray(phases)
+    with Image.open(dataset / "masks" / "discs.png") as mask:
+        assert np.mean(found == np.asarray(mask) + 1) > 0.9
+    assert curate(tmp_path, "segment", image, "--out", tmp_path / "out", "--boost", 0) == 2

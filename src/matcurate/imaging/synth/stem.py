@@ -1,0 +1,159 @@
+"""Thin films in cross-section at atomic resolution, as a scanning transmission electron microscope shows them.
+
+Stacked layers of 2 to 4 materials, each told by its texture: crystals (periodic columns of atoms) and amorphous layers
+(speckle), with little contrast between them. A material may come back in a later layer, an antiphase boundary may part
+a layer, and a dark gap may open between two layers. Not a kind of the registry: its classes vary from picture to
+picture, and nothing trains on it.
+
+References
+----------
+W. Abebe et al., "SAM-I-Am: Semantic Boosting for Zero-shot Atomic-Scale Electron Micrograph Segmentation" (2024),
+section 4.1, describes the pictures that this imitates.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.fields import smooth_field
+from matcurate.imaging.synth.nuisances import Nuisances, expose
+from matcurate.imaging.synth.registry import SyntheticMicrograph
+from matcurate.imaging.synth.scene import Scene, pieces
+from matcurate.types import Calibration
+
+NM_PER_PX = 0.05
+MATERIALS = (2, 4)
+"""Fewest and most materials of a picture."""
+DISTURBANCES = Nuisances(scratches=(0, 0), edge_brightening=(0, 0), blur=(0.6, 1.0), charging=0, curtaining=0)
+"""What disturbs these pictures: noise, blur, shading; nobody polishes a lamella of 50 nm."""
+
+
+def stem_layers(size: tuple[int, int], materials: int, rng: np.random.Generator) -> SyntheticMicrograph:
+    """Draw stacked layers of so many materials; class 0 is gaps and vacuum, 1 … ``materials`` are the materials.
+
+    Parameters
+    ----------
+    size : (int, int)
+        (H, W) in pixels, at least 16 each.
+    materials : int
+        2, 3 or 4.
+    rng : np.random.Generator
+        Source of all randomness.
+
+    Raises
+    ------
+    ValueError
+        For another number of materials, or a smaller size.
+    """
+    if not MATERIALS[0] <= materials <= MATERIALS[1]:
+        raise ValueError(f"materials must be {MATERIALS[0]} to {MATERIALS[1]}, got {materials}")
+    canvas = Canvas.of(size, rng)
+    with torch.inference_mode():
+        scene = _scene(canvas, materials)
+        image = expose(canvas, scene.grey, scene.edges, DISTURBANCES)
+        pixels = np.rint(image.double().numpy() * 255).astype(np.uint8)
+    phases, instances = scene.phases.numpy().astype(np.uint8), scene.instances.numpy().astype(np.uint32)
+    return SyntheticMicrograph(pixels, phases, instances, Calibration(scene.nm_per_px), scene.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lattice:
+    """A projected crystal: lattice vectors in pixels, a second column in the cell, grey of columns and ground."""
+
+    spacing: tuple[float, float]
+    turn: float
+    second: float
+    width: float
+    ground: float
+    height: float
+
+
+def _scene(canvas: Canvas, materials: int) -> Scene:
+    order = _order(canvas, materials)
+    depth = canvas.coordinates()[0]
+    layer = torch.zeros_like(depth, dtype=torch.long)
+    gap = torch.zeros_like(depth, dtype=torch.bool)
+    shares = np.cumsum(canvas.rng.dirichlet(np.full(len(order), 6.0)))
+    for top in shares[:-1]:
+        face = float(top) * canvas.height + _roughness(canvas)
+        layer += depth >= face
+        if canvas.chance(0.3):  # the two layers do not quite meet
+            gap |= (depth - face).abs() < canvas.uniform(0.004, 0.012) * canvas.height
+    phases = torch.as_tensor(order, dtype=torch.long)[layer]
+    textures = torch.stack(_textures(canvas, materials))
+    grey = torch.gather(textures, 0, phases[None] - 1)[0]
+    phases = torch.where(gap, 0, phases)
+    instances = pieces(torch.where(gap, 0, layer + 1), smallest=1)
+    classes = ("gap", *(f"material {number}" for number in range(1, materials + 1)))
+    return Scene(torch.where(gap, 0.08, grey), phases, instances, classes, NM_PER_PX, torch.zeros_like(grey))
+
+
+def _order(canvas: Canvas, materials: int) -> list[int]:
+    """Material of every layer from the top down: each at least once, at most one again, no two alike in a row."""
+    order = [int(number) + 1 for number in canvas.rng.permutation(materials)]
+    if canvas.chance(0.5):
+        again = int(canvas.rng.integers(materials - 1))  # any but the last, which would lie beside itself
+        order.append(order[again])
+    return order
+
+
+def _roughness(canvas: Canvas) -> Tensor:
+    """Height of an interface over its mean in pixels, (1, W)."""
+    along = canvas.coordinates()[1][:1] / canvas.width
+    waves = torch.zeros_like(along)
+    for number in range(1, 7):
+        phase = canvas.uniform(0, 2 * math.pi)
+        waves = waves + canvas.uniform(0.2, 1.0) / number * torch.cos(2 * math.pi * number * along + phase)
+    return canvas.uniform(0.004, 0.02) * canvas.height * waves + canvas.uniform(-0.06, 0.06) * canvas.width * along
+
+
+def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
+    """One texture (H, W) for each material; at most one of them is amorphous."""
+    spacings = canvas.rng.permutation(np.geomspace(7.0, 16.0, materials)) * canvas.uniform(0.9, 1.1)
+    amorphous = int(canvas.rng.integers(materials)) if canvas.chance(0.6) else -1
+    grounds = canvas.rng.permutation(np.linspace(0.3, 0.42, materials))
+    found = []
+    for number in range(materials):
+        if number == amorphous:
+            found.append(_speckle(canvas, float(grounds[number]) + canvas.uniform(0.05, 0.25)))
+            continue
+        step = float(spacings[number])
+        lattice = _Lattice(
+            spacing=(step, step * canvas.uniform(0.9, 1.5)),
+            turn=canvas.uniform(-0.15, 0.15) + (math.pi / 4 if canvas.chance(0.3) else 0),
+            second=canvas.uniform(0, 0.7),
+            width=canvas.uniform(0.16, 0.22) * step,
+            ground=float(grounds[number]),
+            height=canvas.uniform(0.25, 0.45),
+        )
+        found.append(_columns(canvas, lattice))
+    return found
+
+
+def _speckle(canvas: Canvas, level: float) -> Tensor:
+    return level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5))
+
+
+def _columns(canvas: Canvas, lattice: _Lattice) -> Tensor:
+    """Atomic columns on their ground (H, W); half of the crystals have an antiphase boundary."""
+    rows, columns = canvas.coordinates()
+    cosine, sine = math.cos(lattice.turn), math.sin(lattice.turn)
+    along = (columns * cosine + rows * sine) / lattice.spacing[0]
+    down = (rows * cosine - columns * sine) / lattice.spacing[1]
+    if canvas.chance(0.5):
+        wall = canvas.uniform(0.3, 0.7) * canvas.width
+        along = along + 0.5 * (columns > wall)
+    atoms = _atoms(along, down, lattice) + lattice.second * _atoms(along + 0.5, down + 0.5, lattice)
+    return lattice.ground + lattice.height * atoms
+
+
+def _atoms(along: Tensor, down: Tensor, lattice: _Lattice) -> Tensor:
+    """Gaussian columns at whole coordinates, in [0, 1]; coordinates (H, W) in cells."""
+    distance = ((along - along.round()) * lattice.spacing[0]) ** 2 + ((down - down.round()) * lattice.spacing[1]) ** 2
+    return torch.exp(-distance / (2 * lattice.width**2))

@@ -1,0 +1,191 @@
+"""SAM-I-Am: from raw masks, of any source, to a map of K materials.
+
+A fifth rule is ours: where a mask's crops do not agree, it holds several materials; as "a segment cannot be composite"
+(the paper's first axiom), it goes, and what it covered is looked at place by place.
+
+References
+----------
+W. Abebe, J. Strube, L. Guo, N. R. Tallent, O. Bel, S. Spurgeon, C. Doty, A. Jannesari, "SAM-I-Am: Semantic Boosting for
+Zero-shot Atomic-Scale Electron Micrograph Segmentation" (2024): algorithm 1 (removal), algorithm 2 (merging).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.segmentation.boost.clustering import Labels, Scaling, cluster, estimate_count
+from matcurate.segmentation.boost.crops import Places, embedded
+from matcurate.segmentation.boost.judges import Classified, Clustered, CropClassifier, Judge
+from matcurate.segmentation.boost.layout import Layout, by_brightness, fill_gaps, paint
+from matcurate.segmentation.boost.removal import Removed, remove
+from matcurate.segmentation.boost.settings import BoostSettings
+from matcurate.segmentation.boost.textures import FeatureMap, Features, FilterBank
+from matcurate.types import BoolMask, Candidate, Pixels
+
+MOST_MATERIALS = 255
+"""Class ids have eight bits."""
+EMPTY = np.empty((0, 0, 0), dtype=np.float32)
+"""Features where a classifier needs none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boosted:
+    """Materials of one micrograph.
+
+    Parameters
+    ----------
+    phases : uint8 array (H, W)
+        Materials 1 … ``materials``, the darkest first (a classifier's class c is c + 1); 0 in gaps that are kept.
+    materials : int
+        K.
+    kept : tuple of Candidate
+        Masks that passed the removal, largest first.
+    voted : tuple of int
+        Material that the crops of each of them voted for; 0 where nothing of a mask is to be seen.
+    removed : tuple of Removed
+        Masks that went, and why.
+    """
+
+    phases: NDArray[np.uint8]
+    materials: int
+    kept: tuple[Candidate, ...]
+    voted: tuple[int, ...]
+    removed: tuple[Removed, ...]
+
+    @property
+    def masks(self) -> tuple[BoolMask, ...]:
+        """The merged mask (H, W) of every material that occurs."""
+        return tuple(self.phases == number for number in range(1, self.materials + 1) if (self.phases == number).any())
+
+
+class Booster:
+    """Removal rules, a way to look at textures, and who judges them.
+
+    Parameters
+    ----------
+    settings : BoostSettings
+        Thresholds.
+    features : Features
+        Texture features for k-means; by default the settings' filter bank.
+    classifier : CropClassifier, optional
+        Judges crops instead of k-means (the paper's supervised variant).
+    """
+
+    def __init__(
+        self,
+        settings: BoostSettings | None = None,
+        features: Features | None = None,
+        classifier: CropClassifier | None = None,
+    ) -> None:
+        self.settings = settings or BoostSettings()
+        self.features = features or FilterBank(self.settings.filters)
+        self.classifier = classifier
+
+    def boost(
+        self,
+        pixels: Pixels,
+        candidates: Sequence[Candidate],
+        materials: int | None = None,
+        *,
+        rng: np.random.Generator,
+    ) -> Boosted:
+        """Turn raw masks into materials.
+
+        Parameters
+        ----------
+        pixels : uint8, uint16 or float array (H, W)
+            The micrograph.
+        candidates : sequence of Candidate
+            Raw masks of any source, overlapping at will; there may be none.
+        materials : int, optional
+            K; estimated by silhouettes when not told. A classifier brings its own.
+        rng : np.random.Generator
+            Places the crops and starts k-means.
+
+        Raises
+        ------
+        ValueError
+            When K is below 1 or above 255.
+        """
+        if materials is not None and not 1 <= materials <= MOST_MATERIALS:
+            raise ValueError(f"materials must lie in [1, {MOST_MATERIALS}], got {materials}")
+        shape = (pixels.shape[0], pixels.shape[1])
+        removal = remove(candidates, shape, self.settings)
+        features = EMPTY if self.classifier else self.features(pixels)
+        vote = self._vote(pixels, features, removal.kept, materials, rng)
+        composite = vote.agreement < self.settings.agreement
+        gone = tuple(Removed(mask, "composite") for mask, goes in zip(vote.masks, composite, strict=True) if goes)
+        if gone:
+            left = [mask for mask, goes in zip(vote.masks, composite, strict=True) if not goes]
+            vote = self._vote(pixels, features, left, materials, rng)
+        found = paint(vote.layout, vote.winners, vote.judge, self.settings.crop)
+        count = vote.judge.count
+        ranks = np.arange(count) if self.classifier else by_brightness(found, pixels, count)
+        if self.settings.gaps == "nearest":
+            found = fill_gaps(found)
+        ids = np.concatenate([ranks + 1, [0]])  # the last for -1, which is none
+        return Boosted(
+            phases=ids[found].astype(np.uint8),
+            materials=count,
+            kept=vote.masks,
+            voted=tuple(int(number) for number in ids[vote.winners]),
+            removed=removal.removed + gone,
+        )
+
+    def _vote(
+        self,
+        pixels: Pixels,
+        features: FeatureMap,
+        masks: Sequence[Candidate],
+        materials: int | None,
+        rng: np.random.Generator,
+    ) -> _Vote:
+        """Let the crops of every mask vote (algorithm 2)."""
+        crop = self.settings.crop
+        layout = Layout.of(masks, (pixels.shape[0], pixels.shape[1]), crop)
+        places = layout.crop_places(self.settings.crops, rng)
+        if self.classifier is not None:
+            judge: Judge = Classified(pixels, crop, self.classifier)
+        else:
+            judge = self._clustered(features, layout, places, materials, rng)
+        winners = np.full(len(masks), -1, dtype=np.int64)
+        agreement = np.ones(len(masks))
+        for number in range(len(masks)):
+            if number in places:
+                votes = np.bincount(judge(layout.region(number), places[number]))
+                winners[number], agreement[number] = votes.argmax(), votes.max() / votes.sum()
+        return _Vote(tuple(masks), layout, judge, winners, agreement)
+
+    def _clustered(
+        self,
+        features: FeatureMap,
+        layout: Layout,
+        places: dict[int, Places],
+        materials: int | None,
+        rng: np.random.Generator,
+    ) -> Clustered:
+        crop = self.settings.crop
+        found = {number: embedded(features, layout.region(number), at, crop) for number, at in places.items()}
+        embeddings = np.concatenate(list(found.values())).astype(np.float64)
+        regions = np.repeat(list(found), [len(part) for part in found.values()])
+        scaling = Scaling.of(embeddings, regions, trusted=regions < layout.masks)
+        scaled = scaling(embeddings)
+        count = materials or estimate_count(scaled, self.settings.largest_count, rng)
+        areas = layout.areas()
+        weights = np.concatenate([np.full(len(at), areas[number] / len(at)) for number, at in places.items()])
+        return Clustered(features, crop, scaling, cluster(scaled, count, rng, weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Vote:
+    """Masks, who owns which pixel, who judges; what each mask voted for (-1: it is not to be seen), and how clearly."""
+
+    masks: tuple[Candidate, ...]
+    layout: Layout
+    judge: Judge
+    winners: Labels
+    agreement: NDArray[np.float64]

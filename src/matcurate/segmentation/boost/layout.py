@@ -1,0 +1,135 @@
+"""Which pixel belongs to which mask, what no mask covers, and the map of materials that comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from skimage.measure import label
+
+from matcurate.segmentation.boost.clustering import Labels
+from matcurate.segmentation.boost.crops import Places, crop_places
+from matcurate.segmentation.boost.judges import Judge
+from matcurate.types import BoolMask, Candidate, Pixels
+
+GAP = 8
+"""An unmasked region is a gap where it is nowhere deeper than this part of a crop's edge; else it is open."""
+STEP = 6
+"""Open regions are looked at in places this part of a crop's edge apart."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Who owns which pixel: masks (the smaller on top), and open regions where no mask is.
+
+    Parameters
+    ----------
+    owners : int array (H, W)
+        Below ``masks`` the number of a mask, above it of an open region; -1 in narrow gaps.
+    masks : int
+        Number of masks.
+    """
+
+    owners: Labels
+    masks: int
+
+    @classmethod
+    def of(cls, kept: Sequence[Candidate], shape: tuple[int, int], crop: int) -> Layout:
+        """Lay out masks, largest first, on an image (H, W).
+
+        Unmasked regions that are nowhere deeper than ``crop / GAP`` are gaps.
+        """
+        owners = np.full(shape, -1, dtype=np.int64)
+        for number, mask in enumerate(kept):
+            top, left, bottom, right = mask.box
+            owners[top:bottom, left:right][mask.mask] = number
+        free = label(owners < 0, connectivity=1)
+        depth = distance_transform_edt(free > 0) if (free == 0).any() else np.full(shape, np.inf)
+        deep = np.zeros(int(free.max()) + 1, dtype=np.bool_)
+        deep[free[depth > crop / GAP]] = True
+        deep[0] = False
+        numbers = np.where(deep, len(kept) - 1 + np.cumsum(deep), -1)
+        return cls(np.where(owners < 0, numbers[free], owners), len(kept))
+
+    def region(self, number: int) -> BoolMask:
+        """Pixels (H, W) of a mask or open region that are to be seen."""
+        return np.asarray(self.owners == number)
+
+    @property
+    def numbers(self) -> Labels:
+        """Masks and open regions of which something is to be seen."""
+        found = np.unique(self.owners)
+        return np.asarray(found[found >= 0], dtype=np.int64)
+
+    def areas(self) -> dict[int, int]:
+        """Pixels of every mask and open region of which something is to be seen."""
+        numbers, counts = np.unique(self.owners[self.owners >= 0], return_counts=True)
+        return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+    def crop_places(self, crops: int, rng: np.random.Generator) -> dict[int, Places]:
+        """Crops of every region: ``crops`` of the largest, as the square root of the area, a third at least."""
+        areas = self.areas()
+        largest = max(areas.values())
+        return {
+            n: crop_places(self.region(n), max(round(crops * (area / largest) ** 0.5), -(-crops // 3)), rng)
+            for n, area in areas.items()
+        }
+
+
+def paint(layout: Layout, winners: Labels, judge: Judge, crop: int) -> Labels:
+    """Material of every pixel: a mask's winner, an open region's texture place by place.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of an image (H, W) with M masks.
+    winners : int array (M,)
+        Material of each mask, -1 for one that is not to be seen.
+    judge : Judge
+        Looks at open regions.
+    crop : int
+        Edge of its crops in pixels.
+
+    Returns
+    -------
+    int array (H, W)
+        -1 in gaps.
+    """
+    found = np.concatenate([winners, [-1]])[np.minimum(layout.owners, layout.masks)]
+    for number in layout.numbers[layout.numbers >= layout.masks]:
+        region = layout.region(int(number))
+        found[region] = _by_place(region, judge, max(1, crop // STEP))
+    return np.asarray(found, dtype=np.int64)
+
+
+def _by_place(region: BoolMask, judge: Judge, step: int) -> Labels:
+    """Material of every pixel of an open region, (n,): that of the nearest of places ``step`` pixels apart."""
+    sites = np.zeros(region.shape, dtype=np.bool_)
+    sites[step // 2 :: step, step // 2 :: step] = True
+    sites &= region
+    if not sites.any():
+        sites = region
+    places = np.argwhere(sites)
+    materials = np.zeros(region.shape, dtype=np.int64)
+    materials[sites] = judge(region, places)
+    nearest = distance_transform_edt(~sites, return_distances=False, return_indices=True)
+    return np.asarray(materials[tuple(nearest)][region])
+
+
+def fill_gaps(materials: Labels) -> Labels:
+    """Gaps (-1) take the material of the nearest pixel that has one; (H, W)."""
+    nearest = distance_transform_edt(materials < 0, return_distances=False, return_indices=True)
+    return np.asarray(materials[tuple(nearest)])
+
+
+def by_brightness(materials: Labels, pixels: Pixels, count: int) -> Labels:
+    """Rank (count,) of every material by its mean grey level, the darkest 0; those that do not occur come last."""
+    seen = materials >= 0
+    areas = np.bincount(materials[seen], minlength=count)
+    sums = np.bincount(materials[seen], weights=pixels[seen], minlength=count)
+    means = np.where(areas > 0, sums / np.maximum(areas, 1), np.inf)
+    ranks = np.empty(count, dtype=np.int64)
+    ranks[np.argsort(means, kind="stable")] = np.arange(count)
+    return ranks

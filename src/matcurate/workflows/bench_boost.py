@@ -1,0 +1,225 @@
+"""Measure the semantic booster on a dataset folder: the raw masks of a backbone, and what the booster makes of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from matcurate.config import Settings
+from matcurate.errors import DatasetError, UnreadableImageError
+from matcurate.imaging.dataset import LabelledMicrograph, Sample, open_dataset
+from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.registry import load_backbone
+from matcurate.segmentation.boost.booster import MOST_MATERIALS, Booster
+from matcurate.segmentation.boost.proposals import propose
+from matcurate.segmentation.boost.scores import band_width, boundary_band, score_masks
+from matcurate.types import BoolMask, Candidate, Progress, silent
+from matcurate.workflows.boost import build_booster
+
+Materials: TypeAlias = int | Literal["auto", "known"]
+"""K; ``auto`` estimates it for every image; ``known`` takes it from the image's mask: the paper knows it a priori."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoostScores:
+    """SAM-I-Am's metrics under the paper's names (see :class:`matcurate.segmentation.boost.scores.MaskScores`)."""
+
+    mIoU: float
+    mRecall: float
+    mPrecision: float
+    mFPR: float
+    matched_IoU: float
+    boundary_mIoU: float
+    boundary_mRecall: float
+    boundary_mPrecision: float
+    boundary_mFPR: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoostedImage:
+    """One image: how many masks there were, how many each rule removed, and the scores; ``seconds`` of the booster."""
+
+    name: str
+    masks: int
+    removed: dict[str, int]
+    labels: int
+    materials: int
+    before: BoostScores
+    after: BoostScores
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoostBenchmark:
+    """Means over the images of a dataset, before and after the booster; ``gain`` is after less before."""
+
+    dataset: str
+    backbone: str
+    preset: str
+    materials: Materials
+    images: int
+    before: BoostScores
+    after: BoostScores
+    gain: BoostScores
+    seconds_per_image: float
+    per_image: tuple[BoostedImage, ...]
+    problems: tuple[str, ...]
+
+
+def bench_boost(
+    folder: Path,
+    materials: Materials = "auto",
+    *,
+    settings: Settings,
+    backbone: str | None = None,
+    preset: str = "layers",
+    background: bool | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> BoostBenchmark:
+    """Boost a backbone's raw masks of every image, and compare both with the image's labelled classes.
+
+    Parameters
+    ----------
+    folder : Path
+        Dataset folder.
+    materials : int, "auto" or "known"
+        Number of materials that the booster is told.
+    settings : Settings
+        Of the installation.
+    backbone : str, optional
+        That of the settings by default.
+    preset : str
+        Of the booster: a file of ``configs/boost``, or the path of one.
+    background : bool, optional
+        Whether class 0 is a material like the others. By default it is, unless ``materials`` is a number and there are
+        that many other classes (in ``dataset.yaml``, or without it in the image's mask).
+    seed : int
+        Every image starts from it.
+    progress : Progress
+        Told the number of images done.
+
+    Raises
+    ------
+    DatasetError
+        When the folder is not a dataset, or none of its images can be measured.
+    ConfigError
+        For an unknown backbone or preset.
+    """
+    dataset = open_dataset(folder)
+    booster = build_booster(preset)
+    model = load_backbone(backbone or settings.backbone, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
+    scores: list[BoostedImage] = []
+    problems: list[str] = []
+    for done, sample in enumerate(dataset):
+        progress(done, len(dataset), sample.name)
+        try:
+            labelled = sample.load(max_megapixels=settings.max_megapixels)
+            scores.append(_measure(sample, labelled, model, booster, materials, background, seed))
+        except (UnreadableImageError, DatasetError) as error:
+            problems.append(str(error))
+    if not scores:
+        raise DatasetError(f"{folder}: no image could be measured; the first problem: {problems[0]}")
+    before, after = _mean([s.before for s in scores]), _mean([s.after for s in scores])
+    return BoostBenchmark(
+        dataset=str(folder),
+        backbone=model.name,
+        preset=booster.settings.name,
+        materials=materials,
+        images=len(scores),
+        before=before,
+        after=after,
+        gain=BoostScores(*(getattr(after, f.name) - getattr(before, f.name) for f in fields(BoostScores))),
+        seconds_per_image=float(np.mean([s.seconds for s in scores])),
+        per_image=tuple(scores),
+        problems=tuple(problems),
+    )
+
+
+def parse_materials(text: str) -> Materials:
+    """K of ``auto``, ``known`` or a number.
+
+    Raises
+    ------
+    ValueError
+        For anything else, and numbers outside [1, 255].
+    """
+    if text == "auto":
+        return "auto"
+    if text == "known":
+        return "known"
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_MATERIALS:
+        raise ValueError(f"{text!r} is no number of materials; use 1 to {MOST_MATERIALS}, auto or known")
+    return int(text)
+
+
+def score_boost(masks: Sequence[Candidate], labels: Sequence[BoolMask]) -> BoostScores:
+    """All scores of masks against labels (H, W), of which there is at least one and none is empty."""
+    height, wide = labels[0].shape
+    width = band_width((height, wide))
+    whole = score_masks(masks, labels)
+    bands = [replace(mask, mask=boundary_band(mask.mask, width)) for mask in masks]
+    band = score_masks(bands, [boundary_band(label, width) for label in labels])
+    return BoostScores(
+        mIoU=whole.miou,
+        mRecall=whole.mrecall,
+        mPrecision=whole.mprecision,
+        mFPR=whole.mfpr,
+        matched_IoU=whole.matched_iou,
+        boundary_mIoU=band.miou,
+        boundary_mRecall=band.mrecall,
+        boundary_mPrecision=band.mprecision,
+        boundary_mFPR=band.mfpr,
+    )
+
+
+def _measure(
+    sample: Sample,
+    labelled: LabelledMicrograph,
+    backbone: Backbone,
+    booster: Booster,
+    materials: Materials,
+    background: bool | None,
+    seed: int,
+) -> BoostedImage:
+    labels = _labels(sample, labelled, materials, background)
+    raw = propose(backbone, labelled.micrograph.pixels)
+    told = len(labels) if materials == "known" else None if materials == "auto" else materials
+    start = time.perf_counter()
+    boosted = booster.boost(labelled.micrograph.pixels, raw, told, rng=np.random.default_rng(seed))
+    seconds = time.perf_counter() - start
+    merged = [Candidate(0, 0, mask, 1.0) for mask in boosted.masks]
+    return BoostedImage(
+        name=sample.name,
+        masks=len(raw),
+        removed=dict(Counter(each.rule for each in boosted.removed)),
+        labels=len(labels),
+        materials=boosted.materials,
+        before=score_boost(raw, labels),
+        after=score_boost(merged, labels),
+        seconds=seconds,
+    )
+
+
+def _labels(
+    sample: Sample, labelled: LabelledMicrograph, materials: Materials, background: bool | None
+) -> list[BoolMask]:
+    """Mask (H, W) of every labelled material of an image."""
+    classes = np.unique(labelled.phases)
+    if background is None:
+        others = len(sample.info.classes) - 1 if sample.info.classes else np.count_nonzero(classes)
+        background = isinstance(materials, str) or others < materials
+    chosen = classes if background else classes[classes > 0]
+    if not len(chosen):
+        raise DatasetError(f"{sample.mask_path}: only class 0, which is no material here; label it, or leave it out")
+    return [np.asarray(labelled.phases == number) for number in chosen]
+
+
+def _mean(scores: Sequence[BoostScores]) -> BoostScores:
+    return BoostScores(*(float(np.mean([getattr(s, f.name) for s in scores])) for f in fields(BoostScores)))

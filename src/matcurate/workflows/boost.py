@@ -1,0 +1,58 @@
+"""The semantic booster on top of a segmenter: phases become K materials."""
+
+from __future__ import annotations
+
+import numpy as np
+from skimage.measure import label
+
+from matcurate.config import load_preset
+from matcurate.promptable.protocol import Backbone
+from matcurate.segmentation.boost.booster import Booster
+from matcurate.segmentation.boost.proposals import propose
+from matcurate.segmentation.boost.settings import BoostSettings
+from matcurate.segmentation.matsam.postprocess import area_weighted_quality
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import Pixels
+
+PRESETS = "boost"
+"""Folder of the booster's presets within ``configs/``."""
+LAYERS, INCLUSIONS = "layers", "inclusions"
+
+
+def build_booster(preset: str = LAYERS) -> Booster:
+    """Booster with a shipped preset, or that of a YAML file, and its classical textures.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such preset.
+    """
+    return Booster(load_preset(preset, BoostSettings, PRESETS))
+
+
+def boosted_segmentation(
+    pixels: Pixels, backbone: Backbone, materials: int, preset: str, seed: int = 0
+) -> Segmentation:
+    """Segment a micrograph (H, W) into materials; instances are their connected regions (4 neighbours).
+
+    Parameters
+    ----------
+    pixels : uint8, uint16 or float array (H, W)
+        The micrograph.
+    backbone : Backbone
+        Proposes the raw masks.
+    materials : int
+        K in [1, 255].
+    preset : str
+        Name of the segmenter's preset: ``layers`` has the paper's thresholds; with every other one small masks inside
+        large ones are phases of their own, and stay.
+    seed : int
+        Of the crops and of k-means.
+    """
+    booster = build_booster(LAYERS if preset == LAYERS else INCLUSIONS)
+    boosted = booster.boost(pixels, propose(backbone, pixels), materials, rng=np.random.default_rng(seed))
+    return Segmentation(
+        phases=boosted.phases,
+        instances=label(boosted.phases, background=0, connectivity=1).astype(np.uint32),
+        score=area_weighted_quality(boosted.kept),
+    )

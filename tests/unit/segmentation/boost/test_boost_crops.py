@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from boost_samples import SHAPE, box
+
+from matcurate.segmentation.boost.crops import RIM, crop_places, cut, embedded
+
+LEFT = box(0, 0, 96, 80).paint(SHAPE)
+
+
+def halves() -> np.ndarray:
+    """Features of 8 × 8 cells (12, 20, 2): 1 left and 5 right of the middle; and the row of the cell."""
+    side = np.where(np.arange(20) < 10, 1.0, 5.0)[None].repeat(12, axis=0)
+    return np.stack([side, np.arange(12.0)[:, None].repeat(20, axis=1)], axis=-1).astype(np.float32)
+
+
+def test_crops_lie_in_their_region() -> None:
+    places = crop_places(LEFT, 50, np.random.default_rng(0))
+    assert places.shape == (50, 2)
+    assert LEFT[tuple(places.T)].all()
+    assert len(np.unique(places, axis=0)) == 50
+
+
+def test_a_region_of_few_pixels_gives_its_pixels_again() -> None:
+    places = crop_places(box(5, 9, 6, 11).paint(SHAPE), 20, np.random.default_rng(0))
+    assert {tuple(place) for place in places.tolist()} == {(5, 9), (5, 10)}
+
+
+def test_neighbours_lend_a_region_nothing() -> None:
+    found = embedded(halves(), LEFT, np.array([[40, 79], [10, 70]]), crop=60)
+    assert found[:, 0] == pytest.approx(1)
+
+
+def test_the_mean_is_over_the_crop() -> None:
+    everything = np.ones(SHAPE, dtype=np.bool_)
+    found = embedded(halves(), everything, np.array([[44, 100], [0, 20]]), crop=24)  # 3 × 3 cells
+    assert found[0] == pytest.approx((5, 5))
+    assert found[1] == pytest.approx((1, 0.5))  # rows 0 and 1; what is beyond the frame does not count
+
+
+def test_a_crop_over_two_sides_takes_its_share_of_each() -> None:
+    everything = np.ones(SHAPE, dtype=np.bool_)
+    found = embedded(halves(), everything, np.array([[44, 80]]), crop=24)  # columns 9, 10, 11
+    assert found[0, 0] == pytest.approx((1 + 5 + 5) / 3)
+
+
+def test_thin_regions_keep_their_rim() -> None:
+    thin = box(40, 0, 40 + 2 * RIM, 160).paint(SHAPE)
+    found = embedded(halves(), thin, np.array([[41, 2]]), crop=8)
+    assert found[0] == pytest.approx((1, 5))
+
+
+def test_a_crop_beyond_what_is_left_of_its_region_takes_the_mean() -> None:
+    region = box(0, 0, 96, 16).paint(SHAPE) | box(0, 150, 4, 154).paint(SHAPE)  # the speck is all rim
+    found = embedded(halves(), region, np.array([[1, 151]]), crop=8)
+    assert found[0, 0] == pytest.approx(1)
+
+
+def test_squares_are_cut_around_their_places_and_mirrored_at_the_frame() -> None:
+    grey = np.arange(6 * 9, dtype=np.uint16).reshape(6, 9)
+    inner, corner = cut(grey, np.array([[3, 4], [0, 0]]), 4)
+    assert (inner == grey[1:5, 2:6]).all()
+    assert corner[2:, 2:].tolist() == grey[:2, :2].tolist()
+    assert corner[1].tolist() == corner[2].tolist()
+    assert inner.dtype == np.uint16
