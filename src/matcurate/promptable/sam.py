@@ -58,6 +58,18 @@ class SamImage:
         """(H, W) in pixels."""
         return self._shape
 
+    def features(self) -> NDArray[np.float32]:
+        """Embedding (h, w, 256) over the image alone, without the padding to a square."""
+        padded = self._model().image_encoder.img_size
+        cells = self._embedding[0].float().cpu().numpy()
+        rows, columns = (
+            -(-used * size // padded)
+            for used, size in zip(
+                ResizeLongestSide.get_preprocess_shape(*self._shape, padded), cells.shape[1:], strict=True
+            )
+        )
+        return np.ascontiguousarray(np.moveaxis(cells[:, :rows, :columns], 0, -1))
+
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three masks, smallest first.
 
