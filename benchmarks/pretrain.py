@@ -1,6 +1,6 @@
 """Print how the built-in network stands beside the component tree and Otsu, as in docs/benchmarks.md.
 
-python benchmarks/pretrain.py [--preset phases] [--objects 30] DATASET...
+python benchmarks/pretrain.py [--preset phases] [--objects 30] [--weights FILE] DATASET...
 """
 
 from __future__ import annotations
@@ -11,27 +11,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 from scipy.stats import spearmanr
 from skimage.measure import label
 
-from matcurate.config import load_settings
+from matcurate.config import Settings, load_preset, load_settings
 from matcurate.imaging.dataset import LabelledMicrograph, open_dataset
+from matcurate.promptable.builtin.predictor import BuiltinBackbone
+from matcurate.promptable.builtin.shipped import shipped
+from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.registry import load_backbone
-from matcurate.types import BoolMask, LabelMap
+from matcurate.promptable.tree import TreeBackbone
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
+from matcurate.segmentation.metrics import Scores, evaluate
+from matcurate.types import BoolMask, Candidate, LabelMap
 from matcurate.workflows.bench_segment import bench_segment
 
 SMALLEST = 30
 """Pixels; smaller objects are not asked for."""
-HEADING = (
-    "| dataset | IoU otsu | tree | builtin | ARI tree | builtin | one point, best quality: tree | builtin "
-    "| best of three: tree | builtin | rank of quality: tree | builtin | error of quality: tree | builtin |"
-)
+PARTS = ("IoU", "ARI", "one point", "best of three", "rank", "error", "box", "box rank", "box error")
 
 
 @dataclass(frozen=True)
-class PointScores:
-    """How one point per object is answered.
+class Answered:
+    """How prompts of one kind are answered.
 
     Mean IoU of the answer with the best quality and of the best answer; Spearman's rank correlation and the mean
     absolute difference of quality and IoU over all answers.
@@ -48,42 +52,72 @@ def instances_of(sample: LabelledMicrograph) -> LabelMap:
     return label(sample.phases > 0, connectivity=1) if sample.instances is None else sample.instances
 
 
-def overlap(one: BoolMask, other: BoolMask) -> float:
+def overlap(candidate: Candidate, truth: BoolMask) -> float:
     """Intersection over union."""
-    return float((one & other).sum() / (one | other).sum())
+    mask = candidate.paint(truth.shape)
+    return float((mask & truth).sum() / (mask | truth).sum())
 
 
-def ask(backbone: Backbone, folder: Path, objects: int) -> PointScores:
-    """Ask a backbone for up to ``objects`` random objects per image, by a random pixel of each."""
-    trusted, best, pairs = [], [], []
+def summary(answers: Sequence[Sequence[tuple[float, float]]]) -> Answered:
+    """Scores of answers, each a sequence of (quality, IoU)."""
+    trusted = [max(one)[1] if one else 0.0 for one in answers]
+    best = [max((iou for _, iou in one), default=0.0) for one in answers]
+    pairs = np.array([pair for one in answers for pair in one])
+    if len(pairs) < 2:
+        return Answered(float(np.mean(trusted)), float(np.mean(best)), float("nan"), float("nan"))
+    quality, iou = pairs.T
+    rank = float(spearmanr(quality, iou).statistic)
+    return Answered(float(np.mean(trusted)), float(np.mean(best)), rank, float(np.abs(quality - iou).mean()))
+
+
+def ask(backbone: Backbone, folder: Path, objects: int) -> tuple[Answered, Answered]:
+    """Ask for up to ``objects`` random objects per image: by a random pixel of each, and by its bounding box."""
+    pointed: list[list[tuple[float, float]]] = []
+    boxed: list[list[tuple[float, float]]] = []
     for sample in open_dataset(folder):
         loaded = sample.load()
         instances, rng = instances_of(loaded), np.random.default_rng(0)
         large = np.flatnonzero(np.bincount(instances.ravel())[1:] >= SMALLEST) + 1
+        if not len(large):
+            continue
         truths = [instances == number for number in rng.permutation(large)[:objects]]
         points = [np.argwhere(truth)[rng.integers(truth.sum()), ::-1] for truth in truths]
+        predictor = backbone.open(loaded.micrograph.pixels)
         prompts = np.array(points, dtype=np.float64).reshape(-1, 1, 2)
-        answers = backbone.open(loaded.micrograph.pixels).predict(prompts, np.ones(prompts.shape[:2], dtype=np.int64))
-        for truth, answer in zip(truths, answers, strict=True):
-            found = [(c.quality, overlap(c.paint(truth.shape), truth)) for c in answer]
-            pairs += found
-            trusted.append(max(found)[1] if found else 0.0)
-            best.append(max((iou for _, iou in found), default=0.0))
-    quality, iou = np.array(pairs).T
-    rank = float(spearmanr(quality, iou).statistic)
-    return PointScores(float(np.mean(trusted)), float(np.mean(best)), rank, float(np.abs(quality - iou).mean()))
+        answers = predictor.predict(prompts, np.ones(prompts.shape[:2], dtype=np.int64))
+        fitting = predictor.predict_boxes(np.array([box_of(truth) for truth in truths]))
+        for truth, point, box in zip(truths, answers, fitting, strict=True):
+            pointed.append([(candidate.quality, overlap(candidate, truth)) for candidate in point])
+            boxed.append([(candidate.quality, overlap(candidate, truth)) for candidate in box])
+    return summary(pointed), summary(boxed)
 
 
-def row(folder: Path, preset: str, objects: int) -> str:
-    """One line of the table."""
-    settings, names = load_settings(), ("tree", "builtin")
+def box_of(truth: BoolMask) -> NDArray[np.float64]:
+    """(x0, y0, x1, y1) around a mask."""
+    rows, columns = find_objects(truth.astype(np.int8))[0]
+    return np.array([columns.start, rows.start, columns.stop, rows.stop], dtype=np.float64)
+
+
+def segmented(backbone: Backbone, folder: Path, preset: MatSamPreset) -> tuple[float, float]:
+    """Mean IoU of both classes and adjusted Rand index of MatSAM on this backbone."""
+    matsam, scores = MatSam(backbone, preset), list[Scores]()
+    for sample in open_dataset(folder):
+        loaded = sample.load()
+        scores.append(evaluate(matsam.segment(loaded.micrograph.pixels), loaded.phases, loaded.instances))
+    return float(np.mean([score.iou for score in scores])), float(np.mean([score.ari for score in scores]))
+
+
+def rows(folder: Path, preset: str, objects: int, backbones: Sequence[Backbone], settings: Settings) -> list[str]:
+    """One line of the table for Otsu and for each backbone."""
+    name = "/".join(folder.absolute().parts[-2:])
     otsu = bench_segment(folder, "otsu", settings=settings, preset=preset, backbone="tree")
-    reports = [bench_segment(folder, "matsam", settings=settings, preset=preset, backbone=name) for name in names]
-    points = [ask(load_backbone(name, settings.resolved_cache_dir), folder, objects) for name in names]
-    values = [otsu.iou, *(r.iou for r in reports), *(r.ari for r in reports)]
-    for part in ("trusted", "best", "rank", "error"):
-        values += [getattr(scores, part) for scores in points]
-    return f"| {'/'.join(folder.absolute().parts[-2:])} | " + " | ".join(f"{value:.3f}" for value in values) + " |"
+    lines = [f"| {name} | otsu | {otsu.iou:.3f} | {otsu.ari:.3f} |" + " |" * (len(PARTS) - 2)]
+    for backbone in backbones:
+        point, box = ask(backbone, folder, objects)
+        values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets"))]
+        values += [point.trusted, point.best, point.rank, point.error, box.trusted, box.rank, box.error]
+        lines.append(f"| {name} | {backbone.name} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,11 +126,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("datasets", nargs="+", type=Path)
     parser.add_argument("--preset", default="phases")
     parser.add_argument("--objects", type=int, default=30)
+    parser.add_argument("--weights", type=Path, help="instead of the package's own, and without Otsu and tree")
     chosen = parser.parse_args(arguments)
-    print(HEADING)
-    print("|---" + "|---:" * 13 + "|")
+    own = chosen.weights is None
+    backbones = [TreeBackbone(), shipped()] if own else [BuiltinBackbone(load_weights(chosen.weights))]
+    print("| dataset | method | " + " | ".join(PARTS) + " |")
+    print("|---|---" + "|---:" * len(PARTS) + "|")
     for folder in chosen.datasets:
-        print(row(folder, chosen.preset, chosen.objects), flush=True)
+        lines = rows(folder, chosen.preset, chosen.objects, backbones, load_settings())
+        print("\n".join(lines if own else lines[1:]), flush=True)
 
 
 if __name__ == "__main__":

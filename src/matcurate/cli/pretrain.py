@@ -50,3 +50,7 @@ def pretrain(
     title = f"{report.recipe}: {report.step} steps, {report.minutes:.1f} minutes, {report.weights}"
     rows = [[head, source, value] for head, row in report.accuracy.items() for source, value in row.items()]
     emit_table(title, ["head", "source", "balanced accuracy"], rows)
+    judged = report.quality
+    if judged.rank is not None and judged.error is not None:
+        rows = [[judged.examples, f"{judged.rank:.2f}", f"{judged.error:.2f}"]]
+        emit_table("quality of regions, on pictures kept apart", ["learned from", "rank", "error"], rows)

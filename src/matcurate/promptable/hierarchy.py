@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import higra as hg
 import numpy as np
@@ -13,7 +14,7 @@ from matcurate.types import BoolMask
 Nodes = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Hierarchy:
     """The 4-connected regions of every threshold of a relief, children before parents, the root last.
 
@@ -61,6 +62,20 @@ class Hierarchy:
             a = np.where(apart & (a < b), self.parent[a], a)
             b = np.where(apart & (b < a), self.parent[b], b)
         return a
+
+    def extent(self) -> NDArray[np.int64]:
+        """Height and width (2, M) of each node's bounding box."""
+        top, left, bottom, right = self.boxes
+        return np.stack([bottom - top, right - left])
+
+    @cached_property
+    def boxes(self) -> NDArray[np.int64]:
+        """Bounding box (4, M) of each node: top, left, bottom, right, the last two exclusive."""
+        rows, columns = np.divmod(np.arange(len(self.home)), self.shape[1])
+        least, most = hg.Accumulators.min, hg.Accumulators.max
+        sides = ((rows, least), (columns, least), (rows + 1, most), (columns + 1, most))
+        found = [hg.accumulate_sequential(self.tree, place, side)[len(self.home) :] for place, side in sides]
+        return np.stack(found).astype(np.int64)
 
     def mask(self, node: int) -> tuple[int, int, BoolMask]:
         """Top, left, and the region inside its bounding box."""

@@ -13,6 +13,8 @@ from matcurate.promptable.prompts import BACKGROUND, FOREGROUND
 from matcurate.promptable.protocol import PointLabels
 from matcurate.types import Candidate
 
+FITTING = 0.3
+"""Least IoU of a region's bounding box with the box of a prompt."""
 CHUNK = 2048
 """Prompts answered together; bounds the memory of their paths."""
 
@@ -33,6 +35,9 @@ class NestedRegions:
         Answers have a higher score than this.
     nesting : float
         Largest IoU of two answers to one prompt.
+    boxed : callable, optional
+        Predicted IoU (n,) of nodes (n,) with what a box was drawn around, from how their own boxes fit it (n,); without
+        it, from their quality and the fit.
     """
 
     hierarchy: Hierarchy
@@ -40,6 +45,7 @@ class NestedRegions:
     quality: Callable[[float], float]
     min_answer: float
     nesting: float
+    boxed: Callable[[Nodes, NDArray[np.float64]], NDArray[np.float64]] | None = None
     made: dict[int, Candidate] = field(default_factory=dict)
 
     def candidate(self, node: int) -> Candidate:
@@ -64,6 +70,47 @@ class NestedRegions:
             part = slice(first, first + CHUNK)
             found[part] = self._best_on(*self._paths(pixels[part], labels[part]))
         return found
+
+    def fitting(self, boxes: NDArray[np.float64]) -> tuple[Nodes, NDArray[np.float64]]:
+        """Up to three nodes (B, 3) for boxes (B, 4), and how good they are (B, 3); -1 and 0 for none.
+
+        Of the regions whose own bounding box overlaps the box by an IoU of at least :data:`FITTING`, those with the
+        best expected overlap, without those that overlap a better one by more than ``nesting``.
+
+        Parameters
+        ----------
+        boxes : float array (B, 4)
+            top, left, bottom, right in pixels, the last two exclusive.
+        """
+        tree = self.hierarchy
+        answering = np.flatnonzero(self.score > self.min_answer)
+        own = tree.boxes[:, answering].astype(np.float64)
+        found, values = np.full((len(boxes), 3), -1, dtype=np.int64), np.zeros((len(boxes), 3))
+        for number, box in enumerate(boxes):
+            fit = box_iou(own, box)
+            near = np.flatnonzero(fit >= FITTING)
+            quality = self.boxed(answering[near], fit[near]) if self.boxed else self._boxed(answering[near], fit[near])
+            taken: list[int] = []
+            for place in np.argsort(-quality, kind="stable"):
+                node = int(answering[near[place]])
+                if all(self._overlap(node, other) <= self.nesting for other in taken):
+                    found[number, len(taken)], values[number, len(taken)] = node, quality[place]
+                    taken.append(node)
+                if len(taken) == 3:
+                    break
+        return found, values
+
+    def _boxed(self, nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Geometric mean of the nodes' quality and of the fourth power of how their boxes fit."""
+        quality = np.array([self.quality(float(score)) for score in self.score[nodes]])
+        return np.sqrt(quality * fit**4)
+
+    def _overlap(self, one: int, other: int) -> float:
+        """IoU of two nodes: of areas where one holds the other, else none."""
+        tree = self.hierarchy
+        inner, outer = min(one, other), max(one, other)
+        held = tree.first[outer] <= tree.first[inner] < tree.first[outer] + tree.area[outer]
+        return float(tree.area[inner] / tree.area[outer]) if held else 0.0
 
     def _paths(self, pixels: Nodes, labels: PointLabels) -> tuple[Nodes, Nodes]:
         """First node (B,) of each prompt's path towards the root, and the node (B,) before which it ends."""
@@ -97,3 +144,12 @@ class NestedRegions:
             overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
             value = np.where(overlap > self.nesting, 0.0, value)
         return found
+
+
+def box_iou(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union (n,) of boxes (4, n) with one (4,): top, left, bottom, right."""
+    top, left = np.maximum(boxes[0], box[0]), np.maximum(boxes[1], box[1])
+    bottom, right = np.minimum(boxes[2], box[2]), np.minimum(boxes[3], box[3])
+    shared = np.clip(bottom - top, 0, None) * np.clip(right - left, 0, None)
+    areas = (boxes[2] - boxes[0]) * (boxes[3] - boxes[1]) + (box[2] - box[0]) * (box[3] - box[1])
+    return np.asarray(shared / np.maximum(areas - shared, 1e-12), dtype=np.float64)

@@ -55,3 +55,31 @@ def pixel_prompts(
     places, kinds = checked_prompts(points, labels, shape)
     columns, rows = np.where((kinds != PADDING)[..., None], places, 0).astype(np.int64).transpose(2, 0, 1)
     return rows * shape[1] + columns, kinds
+
+
+def checked_boxes(boxes: FloatArray, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return boxes (B, 4) of (left, top, right, bottom) as (top, left, bottom, right), cut at the edge of the image.
+
+    Parameters
+    ----------
+    boxes : float array (B, 4)
+        (x0, y0, x1, y1) in pixels, x1 and y1 exclusive, x0 < x1 and y0 < y1.
+    shape : (H, W)
+        Of the image, in pixels.
+
+    Raises
+    ------
+    ValueError
+        When the shape is another, a box is empty or not finite, or lies outside the image.
+    """
+    corners = np.asarray(boxes, dtype=np.float64)
+    if corners.ndim != 2 or corners.shape[1] != 4:
+        raise ValueError(f"boxes must be (B, 4), got {corners.shape}")
+    height, width = shape
+    cut = np.clip(corners, 0, (width, height, width, height))[:, [1, 0, 3, 2]]
+    empty = ~((cut[:, 0] < cut[:, 2]) & (cut[:, 1] < cut[:, 3]))  # also refuses NaN
+    if empty.any():
+        x0, y0, x1, y1 = corners[empty][0]
+        where = f"(x0={x0:g}, y0={y0:g}, x1={x1:g}, y1={y1:g})"
+        raise ValueError(f"box {where} holds no pixel of the image of {width} x {height} pixels")
+    return cut

@@ -38,6 +38,26 @@ class PromptPredictor(Protocol):
         """
         ...
 
+    def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
+        """Answer B boxes, each drawn around one object.
+
+        Parameters
+        ----------
+        boxes : float array (B, 4)
+            (x0, y0, x1, y1) in pixels; x runs along the width, x1 and y1 are exclusive.
+
+        Returns
+        -------
+        list of B tuples
+            At most three candidates for each box, smallest first; empty where nothing is found.
+
+        Raises
+        ------
+        ValueError
+            When a box is empty, not finite, or lies outside the image.
+        """
+        ...
+
 
 @runtime_checkable
 class Exhaustive(Protocol):
@@ -45,6 +65,15 @@ class Exhaustive(Protocol):
 
     def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
         """Non-overlapping regions brighter (or darker) than their surroundings."""
+        ...
+
+
+@runtime_checkable
+class Tiling(Protocol):
+    """A predictor that can also part the whole image into regions without any prompt."""
+
+    def tiles(self, smallest: int) -> tuple[Candidate, ...]:
+        """Regions of at least ``smallest`` pixels; every pixel belongs to exactly one."""
         ...
 
 

@@ -22,7 +22,7 @@ from matcurate.promptable.decoder import Answers, LeanDecoder
 from matcurate.promptable.digests import remembered_sha256
 from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
 from matcurate.promptable.enlarge import Axis, Enlargement
-from matcurate.promptable.prompts import PADDING, checked_prompts
+from matcurate.promptable.prompts import PADDING, checked_boxes, checked_prompts
 from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.sam_drafts import SamDrafted
 from matcurate.types import Candidate, FloatArray, Pixels
@@ -95,6 +95,23 @@ class SamImage:
                 answers[index] = self._enlargement.candidates(logit, scores)
         return answers
 
+    def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
+        """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three masks each, smallest first.
+
+        Raises
+        ------
+        ValueError
+            When a box is empty, not finite, or lies outside the image.
+        """
+        corners = checked_boxes(boxes, self.shape)[:, [1, 0, 3, 2]]
+        answers: list[tuple[Candidate, ...]] = []
+        for chosen in self._parts(np.arange(len(corners))):
+            with torch.inference_mode():
+                part = self._decoder.answer(self._embedded_boxes(corners[chosen]))
+            for logit, scores in zip(self._decoder.logits(part), part.qualities(), strict=True):
+                answers.append(self._enlargement.candidates(logit, scores))
+        return answers
+
     def draft(self, points: FloatArray, labels: PointLabels) -> SamDrafted:
         """Answer B prompts at every fourth logit; masks in full, as :meth:`predict` gives them, when asked for.
 
@@ -111,15 +128,27 @@ class SamImage:
         self, places: NDArray[np.float64], kinds: NDArray[np.int64], asked: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
         """Prompts that fit into the memory together, and what the decoder knows of them."""
+        for chosen in self._parts(asked):
+            with torch.inference_mode():
+                part = self._decoder.answer(self._embedded(self._model(), places[chosen], kinds[chosen]))
+            yield chosen, part
+
+    def _parts(self, asked: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Numbers of prompts, as many at a time as go well together on the device."""
         if not len(asked):
             return
-        model = self._model()
-        together = PROMPTS_AT_ONCE if model.device.type != "cpu" else min(PROMPTS_AT_ONCE, PROMPTS_AT_ONCE_ON_A_CPU)
+        on_cpu = self._model().device.type == "cpu"
+        together = min(PROMPTS_AT_ONCE, PROMPTS_AT_ONCE_ON_A_CPU) if on_cpu else PROMPTS_AT_ONCE
         for start in range(0, len(asked), together):
-            chosen = asked[start : start + together]
-            with torch.inference_mode():
-                part = self._decoder.answer(self._embedded(model, places[chosen], kinds[chosen]))
-            yield chosen, part
+            yield asked[start : start + together]
+
+    def _embedded_boxes(self, corners: NDArray[np.float64]) -> torch.Tensor:
+        """Embeddings (B, 2, 256) of boxes (B, 4) of (x0, y0, x1, y1) in image pixels."""
+        model = self._model()
+        scaled = ResizeLongestSide(model.image_encoder.img_size).apply_boxes(corners, self.shape)
+        coordinates = torch.as_tensor(scaled, dtype=torch.float32, device=model.device)
+        sparse: torch.Tensor = model.prompt_encoder(points=None, boxes=coordinates, masks=None)[0]
+        return sparse
 
     def _embedded(self, model: Sam, places: NDArray[np.float64], kinds: NDArray[np.int64]) -> torch.Tensor:
         """Embeddings (B, N + 1, 256) of prompts in image pixels."""

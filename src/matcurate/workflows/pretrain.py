@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import torch
 from matcurate import __version__
 from matcurate.config import load_preset
 from matcurate.errors import CheckpointError, ConfigError
+from matcurate.promptable.builtin.examples import Examples, RegionExamples, examples
+from matcurate.promptable.builtin.judging import QualityReport, learn_judge
 from matcurate.promptable.builtin.recipe import Recipe
 from matcurate.promptable.builtin.shipped import SHIPPED
 from matcurate.promptable.builtin.stream import Generated, Mixed
-from matcurate.promptable.builtin.training import CHECKPOINT, WEIGHTS, Training, TrainingReport, train
+from matcurate.promptable.builtin.training import CHECKPOINT, WEIGHTS, Training, TrainingReport, save_run_weights, train
 from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.digests import sha256_of
 from matcurate.types import Progress, silent
@@ -39,6 +42,7 @@ class PretrainReport:
     weights: str
     sha256: str
     checkpoint: str
+    quality: QualityReport
 
 
 def pretrain(
@@ -114,9 +118,10 @@ def pretrain(
     }
     try:
         train(training, pictures, out, card, record, minutes)
+        judged = _with_quality(training, pictures, out, card, progress)
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be written to ({error.strerror}); choose another folder") from error
-    return _report(training, out, reports)
+    return _report(training, out, reports, judged)
 
 
 def _begun(recipe: Recipe, out: Path, seed: int, device: str | None, resume: bool) -> Training:
@@ -138,7 +143,24 @@ def _begun(recipe: Recipe, out: Path, seed: int, device: str | None, resume: boo
     return training
 
 
-def _report(training: Training, out: Path, reports: Sequence[TrainingReport]) -> PretrainReport:
+def _with_quality(
+    training: Training, pictures: Mixed, out: Path, card: Mapping[str, str], progress: Progress
+) -> QualityReport:
+    """Learn to judge the regions that the network's boundaries make, and save it with the network."""
+    recipe, averaged = training.recipe, training.averaged
+    network = deepcopy(averaged).cpu().to(memory_format=torch.contiguous_format)
+    source = RegionExamples(pictures, network, recipe.prompts, training.seed)
+    found: list[Examples] = []
+    for one in examples(source, recipe.workers):
+        found.append(one)
+        progress(len(found), len(source), "regions")
+    judge, report = learn_judge(found, recipe.prompts, training.seed, training.device)
+    written = {name: "" if value is None else f"{value:.3g}" for name, value in asdict(report).items()}
+    save_run_weights(training, judge, out, {**card, **written})
+    return report
+
+
+def _report(training: Training, out: Path, reports: Sequence[TrainingReport], judged: QualityReport) -> PretrainReport:
     last = reports[-1] if reports else None
     return PretrainReport(
         recipe=training.recipe.name,
@@ -151,4 +173,5 @@ def _report(training: Training, out: Path, reports: Sequence[TrainingReport]) ->
         weights=str(out / WEIGHTS),
         sha256=sha256_of(out / WEIGHTS),
         checkpoint=str(out / CHECKPOINT),
+        quality=judged,
     )

@@ -11,7 +11,8 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == __version__
     assert run(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in "segment measure synth bench checkpoints init connect ingest presegment push sync serve up demo".split():
+    commands = "segment measure synth bench checkpoints init connect ingest presegment push sync serve up demo"
+    for command in commands.split():
         assert command in text
 
 

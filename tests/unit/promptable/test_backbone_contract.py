@@ -94,3 +94,26 @@ def test_no_prompts_no_answers(image):
 def test_prompts_of_another_form_are_refused(image, points, labels):
     with pytest.raises(ValueError, match="must be"):
         image.predict(points, labels)
+
+
+def test_boxes_are_answered_in_order_inside_the_image(image):
+    given = np.array([(90, 20, 130, 60), (0, 0, 160, 96), (-5, 60, 40, 120)], dtype=float)
+    answers = image.predict_boxes(given)
+    assert len(answers) == 3 and any(answers)
+    for candidates in answers:
+        assert len(candidates) <= 3 and [each.area for each in candidates] == sorted(each.area for each in candidates)
+        for candidate in candidates:
+            top, left, bottom, right = candidate.box
+            assert 0 <= top < bottom <= SHAPE[0] and 0 <= left < right <= SHAPE[1]
+            assert 0.0 <= candidate.quality <= 1.0
+    apart = [image.predict_boxes(given[number : number + 1])[0] for number in range(3)]
+    for one, other in zip(answers, apart, strict=True):
+        assert [each.box for each in one] == [each.box for each in other]
+        assert [each.quality for each in one] == pytest.approx([each.quality for each in other], abs=1e-5)
+    assert image.predict_boxes(np.zeros((0, 4))) == []
+
+
+@pytest.mark.parametrize("box", [(5, 5, 5, 9), (170, 0, 180, 9), (9, 9, 3, 20), (0, np.nan, 4, 4)])
+def test_a_box_without_a_pixel_is_refused(image, box):
+    with pytest.raises(ValueError, match="holds no pixel of the image of 160 x 96 pixels"):
+        image.predict_boxes(np.array([(1, 1, 9, 9), box], dtype=float))

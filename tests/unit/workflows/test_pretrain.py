@@ -26,6 +26,7 @@ real_share: 0.5
 steps: 4
 workers: 0
 report_steps: 2
+prompts: {pictures: 3, crop: 40, regions_per_picture: 50, boxes_per_picture: 2, epochs: 1}
 """
 
 
@@ -57,15 +58,16 @@ def test_a_run_leaves_weights_state_and_metrics(recipe: str, steel: Path, tmp_pa
     assert (report.recipe, report.device, report.step) == ("tiny", "cpu", 4)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4] and lines[-1]["loss"] == report.loss
-    assert [stand[:2] for stand in told] == [(2, 4), (4, 4)] and told[-1][2].startswith(
-        f"step 4 loss {report.loss:.3f}"
-    )
+    assert [stand[:2] for stand in told] == [(2, 4), (4, 4), (1, 3), (2, 3), (3, 3)]
+    assert told[1][2].startswith(f"step 4 loss {report.loss:.3f}") and told[-1][2] == "regions"
     loaded = load_weights(out / "weights.safetensors")
     assert loaded.digest == report.sha256 == sha256_of(Path(report.weights))
     assert loaded.card["sources"] == "precipitates, steel/train" and loaded.card["seed"] == "3"
     assert Recipe.model_validate_json(loaded.card["recipe"]).name == "tiny"
     assert report.parameters == sum(value.numel() for value in loaded.network.parameters())
     assert Path(report.checkpoint).is_file()
+    assert loaded.judge is not None and report.quality.examples > 20
+    assert loaded.card["examples"] == f"{report.quality.examples:.3g}"
 
 
 def test_a_resumed_run_ends_where_the_unbroken_one_does(recipe: str, tmp_path: Path) -> None:

@@ -10,26 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import find_objects
+from skimage.segmentation import expand_labels
 
 from matcurate.config import Strict
-from matcurate.promptable.builtin.inference import probabilities
-from matcurate.promptable.builtin.regions import Basins, basins, outline_strength, region_levels, weighted_otsu
+from matcurate.errors import CheckpointError
+from matcurate.promptable.builtin.quality import Judge
+from matcurate.promptable.builtin.regions import Nested
+from matcurate.promptable.builtin.scene import Scene
 from matcurate.promptable.builtin.weights import Weights
+from matcurate.promptable.forest import Forest
+from matcurate.promptable.hierarchy import Nodes
 from matcurate.promptable.nested import NestedRegions
-from matcurate.promptable.prompts import pixel_prompts
+from matcurate.promptable.prompts import checked_boxes, pixel_prompts
 from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.tree.selection import best_disjoint
 from matcurate.types import Candidate, FloatArray, Pixels
 
-VERSION = 1
+VERSION = 2
+LEAST = 1e-6
+"""Quality of regions that are no answers, so that a cut leaves no gap."""
 
 
 class BuiltinSettings(Strict):
-    """How learned boundaries become regions."""
+    """Which regions are answers."""
 
-    cut: float = Field(default=0.1, ge=0, le=1, description="Dynamics below which two regions are one.")
     min_area: int = Field(default=4, ge=1, description="Smallest region in pixels.")
-    max_share: float = Field(default=0.7, gt=0, le=1, description="Largest answer, as part of the image.")
+    max_share: float = Field(default=0.95, gt=0, le=1, description="Largest answer, as part of the image.")
     min_answer: float = Field(default=0.1, ge=0, lt=1, description="Answers to prompts have a better quality.")
+    min_region: float = Field(default=0.4, ge=0, lt=1, description="Regions without a prompt have a better quality.")
     nesting: float = Field(default=0.7, gt=0, lt=1, description="Largest IoU of two nested answers to one prompt.")
 
 
@@ -37,7 +45,7 @@ DEFAULT = BuiltinSettings()
 
 
 class BuiltinBackbone:
-    """Regions between learned boundaries as a promptable segmenter.
+    """Nested regions, judged by a network that has seen many, as a promptable segmenter.
 
     Parameters
     ----------
@@ -45,10 +53,18 @@ class BuiltinBackbone:
         As read from their file; the network stays on its device.
     settings : BuiltinSettings
         Frozen; part of the digest.
+
+    Raises
+    ------
+    CheckpointError
+        When the weights have not learned to judge regions.
     """
 
     def __init__(self, weights: Weights, settings: BuiltinSettings = DEFAULT) -> None:
+        if weights.judge is None:
+            raise CheckpointError("these weights cannot judge regions yet; finish them with 'curate pretrain --resume'")
         self.weights = weights
+        self._judge = weights.judge
         self.settings = settings
 
     @property
@@ -63,16 +79,14 @@ class BuiltinBackbone:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def open(self, pixels: Pixels) -> BuiltinPredictor:
-        """Run the network over an image (H, W) of uint8, uint16 or float.
+        """Run the network over an image (H, W) of uint8, uint16 or float; regions are made when first asked.
 
         Raises
         ------
         ValueError
             When the image is not two-dimensional, is empty or is not finite.
         """
-        network = self.weights.network
-        boundary = probabilities(network, pixels)[network.settings.heads.index("boundary")]
-        return BuiltinPredictor(pixels, boundary, self.settings)
+        return BuiltinPredictor(Scene.seen_by(self.weights.network, pixels), self._judge, self.settings)
 
 
 class BuiltinPredictor:
@@ -80,60 +94,82 @@ class BuiltinPredictor:
 
     Parameters
     ----------
-    pixels : array (H, W)
-        Grey values.
-    boundary : float32 array (H, W)
-        Probability that two objects meet.
+    scene : Scene
+        The image and its nested regions.
+    judge : Judge
+        Says how good they are.
     settings : BuiltinSettings
-        How regions are made and judged.
+        Which are answers.
     """
 
-    def __init__(self, pixels: Pixels, boundary: NDArray[np.float32], settings: BuiltinSettings) -> None:
-        self._pixels = pixels
-        self._boundary = boundary
+    def __init__(self, scene: Scene, judge: Judge, settings: BuiltinSettings) -> None:
+        self._scene = scene
+        self._judge = judge
         self._settings = settings
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) of the image."""
-        height, width = self._boundary.shape
+        height, width = self._scene.pixels.shape
         return height, width
 
     @cached_property
-    def _basins(self) -> Basins:
-        return basins(self._boundary, self._settings.cut)
+    def _forest(self) -> Forest:
+        members = tuple(self._judged(nested) for nested in self._scene.hierarchies)
+        return Forest(members, self._settings.nesting)
 
-    @cached_property
-    def _nested(self) -> NestedRegions:
-        """Regions of every size, scored by the strength of their boundary, which is also their quality."""
-        settings, found = self._settings, self._basins
-        tree = found.hierarchy
+    def _judged(self, nested: Nested) -> NestedRegions:
+        settings, tree, judge = self._settings, nested.hierarchy, self._judge
+        described = self._scene.described(nested)
         allowed = (tree.area >= settings.min_area) & (tree.area <= settings.max_share * tree.area[tree.root])
-        strength = np.minimum(np.where(allowed, found.strength, 0), 0.999)
-        return NestedRegions(tree, strength, float, settings.min_answer, settings.nesting)
+        score = np.where(allowed, judge.points.judge(described), 0)
+
+        def boxed(nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
+            return judge.boxes.judge(np.column_stack([described[nodes], fit]).astype(np.float32))
+
+        return NestedRegions(tree, score, float, settings.min_answer, settings.nesting, boxed)
 
     def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
-        """Regions of the cut on the bright (or dark) side of an area-weighted Otsu threshold of their grey levels.
+        """Regions brighter (or darker) than their surroundings, of every hierarchy.
 
-        None where the whole image is one region.
+        Of each hierarchy the non-overlapping set with the largest sum of area x (quality - min_region).
         """
-        if self._boundary.size == 1 or not (labels := self._basins.labels).any():
-            return ()  # one region has nothing to stand out from, and one pixel makes no hierarchy
-        levels, weights = region_levels(self._pixels.astype(np.float64), self._boundary, labels).T
-        bright = levels > weighted_otsu(levels, weights)
-        large = np.bincount(labels.ravel()) >= self._settings.min_area
-        strength = outline_strength(self._boundary, labels)
-        places = find_objects(labels + 1)
+        if self._scene.pixels.size == 1:
+            return ()  # one pixel makes no hierarchy
+        towards = self._scene.drop if side == "bright" else -self._scene.drop
+        found: list[Candidate] = []
+        for member in self._forest.members:
+            tree = member.hierarchy
+            above = np.maximum(member.score - self._settings.min_region, 0) * (tree.total(towards) > 0)
+            found += [member.candidate(int(node)) for node in best_disjoint(tree, tree.area * above)]
+        return tuple(found)
+
+    def tiles(self, smallest: int) -> tuple[Candidate, ...]:
+        """Part the image along its learned boundaries into regions of at least ``smallest`` pixels.
+
+        The cut through the hierarchy with the largest sum of area x quality^2: many pixels in regions that are sure.
+        What is too small for a region goes to the nearest one.
+        """
+        if self._scene.pixels.size == 1:
+            return (Candidate(0, 0, np.ones((1, 1), dtype=np.bool_), 0.0),)
+        whole = self._forest.members[0]
+        tree = whole.hierarchy
+        chosen = best_disjoint(tree, tree.area * np.maximum(whole.score, LEAST) ** 2)
+        large = chosen[tree.area[chosen] >= smallest]
+        kept = large if len(large) else np.array([tree.root])
+        labels: NDArray[np.int64] = np.zeros(len(tree.home), dtype=np.int64)
+        for number, node in enumerate(kept, start=1):
+            labels[tree.order[tree.first[node] : tree.first[node] + tree.area[node]]] = number
+        filled = expand_labels(labels.reshape(self.shape), distance=sum(self.shape))
         return tuple(
-            Candidate(rows.start, columns.start, labels[rows, columns] == number, float(strength[number]))
-            for number in np.flatnonzero(large & (bright if side == "bright" else ~bright))
-            for rows, columns in (places[number],)
+            Candidate(rows.start, columns.start, filled[rows, columns] == number, float(whole.score[node]))
+            for number, (node, (rows, columns)) in enumerate(zip(kept, find_objects(filled), strict=True), start=1)
         )
 
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three nested regions, smallest first.
 
-        Of the regions that hold every foreground point and no background point, those with the strongest boundary.
+        Of the regions that hold every foreground point and no background point, those of the best quality.
 
         Parameters
         ----------
@@ -148,6 +184,17 @@ class BuiltinPredictor:
             When shapes or labels are wrong, or a point that is not padding lies outside the image.
         """
         pixels, kinds = pixel_prompts(points, labels, self.shape)
-        if not len(kinds) or self._boundary.size == 1:
-            return [()] * len(kinds)
-        return [self._nested.candidates(nodes) for nodes in self._nested.answers(pixels, kinds)]
+        if not len(kinds) or self._scene.pixels.size == 1:
+            return [()] * len(kinds)  # one pixel makes no hierarchy
+        return self._forest.answers(pixels, kinds)
+
+    def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
+        """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
+
+        Raises
+        ------
+        ValueError
+            When a box is empty, not finite, or lies outside the image.
+        """
+        corners = checked_boxes(boxes, self.shape)
+        return [()] * len(corners) if self._scene.pixels.size == 1 else self._forest.fitting(corners)

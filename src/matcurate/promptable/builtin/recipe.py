@@ -31,6 +31,19 @@ class Augmentation(Strict):
         return self
 
 
+class PromptRecipe(Strict):
+    """How the quality of regions is learned, once the boundaries are."""
+
+    pictures: int = Field(default=400, ge=1)
+    crop: int = Field(default=288, ge=32, description="Edge of what is segmented in pixels.")
+    augmentation: Augmentation = Augmentation()
+    regions_per_picture: int = Field(default=4000, ge=1, description="For points, and as many for boxes.")
+    boxes_per_picture: int = Field(default=24, ge=1)
+    epochs: int = Field(default=12, ge=1)
+    batch: int = Field(default=4096, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+
+
 class Recipe(Strict):
     """Everything that decides what is learned, apart from the seed and the real micrographs."""
 
@@ -52,6 +65,7 @@ class Recipe(Strict):
     inside_weight: float = Field(default=0.5, ge=0, description="Of the loss of the inside head.")
     edge_weight: float = Field(default=1.0, ge=0, description="Of the losses of the heads right and below.")
     workers: int = Field(default=1, ge=0, description="Processes that draw; 0: the training process itself.")
+    prompts: PromptRecipe = PromptRecipe()
     checkpoint_minutes: float = Field(default=2.0, gt=0)
     report_steps: int = Field(default=20, ge=1)
 
@@ -82,10 +96,10 @@ class Recipe(Strict):
     def fingerprint(self) -> str:
         """Hex SHA-256 over what a resumed run must share with the run it goes on with.
 
-        How many processes draw and how often is reported may change, kinds may join, and a constant schedule may be
-        given more steps.
+        How many processes draw, how often is reported and what comes after may change, kinds may join, and a constant
+        schedule may be given more steps.
         """
-        free = {"name", "kinds", "workers", "checkpoint_minutes", "report_steps"}
+        free = {"name", "kinds", "workers", "prompts", "checkpoint_minutes", "report_steps"}
         if self.schedule == "constant":
             free.add("steps")
         return hashlib.sha256(self.model_dump_json(exclude=free).encode()).hexdigest()

@@ -1,128 +1,130 @@
-"""Regions between learned boundaries, how they are nested, and which of them are the phase."""
+"""The nested regions of an image: between learned boundaries, and above and below every grey level."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.hierarchy import Hierarchy, indexed
-from matcurate.types import FloatArray
+from matcurate.promptable.builtin.edges import Between
+from matcurate.promptable.hierarchy import Hierarchy, Nodes, build, indexed
 
-FAINT = 0.02
-"""Regions that merge below this boundary strength are never told apart."""
-OUTLINE = 0.5
-"""Boundary probability from which a pixel does not count for the grey level of its region."""
+Origin = Literal["boundary", "bright", "dark"]
+Column = NDArray[np.float64]
+LEVELS = (*np.linspace(0.05, 0.95, 19), np.inf)
+"""Boundary strengths up to which regions are joined before the strengths are taken anew."""
+ORIGINS: tuple[Origin, ...] = ("boundary", "bright", "dark")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Basins:
-    """Watershed hierarchy by dynamics over a boundary probability.
+class Nested:
+    """A hierarchy, and where in it neighbours come together.
 
     Parameters
     ----------
     hierarchy : Hierarchy
-        Of all regions that merge above :data:`FAINT`.
-    strength : float array (M,)
-        Mean boundary probability along the outline of each node, less the dynamics at which its own parts merged,
-        in [0, 1]; 0 for the root.
-    labels : int32 array (H, W)
-        The regions of a horizontal cut, 0 … n - 1.
+        Of M regions.
+    right : int array (H, W - 1)
+        Smallest region that holds both a pixel and the one on its right.
+    below : int array (H - 1, W)
+        The same for the pixel below.
+    origin : {"boundary", "bright", "dark"}
+        What the regions were made from.
     """
 
     hierarchy: Hierarchy
-    strength: NDArray[np.float64]
-    labels: NDArray[np.int32]
+    right: Nodes
+    below: Nodes
+    origin: Origin
 
 
-def basins(boundary: NDArray[np.float32], cut: float) -> Basins:
-    """Hierarchy of a boundary probability (H, W) in [0, 1], cut where regions merge at a dynamics of ``cut``.
+def between_boundaries(parted: Between) -> Nested:
+    """Regions that weak boundaries part, joined in the order of the mean strength of the boundary between them.
 
-    An edge between two of the 4 neighbours is as strong as the stronger pixel. Cousty et al. 2018; Perret et al. 2019
-    (higra).
+    Watershed basins of the edges (Cousty et al. 2009) and a hierarchy over them in the way of the ultrametric contour
+    map of Arbeláez et al. 2011, on learned boundaries. An image of at least two pixels.
     """
-    height, width = boundary.shape
+    height, width = parted.shape
+    pixels = height * width
     graph = hg.get_4_adjacency_graph((height, width))
-    edges = hg.weight_graph(graph, boundary.astype(np.float64), hg.WeightFunction.max)
-    tree, altitudes = hg.watershed_hierarchy_by_dynamics(graph, edges)
-    labels = hg.labelisation_horizontal_cut_from_threshold(tree, altitudes, cut)
-    merging = altitudes[tree.parents()]
-    dropped = (merging < FAINT) | (merging == altitudes)
-    dropped[: tree.num_leaves()] = False
-    dropped[-1] = False
-    slim, kept = hg.simplify_tree(tree, dropped)
-    # The frame of the image is no outline: a pixel has as many sides as neighbours.
-    sides = np.bincount(np.concatenate(graph.edge_list()[:2]), minlength=height * width).astype(np.float64)
-    strength = hg.attribute_contour_strength(slim, edges, sides, leaf_graph=graph)[slim.num_leaves() :]
-    inner = altitudes[kept][slim.num_leaves() :]
-    strength = np.clip(np.nan_to_num(strength) - inner, 0, 1)
-    strength[-1] = 0
-    return Basins(indexed(slim, (height, width)), strength, _numbered(labels.reshape(height, width)))
+    weights = parted.ordered()
+    basins = hg.labelisation_watershed(graph, weights).ravel()
+    basins = basins - basins.min()
+    adjacency = hg.make_region_adjacency_graph_from_labelisation(graph, basins.reshape(height, width))
+    above = joined(adjacency, *_mean_and_length(adjacency, weights, np.ones_like(weights)))
+    merged = hg.Tree(above)
+    merged.lowest_common_ancestor_preprocess()
+    meeting = np.append(merged.lowest_common_ancestor(*adjacency.edge_list()[:2]), 0)
+    source, target = graph.edge_list()[:2]
+    shared = hg.CptRegionAdjacencyGraph.construct(adjacency)["edge_map"]
+    together = np.where(shared < 0, basins[source], meeting[shared]).astype(np.int64)
+    sideways = (target - source == 1) & (width > 1)
+    right = together[sideways].reshape(height, width - 1)
+    below = together[~sideways].reshape(height - 1, width)
+    tree = hg.Tree(np.concatenate([basins, above]) + pixels)
+    return Nested(indexed(tree, (height, width)), right, below, "boundary")
 
 
-def region_levels(pixels: FloatArray, boundary: NDArray[np.float32], labels: NDArray[np.int32]) -> FloatArray:
-    """Mean grey level of each region over its pixels off the boundaries, or over all where none is off.
+def joined(adjacency: hg.UndirectedGraph, mean: Column, length: Column) -> Nodes:
+    """Parents (2 n - 1,) of n regions and of what they are joined to, two at a time.
+
+    Average linkage in rounds: up to each of :data:`LEVELS` the weakest boundary goes first, and after it the mean
+    strength of every boundary that is left is taken anew, weighted by length. A heap that does so after every
+    single merge costs ten times as much where one matrix has thousands of neighbours.
 
     Parameters
     ----------
-    pixels : float array (H, W)
-        Grey values.
-    boundary : float32 array (H, W)
-        Boundary probability.
-    labels : int array (H, W)
-        Regions 0 … n - 1.
-
-    Returns
-    -------
-    float array (n, 2)
-        Level, and number of pixels it was taken from.
+    adjacency : higra.UndirectedGraph
+        Of n connected vertices.
+    mean : float array (E,)
+        Strength of each edge.
+    length : float array (E,)
+        Weight of each edge.
     """
-    off = (boundary < OUTLINE).ravel().astype(np.float64)
-    flat, grey = labels.ravel(), pixels.ravel().astype(np.float64)
-    every = np.bincount(flat)
-    count = np.bincount(flat, weights=off)
-    inner = count > 0
-    total = np.where(inner, np.bincount(flat, weights=off * grey), np.bincount(flat, weights=grey))
-    count = np.where(inner, count, every)
-    return np.stack([total / count, count], axis=1)
+    count = adjacency.num_vertices()
+    above = np.arange(2 * count - 1)
+    numbers, following = np.arange(count), count
+    for level in LEVELS:
+        if len(numbers) == 1:
+            break
+        tree, strength = hg.bpt_canonical(adjacency, mean)
+        parents, leaves = tree.parents(), len(numbers)
+        new = np.count_nonzero(strength[leaves:] <= level)
+        if not new:
+            continue
+        every = np.concatenate([numbers, following + np.arange(new)])
+        following += new
+        inner = (parents < leaves + new) & (parents > np.arange(len(parents)))
+        inner[leaves + new :] = False
+        below = np.flatnonzero(inner)
+        above[every[below]] = every[parents[below]]
+        top = hg.propagate_sequential(tree, np.arange(len(parents)), inner)[:leaves]
+        tops, label = np.unique(top, return_inverse=True)
+        smaller = hg.make_region_adjacency_graph_from_labelisation(adjacency, label)
+        numbers = np.empty(len(tops), dtype=np.int64)
+        numbers[hg.CptRegionAdjacencyGraph.construct(smaller)["vertex_map"]] = every[top]
+        mean, length = _mean_and_length(smaller, mean, length)
+        adjacency = smaller
+    return above
 
 
-def weighted_otsu(levels: FloatArray, weights: FloatArray) -> float:
-    """Threshold of ``levels`` (n,) that maximises the weighted variance between both sides (Otsu 1979).
+def _mean_and_length(adjacency: hg.UndirectedGraph, strength: Column, length: Column) -> tuple[Column, Column]:
+    """Mean strength, weighted by length, and total length of the edges that became one."""
+    total = hg.rag_accumulate_on_edges(adjacency, hg.Accumulators.sum, edge_weights=length)
+    sums = hg.rag_accumulate_on_edges(adjacency, hg.Accumulators.sum, edge_weights=length * strength)
+    return sums / total, total
 
-    Halfway between the two levels that it separates; the level itself when all are equal.
+
+def of_grey_levels(levels: NDArray[np.int32], min_area: int, origin: Origin) -> Nested:
+    """Regions above every threshold of ``levels`` (H, W), at least ``min_area`` pixels large.
+
+    Two neighbours lie together in every region that holds the darker of both.
     """
-    order = np.argsort(levels)
-    value, weight = levels[order], weights[order]
-    below = np.cumsum(weight)[:-1]
-    total, moment = weight.sum(), np.cumsum(weight * value)
-    above = total - below
-    gap = moment[-1] / total * below - moment[:-1]
-    between = np.where(value[1:] > value[:-1], gap**2 / (below * above), -1.0)
-    if not len(between) or between.max() < 0:
-        return float(value[0])
-    best = int(between.argmax())
-    return float((value[best] + value[best + 1]) / 2)
-
-
-def outline_strength(boundary: NDArray[np.float32], labels: NDArray[np.int32]) -> FloatArray:
-    """Mean boundary probability (n,) along the outline of each region inside the image; 0 without any.
-
-    Where two regions meet, the stronger of the two pixels counts, for both.
-    """
-    count = int(labels.max()) + 1
-    total, length = np.zeros(count), np.zeros(count)
-    for one, other in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
-        meet = labels[one] != labels[other]
-        edge = np.maximum(boundary[one], boundary[other])[meet]
-        for side in (labels[one][meet], labels[other][meet]):
-            total += np.bincount(side, weights=edge, minlength=count)
-            length += np.bincount(side, minlength=count)
-    return np.asarray(total / np.maximum(length, 1), dtype=np.float64)
-
-
-def _numbered(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    ids: NDArray[np.intp] = np.unique(labels, return_inverse=True)[1]
-    return np.asarray(ids.reshape(labels.shape), dtype=np.int32)
+    hierarchy = build(levels, min_area)
+    home = hierarchy.home.reshape(levels.shape)
+    right = np.where(levels[:, :-1] <= levels[:, 1:], home[:, :-1], home[:, 1:])
+    below = np.where(levels[:-1] <= levels[1:], home[:-1], home[1:])
+    return Nested(hierarchy, right, below, origin)

@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.weights import Weights, load_weights
 from matcurate.promptable.sam import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "2dd7ce6c43c7da79514981123a0179171a2ce677af79a5cb4a203e025b81401f"
+SHA256 = "8a13ed98993aba5f06f39d8a9da33a94e8c95cd94ca6fb2ee145617870cad001"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 
@@ -38,5 +38,7 @@ def shipped(device: str | None = None, path: Path = SHIPPED) -> BuiltinBackbone:
     weights = load_weights(path)
     if weights.digest != SHA256:
         raise CheckpointError(f"{path}: not the weights that this version was shipped with; install the package again")
-    network = weights.network.to(resolve_device(device)).to(memory_format=torch.channels_last)
-    return BuiltinBackbone(Weights(network, weights.digest, weights.card))
+    chosen = resolve_device(device)
+    network = weights.network.to(chosen).to(memory_format=torch.channels_last)
+    judge = weights.judge.to(chosen) if weights.judge else None
+    return BuiltinBackbone(Weights(network, judge, weights.digest, weights.card))

@@ -203,14 +203,14 @@ def batches(pictures: Pictures, recipe: Recipe, seed: int, first_step: int) -> D
         sampler=numbers,
         num_workers=recipe.workers,
         collate_fn=Batch.join,
-        worker_init_fn=_one_thread,
+        worker_init_fn=one_thread,
         prefetch_factor=4 if recipe.workers else None,
         # A forked process would inherit locks of OpenCV's and OpenMP's threads, which are not there to open them.
         multiprocessing_context="spawn" if recipe.workers else None,
     )
 
 
-def _one_thread(worker: int) -> None:
+def one_thread(worker: int) -> None:
     """A drawing process leaves the other cores to the training."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

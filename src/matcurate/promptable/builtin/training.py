@@ -15,6 +15,7 @@ from torch import Tensor
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.promptable.builtin.losses import balanced_accuracy, balanced_bce, confusion
 from matcurate.promptable.builtin.network import UNet, standardised
+from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.recipe import Recipe
 from matcurate.promptable.builtin.stream import Batch, Pictures, batches
 from matcurate.promptable.builtin.weights import save_weights
@@ -209,9 +210,14 @@ def train(
     _save(training, out, card)
 
 
-def _save(training: Training, out: Path, card: Mapping[str, str]) -> None:
+def save_run_weights(training: Training, judge: Judge | None, out: Path, card: Mapping[str, str]) -> None:
+    """Write the averaged network, and what judges its regions where that is learned, to ``out``/weights.safetensors."""
     about = {**card, "steps": str(training.step), "minutes": f"{training.seconds / 60:.1f}"}
-    save_weights(out / WEIGHTS, training.averaged, about)
+    save_weights(out / WEIGHTS, training.averaged, judge, about)
+
+
+def _save(training: Training, out: Path, card: Mapping[str, str]) -> None:
+    save_run_weights(training, None, out, card)
     training.save(out / CHECKPOINT)
 
 

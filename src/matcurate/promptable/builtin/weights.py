@@ -14,9 +14,11 @@ from safetensors.torch import save
 from matcurate.errors import CheckpointError
 from matcurate.imaging.files import replace_file
 from matcurate.promptable.builtin.network import NetworkSettings, UNet
+from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.digests import sha256_of
 
-FORMAT = "matcurate-builtin-1"
+FORMAT = "matcurate-builtin-2"
+NETWORK, JUDGE = "network.", "judge."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +29,8 @@ class Weights:
     ----------
     network : UNet
         In evaluation mode, float32, on the CPU.
+    judge : Judge or None
+        Judges regions; None where a training has not come so far.
     digest : str
         Hex SHA-256 of the file.
     card : mapping of str to str
@@ -34,13 +38,16 @@ class Weights:
     """
 
     network: UNet
+    judge: Judge | None
     digest: str
     card: Mapping[str, str]
 
 
-def save_weights(path: Path, network: UNet, card: Mapping[str, str]) -> None:
-    """Write a network in half precision; ``path`` holds the old file or all of the new one, never a part."""
-    state = network.state_dict()
+def save_weights(path: Path, network: UNet, judge: Judge | None, card: Mapping[str, str]) -> None:
+    """Write both in half precision; ``path`` holds the old file or all of the new one, never a part."""
+    state = {NETWORK + name: value for name, value in network.state_dict().items()}
+    if judge is not None:
+        state.update({JUDGE + name: value for name, value in judge.state_dict().items()})
     tensors = {
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in state.items()
@@ -72,11 +79,21 @@ def load_weights(path: Path) -> Weights:
     try:
         about = json.loads(metadata[FORMAT])
         network = UNet(NetworkSettings.model_validate(about["network"]))
-        network.load_state_dict({name: _full(value) for name, value in tensors.items()})
+        network.load_state_dict(_below(NETWORK, tensors))
+        learned = _below(JUDGE, tensors)
+        judge = Judge() if learned else None
+        if judge is not None:
+            judge.load_state_dict(learned)
+            judge.eval()
     except (ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its tensors do not fit its settings; {remedy}") from error
-    return Weights(network.eval(), sha256_of(path), about["card"])
+    return Weights(network.eval(), judge, sha256_of(path), about["card"])
 
 
-def _full(value: torch.Tensor) -> torch.Tensor:
-    return value.float() if value.is_floating_point() else value
+def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors of one part, in single precision."""
+    return {
+        name.removeprefix(prefix): value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

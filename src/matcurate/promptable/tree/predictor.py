@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from matcurate.promptable.forest import Forest
 from matcurate.promptable.hierarchy import build
 from matcurate.promptable.nested import NestedRegions
-from matcurate.promptable.prompts import pixel_prompts
+from matcurate.promptable.prompts import checked_boxes, pixel_prompts
 from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.relief import Relief, flattened, relief, steepness
 from matcurate.promptable.tree.selection import best_disjoint, clarity, sharpness
@@ -165,3 +166,13 @@ class TreePredictor:
         return [
             sides[dark].candidates(found[dark][prompt]) for prompt, dark in enumerate((top[1] > top[0]).astype(int))
         ]
+
+    def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
+        """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
+
+        Raises
+        ------
+        ValueError
+            When a box is empty, not finite, or lies outside the image.
+        """
+        return Forest((self._bright, self._dark), self._settings.nesting).fitting(checked_boxes(boxes, self.shape))

@@ -15,7 +15,7 @@ from pydantic import Field
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
-from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.protocol import Backbone, PromptPredictor, Tiling
 from matcurate.segmentation.baselines import otsu_foreground
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.generate import decode, rough_regions, unprompted
@@ -92,14 +92,18 @@ class MatSam:
         asked = polarity or self.preset.polarity
         side = side_of(grey) if asked == "auto" else asked
         relief = flatten(grey) if self.preset.flatten else grey
-        candidates = self._candidates(pixels, relief, side, progress)
+        sees_relief = self.preset.flatten and self.backbone.name in self.preset.flattened_for
+        predictor = self.backbone.open(relief if sees_relief else pixels)
+        if self.preset.output == "instances" and isinstance(predictor, Tiling):
+            return _tiled(predictor.tiles(self.preset.smallest), relief)
+        candidates = self._candidates(predictor, relief, side, progress)
         return self._grains(relief, candidates) if self.preset.output == "instances" else _phases(relief, candidates)
 
-    def _candidates(self, pixels: Pixels, relief: Grey, side: Side, progress: Progress) -> tuple[Candidate, ...]:
+    def _candidates(
+        self, predictor: PromptPredictor, relief: Grey, side: Side, progress: Progress
+    ) -> tuple[Candidate, ...]:
         """Masks that survive filtering and suppression, those with the clearest outline first."""
         preset = self.preset
-        sees_relief = preset.flatten and self.backbone.name in preset.flattened_for
-        predictor = self.backbone.open(relief if sees_relief else pixels)
         points = prompt_points(
             relief,
             side,
@@ -109,7 +113,7 @@ class MatSam:
             grid_range=preset.grid_range,
         )
         found = unprompted(predictor, side) + decode(predictor, points, preset.batch, progress)
-        kept = admissible(found, quality=preset.quality, smallest=preset.smallest, largest=preset.largest * pixels.size)
+        kept = admissible(found, quality=preset.quality, smallest=preset.smallest, largest=preset.largest * relief.size)
         if preset.rough_regions:
             kept += rough_regions(otsu_foreground(relief, side), preset.smallest)
         judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]
@@ -120,6 +124,16 @@ class MatSam:
         return Segmentation(
             phases=np.ones(relief.shape, dtype=np.uint8), instances=grains, score=area_weighted_quality(candidates)
         )
+
+
+def _tiled(tiles: tuple[Candidate, ...], relief: Grey) -> Segmentation:
+    """Grains of a backbone that parts images itself."""
+    grains = paint(tiles, _size(relief))
+    return Segmentation(
+        phases=np.ones(relief.shape, dtype=np.uint8),
+        instances=grains.astype(np.uint32),
+        score=area_weighted_quality(tiles),
+    )
 
 
 def _phases(relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:

@@ -106,7 +106,7 @@ def test_what_is_no_image_is_refused(wrong: np.ndarray) -> None:
 
 def test_weights_come_back_in_half_precision_with_their_card(tmp_path) -> None:
     net, path = network(), tmp_path / "w.safetensors"
-    save_weights(path, net, {"recipe": "r", "minutes": "3"})
+    save_weights(path, net, None, {"recipe": "r", "minutes": "3"})
     loaded = load_weights(path)
     assert loaded.card == {"recipe": "r", "minutes": "3"} and loaded.digest == sha256_of(path)
     assert loaded.network.settings == TINY and not loaded.network.training
@@ -121,7 +121,7 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path) -> None:
     path = tmp_path / "w.safetensors"
     with pytest.raises(CheckpointError, match="no such file"):
         load_weights(path)
-    save_weights(path, network(), {})
+    save_weights(path, network(), None, {})
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
         load_weights(path)
@@ -133,7 +133,7 @@ def test_a_file_that_is_not_ours_is_refused(tmp_path) -> None:
 def test_tensors_of_another_shape_are_refused(tmp_path) -> None:
     net, path = network(), tmp_path / "w.safetensors"
     net.settings = NetworkSettings(widths=(4, 6))
-    save_weights(path, net, {})
+    save_weights(path, net, None, {})
     with pytest.raises(CheckpointError, match="do not fit its settings") as caught:
         load_weights(path)
     assert "\n" not in str(caught.value)

@@ -1,122 +1,114 @@
 """Regions between boundaries, worked out by hand, and the shipped network on a picture nobody trained on."""
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from matcurate.errors import CheckpointError, ConfigError
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
+from matcurate.promptable.builtin.descriptors import DESCRIPTORS
+from matcurate.promptable.builtin.network import Head, NetworkSettings, UNet
 from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinPredictor, BuiltinSettings
-from matcurate.promptable.builtin.regions import basins, outline_strength, region_levels, weighted_otsu
+from matcurate.promptable.builtin.quality import Judge
+from matcurate.promptable.builtin.scene import Scene
 from matcurate.promptable.builtin.shipped import SHA256, SHIPPED, shipped
 from matcurate.promptable.builtin.weights import Weights, load_weights, save_weights
 from matcurate.promptable.digests import sha256_of
 from matcurate.promptable.registry import load_backbone
+from matcurate.types import Candidate
 
-SHAPE = (96, 160)
-LEFT, MIDDLE, RIGHT = (slice(None), slice(0, 50)), (slice(None), slice(50, 90)), (slice(None), slice(90, 160))
-
-
-def three_strips() -> tuple[np.ndarray, np.ndarray]:
-    """Grey strips of levels 50, 90 and 200; the first two are parted by a weak boundary, the others by a strong one."""
-    pixels, boundary = np.zeros(SHAPE, dtype=np.uint8), np.zeros(SHAPE, dtype=np.float32)
-    for strip, level in ((LEFT, 50), (MIDDLE, 90), (RIGHT, 200)):
-        pixels[strip] = level
-    boundary[:, 49:51] = 0.4
-    boundary[:, 89:91] = 0.9
-    return pixels, boundary
+Answer = tuple[Candidate, ...]
+SHAPE = (24, 40)
+HEADS: tuple[Head, ...] = ("boundary", "inside")
 
 
-def test_a_cut_joins_what_weaker_boundaries_part() -> None:
-    boundary = three_strips()[1]
-    columns = {cut: basins(boundary, cut).labels[40] for cut in (0.1, 0.6, 0.95)}
-    assert {cut: len(np.unique(row)) for cut, row in columns.items()} == {0.1: 3, 0.6: 2, 0.95: 1}
-    weak, strong = columns[0.1], columns[0.6]
-    assert len({weak[10], weak[70], weak[120]}) == 3
-    assert strong[10] == strong[70] != strong[120]
+def judge_of_outlines() -> Judge:
+    """Quality sigmoid(20 (outline - .5)) for points; for boxes, of the fit in its place."""
+    judge = Judge()
+    for quality, column in ((judge.points, DESCRIPTORS.index("outline")), (judge.boxes, len(DESCRIPTORS))):
+        first, second, last = quality.layers[0], quality.layers[2], quality.layers[4]
+        with torch.no_grad():
+            for layer in (first, second, last):
+                layer.weight.zero_()
+                layer.bias.zero_()
+            first.weight[0, column] = second.weight[0, 0] = 1
+            last.weight[0, 0], last.bias[0] = 20, -10
+    return judge
 
 
-def test_strength_is_the_outline_less_what_merged_inside() -> None:
-    found = basins(three_strips()[1], 0.1)
-    tree = found.hierarchy
-    assert len(tree.parent) == 5  # three strips, the first two together, and all
-    home = tree.home.reshape(SHAPE)
-    left, middle, right = home[40, 10], home[40, 70], home[40, 120]
-    pair = tree.parent[left]
-    assert pair == tree.parent[middle] and tree.parent[pair] == tree.parent[right] == tree.root
-    expected = {left: 0.4, middle: 0.65, right: 0.9, pair: 0.9 - 0.4, tree.root: 0.0}
-    for node, strength in expected.items():
-        assert found.strength[node] == pytest.approx(strength, abs=1e-6)
+def three_strips(**settings: float) -> BuiltinPredictor:
+    """Grey strips of 12, 10 and 18 columns, levels 50, 90 and 200, parted by a weak and a strong boundary.
+
+    In the image the strips are all there is, so the grey levels' regions are those of the boundaries.
+    """
+    pixels, said = np.full(SHAPE, 50, dtype=np.uint8), np.zeros((2, *SHAPE), dtype=np.float32)
+    pixels[:, 12:], pixels[:, 22:] = 90, 200
+    said[0, :, 11:13], said[0, :, 21:23] = 0.5, 0.9
+    return BuiltinPredictor(Scene(pixels, said, HEADS), judge_of_outlines(), BuiltinSettings.model_validate(settings))
 
 
-def test_levels_are_taken_off_the_boundaries() -> None:
-    pixels = np.array([[10.0, 20.0, 90.0, 40.0, 40.0, 7.0]])
-    boundary = np.array([[0, 0, 0.9, 0, 0, 0.9]], dtype=np.float32)
-    labels = np.array([[0, 0, 0, 1, 1, 2]], dtype=np.int32)
-    np.testing.assert_allclose(region_levels(pixels, boundary, labels), [[15, 2], [40, 2], [7, 1]])
+def strength(outline: float) -> float:
+    return 1 / (1 + math.exp(-20 * (outline - 0.5)))
 
 
-def test_otsu_weighs_regions_by_their_area() -> None:
-    levels, even = np.array([0.0, 4.0, 10.0]), np.array([1.0, 1.0, 1.0])
-    assert weighted_otsu(levels, even) == 7
-    assert weighted_otsu(levels[::-1], even) == 7
-    # Two parts of 100 at 0 and 4 against one of 1 at 10: the split between the large ones varies more.
-    assert weighted_otsu(levels, np.array([100.0, 100.0, 1.0])) == 2
-    assert weighted_otsu(np.array([3.0, 3.0]), even[:2]) == 3 and weighted_otsu(levels[2:], even[2:]) == 10
+def spans(candidates: Sequence[Candidate]) -> list[tuple[int, int]]:
+    """First and last column, exclusive; every region is as high as the image."""
+    assert all(candidate.mask.all() and len(candidate.mask) == SHAPE[0] for candidate in candidates)
+    return [(candidate.box[1], candidate.box[3]) for candidate in candidates]
 
 
-def test_otsu_over_pixels_is_that_of_scikit_image() -> None:
-    from skimage.filters import threshold_otsu
-
-    grey = np.random.default_rng(0).normal([[60], [150]], 12, (2, 3000)).round().clip(0, 255).astype(np.uint8)
-    levels, counts = np.unique(grey, return_counts=True)
-    mine = weighted_otsu(levels.astype(float), counts.astype(float))
-    assert ((grey > mine) == (grey > threshold_otsu(grey))).all()
+def answer(*points: tuple[float, float], labels: tuple[int, ...] | None = None, **settings: float) -> Answer:
+    kinds = np.array([labels or (1,) * len(points)])
+    return three_strips(**settings).predict(np.array([points]), kinds)[0]
 
 
-def test_outline_strength_takes_the_stronger_side_of_every_edge() -> None:
-    boundary = np.array([[0.0, 0.2, 0.6, 0.0], [0.0, 0.4, 0.1, 0.0]], dtype=np.float32)
-    labels = np.array([[0, 0, 1, 1], [0, 0, 1, 2]], dtype=np.int32)
-    # 0 meets 1 at max(.2, .6) and max(.4, .1); 2 meets 1 at .1 and at 0.
-    np.testing.assert_allclose(outline_strength(boundary, labels), [0.5, 1.1 / 4, 0.05], rtol=1e-6)
-    np.testing.assert_allclose(outline_strength(boundary, np.zeros((2, 4), dtype=np.int32)), [0])
+def test_a_point_is_answered_by_the_best_regions_around_it() -> None:
+    found = answer((5, 10))
+    assert spans(found) == [(0, 12), (0, 22)]
+    assert [one.quality for one in found] == pytest.approx([strength(0.5), strength(0.9)], abs=0.02)
+    assert spans(answer((35, 10))) == [(22, 40), (12, 40)]  # the pair is one of the bright side's regions
+    assert spans(answer((5, 10), (15, 10))) == [(0, 22)]
+    assert answer((5, 10), (35, 10)) == ()  # only the whole image holds both
+    assert spans(answer((5, 10), (15, 10), labels=(1, 0))) == [(0, 12)]
+    assert answer((5, 10), labels=(0,)) == () == answer((5, 10), labels=(-1,))
+    assert spans(answer((5, 10), min_answer=0.95)) == [(0, 22)]
+    assert spans(answer((5, 10), max_share=0.4)) == [(0, 12)]
 
 
-def test_each_side_gets_its_strips() -> None:
-    predictor = BuiltinPredictor(*three_strips(), BuiltinSettings())
-    (bright,), dark = predictor.regions("bright"), predictor.regions("dark")
-    assert abs(bright.box[1] - 90) <= 1 and bright.box[3] == 160 and bright.quality == pytest.approx(0.9, abs=0.01)
-    assert len(dark) == 2
-    assert sum(region.area for region in (bright, *dark)) == 96 * 160
-    covered = sum(region.paint(SHAPE).astype(int) for region in (bright, *dark))
-    assert (covered == 1).all()
+def test_a_box_is_answered_by_the_region_that_fits() -> None:
+    boxes = np.array([(12, 0, 22, 24), (1, 0, 21, 24), (0, 0, 1, 1)], dtype=np.float64)
+    middle, pair, nothing = three_strips().predict_boxes(boxes)
+    assert spans(sorted(middle, key=lambda one: -one.quality)[:1]) == [(12, 22)]
+    best = max(pair, key=lambda one: one.quality)
+    # The blur before the grey levels are looked at moves an outline by a column.
+    assert spans([best])[0] == pytest.approx((0, 22), abs=1) and best.quality == pytest.approx(strength(0.95), abs=1e-3)
+    assert nothing == ()
+
+
+def test_each_side_gets_the_regions_that_stand_out_towards_it() -> None:
+    bright, dark = three_strips().regions("bright"), three_strips().regions("dark")
+    assert set(spans(bright)) == {(22, 40)} and set(spans(dark)) == {(0, 22)}
+    assert [one.quality for one in (*bright, *dark)] == pytest.approx(
+        [strength(0.9)] * (len(bright) + len(dark)), abs=0.02
+    )
+    assert three_strips(min_region=0.9999).regions("bright") == ()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (9, 14)])
 def test_an_image_without_boundaries_has_no_regions(shape: tuple[int, int]) -> None:
-    predictor = BuiltinPredictor(np.zeros(shape, dtype=np.uint8), np.zeros(shape, dtype=np.float32), BuiltinSettings())
+    scene = Scene(np.zeros(shape, dtype=np.uint8), np.zeros((2, *shape), dtype=np.float32), HEADS)
+    predictor = BuiltinPredictor(scene, judge_of_outlines(), BuiltinSettings())
     assert predictor.regions("bright") == predictor.regions("dark") == ()
     assert predictor.predict(np.zeros((2, 1, 2)), np.ones((2, 1), dtype=int)) == [(), ()]
+    assert predictor.predict_boxes(np.array([[0.0, 0.0, 1.0, 1.0]])) == [()]
 
 
-def answer(*points: tuple[float, float], labels: tuple[int, ...] | None = None, **settings: float) -> list[int]:
-    """Widths of the answers to one prompt on the strips."""
-    chosen = BuiltinSettings.model_validate(settings)
-    kinds = np.array([labels or (1,) * len(points)])
-    found = BuiltinPredictor(*three_strips(), chosen).predict(np.array([points]), kinds)[0]
-    return [round(candidate.area / 96) for candidate in found]
-
-
-def test_a_point_is_answered_by_the_regions_around_it() -> None:
-    assert answer((10, 40)) == pytest.approx([50, 90], abs=1)
-    assert len(answer((120, 40))) == 1
-    assert len(answer((10, 40), (70, 40))) == 1  # only the pair holds both
-    assert answer((10, 40), (120, 40)) == []  # only the root does
-    assert len(answer((10, 40), (70, 40), labels=(1, 0))) == 1  # the pair holds the background point
-    assert answer((10, 40), labels=(0,)) == [] == answer((10, 40), labels=(-1,))
-    assert len(answer((10, 40), min_answer=0.45)) == 1  # the strip's own outline is .4
-    assert answer((120, 40), max_share=0.3) == []
+def test_no_prompts_no_answers() -> None:
+    assert three_strips().predict(np.zeros((0, 1, 2)), np.ones((0, 1), dtype=int)) == []
+    assert three_strips().predict_boxes(np.zeros((0, 4))) == []
 
 
 def test_no_weights_twice_and_no_surprises(tmp_path: Path) -> None:
@@ -125,7 +117,7 @@ def test_no_weights_twice_and_no_surprises(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not there"):
         shipped("cuda:99")
     other = tmp_path / "weights.safetensors"
-    save_weights(other, UNet(NetworkSettings(widths=(4, 8))), {})
+    save_weights(other, UNet(NetworkSettings(widths=(4, 8))), None, {})
     with pytest.raises(CheckpointError, match="not the weights that this version was shipped with"):
         shipped("cpu", other)
     with pytest.raises(ConfigError, match="draws none at random"):
@@ -136,23 +128,46 @@ def test_the_digest_covers_weights_and_settings() -> None:
     loaded = load_weights(SHIPPED)
     one = BuiltinBackbone(loaded)
     assert one.digest == shipped("cpu").digest
-    assert one.digest != BuiltinBackbone(loaded, BuiltinSettings(cut=0.2)).digest
-    assert one.digest != BuiltinBackbone(Weights(loaded.network, "0" * 64, {})).digest
+    assert one.digest != BuiltinBackbone(loaded, BuiltinSettings(min_answer=0.2)).digest
+    assert one.digest != BuiltinBackbone(Weights(loaded.network, loaded.judge, "0" * 64, {})).digest
     assert set(loaded.card) >= {"recipe", "sources", "seed", "steps", "minutes"}
 
 
 @pytest.mark.parametrize("bright", [True, False])
 def test_the_shipped_network_finds_discs(bright: bool) -> None:
-    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]] % 32
+    rows, columns = np.mgrid[:96, :160] % 32
     truth = (rows - 16) ** 2 + (columns - 16) ** 2 < 10**2
-    noise = np.random.default_rng(2).normal(0, 8, SHAPE)
+    noise = np.random.default_rng(2).normal(0, 8, (96, 160))
     pixels = (np.where(truth == bright, 150, 90) + noise).clip(0, 255).astype(np.uint8)
     predictor = shipped("cpu").open(pixels)
-    found = np.zeros(SHAPE, dtype=bool)
+    found = np.zeros((96, 160), dtype=bool)
     for region in predictor.regions("bright" if bright else "dark"):
-        found |= region.paint(SHAPE)
+        found |= region.paint((96, 160))
     assert (found & truth).sum() / (found | truth).sum() > 0.8
     centres = np.array([[[16.0 + 32 * x, 16.0 + 32 * y]] for y in range(3) for x in range(5)])
     answers = predictor.predict(centres, np.ones((15, 1), dtype=int))
-    near = [max((c.area for c in answer if c.area < 600), default=0) for answer in answers]
-    assert np.median(near) == pytest.approx(np.pi * 100, rel=0.25)
+    best = [max(answer, key=lambda candidate: candidate.quality).area for answer in answers]
+    assert np.median(best) == pytest.approx(np.pi * 100, rel=0.25)
+
+
+def test_tiles_are_the_cut_of_the_best_expected_overlap() -> None:
+    tiles = three_strips().tiles(smallest=20)
+    # The parts of the pair are worth 22 x .5, the pair 22 x 1.
+    assert spans(tiles) == [(22, 40), (0, 22)] or spans(tiles) == [(0, 22), (22, 40)]
+    assert [tile.quality for tile in tiles] == pytest.approx([strength(0.9)] * 2, abs=0.02)
+    (whole,) = three_strips().tiles(smallest=24 * 23)
+    assert whole.mask.all() and whole.mask.shape == SHAPE
+
+
+def test_what_is_too_small_goes_to_the_nearest_tile() -> None:
+    pixels, said = np.full(SHAPE, 50, dtype=np.uint8), np.zeros((2, *SHAPE), dtype=np.float32)
+    said[0, 9:15, 9:15] = 1
+    said[0, 10:14, 10:14] = 0
+    scene = Scene(pixels, said, HEADS)
+    predictor = BuiltinPredictor(scene, judge_of_outlines(), BuiltinSettings())
+    small = predictor.tiles(smallest=4)
+    assert len(small) > 1 and sum(tile.area for tile in small) == 24 * 40
+    (one,) = predictor.tiles(smallest=200)
+    assert one.mask.all()
+    lone = BuiltinPredictor(Scene(pixels[:1, :1], said[:, :1, :1], HEADS), judge_of_outlines(), BuiltinSettings())
+    assert [tile.area for tile in lone.tiles(smallest=9)] == [1]

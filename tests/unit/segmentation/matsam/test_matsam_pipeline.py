@@ -13,6 +13,7 @@ from matcurate.segmentation.baselines import otsu, watershed
 from matcurate.segmentation.matsam.generate import decode, unprompted
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, class_mean_iou
+from matcurate.types import Candidate
 
 SIZE = (192, 256)
 PRESETS = sorted((configs_root() / "presets").glob("*.yaml"))
@@ -151,3 +152,30 @@ def test_one_pixel_high_or_wide_is_no_error(preset: str, shape: tuple[int, int])
     found = matsam(preset).segment(pixels)
     assert found.phases.shape == found.instances.shape == shape
     assert 0.0 <= found.score <= 1.0
+
+
+class Tiles:
+    """A backbone that parts every image into a left half of quality .2 and a right half of quality .6."""
+
+    name = "tiles"
+    digest = "0" * 64
+
+    def open(self, pixels: np.ndarray) -> object:
+        height, width = pixels.shape
+        half = width // 2
+
+        class Predictor:
+            shape = pixels.shape
+
+            def tiles(self, smallest: int) -> tuple[Candidate, ...]:
+                assert smallest == 60  # the preset's
+                left, right = np.ones((height, half), dtype=bool), np.ones((height, width - half), dtype=bool)
+                return Candidate(0, 0, left, 0.2), Candidate(0, half, right, 0.6)
+
+        return Predictor()
+
+
+def test_a_backbone_that_parts_images_itself_gives_the_grains() -> None:
+    found = MatSam(Tiles(), load_preset("grains", MatSamPreset, "presets")).segment(np.arange(800).reshape(20, 40))
+    assert (found.instances[:, :20] == 1).all() and (found.instances[:, 20:] == 2).all()
+    assert found.instances.dtype == np.uint32 and (found.phases == 1).all() and found.score == pytest.approx(0.4)

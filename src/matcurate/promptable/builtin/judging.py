@@ -1,0 +1,113 @@
+"""Learning the quality of regions from examples, the second task of the pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import Tensor
+from torch.nn import functional
+
+from matcurate.promptable.builtin.examples import Examples
+from matcurate.promptable.builtin.quality import Judge, RegionQuality
+from matcurate.promptable.builtin.recipe import PromptRecipe
+
+HELD_OUT = 8
+"""One picture in so many is kept for the report."""
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """How well quality is judged on pictures kept apart.
+
+    Parameters
+    ----------
+    rank, boxed_rank : float or None
+        Spearman's correlation of quality and true overlap, of points and of boxes; None without pictures, or where all
+        are equal.
+    error, boxed_error : float or None
+        Mean absolute difference of both.
+    examples : int
+        Regions learned from.
+    """
+
+    rank: float | None
+    error: float | None
+    boxed_rank: float | None
+    boxed_error: float | None
+    examples: int
+
+
+def learn_judge(
+    found: Sequence[Examples], recipe: PromptRecipe, seed: int, device: torch.device
+) -> tuple[Judge, QualityReport]:
+    """Learn the expected overlap of regions from their descriptors, for points and for boxes.
+
+    Binary cross-entropy against the overlap in [0, 1], AdamW with a rate that falls to 0 by a cosine.
+
+    Parameters
+    ----------
+    found : sequence of Examples
+        One for each picture; every eighth is kept for the report.
+    recipe : PromptRecipe
+        Epochs, batch and learning rate.
+    seed : int
+        Of the first weights and of the order.
+    device : torch.device
+        Where it is learned; the result is there too.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        judge = Judge().to(device)
+    learned = [one for number, one in enumerate(found) if number % HELD_OUT]
+    kept, count = found[::HELD_OUT], 0
+    scores: list[tuple[float | None, float | None]] = []
+    for quality, take in ((judge.points, _points), (judge.boxes, _boxes)):
+        inputs, overlaps = take(learned)
+        count += len(inputs)
+        if len(inputs):
+            _learn(quality, inputs.to(device), overlaps.to(device), recipe, seed)
+        scores.append(_scored(quality, *take(kept)))
+    (rank, error), (boxed_rank, boxed_error) = scores
+    return judge.eval(), QualityReport(rank, error, boxed_rank, boxed_error, count)
+
+
+def _learn(quality: RegionQuality, inputs: Tensor, overlaps: Tensor, recipe: PromptRecipe, seed: int) -> None:
+    quality.mean.copy_(inputs.mean(dim=0))
+    deviation = inputs.std(dim=0, correction=0)
+    quality.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+    optimizer = torch.optim.AdamW(quality.parameters(), lr=recipe.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * -(-len(inputs) // recipe.batch))
+    order = torch.Generator().manual_seed(seed)
+    for _ in range(recipe.epochs):
+        for chosen in torch.split(torch.randperm(len(inputs), generator=order).to(inputs.device), recipe.batch):
+            loss = functional.binary_cross_entropy_with_logits(quality(inputs[chosen]), overlaps[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+
+
+def _points(found: Sequence[Examples]) -> tuple[Tensor, Tensor]:
+    return _joined([one.descriptors for one in found]), _joined([one.overlap for one in found])
+
+
+def _boxes(found: Sequence[Examples]) -> tuple[Tensor, Tensor]:
+    return _joined([one.boxed_descriptors for one in found]), _joined([one.boxed_overlap for one in found])
+
+
+def _joined(parts: Sequence[NDArray[np.float32]]) -> Tensor:
+    return torch.from_numpy(np.concatenate(parts)) if parts else torch.zeros(0)
+
+
+def _scored(quality: RegionQuality, inputs: Tensor, overlaps: Tensor) -> tuple[float | None, float | None]:
+    """Rank correlation and mean error."""
+    if not len(inputs):
+        return None, None
+    judged, truth = quality.judge(inputs.numpy()), overlaps.numpy()
+    rank = float(spearmanr(judged, truth).statistic) if np.ptp(judged) and np.ptp(truth) else None
+    return rank, float(np.abs(judged - truth).mean())

@@ -1,0 +1,72 @@
+"""An image as the built-in backbone sees it: boundaries, nested regions, and what is measured of them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.promptable.builtin.descriptors import Evidence, describe
+from matcurate.promptable.builtin.edges import Field, drop, parted
+from matcurate.promptable.builtin.inference import probabilities
+from matcurate.promptable.builtin.network import Head, UNet
+from matcurate.promptable.builtin.regions import Nested, between_boundaries, of_grey_levels
+from matcurate.promptable.tree.relief import relief
+from matcurate.promptable.tree.settings import TreeSettings
+from matcurate.types import Pixels
+
+LEVELS = 256
+"""Grey levels whose regions are looked at."""
+MIN_AREA = 4
+"""Smallest region between two grey levels, in pixels."""
+CALM = TreeSettings()
+
+
+class Scene:
+    """Everything about one image that does not depend on a prompt.
+
+    Parameters
+    ----------
+    pixels : uint8, uint16 or float array (H, W)
+        Finite, at least two pixels.
+    said : float32 array (heads, H, W)
+        What the network said of them.
+    heads : tuple of Head
+        Which heads.
+    """
+
+    def __init__(self, pixels: Pixels, said: NDArray[np.float32], heads: tuple[Head, ...]) -> None:
+        self.pixels = pixels
+        self.parted = parted(said, heads)
+        self._evidence = Evidence.of(pixels, self.parted, said, heads)
+
+    @classmethod
+    def seen_by(cls, network: UNet, pixels: Pixels) -> Scene:
+        """Run a network, in evaluation mode, over an image.
+
+        Raises
+        ------
+        ValueError
+            When the image is not two-dimensional, is empty or is not finite.
+        """
+        return cls(pixels, probabilities(network, pixels), network.settings.heads)
+
+    @cached_property
+    def drop(self) -> Field:
+        """By how much each pixel (H, W) is brighter than its neighbours."""
+        return drop(self._evidence.grey)
+
+    @cached_property
+    def hierarchies(self) -> tuple[Nested, Nested, Nested]:
+        """Regions between learned boundaries, and those brighter and darker than their surroundings."""
+        calm = np.rint(relief(self.pixels, CALM) * (LEVELS - 1)).astype(np.int32)
+        return (
+            between_boundaries(self.parted),
+            of_grey_levels(calm, MIN_AREA, "bright"),
+            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark"),
+        )
+
+    def described(self, nested: Nested) -> NDArray[np.float32]:
+        """Descriptors (M, D) of the regions of a hierarchy."""
+        return describe(nested, self._evidence)

@@ -1,0 +1,88 @@
+"""Several hierarchies over one image that answer prompts together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.promptable.hierarchy import Nodes
+from matcurate.promptable.nested import NestedRegions
+from matcurate.promptable.protocol import PointLabels
+from matcurate.types import Candidate
+
+MOST = 3
+"""Answers to one prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Hierarchies whose qualities can be compared.
+
+    Parameters
+    ----------
+    members : sequence of NestedRegions
+        Over the same image.
+    nesting : float
+        Largest intersection over union of two answers to one prompt.
+    """
+
+    members: Sequence[NestedRegions]
+    nesting: float
+
+    def answers(self, pixels: Nodes, labels: PointLabels) -> list[tuple[Candidate, ...]]:
+        """Answer prompts given by pixel numbers and labels (B, N): the best regions of all hierarchies.
+
+        Returns
+        -------
+        list of B tuples of Candidate
+            At most three each, smallest first.
+        """
+        found = [member.answers(pixels, labels) for member in self.members]
+        return [
+            self._best(
+                [
+                    member.candidate(int(node))
+                    for member, nodes in zip(self.members, found, strict=True)
+                    for node in nodes[prompt]
+                    if node >= 0
+                ]
+            )
+            for prompt in range(len(pixels))
+        ]
+
+    def fitting(self, boxes: NDArray[np.float64]) -> list[tuple[Candidate, ...]]:
+        """Answer boxes (B, 4) of top, left, bottom, right, the last two exclusive, as :meth:`answers` does."""
+        found = [member.fitting(boxes) for member in self.members]
+        return [
+            self._best(
+                [
+                    replace(member.candidate(int(node)), quality=float(value))
+                    for member, (nodes, values) in zip(self.members, found, strict=True)
+                    for node, value in zip(nodes[number], values[number], strict=True)
+                    if node >= 0
+                ]
+            )
+            for number in range(len(boxes))
+        ]
+
+    def _best(self, offered: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Best of what the hierarchies answer to one prompt."""
+        taken: list[Candidate] = []
+        for candidate in sorted(offered, key=lambda one: -one.quality):
+            if len(taken) < MOST and all(overlap(candidate, one) <= self.nesting for one in taken):
+                taken.append(candidate)
+        return tuple(sorted(taken, key=lambda one: one.area))
+
+
+def overlap(one: Candidate, other: Candidate) -> float:
+    """Intersection over union of two regions."""
+    tops, lefts, bottoms, rights = zip(one.box, other.box, strict=True)
+    top, left, bottom, right = max(tops), max(lefts), min(bottoms), min(rights)
+    if top >= bottom or left >= right:
+        return 0.0
+    parts = [c.mask[top - c.top : bottom - c.top, left - c.left : right - c.left] for c in (one, other)]
+    shared = np.count_nonzero(parts[0] & parts[1])
+    return shared / (one.area + other.area - shared)
