@@ -87,13 +87,15 @@ class Hierarchy:
         return top, left, mask
 
 
-def build(levels: NDArray[np.int32], min_area: int) -> Hierarchy:
+def build(levels: NDArray[np.int32], min_area: int, graph: hg.UndirectedGraph | None = None) -> Hierarchy:
     """Max-tree of integer levels (H, W) without nodes smaller than ``min_area`` pixels.
 
-    Salembier et al. 1998; Carlinet and Géraud 2014; Perret et al. 2019 (higra).
+    ``graph`` is that of the 4 neighbours, where several hierarchies of one image share it. Salembier et al. 1998;
+    Carlinet and Géraud 2014; Perret et al. 2019 (higra).
     """
     height, width = levels.shape
-    tree, _ = hg.component_tree_max_tree(hg.get_4_adjacency_graph((height, width)), levels)
+    graph = hg.get_4_adjacency_graph((height, width)) if graph is None else graph
+    tree, _ = hg.component_tree_max_tree(graph, levels)
     small = hg.attribute_area(tree) < min_area
     small[: tree.num_leaves()] = False
     small[-1] = False

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,14 +42,24 @@ class Between:
         total[1:] += self.below
         return total
 
-    def ordered(self) -> Field:
-        """The numbers in the order of the edges of higra's graph of the 4 neighbours."""
+    def ordered(self) -> NDArray[Any]:
+        """The numbers in the order of higra's graph of the 4 neighbours: pixel by pixel, right, then below."""
         height, width = self.shape
-        source, target = hg.get_4_adjacency_graph((height, width)).edge_list()[:2]
-        across = np.pad(self.right, ((0, 0), (0, 1))).ravel()
-        down = np.pad(self.below, ((0, 1), (0, 0))).ravel()
-        sideways = (target - source == 1) & (width > 1)
-        return np.where(sideways, across[source], down[source])
+        both = np.empty((height, width, 2), dtype=self.right.dtype)
+        both[:, :-1, 0], both[:-1, :, 1] = self.right, self.below
+        there = np.ones((height, width, 2), dtype=np.bool_)
+        there[:, -1, 0] = there[-1, :, 1] = False
+        return both[there]
+
+    @classmethod
+    def from_ordered(cls, values: NDArray[Any], shape: tuple[int, int]) -> Between:
+        """The numbers of an image (H, W) back from that order."""
+        height, width = shape
+        both = np.empty((height, width, 2), dtype=values.dtype)
+        there = np.ones((height, width, 2), dtype=np.bool_)
+        there[:, -1, 0] = there[-1, :, 1] = False
+        both[there] = values
+        return cls(both[:, :-1, 0], both[:-1, :, 1])
 
 
 def drop(grey: Field) -> Field:

@@ -41,15 +41,15 @@ class Nested:
     origin: Origin
 
 
-def between_boundaries(parted: Between) -> Nested:
+def between_boundaries(parted: Between, graph: hg.UndirectedGraph) -> Nested:
     """Regions that weak boundaries part, joined in the order of the mean strength of the boundary between them.
 
     Watershed basins of the edges (Cousty et al. 2009) and a hierarchy over them in the way of the ultrametric contour
-    map of Arbeláez et al. 2011, on learned boundaries. An image of at least two pixels.
+    map of Arbeláez et al. 2011, on learned boundaries. An image of at least two pixels, and the graph of its 4
+    neighbours.
     """
     height, width = parted.shape
     pixels = height * width
-    graph = hg.get_4_adjacency_graph((height, width))
     weights = parted.ordered()
     basins = hg.labelisation_watershed(graph, weights).ravel()
     basins = basins - basins.min()
@@ -58,13 +58,12 @@ def between_boundaries(parted: Between) -> Nested:
     merged = hg.Tree(above)
     merged.lowest_common_ancestor_preprocess()
     meeting = np.append(merged.lowest_common_ancestor(*adjacency.edge_list()[:2]), 0)
-    source, target = graph.edge_list()[:2]
     shared = hg.CptRegionAdjacencyGraph.construct(adjacency)["edge_map"]
-    together = np.where(shared < 0, basins[source], meeting[shared]).astype(np.int64)
-    sideways = (target - source == 1) & (width > 1)
-    right = together[sideways].reshape(height, width - 1)
-    below = together[~sideways].reshape(height - 1, width)
+    one = basins.reshape(height, width)
+    within = Between(one[:, :-1], one[:-1]).ordered()
+    together = Between.from_ordered(np.where(shared < 0, within, meeting[shared]), (height, width))
     tree = hg.Tree(np.concatenate([basins, above]) + pixels)
+    right, below = (side.astype(np.int64) for side in (together.right, together.below))
     return Nested(indexed(tree, (height, width)), right, below, "boundary")
 
 
@@ -118,12 +117,14 @@ def _mean_and_length(adjacency: hg.UndirectedGraph, strength: Column, length: Co
     return sums / total, total
 
 
-def of_grey_levels(levels: NDArray[np.int32], min_area: int, origin: Origin) -> Nested:
+def of_grey_levels(
+    levels: NDArray[np.int32], min_area: int, origin: Origin, graph: hg.UndirectedGraph | None = None
+) -> Nested:
     """Regions above every threshold of ``levels`` (H, W), at least ``min_area`` pixels large.
 
     Two neighbours lie together in every region that holds the darker of both.
     """
-    hierarchy = build(levels, min_area)
+    hierarchy = build(levels, min_area, graph)
     home = hierarchy.home.reshape(levels.shape)
     right = np.where(levels[:, :-1] <= levels[:, 1:], home[:, :-1], home[:, 1:])
     below = np.where(levels[:-1] <= levels[1:], home[:-1], home[1:])

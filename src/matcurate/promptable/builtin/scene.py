@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,10 +62,11 @@ class Scene:
     def hierarchies(self) -> tuple[Nested, Nested, Nested]:
         """Regions between learned boundaries, and those brighter and darker than their surroundings."""
         calm = np.rint(relief(self.pixels, CALM) * (LEVELS - 1)).astype(np.int32)
+        graph = hg.get_4_adjacency_graph(self.parted.shape)
         return (
-            between_boundaries(self.parted),
-            of_grey_levels(calm, MIN_AREA, "bright"),
-            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark"),
+            between_boundaries(self.parted, graph),
+            of_grey_levels(calm, MIN_AREA, "bright", graph),
+            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark", graph),
         )
 
     def described(self, nested: Nested) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ Li, Han, Yao, Ban, "MatSAM: Efficient Materials Microstructure Extraction via Vi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -48,6 +49,9 @@ class MatSamPreset(Strict):
     grid_range: tuple[int, int] = (64, 1024)
     batch: int = Field(default=64, ge=1)
     quality: float = Field(default=0.0, ge=0, le=1, description="Least quality that the backbone predicts.")
+    quality_for: Mapping[str, float] = Field(
+        default={"builtin": 0.5}, description="Instead of quality, for backbones whose quality is a calibrated IoU."
+    )
     contrast: float = Field(default=0.25, ge=0, le=1, description="Least grey step along the outline of a mask.")
     smallest: int = Field(default=4, ge=1, description="Least area of an object in pixels.")
     largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
@@ -113,7 +117,8 @@ class MatSam:
             grid_range=preset.grid_range,
         )
         found = unprompted(predictor, side) + decode(predictor, points, preset.batch, progress)
-        kept = admissible(found, quality=preset.quality, smallest=preset.smallest, largest=preset.largest * relief.size)
+        least = preset.quality_for.get(self.backbone.name, preset.quality)
+        kept = admissible(found, quality=least, smallest=preset.smallest, largest=preset.largest * relief.size)
         if preset.rough_regions:
             kept += rough_regions(otsu_foreground(relief, side), preset.smallest)
         judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]

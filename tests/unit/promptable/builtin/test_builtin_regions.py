@@ -8,6 +8,10 @@ from matcurate.promptable.builtin.edges import Between, drop, parted
 from matcurate.promptable.builtin.regions import Nested, between_boundaries, joined, of_grey_levels
 
 
+def parted_by(between: Between) -> Nested:
+    return between_boundaries(between, hg.get_4_adjacency_graph(between.shape))
+
+
 def strips(weak: float = 0.4, strong: float = 0.9) -> Between:
     """An image of 4 x 9 pixels: three strips of 3 columns, parted by a weak and by a strong boundary."""
     right = np.zeros((4, 8))
@@ -33,6 +37,8 @@ def test_the_order_is_that_of_the_graph(shape: tuple[int, int]) -> None:
         below = int(other) == one + width and (width > 1 or row < height - 1)
         expected.append(between.below[row, column] if below else between.right[row, column])
     assert between.ordered().tolist() == expected
+    back = Between.from_ordered(between.ordered(), shape)
+    assert np.array_equal(back.right, between.right) and np.array_equal(back.below, between.below)
 
 
 def test_inner_steps_cancel_in_the_sum_over_a_region() -> None:
@@ -59,7 +65,7 @@ def columns_of(nested: Nested, node: int) -> list[int]:
 
 
 def test_strips_join_across_the_weaker_boundary_first() -> None:
-    nested = between_boundaries(strips())
+    nested = parted_by(strips())
     tree = nested.hierarchy
     assert tree.area.tolist() == [12, 12, 12, 24, 36]
     homes = tree.home.reshape(4, 9)
@@ -70,12 +76,12 @@ def test_strips_join_across_the_weaker_boundary_first() -> None:
     assert columns_of(nested, pair) == [0, 6]
     assert (nested.right[:, 0] == left).all() and (nested.right[:, 2] == pair).all() and (nested.right[:, 5] == 4).all()
     assert (nested.below == homes[:3]).all() and nested.origin == "boundary"
-    turned = between_boundaries(strips(weak=0.9, strong=0.4)).hierarchy
+    turned = parted_by(strips(weak=0.9, strong=0.4)).hierarchy
     assert turned.parent[turned.home.reshape(4, 9)[1, 8]] == turned.parent[turned.home.reshape(4, 9)[1, 4]] == 3
 
 
 def test_a_flat_image_is_one_region() -> None:
-    nested = between_boundaries(Between(np.zeros((3, 4)), np.zeros((2, 5))))
+    nested = parted_by(Between(np.zeros((3, 4)), np.zeros((2, 5))))
     assert nested.hierarchy.area.tolist() == [15] and not nested.right.any() and not nested.below.any()
 
 
@@ -97,7 +103,7 @@ def test_strengths_are_taken_anew_after_a_round() -> None:
 def test_joining_is_a_binary_tree_in_the_order_of_strength() -> None:
     rng = np.random.default_rng(3)
     between = Between(rng.random((12, 16)), rng.random((11, 17)))
-    nested = between_boundaries(between)
+    nested = parted_by(between)
     tree = nested.hierarchy
     below = np.bincount(tree.parent[:-1], minlength=len(tree.parent))
     assert set(below) == {0, 2} and (tree.parent[:-1] > np.arange(len(tree.parent) - 1)).all()
