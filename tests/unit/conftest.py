@@ -13,7 +13,7 @@ __all__ = ["tiny_vit_b"]
 
 @pytest.fixture
 def segmenter(tmp_path):
-    return build_segmenter(load_settings(tmp_path / "no-home"), "phases", "tree")
+    return build_segmenter(load_settings(tmp_path / "no-home"))
 
 
 @pytest.fixture

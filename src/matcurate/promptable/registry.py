@@ -12,6 +12,7 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.tree import TreeBackbone
 
 AUTO = "auto"
+OFFLINE = "builtin"
 OFFICIAL_BY_PREFERENCE = ("vit_h", "vit_l", "vit_b")
 
 
@@ -85,7 +86,8 @@ def resolve_name(name: str, cache_dir: Path) -> str:
     """Registry name that ``name`` stands for.
 
     ``auto`` is the largest official SAM whose checkpoint is in the store (``vit_h``, ``vit_l``, ``vit_b`` in
-    this order), and ``tree`` when none is. Every other name stands for itself.
+    this order), and ``builtin`` when none is: the better of ``builtin`` and ``tree`` by the table in
+    docs/benchmarks.md. Every other name stands for itself.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def resolve_name(name: str, cache_dir: Path) -> str:
     """
     if name == AUTO:
         store = checkpoint_store(cache_dir)
-        return next((official for official in OFFICIAL_BY_PREFERENCE if store.has(official)), "tree")
+        return next((official for official in OFFICIAL_BY_PREFERENCE if store.has(official)), OFFLINE)
     if name not in BACKBONES:
         raise ConfigError(f"no backbone {name!r}; use one of: {', '.join((AUTO, *BACKBONES))}")
     return name

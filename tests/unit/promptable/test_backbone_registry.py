@@ -17,9 +17,9 @@ def put(tmp_path, name):
     path.write_bytes(b"not the weights")
 
 
-def test_auto_is_the_largest_official_model_in_the_store_else_the_tree(tmp_path):
-    assert resolve_name("auto", tmp_path) == "tree"
-    assert load_backbone("auto", tmp_path).name == "tree"
+def test_auto_is_the_largest_official_model_in_the_store_else_the_built_in_network(tmp_path):
+    assert resolve_name("auto", tmp_path) == "builtin"
+    assert load_backbone("auto", tmp_path).name == "builtin"
     for name in ("vit_b", "vit_l", "vit_h"):
         put(tmp_path, name)
         assert resolve_name("auto", tmp_path) == name
