@@ -96,9 +96,9 @@ def pretrain(
     if start and resume:
         raise ConfigError("a run that goes on has weights already; leave out --start or --resume")
     training = _begun(recipe, out, seed, device, resume)
-    begun_with = load_weights(SHIPPED if start == "builtin" else Path(start)) if start else None
-    if begun_with:
-        training.start_from(begun_with.network)
+    if start:
+        begun_with = load_weights(SHIPPED if start == "builtin" else Path(start))
+        training.start_from(begun_with.network, begun_with.digest)
     reports: list[TrainingReport] = []
 
     def record(report: TrainingReport) -> None:
@@ -113,7 +113,7 @@ def pretrain(
         "recipe": recipe.model_dump_json(),
         "sources": ", ".join(pictures.sources),
         "seed": str(seed),
-        "start": begun_with.digest if begun_with else "",
+        "start": training.start,
         "matcurate": __version__,
     }
     try:

@@ -72,11 +72,12 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
+        self.start = ""  # digest of the weights that the run began with
         self.step = 0
         self.seconds = 0.0
 
-    def start_from(self, weights: UNet) -> None:
-        """Take over the layers of another network, and of its heads those of the same name.
+    def start_from(self, weights: UNet, digest: str) -> None:
+        """Take over the layers of another network, and of its heads those of the same name; remember its digest.
 
         Raises
         ------
@@ -98,6 +99,7 @@ class Training:
                     self.network.heads.weight[index] = weights.heads.weight[old]
                     self.network.heads.bias[index] = weights.heads.bias[old]  # type: ignore[index]
         self.averaged.load_state_dict(self.network.state_dict())
+        self.start = digest
 
     def advance(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Learn from one batch. Returns its loss () and its logits (B, heads, n, n), both detached."""
@@ -132,6 +134,7 @@ class Training:
         state = {
             "recipe": self.recipe.fingerprint(),
             "seed": self.seed,
+            "start": self.start,
             "step": self.step,
             "seconds": self.seconds,
             "network": self.network.state_dict(),
@@ -164,7 +167,7 @@ class Training:
         self.network.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.start, self.step, self.seconds = state["start"], state["step"], state["seconds"]
 
 
 def train(

@@ -117,20 +117,23 @@ def test_a_run_resumed_three_times_is_the_unbroken_one(tmp_path: Path) -> None:
     assert not torch.equal(start.network.heads.weight, unbroken.network.heads.weight)
 
 
-def test_a_run_may_start_from_other_weights() -> None:
+def test_a_run_may_start_from_other_weights(tmp_path: Path) -> None:
     """Everything of the same name is taken over; what is new stays as it was drawn."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         old = UNet(NetworkSettings(widths=(4, 8), heads=("inside", "below")))
     fresh, training = Training(TINY, seed=1), Training(TINY, seed=1)
-    training.start_from(old)
+    training.start_from(old, "d1")
     for network in (training.network, training.averaged):
         assert torch.equal(network.encoder[0][0].weight, old.encoder[0][0].weight)
         assert torch.equal(network.heads.weight[[1, 3]], old.heads.weight)
         assert torch.equal(network.heads.bias[[1, 3]], old.heads.bias)
         assert torch.equal(network.heads.weight[[0, 2]], fresh.network.heads.weight[[0, 2]])
+    training.save(tmp_path / CHECKPOINT)
+    fresh.restore(tmp_path / CHECKPOINT)
+    assert fresh.start == "d1" and torch.equal(fresh.network.heads.weight, training.network.heads.weight)
     with pytest.raises(ConfigError, match=r"widths \(4, 6\) and batch norm do not fit the recipe tiny"):
-        training.start_from(UNet(NetworkSettings(widths=(4, 6))))
+        training.start_from(UNet(NetworkSettings(widths=(4, 6))), "d2")
 
 
 def test_the_exported_weights_are_the_moving_average() -> None:
