@@ -8,7 +8,8 @@ Li, Han, Yao, Ban, "MatSAM: Efficient Materials Microstructure Extraction via Vi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -16,10 +17,12 @@ from pydantic import Field
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
-from matcurate.promptable.protocol import Backbone, PromptPredictor, Tiling
+from matcurate.promptable.protocol import Backbone, Tiling
 from matcurate.segmentation.baselines import otsu_foreground
+from matcurate.segmentation.matsam.crops import Crop, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
-from matcurate.segmentation.matsam.generate import decode, rough_regions, unprompted
+from matcurate.segmentation.matsam.frugal import decode_frugally
+from matcurate.segmentation.matsam.generate import rough_regions, unprompted
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
@@ -29,8 +32,10 @@ from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Candidate, Pixels, Progress, silent
 
-VERSION = 1
+VERSION = 2
 """Of the algorithm; part of every segmenter's version."""
+LARGEST_WHOLE = 2048
+"""Longest side in pixels of an image that is looked at as a whole, and not in crops."""
 
 
 class MatSamPreset(Strict):
@@ -57,6 +62,14 @@ class MatSamPreset(Strict):
     largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
     outline_vote: float = Field(default=0.25, ge=0, description="Grains: weight of mask outlines among boundaries.")
     nms: float = Field(default=0.3, gt=0, le=1, description="Intersection over union above which one mask goes.")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """Masks of a backbone, and whether they part the image into grains, each pixel in one."""
+
+    candidates: tuple[Candidate, ...]
+    tiles: bool
 
 
 class MatSam:
@@ -90,25 +103,45 @@ class MatSam:
         polarity : {"auto", "bright", "dark"}, optional
             Instead of the preset's.
         progress : Progress
-            Told the number of prompts answered.
+            Told the number of prompts answered; of crops for a large image.
         """
         grey = calm(pixels)
         asked = polarity or self.preset.polarity
         side = side_of(grey) if asked == "auto" else asked
         relief = flatten(grey) if self.preset.flatten else grey
-        sees_relief = self.preset.flatten and self.backbone.name in self.preset.flattened_for
-        predictor = self.backbone.open(relief if sees_relief else pixels)
-        if self.preset.output == "instances" and isinstance(predictor, Tiling):
-            return _tiled(predictor.tiles(self.preset.smallest), relief)
-        candidates = self._candidates(predictor, relief, side, progress)
+        proposed = self._proposed(pixels, relief, side, progress)
+        if proposed.tiles:
+            return _tiled(proposed.candidates, relief)
+        candidates = self._survivors(proposed.candidates, relief, side)
         return self._grains(relief, candidates) if self.preset.output == "instances" else _phases(relief, candidates)
 
-    def _candidates(
-        self, predictor: PromptPredictor, relief: Grey, side: Side, progress: Progress
-    ) -> tuple[Candidate, ...]:
-        """Masks that survive filtering and suppression, those with the clearest outline first."""
+    def _proposed(self, pixels: Pixels, relief: Grey, side: Side, progress: Progress) -> Proposed:
+        """What the backbone proposes for an image.
+
+        A large one is looked at crop by crop, so that the backbone's memory does not grow with it, and objects over the
+        borders are made whole.
+        """
+        if max(relief.shape) <= LARGEST_WHOLE:
+            return self._proposed_in(pixels, relief, side, progress)
+        parts, tiles = list(crops(_size(relief))), []
+
+        def placed() -> Iterator[tuple[Crop, tuple[Candidate, ...]]]:
+            for number, crop in enumerate(parts, start=1):
+                found = self._proposed_in(crop.cut(pixels), crop.cut(relief), side, silent)
+                tiles.append(found.tiles)
+                progress(number, len(parts), "crops")
+                yield crop, crop.place(found.candidates)
+
+        return Proposed(stitch(placed()), all(tiles))
+
+    def _proposed_in(self, pixels: Pixels, relief: Grey, side: Side, progress: Progress) -> Proposed:
+        """What the backbone proposes for an image, or for one crop."""
         preset = self.preset
-        points = prompt_points(
+        sees_relief = preset.flatten and self.backbone.name in preset.flattened_for
+        predictor = self.backbone.open(relief if sees_relief else pixels)
+        if preset.output == "instances" and isinstance(predictor, Tiling):
+            return Proposed(predictor.tiles(preset.smallest), tiles=True)
+        points, keys = prompt_points(
             relief,
             side,
             roi=preset.roi,
@@ -116,9 +149,16 @@ class MatSam:
             grid_per_object=preset.grid_per_object,
             grid_range=preset.grid_range,
         )
-        found = unprompted(predictor, side) + decode(predictor, points, preset.batch, progress)
+        asked = decode_frugally(predictor, points, always=keys, batch=preset.batch, progress=progress)
+        found = unprompted(predictor, side) + asked.candidates
         least = preset.quality_for.get(self.backbone.name, preset.quality)
-        kept = admissible(found, quality=least, smallest=preset.smallest, largest=preset.largest * relief.size)
+        largest = preset.largest * relief.size
+        kept = admissible(found, quality=least, smallest=preset.smallest, largest=largest)
+        return Proposed(tuple(kept), tiles=False)
+
+    def _survivors(self, proposals: tuple[Candidate, ...], relief: Grey, side: Side) -> tuple[Candidate, ...]:
+        """Masks that survive filtering and suppression, those with the clearest outline first."""
+        preset, kept = self.preset, proposals
         if preset.rough_regions:
             kept += rough_regions(otsu_foreground(relief, side), preset.smallest)
         judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]
@@ -127,7 +167,10 @@ class MatSam:
     def _grains(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
         grains = tile(boundary_strength(relief, candidates, self.preset.outline_vote), self.preset.smallest)
         return Segmentation(
-            phases=np.ones(relief.shape, dtype=np.uint8), instances=grains, score=area_weighted_quality(candidates)
+            phases=np.ones(relief.shape, dtype=np.uint8),
+            instances=grains,
+            score=area_weighted_quality(candidates),
+            masks=len(candidates),
         )
 
 
@@ -138,6 +181,7 @@ def _tiled(tiles: tuple[Candidate, ...], relief: Grey) -> Segmentation:
         phases=np.ones(relief.shape, dtype=np.uint8),
         instances=grains.astype(np.uint32),
         score=area_weighted_quality(tiles),
+        masks=len(tiles),
     )
 
 
@@ -147,6 +191,7 @@ def _phases(relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
         phases=foreground.astype(np.uint8),
         instances=label(foreground, connectivity=1).astype(np.uint32),
         score=area_weighted_quality(candidates),
+        masks=len(candidates),
     )
 
 

@@ -37,7 +37,7 @@ def prompt_points(
     smallest: int = 12,
     grid_per_object: float = 1.0,
     grid_range: tuple[int, int] = (64, 1024),
-) -> Points:
+) -> tuple[Points, int]:
     """Key points and grid points of an image.
 
     Parameters
@@ -57,13 +57,15 @@ def prompt_points(
 
     Returns
     -------
-    float array (N, 2)
-        (x, y) in pixels, inside the image.
+    points : float array (N, 2)
+        (x, y) in pixels, inside the image; key points first.
+    keys : int
+        How many are key points.
     """
     keys = key_points(presegment(grey, side, roi), smallest)
     count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
     height, width = grey.shape
-    return np.concatenate([keys, grid_points((height, width), count)])
+    return np.concatenate([keys, grid_points((height, width), count)]), len(keys)
 
 
 def presegment(grey: Grey, side: Side, rule: RoiRule = "auto") -> BoolMask:

@@ -8,8 +8,10 @@ import pytest
 from matcurate.config import configs_root, load_preset
 from matcurate.errors import ConfigError
 from matcurate.imaging.synth.registry import generate
+from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.tree import TreeBackbone, TreeSettings
 from matcurate.segmentation.baselines import otsu, watershed
+from matcurate.segmentation.matsam import pipeline
 from matcurate.segmentation.matsam.generate import decode, unprompted
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, class_mean_iou
@@ -179,3 +181,34 @@ def test_a_backbone_that_parts_images_itself_gives_the_grains() -> None:
     found = MatSam(Tiles(), load_preset("grains", MatSamPreset, "presets")).segment(np.arange(800).reshape(20, 40))
     assert (found.instances[:, :20] == 1).all() and (found.instances[:, 20:] == 2).all()
     assert found.instances.dtype == np.uint32 and (found.phases == 1).all() and found.score == pytest.approx(0.4)
+
+
+def bars() -> np.ndarray:
+    """96 x 1200 pixels, noisy; a bright bar over the middle, where two crops meet, and one on each side."""
+    pixels = np.random.default_rng(0).normal(80, 4, (96, 1200))
+    pixels[30:60, 400:800] += 90
+    pixels[10:80, 100:160] += 90
+    pixels[20:50, 1000:1100] += 90
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("backbone", [TreeBackbone(), None], ids=["tree", "builtin"])
+def test_an_object_over_the_border_of_two_crops_comes_out_whole(
+    backbone: TreeBackbone | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = MatSam(backbone or shipped("cpu"), load_preset("phases", MatSamPreset, "presets"))
+    told: list[tuple[int, int, str]] = []
+    monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
+    found = segmenter.segment(bars(), progress=lambda *stand: told.append(stand))
+    assert told == [(1, 2, "crops"), (2, 2, "crops")]
+    assert found.count == 3
+    (across,) = np.unique(found.instances[45, 420:780])
+    assert across > 0 and np.count_nonzero(found.instances == across) == pytest.approx(30 * 400, rel=0.03)
+
+
+def test_tiles_of_crops_fill_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
+    pixels = bars()
+    found = MatSam(shipped("cpu"), load_preset("grains", MatSamPreset, "presets")).segment(pixels)
+    assert found.instances.min() > 0 and found.masks == found.count
+    assert len(np.unique(found.instances[40:50, 420:780])) == 1

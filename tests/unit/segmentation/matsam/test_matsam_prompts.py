@@ -82,10 +82,11 @@ def test_fine_edges_are_pre_segmented_by_canny() -> None:
 
 def test_prompts_are_key_points_and_a_grid_as_dense_as_the_objects() -> None:
     grey, truth = two_phase()
-    points = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(1, 1000))
+    points, count = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(1, 1000))
     keys = key_points(truth, 4)
     assert len(keys) == 15
     assert np.array_equal(points[:15], keys)
     assert np.array_equal(points[15:], grid_points(SHAPE, 30))
-    few = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(4, 9))
+    few, again = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(4, 9))
+    assert count == again == 15
     assert np.array_equal(few[15:], grid_points(SHAPE, 9))
