@@ -47,19 +47,22 @@ class Between:
         height, width = self.shape
         both = np.empty((height, width, 2), dtype=self.right.dtype)
         both[:, :-1, 0], both[:-1, :, 1] = self.right, self.below
-        there = np.ones((height, width, 2), dtype=np.bool_)
-        there[:, -1, 0] = there[-1, :, 1] = False
-        return both[there]
+        return both[_there((height, width))]
 
     @classmethod
     def from_ordered(cls, values: NDArray[Any], shape: tuple[int, int]) -> Between:
         """The numbers of an image (H, W) back from that order."""
         height, width = shape
         both = np.empty((height, width, 2), dtype=values.dtype)
-        there = np.ones((height, width, 2), dtype=np.bool_)
-        there[:, -1, 0] = there[-1, :, 1] = False
-        both[there] = values
+        both[_there(shape)] = values
         return cls(both[:, :-1, 0], both[:-1, :, 1])
+
+
+def _there(shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Which pixels (H, W, 2) of an image have a neighbour on the right, and one below."""
+    there = np.ones((*shape, 2), dtype=np.bool_)
+    there[:, -1, 0] = there[-1, :, 1] = False
+    return there
 
 
 def drop(grey: Field) -> Field:

@@ -11,11 +11,10 @@ from scipy.ndimage import find_objects
 from skimage.measure import label
 from torch.utils.data import DataLoader, Dataset
 
-from matcurate.promptable.builtin.augment import disturbed, resized, resized_ids, window
 from matcurate.promptable.builtin.network import UNet
 from matcurate.promptable.builtin.recipe import PromptRecipe
 from matcurate.promptable.builtin.scene import Scene
-from matcurate.promptable.builtin.stream import Pictures, one_thread
+from matcurate.promptable.builtin.stream import Pictures, cut, one_thread
 from matcurate.promptable.hierarchy import Hierarchy, Nodes
 from matcurate.promptable.nested import FITTING, box_iou
 
@@ -134,12 +133,8 @@ class RegionExamples(Dataset[Examples]):
     def __getitem__(self, index: int) -> Examples:
         rng = np.random.default_rng([self._seed, index, 1])
         recipe, picture = self._recipe, self._pictures.draw(rng)
-        height, width = picture.grey.shape
-        top, left, edge = window((height, width), recipe.crop, recipe.augmentation, rng)
-        here = slice(top, top + edge), slice(left, left + edge)
-        pixels = disturbed(resized(picture.grey[here], recipe.crop), recipe.augmentation, rng).numpy()
-        ids, inside = (resized_ids(m[here], recipe.crop) for m in (picture.regions, picture.inside.astype(np.int32)))
-        return self._regions(Scene.seen_by(self._network, pixels), objects_of(ids, inside.astype(np.int8)), rng)
+        grey, ids, inside = cut(picture, recipe.crop, recipe.augmentation, rng)
+        return self._regions(Scene.seen_by(self._network, grey.numpy()), objects_of(ids, inside.astype(np.int8)), rng)
 
     def _regions(self, scene: Scene, objects: NDArray[np.int32], rng: np.random.Generator) -> Examples:
         recipe = self._recipe

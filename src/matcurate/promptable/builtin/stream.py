@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from matcurate.imaging.dataset import open_dataset
 from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.builtin.augment import disturbed, resized, resized_ids, turned, window
-from matcurate.promptable.builtin.recipe import Recipe
+from matcurate.promptable.builtin.recipe import Augmentation, Recipe
 from matcurate.promptable.builtin.targets import dense_targets, insides, region_ids
 from matcurate.types import LabelMap, Pixels
 
@@ -154,6 +154,17 @@ class Batch:
         )
 
 
+def cut(
+    picture: Picture, crop: int, options: Augmentation, rng: np.random.Generator
+) -> tuple[Tensor, NDArray[np.int32], NDArray[np.int32]]:
+    """A square of a picture, changed: grey values (crop, crop), and its regions and insides there."""
+    height, width = picture.grey.shape
+    top, left, edge = window((height, width), crop, options, rng)
+    here = slice(top, top + edge), slice(left, left + edge)
+    grey = disturbed(resized(picture.grey[here], crop), options, rng)
+    return grey, resized_ids(picture.regions[here], crop), resized_ids(picture.inside[here].astype(np.int32), crop)
+
+
 class Crops(Dataset[Batch]):
     """Item i holds the crops of picture i, the same whenever and wherever it is asked for.
 
@@ -179,13 +190,7 @@ class Crops(Dataset[Batch]):
 
     def _crop(self, picture: Picture, rng: np.random.Generator) -> Batch:
         recipe = self._recipe
-        height, width = picture.grey.shape
-        top, left, edge = window((height, width), recipe.crop, recipe.augmentation, rng)
-        here = slice(top, top + edge), slice(left, left + edge)
-        grey = disturbed(resized(picture.grey[here], recipe.crop), recipe.augmentation, rng)
-        regions, inside = (
-            resized_ids(ids[here], recipe.crop) for ids in (picture.regions, picture.inside.astype(np.int32))
-        )
+        grey, regions, inside = cut(picture, recipe.crop, recipe.augmentation, rng)
         # Exact in double precision, and turned together before anything is derived: right and below would turn too.
         stack = turned(torch.stack([grey.double(), *map(torch.from_numpy, (regions, inside))]), rng).numpy()
         targets = dense_targets(stack[1].astype(np.int32), stack[2].astype(np.int8), recipe.network.heads)
