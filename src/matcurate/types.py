@@ -77,6 +77,18 @@ class Candidate:
         return full
 
 
+def intersection(a: Candidate, b: Candidate) -> int:
+    """Number of pixels that two candidates share, found inside the part that their boxes share."""
+    (top_a, left_a, bottom_a, right_a), (top_b, left_b, bottom_b, right_b) = a.box, b.box
+    top, left = max(top_a, top_b), max(left_a, left_b)
+    bottom, right = min(bottom_a, bottom_b), min(right_a, right_b)
+    if bottom <= top or right <= left:
+        return 0
+    part_a = a.mask[top - top_a : bottom - top_a, left - left_a : right - left_a]
+    part_b = b.mask[top - top_b : bottom - top_b, left - left_b : right - left_b]
+    return int(np.count_nonzero(part_a & part_b))
+
+
 class Progress(Protocol):
     """Receives how far a long piece of work has come: ``done`` of ``total``, and what is at hand."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matcurate.promptable.hierarchy import Nodes
 from matcurate.promptable.nested import NestedRegions
 from matcurate.promptable.protocol import PointLabels
-from matcurate.types import Candidate
+from matcurate.types import Candidate, intersection
 
 MOST = 3
 """Answers to one prompt."""
@@ -79,10 +79,5 @@ class Forest:
 
 def overlap(one: Candidate, other: Candidate) -> float:
     """Intersection over union of two regions."""
-    tops, lefts, bottoms, rights = zip(one.box, other.box, strict=True)
-    top, left, bottom, right = max(tops), max(lefts), min(bottoms), min(rights)
-    if top >= bottom or left >= right:
-        return 0.0
-    parts = [c.mask[top - c.top : bottom - c.top, left - c.left : right - c.left] for c in (one, other)]
-    shared = np.count_nonzero(parts[0] & parts[1])
+    shared = intersection(one, other)
     return shared / (one.area + other.area - shared)

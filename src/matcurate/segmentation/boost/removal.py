@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from skimage.measure import label
 
 from matcurate.segmentation.boost.settings import BoostSettings
-from matcurate.types import BoolMask, Candidate
+from matcurate.types import BoolMask, Candidate, intersection
 
 Rule = Literal["duplicate", "tiny child", "compound", "island", "composite"]
 """``composite`` is found when crops vote, see :mod:`matcurate.segmentation.boost.booster`; the others here."""
@@ -123,9 +123,7 @@ def shared_areas(masks: Sequence[Candidate]) -> NDArray[np.int64]:
         later = boxes[number:]
         meets = (later[:, :2] < boxes[number, 2:]).all(axis=1) & (later[:, 2:] > boxes[number, :2]).all(axis=1)
         for other in number + np.flatnonzero(meets):
-            here, there = _common(mask, masks[other])
-            common = np.count_nonzero(mask.mask[here] & masks[other].mask[there])
-            shared[number, other] = shared[other, number] = common
+            shared[number, other] = shared[other, number] = intersection(mask, masks[other])
     return shared
 
 

@@ -21,8 +21,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from scipy.ndimage import find_objects
 from skimage.measure import label
 
-from matcurate.segmentation.matsam.suppress import intersection
-from matcurate.types import Candidate, Pixels
+from matcurate.types import Candidate, Pixels, intersection
 
 Box: TypeAlias = tuple[int, int, int, int]
 """(top, left, bottom, right), bottom and right exclusive."""

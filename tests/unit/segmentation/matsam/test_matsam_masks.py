@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from matcurate.segmentation.matsam.evidence import class_gap, rescored
 from matcurate.segmentation.matsam.generate import rough_regions
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
-from matcurate.segmentation.matsam.suppress import admissible, intersection, suppress
-from matcurate.types import Candidate
+from matcurate.segmentation.matsam.suppress import admissible, suppress
+from matcurate.types import Candidate, intersection
 
 SHAPE = (96, 160)
 
