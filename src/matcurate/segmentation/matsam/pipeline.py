@@ -17,7 +17,7 @@ from pydantic import Field
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
-from matcurate.promptable.protocol import Backbone, Tiling
+from matcurate.promptable.protocol import Backbone, PromptPredictor, Tiling
 from matcurate.segmentation.baselines import otsu_foreground
 from matcurate.segmentation.matsam.crops import Crop, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
@@ -34,6 +34,8 @@ from matcurate.types import Candidate, Pixels, Progress, silent
 
 VERSION = 2
 """Of the algorithm; part of every segmenter's version."""
+SIDES: tuple[Side, ...] = ("bright", "dark")
+"""Both, for raw masks."""
 LARGEST_WHOLE = 2048
 """Longest side in pixels of an image that is looked at as a whole, and not in crops."""
 
@@ -109,38 +111,70 @@ class MatSam:
         asked = polarity or self.preset.polarity
         side = side_of(grey) if asked == "auto" else asked
         relief = flatten(grey) if self.preset.flatten else grey
-        proposed = self._proposed(pixels, relief, side, progress)
+        sees_relief = self.preset.flatten and self.backbone.name in self.preset.flattened_for
+        proposed = self._proposed(relief if sees_relief else pixels, relief, (side,), progress)
         if proposed.tiles:
             return _tiled(proposed.candidates, relief)
         candidates = self._survivors(proposed.candidates, relief, side)
         return self._grains(relief, candidates) if self.preset.output == "instances" else _phases(relief, candidates)
 
-    def _proposed(self, pixels: Pixels, relief: Grey, side: Side, progress: Progress) -> Proposed:
+    def propose(self, pixels: Pixels, *, overlap: float = 0.7, progress: Progress = silent) -> tuple[Candidate, ...]:
+        """Raw masks of both grey sides: before the outline is judged, and where one mask holds others, all of them.
+
+        For what decides by texture (:mod:`matcurate.segmentation.boost`): the backbone sees the micrograph as it is,
+        since flattening would take textures away.
+
+        Parameters
+        ----------
+        pixels : uint8, uint16 or float array (H, W)
+            The micrograph, finite.
+        overlap : float
+            Intersection over union in (0, 1] above which the mask of lower quality goes; .7 as in SAM's own generator.
+        progress : Progress
+            As for :meth:`segment`, once for each side.
+
+        Returns
+        -------
+        tuple of Candidate
+            Best quality first; they overlap, hold each other, and leave gaps.
+        """
+        return suppress(self._proposed(pixels, calm(pixels), SIDES, progress).candidates, overlap)
+
+    def _proposed(self, seen: Pixels, relief: Grey, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image.
 
         A large one is looked at crop by crop, so that the backbone's memory does not grow with it, and objects over the
         borders are made whole.
         """
         if max(relief.shape) <= LARGEST_WHOLE:
-            return self._proposed_in(pixels, relief, side, progress)
+            return self._proposed_in(seen, relief, sides, progress)
         parts, tiles = list(crops(_size(relief))), []
 
         def placed() -> Iterator[tuple[Crop, tuple[Candidate, ...]]]:
             for number, crop in enumerate(parts, start=1):
-                found = self._proposed_in(crop.cut(pixels), crop.cut(relief), side, silent)
+                found = self._proposed_in(crop.cut(seen), crop.cut(relief), sides, silent)
                 tiles.append(found.tiles)
                 progress(number, len(parts), "crops")
                 yield crop, crop.place(found.candidates)
 
         return Proposed(stitch(placed()), all(tiles))
 
-    def _proposed_in(self, pixels: Pixels, relief: Grey, side: Side, progress: Progress) -> Proposed:
+    def _proposed_in(self, seen: Pixels, relief: Grey, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image, or for one crop."""
-        preset = self.preset
-        sees_relief = preset.flatten and self.backbone.name in preset.flattened_for
-        predictor = self.backbone.open(relief if sees_relief else pixels)
+        preset, predictor = self.preset, self.backbone.open(seen)
         if preset.output == "instances" and isinstance(predictor, Tiling):
             return Proposed(predictor.tiles(preset.smallest), tiles=True)
+        found = [c for side in sides for c in self._answers(predictor, relief, side, progress)]
+        least = preset.quality_for.get(self.backbone.name, preset.quality)
+        largest = preset.largest * relief.size
+        kept = admissible(found, quality=least, smallest=preset.smallest, largest=largest)
+        return Proposed(tuple(kept), tiles=False)
+
+    def _answers(
+        self, predictor: PromptPredictor, relief: Grey, side: Side, progress: Progress
+    ) -> tuple[Candidate, ...]:
+        """Regions proposed without prompts, and the answers to key and grid points."""
+        preset = self.preset
         points, keys = prompt_points(
             relief,
             side,
@@ -150,11 +184,7 @@ class MatSam:
             grid_range=preset.grid_range,
         )
         asked = decode_frugally(predictor, points, always=keys, batch=preset.batch, progress=progress)
-        found = unprompted(predictor, side) + asked.candidates
-        least = preset.quality_for.get(self.backbone.name, preset.quality)
-        largest = preset.largest * relief.size
-        kept = admissible(found, quality=least, smallest=preset.smallest, largest=largest)
-        return Proposed(tuple(kept), tiles=False)
+        return unprompted(predictor, side) + asked.candidates
 
     def _survivors(self, proposals: tuple[Candidate, ...], relief: Grey, side: Side) -> tuple[Candidate, ...]:
         """Masks that survive filtering and suppression, those with the clearest outline first."""

@@ -1,5 +1,6 @@
 """The whole pipeline with the real component tree, on generated micrographs."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from matcurate.segmentation.matsam import pipeline
 from matcurate.segmentation.matsam.generate import decode, unprompted
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, class_mean_iou
-from matcurate.types import Candidate
+from matcurate.types import Candidate, intersection
 
 SIZE = (192, 256)
 PRESETS = sorted((configs_root() / "presets").glob("*.yaml"))
@@ -86,6 +87,21 @@ def test_the_side_can_be_told() -> None:
     assert np.mean(bright & dark) < 0.05
     auto = matsam().segment(micrograph.pixels).phases > 0
     assert np.array_equal(auto, bright) or np.array_equal(auto, dark)
+
+
+def test_proposals_are_of_both_grey_sides_and_none_comes_twice() -> None:
+    rows, columns = np.mgrid[:96, :160]
+    bright, dark = np.hypot(rows - 48, columns - 40) < 25, np.hypot(rows - 48, columns - 115) < 25
+    noise = np.random.default_rng(0).normal(0, 2, bright.shape)
+    masks = matsam().propose((120 + 70 * bright - 70 * dark + noise).astype(np.uint8))
+    for wanted in (bright, dark):
+        found = [mask.paint(wanted.shape) for mask in masks]
+        assert max(np.sum(one & wanted) / np.sum(one | wanted) for one in found) > 0.95
+    overlaps = [
+        intersection(one, other) / (one.area + other.area - intersection(one, other))
+        for one, other in combinations(masks, 2)
+    ]
+    assert overlaps and max(overlaps) <= 0.7
 
 
 def test_the_transposed_image_gives_the_transposed_result() -> None:
