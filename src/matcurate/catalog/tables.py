@@ -160,6 +160,7 @@ class Correction(CatalogTable, table=True):
         ForeignKeyConstraint(["parent_prediction_id", "micrograph_id"], ["prediction.id", "prediction.micrograph_id"]),
         Index(None, "micrograph_id"),
         Index(None, "task_id"),
+        Index("uq_correction_id_micrograph_id", "id", "micrograph_id", unique=True),
     )
 
     id: int = Field(default=None, primary_key=True)
@@ -227,4 +228,4 @@ class Event(CatalogTable, table=True):
 
 
 METADATA = CatalogTable.metadata
-"""All tables above."""
+"""All tables above; those of learning_tables.py join them."""

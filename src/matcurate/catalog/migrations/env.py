@@ -7,8 +7,8 @@ from typing import Literal
 from alembic import context
 from sqlalchemy import TypeDecorator
 
+from matcurate.catalog.learning_tables import METADATA
 from matcurate.catalog.schema import VERSION_TABLE
-from matcurate.catalog.tables import METADATA
 
 
 def render_plain(kind: str, column_type: object, _: object) -> str | Literal[False]:

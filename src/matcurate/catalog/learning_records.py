@@ -1,0 +1,102 @@
+"""What the catalog takes and hands out about learning: frozen values, free of any session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Part(StrEnum):
+    """What a micrograph of a snapshot is for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotItemRecord:
+    """One micrograph of a snapshot, as it was known when the snapshot was made.
+
+    Parameters
+    ----------
+    micrograph_id, correction_id : int
+        Catalog ids of the image and of the correction that its mask comes from.
+    part : Part
+        What it is for.
+    content_hash : str
+        Hex SHA-256 of the micrograph.
+    phases_key, instances_key : str, optional
+        Objects with the class ids and, where outlined, instance ids.
+    ratios : mapping of str to float, optional
+        Phase ratios that the expert gave, by phase name.
+    nm_per_px : float, optional
+        Edge length of a pixel in nanometres.
+    lab, specimen : str, optional
+        Where it comes from.
+    """
+
+    micrograph_id: int
+    correction_id: int
+    part: Part
+    content_hash: str
+    phases_key: str
+    instances_key: str | None
+    ratios: Mapping[str, float] | None
+    nm_per_px: float | None
+    lab: str | None
+    specimen: str | None
+
+    @property
+    def mask_sha256(self) -> str:
+        """Hex SHA-256 of the stored mask file: the object store names objects by it."""
+        return self.phases_key[3:67]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A micrograph that must not be trained on, and why."""
+
+    micrograph: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSnapshot:
+    """The content of a snapshot; ``digest`` is the hex SHA-256 over all of it but ``refused``."""
+
+    project_id: int
+    digest: str
+    phases: tuple[str, ...]
+    seed: int
+    validation_share: float
+    items: tuple[SnapshotItemRecord, ...]
+    refused: tuple[Refusal, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.validation_share < 1.0:  # also refuses NaN
+            raise ValueError(f"validation_share must lie in [0, 1), got {self.validation_share}")
+        ids = [item.micrograph_id for item in self.items]
+        if not ids or len(set(ids)) != len(ids):
+            raise ValueError(f"a snapshot holds every micrograph once and at least one, got {ids}")
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """A stored snapshot; ``trained_at`` is when the newest training on it ended, None when there was none."""
+
+    id: int
+    project_id: int
+    digest: str
+    phases: tuple[str, ...]
+    seed: int
+    validation_share: float
+    refused: tuple[Refusal, ...]
+    created_at: datetime
+    trained_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """The digest's first twelve digits: enough to tell the snapshots of a lab apart."""
+        return self.digest[:12]

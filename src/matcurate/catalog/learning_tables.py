@@ -1,0 +1,105 @@
+"""The catalog's tables about learning: snapshots, who moved which model alias, jobs and the schedule.
+
+As in :mod:`matcurate.catalog.tables`, rows stay inside this package.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlmodel import JSON, Field
+
+from matcurate.catalog.columns import CatalogTable, NullableJson, UtcDateTime, utc_now
+from matcurate.catalog.tables import METADATA as METADATA  # those of tables.py are referred to here
+
+
+class Snapshot(CatalogTable, table=True):
+    """An immutable version of a project's training data, named by its content; ``trained_at`` is set afterwards."""
+
+    __table_args__ = (UniqueConstraint("project_id", "digest"),)
+
+    id: int = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="project.id")
+    digest: str
+    phases: list[str] = Field(sa_type=JSON)
+    seed: int
+    validation_share: float
+    refused: list[dict[str, str]] = Field(sa_type=JSON)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    trained_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class SnapshotItem(CatalogTable, table=True):
+    """One micrograph of a snapshot, with the mask it had and all that was known about it then."""
+
+    __tablename__ = "snapshot_item"
+    __table_args__ = (
+        ForeignKeyConstraint(["correction_id", "micrograph_id"], ["correction.id", "correction.micrograph_id"]),
+    )
+
+    snapshot_id: int = Field(foreign_key="snapshot.id", primary_key=True)
+    micrograph_id: int = Field(foreign_key="micrograph.id", primary_key=True)
+    correction_id: int
+    part: str
+    content_hash: str
+    phases_key: str
+    instances_key: str | None = None
+    ratios: dict[str, float] | None = Field(default=None, sa_type=NullableJson)
+    nm_per_px: float | None = None
+    lab: str | None = None
+    specimen: str | None = None
+
+
+class AliasChange(CatalogTable, table=True):
+    """A model alias that was moved: append-only. No version: the alias was taken away."""
+
+    __tablename__ = "alias_change"
+    __table_args__ = (Index(None, "project_id", "alias"),)
+
+    id: int = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="project.id")
+    alias: str
+    version: int | None = None
+    previous: int | None = None
+    who: str
+    why: str
+    changed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+
+
+class Job(CatalogTable, table=True):
+    """Work for the worker: what was asked for, by whom, and how far it has come."""
+
+    __table_args__ = (
+        Index(
+            "uq_job_waiting",
+            "project_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+    )
+
+    id: int = Field(default=None, primary_key=True)
+    project_id: int = Field(foreign_key="project.id")
+    kind: str
+    trigger: str
+    state: str
+    done: int = 0
+    total: int = 0
+    note: str = ""
+    result: dict[str, object] | None = Field(default=None, sa_type=NullableJson)
+    error: str | None = None
+    created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    not_before: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    alive_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Schedule(CatalogTable, table=True):
+    """When a project's scheduled jobs are queued."""
+
+    project_id: int = Field(foreign_key="project.id", primary_key=True)
+    cron: str
+    set_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    fired_at: datetime | None = Field(default=None, sa_type=UtcDateTime)

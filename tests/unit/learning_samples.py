@@ -1,0 +1,101 @@
+"""Corrections in a catalog without a Label Studio: micrographs of discs and the masks that experts made of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from loop_samples import LS_PROJECT, START, disc, png
+
+from matcurate.catalog.corrections import correction_of, record_correction
+from matcurate.catalog.model_versions import ensure_model_version
+from matcurate.catalog.predictions import store_prediction
+from matcurate.catalog.records import CorrectionRecord, MicrographRecord, NewCorrection, NewPrediction
+from matcurate.catalog.tasks import link_task
+from matcurate.types import Calibration
+from matcurate.workflows.ingest import Provenance, ingest
+from matcurate.workflows.presegment import put_labels
+from matcurate.workflows.workspace import Workspace
+
+numbers = count(1)
+
+
+def add_disc(
+    workspace: Workspace,
+    folder: Path,
+    *,
+    specimen: str | None = None,
+    lab: str | None = None,
+    golden: bool = False,
+    nm_per_px: float | None = None,
+) -> MicrographRecord:
+    """Ingest a micrograph that no other test has."""
+    number = next(numbers)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"m{number}.png"
+    path.write_bytes(png(disc(20 + number % 60, 20 + number // 60, 8)))
+    calibration = None if nm_per_px is None else Calibration(nm_per_px)
+    return ingest(workspace, [path], Provenance(lab, specimen, calibration, golden)).added[0]
+
+
+def half(columns: int = 80) -> np.ndarray:
+    """Mask (96, 160) whose first ``columns`` columns are phase 1."""
+    mask = np.zeros((96, 160), dtype=np.uint8)
+    mask[:, :columns] = 1
+    return mask
+
+
+def correct(
+    workspace: Workspace,
+    micrograph: MicrographRecord,
+    mask: np.ndarray,
+    *,
+    minutes: float = 0,
+    annotation: int | None = None,
+    received_at: datetime | None = None,
+    **more: object,
+) -> CorrectionRecord:
+    """Record an expert's annotation of a micrograph."""
+    number = annotation or 1000 + next(numbers)
+    project = workspace.project()
+    at = START + timedelta(minutes=minutes)
+    new = NewCorrection(
+        ls_annotation_id=number,
+        result_key=workspace.objects.put(b"[]", ".json"),
+        phases_key=None if more.get("skipped") else put_labels(workspace, mask),
+        ls_created_at=START,
+        ls_updated_at=at,
+        received_at=received_at or at,
+        **more,  # type: ignore[arg-type]
+    )
+    with workspace.writing() as session:
+        link = link_task(session, project.id, micrograph.id, LS_PROJECT, 5000 + micrograph.id)
+        record_correction(session, link, new)
+        found = correction_of(session, project.id, number)
+    assert found is not None
+    return found
+
+
+def predicted(workspace: Workspace, micrograph: MicrographRecord, mask: np.ndarray, version: str = "v1") -> int:
+    """Store a prediction of a version; returns its id."""
+    with workspace.writing() as session:
+        known = ensure_model_version(
+            session,
+            workspace.project().id,
+            version,
+            backbone="tree",
+            backbone_digest="0" * 64,
+            preset="phases",
+            settings={},
+        )
+        new = NewPrediction(
+            micrograph_id=micrograph.id,
+            model_version_id=known.id,
+            phases_key=put_labels(workspace, mask),
+            instances_key=None,
+            score=0.5,
+            phase_fractions={},
+        )
+        return store_prediction(session, new)[0].id
