@@ -45,6 +45,18 @@ class BackendSettings(Strict):
     webhook_secret: SecretStr | None = None
 
 
+class RetrainSettings(Strict):
+    """What calls for a training, and how corrections are parted for it."""
+
+    min_corrections: int = Field(default=4, ge=1, description="Fewer usable ones are never trained on.")
+    new_corrections: int = Field(default=20, ge=1, description="So many new ones call for a training.")
+    effort_window: int = Field(default=10, ge=1, description="Newest corrections compared with earlier ones.")
+    effort_rise: float = Field(default=0.25, ge=0, allow_inf_nan=False, description="Relative rise that calls for one.")
+    effort_floor: float = Field(default=0.01, ge=0, le=1, description="Share of pixels it must rise by at least.")
+    max_age_days: float | None = Field(default=30.0, gt=0, allow_inf_nan=False, description="None: age never does.")
+    validation_share: float = Field(default=0.2, ge=0, lt=1, description="Of the specimens, for validation.")
+
+
 class Settings(BaseSettings):
     """Everything an installation can set. Environment over file over default.
 
@@ -66,6 +78,7 @@ class Settings(BaseSettings):
     max_megapixels: float = Field(default=400.0, gt=0, description="Larger images are refused before decoding.")
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
+    retrain: RetrainSettings = RetrainSettings()
 
     @property
     def resolved_database_url(self) -> str:

@@ -28,7 +28,6 @@ from matcurate.catalog.snapshots import store_snapshot
 from matcurate.errors import CatalogError
 from matcurate.workflows.workspace import Workspace
 
-VALIDATION_SHARE = 0.2
 FORMAT = 1
 """Of the text that is hashed; a snapshot's digest never changes its meaning."""
 
@@ -67,7 +66,7 @@ class GoldenSet:
     digest: str
 
 
-def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: float = VALIDATION_SHARE) -> SnapshotReport:
+def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: float | None = None) -> SnapshotReport:
     """Freeze the project's usable corrections. The same corrections give the same snapshot.
 
     Parameters
@@ -76,8 +75,8 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
         The open installation.
     seed : int
         Decides, with the groups' names, which are for validation.
-    validation_share : float
-        Share of the groups for validation, in [0, 1). With two groups or more there is at least one on each side,
+    validation_share : float, optional
+        Share of the groups for validation, in [0, 1); that of the settings by default. With two groups or more there is at least one on each side,
         unless the share is 0.
 
     Raises
@@ -86,6 +85,7 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
         When the project is unknown, or nothing is left to train on.
     """
     project = workspace.project()
+    share = workspace.settings.retrain.validation_share if validation_share is None else validation_share
     with workspace.reading() as session:
         micrographs = list_for_project(session, project.id)
         newest = newest_usable(list_corrections(session, project.id))
@@ -96,14 +96,14 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
             f"project {project.name!r} has no usable correction outside of the golden set{why}; correct micrographs "
             "in Label Studio and run 'curate sync'"
         )
-    parts = split([group_of(m) for m in trusted], seed, validation_share)
+    parts = split([group_of(m) for m in trusted], seed, share)
     items = tuple(_item(m, newest[m.id], parts[group_of(m)]) for m in trusted)
     new = NewSnapshot(
         project_id=project.id,
-        digest=_digest(project, items, seed, validation_share),
+        digest=_digest(project, items, seed, share),
         phases=project.phases,
         seed=seed,
-        validation_share=validation_share,
+        validation_share=share,
         items=items,
         refused=tuple(refused),
     )
