@@ -15,14 +15,15 @@ of them a mask, would go together with them and leave nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label
 
 from matcurate.segmentation.boost.settings import BoostSettings
 from matcurate.types import BoolMask, Candidate, intersection
@@ -177,31 +178,55 @@ RELATIVES: tuple[tuple[Rule, Callable[[_Relations, BoolMask, BoostSettings], Boo
 
 
 def _islands(masks: Sequence[Candidate], shape: tuple[int, int], share: float) -> BoolMask:
-    """Masks, largest first, that lie in a region without a larger mask and are less than ``share`` of it."""
+    """Masks, largest first, that lie in a region without a larger mask and are less than ``share`` of it.
+
+    Masks of one tier of areas are judged together, in what the tiers before have left unmasked.
+    """
     gone = np.zeros(len(masks), dtype=np.bool_)
     covered = np.zeros(shape, dtype=np.bool_)
-    seas = label(~covered, connectivity=1)
-    for number, mask in enumerate(masks):
-        gone[number] = _is_island(mask, seas, share)
-        if not gone[number]:
+    for tier in _tiers([mask.area for mask in masks], share * covered.size):
+        seas = _Seas.of(covered)
+        for number in tier:
+            gone[number] = seas.hold(masks[number], share)
+        for mask in (masks[number] for number in tier if not gone[number]):
             top, left, bottom, right = mask.box
             covered[top:bottom, left:right] |= mask.mask
-            seas = label(~covered, connectivity=1)
     return gone
 
 
-def _is_island(mask: Candidate, seas: NDArray[np.int64], share: float) -> bool:
-    """Whether most of the ring around a mask is one sea (H, W; 0 is land) so large that the mask is tiny beside it."""
-    top, left, bottom, right = mask.box
-    above, before = max(top - RING, 0), max(left - RING, 0)
-    window = seas[above : bottom + RING, before : right + RING]
-    body = np.zeros(window.shape, dtype=np.uint8)
-    body[top - above : bottom - above, left - before : right - before] = mask.mask
-    grown = cv2.dilate(body, np.ones((2 * RING + 1, 2 * RING + 1), np.uint8))
-    ring = window[(grown > 0) & (body == 0)]
-    if ring.size == 0:
-        return False
-    around = np.bincount(ring)
-    around[0] = 0
-    sea = int(around.argmax())
-    return bool(around[sea] >= SURROUNDED * ring.size and mask.area < share * np.count_nonzero(seas == sea))
+def _tiers(areas: Sequence[int], smallest_land: float) -> list[list[int]]:
+    """Positions of areas, which are positive and fall: those too large for islands, then within a factor of two each.
+
+    There are as many tiers as the image has powers of two, however many masks there are.
+    """
+    powers = [math.inf if area >= smallest_land else math.frexp(area)[1] for area in areas]
+    return [list(tier) for _, tier in groupby(range(len(areas)), key=powers.__getitem__)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seas:
+    """Connected regions without a mask: ``numbers`` (H, W), 0 being land, and how many pixels each has."""
+
+    numbers: NDArray[np.int32]
+    sizes: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, covered: BoolMask) -> _Seas:
+        _, numbers, stats, _ = cv2.connectedComponentsWithStats((~covered).astype(np.uint8), connectivity=4)
+        return cls(np.asarray(numbers, dtype=np.int32), np.asarray(stats[:, cv2.CC_STAT_AREA], dtype=np.int32))
+
+    def hold(self, mask: Candidate, share: float) -> bool:
+        """Whether most of the ring around a mask is one sea, so large that the mask is tiny beside it."""
+        top, left, bottom, right = mask.box
+        above, before = max(top - RING, 0), max(left - RING, 0)
+        window = self.numbers[above : bottom + RING, before : right + RING]
+        body = np.zeros(window.shape, dtype=np.uint8)
+        body[top - above : bottom - above, left - before : right - before] = mask.mask
+        grown = cv2.dilate(body, np.ones((2 * RING + 1, 2 * RING + 1), np.uint8))
+        ring = window[(grown > 0) & (body == 0)]
+        if ring.size == 0:
+            return False
+        around = np.bincount(ring)
+        around[0] = 0
+        sea = int(around.argmax())
+        return bool(around[sea] >= SURROUNDED * ring.size and mask.area < share * self.sizes[sea])

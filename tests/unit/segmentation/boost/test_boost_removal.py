@@ -79,6 +79,19 @@ def test_islands_do_not_hide_each_other() -> None:
     assert fates(*islands)[0] == []
 
 
+def test_islands_are_measured_against_the_region_that_larger_masks_leave() -> None:
+    wall = box(10, 0, 15, 160)  # 800 pixels are over 5 % of the image, so it is no island; 1600 pixels lie above it
+    above, below = box(2, 40, 8, 55), box(50, 40, 56, 55)  # 90 pixels each
+    assert fates(wall, above, below) == ([wall, above], [(below, "island")])
+
+
+def test_masks_of_one_size_do_not_narrow_each_others_surroundings() -> None:
+    wall, across = box(10, 0, 15, 160), box(0, 70, 10, 80)  # the 100 pixels of the second part the 1600 above the wall
+    alike, half = box(2, 20, 10, 29), box(2, 20, 8, 30)  # 72 and 60 pixels, in 1600 or, after it, in 700
+    assert fates(wall, across, alike) == ([wall, across], [(alike, "island")])
+    assert fates(wall, across, half) == ([wall, across, half], [])
+
+
 def test_no_island_is_so_large() -> None:
     assert fates(box(0, 0, 30, 40))[1] == []  # 1200 of 15360 pixels: 7.8 %
 
