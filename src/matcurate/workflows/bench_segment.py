@@ -168,7 +168,7 @@ def bench_segment(
 
 def _segmenter(method: str, built: MatSam, open_filters: bool) -> Segmenter:
     """The method on the backbone and the preset of a MatSAM."""
-    preset = built.preset.model_copy(update={"quality": 0.0, "contrast": 0.0}) if open_filters else built.preset
+    preset = built.preset.opened() if open_filters else built.preset
     if method == MATSAM:
         return MatSam(built.backbone, preset)
     from matcurate.segmentation.amg import Amg, AmgSettings  # torch takes seconds to import, which others need not pay

@@ -65,6 +65,10 @@ class MatSamPreset(Strict):
     outline_vote: float = Field(default=0.25, ge=0, description="Grains: weight of mask outlines among boundaries.")
     nms: float = Field(default=0.3, gt=0, le=1, description="Intersection over union above which one mask goes.")
 
+    def opened(self) -> MatSamPreset:
+        """The same, keeping masks of any quality and contrast."""
+        return self.model_copy(update={"quality": 0.0, "quality_for": {}, "contrast": 0.0})
+
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
@@ -119,7 +123,7 @@ class MatSam:
         return self._grains(relief, candidates) if self.preset.output == "instances" else _phases(relief, candidates)
 
     def propose(self, pixels: Pixels, *, overlap: float = 0.7, progress: Progress = silent) -> tuple[Candidate, ...]:
-        """Raw masks of both grey sides: before the outline is judged, and where one mask holds others, all of them.
+        """Raw masks of both grey sides, of any quality and contrast; where one mask holds others, all of them.
 
         For what decides by texture (:mod:`matcurate.segmentation.boost`): the backbone sees the micrograph as it is,
         since flattening would take textures away.
@@ -138,7 +142,8 @@ class MatSam:
         tuple of Candidate
             Best quality first; they overlap, hold each other, and leave gaps.
         """
-        return suppress(self._proposed(pixels, calm(pixels), SIDES, progress).candidates, overlap)
+        opened = MatSam(self.backbone, self.preset.opened())
+        return suppress(opened._proposed(pixels, calm(pixels), SIDES, progress).candidates, overlap)
 
     def _proposed(self, seen: Pixels, relief: Grey, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image.

@@ -104,6 +104,12 @@ def test_proposals_are_of_both_grey_sides_and_none_comes_twice() -> None:
     assert overlaps and max(overlaps) <= 0.7
 
 
+def test_proposals_are_of_any_quality() -> None:
+    pixels = generate("layers", (96, 160), np.random.default_rng(4)).pixels
+    masks = MatSam(shipped("cpu"), load_preset("layers", MatSamPreset, "presets")).propose(pixels)
+    assert min(mask.quality for mask in masks) < 0.5
+
+
 def test_the_transposed_image_gives_the_transposed_result() -> None:
     pixels = generate("phases", SIZE, np.random.default_rng(2)).pixels
     found = matsam().segment(pixels).phases
