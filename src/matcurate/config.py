@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     project: str = "default"
     database_url: str | None = Field(default=None, description="Default: SQLite in HOME/catalog.db.")
     objects_url: str | None = Field(default=None, description="Any fsspec URL. Default: HOME/objects.")
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow: http(s)://SERVER, or a local store. Default: SQLite in HOME/mlflow."
+    )
     cache_dir: Path | None = Field(default=None, description="Checkpoints and embeddings. Default: HOME/cache.")
     cache_gib: float = Field(default=10.0, gt=0, description="Bound of the embedding cache.")
     backbone: str = "auto"
@@ -89,6 +92,11 @@ class Settings(BaseSettings):
     def resolved_objects_url(self) -> str:
         """Object store URL, a folder in the home by default."""
         return self.objects_url or str((self.home / "objects").absolute())
+
+    @property
+    def resolved_tracking_uri(self) -> str:
+        """MLflow store with runs and model versions, SQLite in the home by default."""
+        return self.tracking_uri or f"sqlite:///{(self.home / 'mlflow' / 'mlflow.db').absolute()}"
 
     @property
     def resolved_cache_dir(self) -> Path:

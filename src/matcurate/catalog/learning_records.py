@@ -100,3 +100,17 @@ class SnapshotRecord:
     def name(self) -> str:
         """The digest's first twelve digits: enough to tell the snapshots of a lab apart."""
         return self.digest[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class AliasChangeRecord:
+    """One move of a model alias; ``version`` None: it was taken away, ``previous`` None: it was new."""
+
+    id: int
+    project_id: int
+    alias: str
+    version: int | None
+    previous: int | None
+    who: str
+    why: str
+    changed_at: datetime

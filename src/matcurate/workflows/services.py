@@ -84,6 +84,7 @@ def embedded_services(settings: Settings, progress: Progress = silent) -> Iterat
         home,
         {
             "label_studio": {"url": urls["label_studio"], "token_file": str(own_token)},
+            "tracking_uri": urls["mlflow"],
             "backend": {
                 "host": HOST,
                 "port": credentials.backend_port,

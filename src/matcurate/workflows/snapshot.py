@@ -76,8 +76,8 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
     seed : int
         Decides, with the groups' names, which are for validation.
     validation_share : float, optional
-        Share of the groups for validation, in [0, 1); that of the settings by default. With two groups or more there is at least one on each side,
-        unless the share is 0.
+        Share of the groups for validation, in [0, 1); that of the settings by default. With two groups or more there is
+        at least one on each side, unless the share is 0.
 
     Raises
     ------

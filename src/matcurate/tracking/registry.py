@@ -1,0 +1,225 @@
+"""Model versions of a project in MLflow's registry, and the aliases that say which of them serves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from matcurate.errors import TrackingError
+from matcurate.tracking.store import open_client, translated
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_HISTORY = "alias_change."
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a model version was made from; without it none is registered.
+
+    Parameters
+    ----------
+    snapshot : str
+        Digest of the snapshot it was trained on.
+    base, base_sha256 : str
+        Backbone and the digest of its weights.
+    settings_sha256 : str
+        Digest of all settings of the training.
+    lab : str
+        Who trained it.
+    """
+
+    snapshot: str
+    base: str
+    base_sha256: str
+    settings_sha256: str
+    lab: str
+
+    def __post_init__(self) -> None:
+        for name in ("snapshot", "base_sha256", "settings_sha256"):
+            if not _SHA256.fullmatch(getattr(self, name)):
+                raise ValueError(f"{name} must be a hex SHA-256, got {getattr(self, name)!r}")
+        if not self.base or not self.lab:
+            raise ValueError("a model version needs the names of its base and its lab")
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """A version of a project's model; ``tags`` hold its :class:`Origin` and more."""
+
+    model: str
+    version: int
+    run_id: str
+    created_at: datetime
+    aliases: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The one version string, for predictions and for Label Studio."""
+        return f"{self.model}-v{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class AliasMove:
+    """An alias that goes to a version, from the one it had; ``version`` None: it is taken away."""
+
+    alias: str
+    version: int | None
+    previous: int | None
+    who: str
+    why: str
+    at: datetime
+
+    def __post_init__(self) -> None:
+        if not self.who.strip() or not self.why.strip():
+            raise ValueError(f"alias {self.alias!r} is not moved without who and why")
+
+
+class Registry:
+    """The registered model of one project.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        ``http(s)://`` server or a local store such as ``sqlite:///…``.
+    project : str
+        Its name; one registered model for each project.
+    """
+
+    def __init__(self, tracking_uri: str, project: str) -> None:
+        self.uri = tracking_uri
+        self.model = model_name(project)
+        with translated(tracking_uri, "to open"):
+            self._client = open_client(tracking_uri)
+
+    def register(self, run_id: str, folder: str, origin: Origin, tags: Mapping[str, str] | None = None) -> int:
+        """Make a version from the files that a finished run keeps in ``folder``. Doing it again gives the same one.
+
+        Raises
+        ------
+        TrackingError
+            When the run has not finished or keeps nothing there, or MLflow does not answer.
+        """
+        with translated(self.uri, f"a version from run {run_id}"):
+            run: Run = self._client.get_run(run_id)
+            if run.info.status != "FINISHED":
+                raise TrackingError(f"run {run_id} is {run.info.status}, not FINISHED; register what has ended well")
+            if not self._client.list_artifacts(run_id, folder):
+                raise TrackingError(f"run {run_id} keeps no files in {folder!r}; log them before registering")
+            known = [each.version for each in self.versions() if each.run_id == run_id]
+            if known:
+                return known[0]
+            self._ensure_model()
+            values = {**(tags or {}), **asdict(origin), "folder": folder}
+            source = f"{run.info.artifact_uri}/{folder}"
+            made = self._client.create_model_version(self.model, source, run_id, tags=values)
+            return int(made.version)
+
+    def versions(self) -> list[RegisteredVersion]:
+        """All versions, newest first; none when nothing was ever registered."""
+        with translated(self.uri, f"the versions of {self.model!r}"):
+            found = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
+            aliases = self._aliases()
+            return sorted((_record(each, aliases) for each in found), key=lambda each: -each.version)
+
+    def version(self, number: int) -> RegisteredVersion:
+        """Return one version.
+
+        Raises
+        ------
+        TrackingError
+            When there is none of that number.
+        """
+        found = next((each for each in self.versions() if each.version == number), None)
+        if found is None:
+            raise TrackingError(f"{self.model!r} has no version {number}; 'curate models list' shows them")
+        return found
+
+    def by_alias(self, alias: str) -> RegisteredVersion | None:
+        """Return the version an alias stands for, None when it stands for none."""
+        return next((each for each in self.versions() if alias in each.aliases), None)
+
+    def move_alias(self, move: AliasMove) -> None:
+        """Let an alias stand for another version (or none), and write down there who did it, when and why.
+
+        The registered model's tags keep every move (``alias_change.MOMENT.ALIAS``), the version's own tags its last
+        one (``alias.ALIAS``).
+        """
+        said = json.dumps({**asdict(move), "at": move.at.isoformat()}, ensure_ascii=False)
+        with translated(self.uri, f"alias {move.alias!r}"):
+            key = f"{_HISTORY}{move.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{move.alias}"
+            self._client.set_registered_model_tag(self.model, key, said)
+            if move.version is None:
+                self._client.delete_registered_model_alias(self.model, move.alias)
+                return
+            self._client.set_registered_model_alias(self.model, move.alias, str(move.version))
+            self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
+
+    def history(self) -> list[AliasMove]:
+        """Every move of an alias that MLflow has been told of, oldest first."""
+        with translated(self.uri, f"the history of {self.model!r}"):
+            tags = self._client.get_registered_model(self.model).tags
+        moves = [json.loads(value) for key, value in sorted(tags.items()) if key.startswith(_HISTORY)]
+        return [AliasMove(**{**move, "at": datetime.fromisoformat(move["at"])}) for move in moves]
+
+    def download(self, version: RegisteredVersion, target: Path) -> Path:
+        """Fetch a version's files into ``target``; returns the folder that holds them."""
+        target.mkdir(parents=True, exist_ok=True)
+        with translated(self.uri, f"the files of {version.name}"):
+            return Path(self._client.download_artifacts(version.run_id, version.tags["folder"], str(target)))
+
+    def _ensure_model(self) -> None:
+        try:
+            self._client.create_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _aliases(self) -> dict[int, tuple[str, ...]]:
+        models = self._client.search_registered_models(f"name='{_quoted(self.model)}'")
+        found: dict[int, list[str]] = {}
+        for alias, version in (models[0].aliases if models else {}).items():
+            found.setdefault(int(version), []).append(alias)
+        return {version: tuple(sorted(names)) for version, names in found.items()}
+
+
+def model_name(project: str) -> str:
+    """Name of a project's registered model: ``/`` and ``:``, which MLflow refuses, are written as in addresses."""
+    return project.replace("%", "%25").replace("/", "%2F").replace(":", "%3A")
+
+
+def champion_alias(lab: str | None) -> str:
+    """``champion``, or that of a lab. MLflow's aliases have letters, digits, ``_`` and ``-`` only.
+
+    A lab whose name has others gets eight digits of a hash, so that no two labs share one.
+    """
+    if lab is None:
+        return CHAMPION
+    plain = re.sub(r"[^A-Za-z0-9_-]", "-", lab)
+    return (
+        f"{CHAMPION}-{plain}" if plain == lab else f"{CHAMPION}-{plain}-{hashlib.sha256(lab.encode()).hexdigest()[:8]}"
+    )
+
+
+def _quoted(name: str) -> str:
+    if "'" in name:
+        raise TrackingError(f"MLflow cannot search for {name!r}; create a project without ' in its name")
+    return name
+
+
+def _record(found: ModelVersion, aliases: Mapping[int, tuple[str, ...]]) -> RegisteredVersion:
+    number = int(found.version)
+    moment = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+    return RegisteredVersion(
+        str(found.name), number, str(found.run_id), moment, aliases.get(number, ()), dict(found.tags)
+    )

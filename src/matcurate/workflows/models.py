@@ -1,0 +1,179 @@
+"""Model versions: which there are, which serves, and moving that on or back, never without a reason."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matcurate.catalog.aliases import alias_history, append_alias_change
+from matcurate.catalog.columns import utc_now
+from matcurate.catalog.learning_records import AliasChangeRecord
+from matcurate.errors import CatalogError, TrackingError
+from matcurate.tracking.registry import AliasMove, RegisteredVersion, Registry, champion_alias
+from matcurate.workflows.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    """One version, and every move of an alias to it or away from it, oldest first."""
+
+    version: RegisteredVersion
+    history: tuple[AliasChangeRecord, ...]
+
+
+def open_registry(workspace: Workspace) -> Registry:
+    """The registered model of the project that the settings name."""
+    return Registry(workspace.settings.resolved_tracking_uri, workspace.project().name)
+
+
+def list_models(workspace: Workspace, registry: Registry, lab: str | None = None) -> list[RegisteredVersion]:
+    """Versions of the project, newest first; only those that a lab trained when one is named."""
+    workspace.project()
+    return [each for each in registry.versions() if lab is None or each.tags.get("lab") == lab]
+
+
+def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelReport:
+    """Return a version, by its number, name or alias, with the history of its aliases.
+
+    Raises
+    ------
+    CatalogError
+        When there is no such version.
+    """
+    version = find_version(registry, wanted)
+    with workspace.reading() as session:
+        moves = alias_history(session, workspace.project().id)
+    own = tuple(move for move in moves if version.version in (move.version, move.previous))
+    return ModelReport(version, own)
+
+
+def promote(
+    workspace: Workspace,
+    registry: Registry,
+    wanted: str,
+    *,
+    why: str,
+    lab: str | None = None,
+    who: str | None = None,
+) -> AliasChangeRecord:
+    """Make a version the champion (of a lab, when one is named).
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    registry : Registry
+        Of its project.
+    wanted : str
+        Number, name or alias of the version.
+    why : str
+        Kept in the history.
+    lab : str, optional
+        Whose champion; the project's by default.
+    who : str, optional
+        The user of this machine by default.
+
+    Raises
+    ------
+    CatalogError
+        When there is no such version, or it is the champion already.
+    """
+    version = find_version(registry, wanted)
+    alias = champion_alias(lab)
+    if alias in version.aliases:
+        raise CatalogError(f"{version.name} is {alias} already; nothing was changed")
+    return move_alias(workspace, registry, alias, version.version, who=who or current_user(), why=why)
+
+
+def rollback(
+    workspace: Workspace, registry: Registry, *, why: str, lab: str | None = None, who: str | None = None
+) -> AliasChangeRecord:
+    """Make the champion before the present one champion again; doing it again goes one further back.
+
+    Raises
+    ------
+    CatalogError
+        When there is no champion before.
+    """
+    alias = champion_alias(lab)
+    with workspace.reading() as session:
+        moves = alias_history(session, workspace.project().id, alias)
+    target = previous_holder(moves)
+    if target is None:
+        raise CatalogError(f"no version was {alias} before the present one; 'curate models list' shows what there is")
+    registry.version(target)
+    return move_alias(workspace, registry, alias, target, who=who or current_user(), why=why)
+
+
+def move_alias(
+    workspace: Workspace, registry: Registry, alias: str, version: int | None, *, who: str, why: str
+) -> AliasChangeRecord:
+    """Move an alias in catalog and registry; the catalog says so first.
+
+    When MLflow then refuses, the catalog's history gets a second line that says that it was taken back.
+
+    Raises
+    ------
+    TrackingError
+        When MLflow does not answer or has no such version.
+    """
+    project = workspace.project()
+    if version is not None:
+        registry.version(version)
+    held = registry.by_alias(alias)
+    previous = None if held is None else held.version
+    move = AliasMove(alias, version, previous, who, why, utc_now())
+    with workspace.writing() as session:
+        record = append_alias_change(
+            session, project.id, alias, version=version, previous=previous, who=who, why=why, at=move.at
+        )
+    try:
+        registry.move_alias(move)
+    except TrackingError as error:
+        with workspace.writing() as session:
+            append_alias_change(
+                session, project.id, alias, version=previous, previous=version, who=who, why=f"taken back: {error}"
+            )
+        raise
+    return record
+
+
+def find_version(registry: Registry, wanted: str) -> RegisteredVersion:
+    """Find a version by its number, its name or one of its aliases.
+
+    Raises
+    ------
+    CatalogError
+        When there is none.
+    """
+    versions = registry.versions()
+    for each in versions:
+        if wanted in (str(each.version), each.name, *each.aliases):
+            return each
+    known = ", ".join(each.name for each in versions[:5]) or "none yet"
+    raise CatalogError(f"no model version {wanted!r} (newest: {known}); name one by number, name or alias")
+
+
+def previous_holder(moves: Sequence[AliasChangeRecord]) -> int | None:
+    """Return the version an alias stood for before the present one, following what was rolled back.
+
+    Moves (oldest first) are replayed on a stack: going to the version below the top takes the top away, anything else
+    is put on top.
+    """
+    stack: list[int | None] = []
+    for move in moves:
+        if len(stack) > 1 and stack[-2] == move.version:
+            stack.pop()
+        else:
+            stack.append(move.version)
+    below = [version for version in stack[:-1] if version is not None]
+    return below[-1] if below else None
+
+
+def current_user() -> str:
+    """Name of this machine's user, for histories."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
