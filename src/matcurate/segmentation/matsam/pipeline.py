@@ -23,6 +23,7 @@ from matcurate.segmentation.matsam.crops import Crop, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.frugal import decode_frugally
 from matcurate.segmentation.matsam.generate import rough_regions, unprompted
+from matcurate.segmentation.matsam.lines import without_lines
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
@@ -32,7 +33,7 @@ from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Candidate, Pixels, Progress, silent
 
-VERSION = 2
+VERSION = 3
 """Of the algorithm; part of every segmenter's version."""
 SIDES: tuple[Side, ...] = ("bright", "dark")
 """Both, for raw masks."""
@@ -47,6 +48,9 @@ class MatSamPreset(Strict):
     output: Literal["phases", "instances"] = "phases"
     polarity: Polarity = "auto"
     roi: RoiRule = "auto"
+    straight_lines: Literal["kept", "removed"] = Field(
+        default="kept", description="Take scratches and the seams of stitched images out before boundaries are sought."
+    )
     flatten: bool = Field(default=True, description="Remove shading and halos before objects are looked for.")
     flattened_for: tuple[str, ...] = Field(
         default=("tree",), description="Backbones that see the flattened image; those trained on others do not."
@@ -111,7 +115,7 @@ class MatSam:
         progress : Progress
             Told the number of prompts answered; of crops for a large image.
         """
-        grey = calm(pixels)
+        pixels, grey = without_lines(pixels) if self.preset.straight_lines == "removed" else (pixels, calm(pixels))
         asked = polarity or self.preset.polarity
         side = side_of(grey) if asked == "auto" else asked
         relief = flatten(grey) if self.preset.flatten else grey
