@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from matcurate.config import load_preset
 from matcurate.imaging.synth.canvas import Canvas
@@ -22,10 +24,10 @@ CLEAN = Nuisances(scratches=(0, 0), stitching=0)
 DEPTHS, STEPS = (0.1, 0.2), (0.04, 0.1)
 
 
-def pictures(seed: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def pictures(seed: int) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
     """(name, pixels, instances) of one specimen: undisturbed, scratched, stitched."""
 
-    def drawn(options: Nuisances) -> tuple[np.ndarray, np.ndarray]:
+    def drawn(options: Nuisances) -> tuple[NDArray[Any], NDArray[Any]]:
         micrograph = generate("grains", SIZE, np.random.default_rng([9, seed]), options)
         return micrograph.pixels, micrograph.instances
 
@@ -57,11 +59,11 @@ def main(backbone: str = "builtin", images: int = 12) -> None:
                 values += [adjusted_rand_index(found.instances, truth), float(found.count)]
             rows.setdefault(name, []).append(values)
     sys.stdout.write("| picture | grains | ARI kept | found | ARI removed | found |\n|---|---|---|---|---|---|\n")
-    for name, values in rows.items():
-        true, kept, kept_count, removed, removed_count = np.mean(values, axis=0)
+    for name, measured in rows.items():
+        true, kept, kept_count, removed, removed_count = np.mean(measured, axis=0)
         row = f"| {name} | {true:.0f} | {kept:.3f} | {kept_count:.0f} | {removed:.3f} | {removed_count:.0f} |"
         sys.stdout.write(row + "\n")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *(int(number) for number in sys.argv[2:3]))
+    main(sys.argv[1] if sys.argv[1:] else "builtin", int(sys.argv[2]) if sys.argv[2:] else 12)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import imagecodecs
 import numpy as np
@@ -13,10 +15,11 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from matcurate.errors import DatasetError, UnreadableImageError
+from matcurate.imaging.calibration import NM_PER_UNIT
 from matcurate.imaging.files import decoding, opened, replace_file
 from matcurate.imaging.raster import PNG_MAGIC, require_png_end
 from matcurate.imaging.tiff import TIFF_MAGIC, require_all_segments
-from matcurate.types import LabelMap
+from matcurate.types import Calibration, LabelMap
 
 _PNG_DEPTH, _PNG_COLOUR = 24, 25  # byte positions in the header (PNG specification, IHDR)
 LARGEST_ID = 2**32 - 1
@@ -46,7 +49,7 @@ def label_suffix(labels: NDArray[Any]) -> str:
     return ".tif" if smallest_labels(labels).dtype == np.uint32 else ".png"
 
 
-def encode_labels(labels: NDArray[Any], suffix: str | None = None) -> bytes:
+def encode_labels(labels: NDArray[Any], suffix: str | None = None, calibration: Calibration | None = None) -> bytes:
     """Encode ids (H, W) without loss.
 
     Parameters
@@ -55,15 +58,19 @@ def encode_labels(labels: NDArray[Any], suffix: str | None = None) -> bytes:
         Ids in [0, 2**32 - 1].
     suffix : {".png", ".tif", ".tiff"}, optional
         Default :func:`label_suffix`. PNG has 8 or 16 bits, TIFF 16 or 32 (zlib), whichever is enough.
+    calibration : Calibration, optional
+        Pixel size, for TIFF: stated as OME-XML and in the resolution tags, where Fiji and ``curate measure`` find it.
 
     Raises
     ------
     DatasetError
-        For negative ids, floats, ids too large for the format, or another suffix.
+        For negative ids, floats, ids too large for the format, another suffix, or a pixel size for a PNG.
     """
     small = smallest_labels(labels)
     suffix = suffix or label_suffix(small)
     if suffix == ".png":
+        if calibration is not None:
+            raise DatasetError("a PNG label image states no pixel size; write a .tif")
         if small.dtype == np.uint32:
             raise DatasetError(f"label id {int(small.max())} does not fit into a 16-bit PNG; write a .tif")
         return bytes(imagecodecs.png_encode(small, level=6))
@@ -71,8 +78,20 @@ def encode_labels(labels: NDArray[Any], suffix: str | None = None) -> bytes:
         raise DatasetError(f"label images are .png or .tif, not {suffix!r}; change the suffix")
     buffer = io.BytesIO()
     wide = small.astype(np.uint16) if small.dtype == np.uint8 else small
-    tifffile.imwrite(buffer, wide, compression="zlib", photometric="minisblack", metadata=None)
+    tifffile.imwrite(buffer, wide, compression="zlib", photometric="minisblack", **_stated(wide, calibration))
     return buffer.getvalue()
+
+
+def _stated(labels: LabelMap, calibration: Calibration | None) -> dict[str, Any]:
+    """Arguments by which tifffile states a pixel size; the same file for the same ids."""
+    if calibration is None:
+        return {"metadata": None}
+    edge = calibration.nm_per_px
+    metadata: dict[str, Any] = {"axes": "YX", "UUID": str(UUID(bytes=sha256(labels.tobytes()).digest()[:16]))}
+    for axis in "XY":
+        metadata |= {f"PhysicalSize{axis}": edge, f"PhysicalSize{axis}Unit": "nm"}
+    per_cm = NM_PER_UNIT["cm"] / edge
+    return {"ome": True, "metadata": metadata, "resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER"}
 
 
 def decode_labels(data: bytes, name: str = "label image") -> LabelMap:
@@ -101,8 +120,8 @@ def decode_labels(data: bytes, name: str = "label image") -> LabelMap:
     raise DatasetError(f"{name}: not a PNG or TIFF label image; save class ids as 8- or 16-bit grey PNG")
 
 
-def write_labels(path: Path, labels: NDArray[Any]) -> None:
-    """Write ids (H, W) in the format of the path's suffix, whole or not at all.
+def write_labels(path: Path, labels: NDArray[Any], calibration: Calibration | None = None) -> None:
+    """Write ids (H, W) in the format of the path's suffix, and in a TIFF their pixel size; whole or not at all.
 
     Raises
     ------
@@ -110,7 +129,7 @@ def write_labels(path: Path, labels: NDArray[Any]) -> None:
         As :func:`encode_labels`.
     """
     try:
-        data = encode_labels(labels, path.suffix.lower())
+        data = encode_labels(labels, path.suffix.lower(), calibration)
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from error
     replace_file(path, data)

@@ -91,6 +91,8 @@ def load_labels(
     objects, classes = (path, other) if kind == "instances" else (other, path)
     object_ids = ids if objects == path else pieces(ids) if objects is None else read_labels(objects)
     class_ids = ids if classes == path else None if classes is None else read_labels(classes)
+    if stated is None and objects is not None and objects != path:
+        stated = read_micrograph(objects, max_megapixels=max_megapixels).calibration
     if class_ids is not None:
         _check_classes(classes, class_ids)
         if class_ids.shape != object_ids.shape:

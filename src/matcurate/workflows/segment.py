@@ -65,9 +65,9 @@ def segment_files(
 ) -> SegmentReport:
     """Segment files and folders of files; multi-page files page by page.
 
-    Writes ``NAME.instances.tif``, ``NAME.phases.png``, ``NAME.overlay.png`` and ``NAME.objects.csv``, and for grains
-    their boundary network as ``NAME.boundaries.png`` (1 on a boundary). NAME is the
-    file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for the
+    Writes ``NAME.instances.tif`` (with the pixel size, where it is known), ``NAME.phases.png``, ``NAME.overlay.png``
+    and ``NAME.objects.csv``, and for grains their boundary network as ``NAME.boundaries.png`` (1 on a boundary). NAME
+    is the file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for the
     pages of a multi-page file.
 
     Parameters
@@ -181,7 +181,7 @@ def _found(micrograph: Micrograph, segmenter: MatSam, side: Side, boost: int | N
     pixels, preset = micrograph.pixels, segmenter.preset
     if boost is None:
         return segmenter.segment(pixels, side)
-    materials = boosted_segmentation(pixels, segmenter.backbone, boost, preset.name)
+    materials = boosted_segmentation(pixels, segmenter, boost)
     if preset.output == "instances":
         return replace(segmenter.segment(pixels, side), phases=materials.phases)
     return materials
@@ -189,7 +189,7 @@ def _found(micrograph: Micrograph, segmenter: MatSam, side: Side, boost: int | N
 
 def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Calibration | None) -> None:
     try:
-        write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances)
+        write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances, scale)
         write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
         write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
         write_objects(

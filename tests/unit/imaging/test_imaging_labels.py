@@ -21,6 +21,7 @@ from matcurate.imaging.labels import (
     smallest_labels,
     write_labels,
 )
+from matcurate.types import Calibration
 
 
 def ids_up_to(top: int) -> np.ndarray:
@@ -86,6 +87,11 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 def test_what_is_no_label_image_is_not_written(labels: np.ndarray, says: str) -> None:
     with pytest.raises(DatasetError, match=says):
         smallest_labels(labels)
+
+
+def test_a_png_of_labels_states_no_pixel_size() -> None:
+    with pytest.raises(DatasetError, match="no pixel size"):
+        encode_labels(np.ones((3, 5), dtype=np.uint8), ".png", Calibration(20.0))
 
 
 def test_other_suffixes_are_refused() -> None:

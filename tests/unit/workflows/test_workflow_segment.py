@@ -12,6 +12,8 @@ from matcurate.imaging.dataset import write_sample
 from matcurate.imaging.labels import read_labels
 from matcurate.types import Calibration
 from matcurate.workflows.bench_segment import METHODS, bench_segment
+from matcurate.workflows.label_files import load_labels
+from matcurate.workflows.measure import measure_labels
 from matcurate.workflows.segment import OutputNames, segment_files
 from matcurate.workflows.segmenter import build_segmenter
 
@@ -218,3 +220,21 @@ def test_opened_filters_carry_every_mask(dataset: Path, settings: Settings, tiny
     tree = bench_segment(dataset, "matsam", settings=settings, backbone="tree", open_filters=True)
     assert tree.version != bench_segment(dataset, "matsam", settings=settings, backbone="tree").version
     assert bench_segment(dataset, "otsu", settings=settings).per_image[0].masks is None
+
+
+@pytest.mark.parametrize("nm_per_px", [0.137, 20.0, 12_500.0])
+def test_measure_reads_the_pixel_size_that_segment_wrote(nm_per_px: float, tmp_path: Path, settings: Settings) -> None:
+    path = save(tmp_path / "a.png", micrograph())
+    for folder, scale in (("one", Calibration(nm_per_px)), ("same", Calibration(nm_per_px)), ("none", None)):
+        segment_files([path], tmp_path / folder, settings=settings, calibration=scale)
+    stated, again, plain = (tmp_path / folder / "a.instances.tif" for folder in ("one", "same", "none"))
+    assert stated.read_bytes() == again.read_bytes()
+    assert load_labels(stated).calibration == load_labels(stated.with_name("a.phases.png")).calibration
+    assert load_labels(stated).calibration == Calibration(nm_per_px)
+    assert load_labels(plain).calibration is None
+    first = measure_labels(stated).objects[0]
+    assert first["area_um2"] == pytest.approx(float(first["area_px"]) * (nm_per_px / 1000) ** 2)
+    assert np.array_equal(read_labels(stated), read_labels(plain))
+    with tifffile.TiffFile(stated) as file:
+        per_cm = [file.pages.first.tags[f"{axis}Resolution"].value for axis in "XY"]
+    assert [top / bottom for top, bottom in per_cm] == pytest.approx([1e7 / nm_per_px] * 2, rel=1e-6)
