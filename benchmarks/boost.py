@@ -1,110 +1,157 @@
-"""Print the booster's table of docs/benchmarks.md, and draw the figure of docs/methods/boost.md.
+"""Print the tables of docs/methods/boost.md: sources of masks, gains for each number of materials, estimated numbers.
 
-python benchmarks/boost.py [--images 30] [--figure docs/images/boost.png]
+python benchmarks/boost.py [--images 30] [--first 0]
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matcurate.imaging.files import replace_file
-from matcurate.imaging.overlay import overlay
-from matcurate.imaging.proxy import encode_png
+from matcurate.config import load_preset
 from matcurate.imaging.synth.ambiguous import ambiguous_masks
 from matcurate.imaging.synth.registry import SyntheticMicrograph
-from matcurate.imaging.synth.stem import stem_layers
+from matcurate.imaging.synth.stem import MATERIALS, stem_layers
+from matcurate.promptable.builtin.shipped import shipped
+from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.boost.booster import Boosted, Booster
-from matcurate.segmentation.boost.proposals import propose
-from matcurate.types import Candidate
+from matcurate.segmentation.matsam.generate import decode
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
+from matcurate.segmentation.matsam.prompts import grid_points
+from matcurate.segmentation.matsam.suppress import admissible, suppress
+from matcurate.types import BoolMask, Candidate, Pixels
 from matcurate.workflows.bench_boost import BoostScores, score_boost
 
 SIZE = (384, 512)
+COUNTS = range(MATERIALS[0], MATERIALS[1] + 1)
+NUISANCE, NOTHING = "nuisance masks", "no masks"
+GRID, OVERLAP = 16, 0.7
+"""The paper's prompt grid (its section 4.1), and the suppression of SAM's own generator."""
 Source: TypeAlias = Callable[[SyntheticMicrograph, int], Sequence[Candidate]]
 
-SOURCES: dict[str, Source] = {
-    "nuisance masks": lambda drawn, seed: ambiguous_masks(drawn.instances, np.random.default_rng(1000 + seed)),
-    "tree": lambda drawn, seed: propose(TreeBackbone(), drawn.pixels),
-    "no masks": lambda drawn, seed: (),
-}
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One picture and source: materials, scores raw, with K told and with K estimated, and that estimate."""
+
+    materials: int
+    raw: BoostScores
+    told: BoostScores
+    estimated: BoostScores
+    estimate: int
 
 
-def picture(seed: int) -> tuple[SyntheticMicrograph, int]:
-    """Layers of 2, 3 or 4 materials in turn, and their number."""
-    materials = 2 + seed % 3
-    return stem_layers(SIZE, materials, np.random.default_rng(seed)), materials
+def sources() -> dict[str, Source]:
+    """Where raw masks come from, by name."""
+    found: dict[str, Source] = {
+        NUISANCE: lambda drawn, seed: ambiguous_masks(drawn.instances, np.random.default_rng(1000 + seed))
+    }
+    backbones: tuple[Backbone, ...] = (TreeBackbone(), shipped("cpu"))
+    for backbone in backbones:
+        matsam = MatSam(backbone, load_preset("layers", MatSamPreset, "presets"))
+        found[f"MatSAM, {backbone.name}"] = by_pixels(matsam.propose)
+        found[f"grid, {backbone.name}"] = by_pixels(partial(gridded, backbone))
+    found[NOTHING] = lambda drawn, seed: ()
+    return found
 
 
-def boosted(drawn: SyntheticMicrograph, raw: Sequence[Candidate], materials: int | None) -> Boosted:
-    """What the booster makes of raw masks."""
-    return Booster().boost(drawn.pixels, raw, materials, rng=np.random.default_rng(0))
+def by_pixels(propose: Callable[[Pixels], Sequence[Candidate]]) -> Source:
+    """Source that looks at the picture alone."""
+    return lambda drawn, seed: propose(drawn.pixels)
 
 
-def row(name: str, scores: Sequence[BoostScores]) -> str:
-    """One line of the table: means over the images."""
-    means = (f"{np.mean([asdict(each)[key] for each in scores]):.3f}" for key in asdict(scores[0]))
-    return f"| {name} | {' | '.join(means)} |"
+def gridded(backbone: Backbone, pixels: Pixels) -> Sequence[Candidate]:
+    """What SAM's own generator would leave: all answers to a grid of points, suppressed."""
+    points = grid_points((pixels.shape[0], pixels.shape[1]), GRID**2)
+    answers = admissible(decode(backbone.open(pixels), points), quality=0.0, smallest=4, largest=1.0 * pixels.size)
+    return suppress(answers, OVERLAP)
 
 
-def measure(name: str, source: Source, images: int, *, told: bool) -> None:
-    """Print the lines before and after for one source of masks."""
-    before, after, right = [], [], 0
-    for seed in range(images):
-        drawn, materials = picture(seed)
-        raw = source(drawn, seed)
-        found = boosted(drawn, raw, materials if told else None)
-        labels = [drawn.phases == number for number in range(1, materials + 1)]
-        before.append(score_boost(raw, labels))
-        after.append(score_boost([Candidate(0, 0, mask, 1.0) for mask in found.masks], labels))
-        right += found.materials == materials
-    print(row(f"{name}, raw", before))
-    print(row(f"{name}, boosted" + ("" if told else f", K estimated (right {right} times)"), after), flush=True)
+def measure(source: Source, seed: int) -> Measured:
+    """Draw layers of 2, 3 or 4 materials in turn, and boost their masks."""
+    materials = MATERIALS[0] + seed % len(COUNTS)
+    drawn = stem_layers(SIZE, materials, np.random.default_rng(seed))
+    labels = [drawn.phases == number for number in range(1, materials + 1)]
+    raw = source(drawn, seed)
+    told, free = (Booster().boost(drawn.pixels, raw, k, rng=np.random.default_rng(0)) for k in (materials, None))
+    return Measured(materials, score_boost(raw, labels), score(told, labels), score(free, labels), free.materials)
 
 
-def figure(seed: int = 5) -> NDArray[np.uint8]:
-    """Picture, raw masks, what is left of them, and materials, side by side (H, 4 W, 3)."""
-    drawn, materials = picture(seed)
-    raw = SOURCES["nuisance masks"](drawn, seed)
-    found = boosted(drawn, raw, materials)
-    panels = [
-        np.repeat(drawn.pixels[..., None], 3, axis=2).astype(np.uint8),
-        overlay(drawn.pixels, _stacked(raw, range(1, len(raw) + 1))),
-        overlay(drawn.pixels, _stacked(found.kept, range(1, len(found.kept) + 1))),
-        overlay(drawn.pixels, found.phases),
-    ]
-    return np.concatenate(panels, axis=1)
+def score(boosted: Boosted, labels: Sequence[BoolMask]) -> BoostScores:
+    """Scores of the merged masks."""
+    return score_boost([Candidate(0, 0, mask, 1.0) for mask in boosted.masks], labels)
 
 
-def _stacked(masks: Sequence[Candidate], numbers: Sequence[int]) -> NDArray[np.uint16]:
-    ids = np.zeros(SIZE, dtype=np.uint16)
-    for mask, number in sorted(zip(masks, numbers, strict=True), key=lambda pair: -pair[0].area):
-        top, left, bottom, right = mask.box
-        ids[top:bottom, left:right][mask.mask] = number
-    return ids
+def line(*cells: object) -> None:
+    """Print one line of a table, numbers with three decimals."""
+    print("|", " | ".join(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells), "|", flush=True)
+
+
+def head(*columns: str) -> None:
+    """Print the head of a table."""
+    print()
+    line(*columns)
+    print("|---" + "|---:" * (len(columns) - 1) + "|")
+
+
+def mean(rows: Sequence[BoostScores], name: str) -> float:
+    """Mean of one score."""
+    return float(np.mean([asdict(row)[name] for row in rows]))
+
+
+def print_scores(found: dict[str, list[Measured]]) -> None:
+    """All scores, raw and boosted with K told."""
+    names = list(BoostScores.__dataclass_fields__)
+    head("masks", *(name.replace("_", " ") for name in names))
+    for source, rows in found.items():
+        if source != NOTHING:
+            line(f"{source}, raw", *(mean([row.raw for row in rows], name) for name in names))
+        line(f"{source}, boosted", *(mean([row.told for row in rows], name) for name in names))
+
+
+def print_gains(found: dict[str, list[Measured]]) -> None:
+    """Points of mIoU and mFPR gained with K told, for each K."""
+    head("gain in points", *(f"{score}, {k} materials" for score in ("mIoU", "mFPR") for k in COUNTS), "mIoU", "mFPR")
+    for source, rows in found.items():
+        if source == NOTHING:
+            continue
+        parts = [[row for row in rows if row.materials == k] for k in COUNTS]
+        cells = [points(part, score) for score in ("mIoU", "mFPR") for part in parts]
+        line(source, *cells, points(rows, "mIoU"), points(rows, "mFPR"))
+
+
+def points(rows: Sequence[Measured], score: str) -> str:
+    """Gain of a score in hundredths, with its sign."""
+    return f"{100 * (mean([row.told for row in rows], score) - mean([row.raw for row in rows], score)):+.1f}"
+
+
+def print_estimates(found: dict[str, list[Measured]]) -> None:
+    """How often the estimated number of materials is right, and what a wrong one costs."""
+    head("K estimated", *(f"right of {k} materials" for k in COUNTS), "right", "mIoU, K told", "mIoU, K estimated")
+    for source, rows in found.items():
+        right = {k: [row.estimate == k for row in rows if row.materials == k] for k in COUNTS}
+        total = sum(sum(hits) for hits in right.values())
+        scores = (mean([row.told for row in rows], "mIoU"), mean([row.estimated for row in rows], "mIoU"))
+        line(source, *(f"{sum(hits)} of {len(hits)}" for hits in right.values()), f"{total} of {len(rows)}", *scores)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print, or draw."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=30)
-    parser.add_argument("--figure", type=Path, help="Draw this file instead of measuring.")
+    parser.add_argument("--first", type=int, default=0, help="Seed of the first picture.")
     chosen = parser.parse_args(arguments)
-    if chosen.figure:
-        replace_file(chosen.figure, encode_png(figure()))
-        return
-    names = [key.replace("_", " ") for key in BoostScores.__dataclass_fields__]
-    print(f"| masks | {' | '.join(names)} |")
-    print("|---" + "|---:" * len(names) + "|")
-    for name, source in SOURCES.items():
-        measure(name, source, chosen.images, told=True)
-    measure("nuisance masks", SOURCES["nuisance masks"], chosen.images, told=False)
+    seeds = range(chosen.first, chosen.first + chosen.images)
+    found = {name: [measure(source, seed) for seed in seeds] for name, source in sources().items()}
+    print_scores(found)
+    print_gains(found)
+    print_estimates(found)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,9 @@ def boost(
     ] = "auto",
     backbone: BackboneOption = None,
     preset: Annotated[str, typer.Option(help="layers, inclusions or the path of a YAML file.")] = "layers",
+    masks: Annotated[
+        str | None, typer.Option(help="MatSAM's preset for the raw masks [layers for layers, else phases].")
+    ] = None,
     background: Annotated[
         bool | None,
         typer.Option(help="Class 0 is a material too [it is, unless there are as many others as --materials]."),
@@ -81,7 +84,7 @@ def boost(
     seed: SeedOption = 0,
     json: JsonFlag = False,
 ) -> None:
-    """Measure SAM-I-Am's booster: a backbone's raw masks against a dataset's classes, before and after."""
+    """Measure SAM-I-Am's booster: MatSAM's raw masks against a dataset's classes, before and after."""
     from matcurate.workflows.bench_boost import bench_boost, parse_materials
 
     try:
@@ -95,6 +98,7 @@ def boost(
             settings=session(ctx).settings,
             backbone=backbone,
             preset=preset,
+            masks=masks,
             background=background,
             seed=seed,
             progress=progress,

@@ -1,4 +1,4 @@
-"""Measure the semantic booster on a dataset folder: the raw masks of a backbone, and what the booster makes of them."""
+"""Measure the semantic booster on a dataset folder: MatSAM's raw masks, and what the booster makes of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from matcurate.config import Settings
-from matcurate.errors import DatasetError, UnreadableImageError
-from matcurate.imaging.dataset import LabelledMicrograph, Sample, open_dataset
-from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.registry import load_backbone
+from matcurate.errors import DatasetError
+from matcurate.imaging.dataset import Dataset, LabelledMicrograph, Sample, open_dataset
 from matcurate.segmentation.boost.booster import MOST_MATERIALS, Booster
-from matcurate.segmentation.boost.proposals import propose
 from matcurate.segmentation.boost.scores import band_width, boundary_band, score_masks
+from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.types import BoolMask, Candidate, Progress, silent
-from matcurate.workflows.boost import build_booster
+from matcurate.workflows.bench_images import mean_of, measure_images
+from matcurate.workflows.boost import LAYERS, PHASES, build_booster
+from matcurate.workflows.segmenter import build_segmenter
 
 Materials: TypeAlias = int | Literal["auto", "known"]
 """K; ``auto`` estimates it for every image; ``known`` takes it from the image's mask: the paper knows it a priori."""
@@ -62,6 +62,7 @@ class BoostBenchmark:
     dataset: str
     backbone: str
     preset: str
+    masks: str
     materials: Materials
     images: int
     before: BoostScores
@@ -78,12 +79,13 @@ def bench_boost(
     *,
     settings: Settings,
     backbone: str | None = None,
-    preset: str = "layers",
+    preset: str = LAYERS,
+    masks: str | None = None,
     background: bool | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> BoostBenchmark:
-    """Boost a backbone's raw masks of every image, and compare both with the image's labelled classes.
+    """Boost MatSAM's raw masks of every image, and compare both with the image's labelled classes.
 
     Parameters
     ----------
@@ -97,6 +99,8 @@ def bench_boost(
         That of the settings by default.
     preset : str
         Of the booster: a file of ``configs/boost``, or the path of one.
+    masks : str, optional
+        MatSAM's preset that the raw masks come from; ``layers`` where the booster's is ``layers``, else ``phases``.
     background : bool, optional
         Whether class 0 is a material like the others. By default it is, unless ``materials`` is a number and there are
         that many other classes (in ``dataset.yaml``, or without it in the image's mask).
@@ -114,32 +118,10 @@ def bench_boost(
     """
     dataset = open_dataset(folder)
     booster = build_booster(preset)
-    model = load_backbone(backbone or settings.backbone, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
-    scores: list[BoostedImage] = []
-    problems: list[str] = []
-    for done, sample in enumerate(dataset):
-        progress(done, len(dataset), sample.name)
-        try:
-            labelled = sample.load(max_megapixels=settings.max_megapixels)
-            scores.append(_measure(sample, labelled, model, booster, materials, background, seed))
-        except (UnreadableImageError, DatasetError) as error:
-            problems.append(str(error))
-    if not scores:
-        raise DatasetError(f"{folder}: no image could be measured; the first problem: {problems[0]}")
-    before, after = _mean([s.before for s in scores]), _mean([s.after for s in scores])
-    return BoostBenchmark(
-        dataset=str(folder),
-        backbone=model.name,
-        preset=booster.settings.name,
-        materials=materials,
-        images=len(scores),
-        before=before,
-        after=after,
-        gain=BoostScores(*(getattr(after, f.name) - getattr(before, f.name) for f in fields(BoostScores))),
-        seconds_per_image=float(np.mean([s.seconds for s in scores])),
-        per_image=tuple(scores),
-        problems=tuple(problems),
-    )
+    segmenter = build_segmenter(settings, masks or (LAYERS if preset == LAYERS else PHASES), backbone)
+    boosting = _Boosting(segmenter, booster, materials, background, seed)
+    scores, problems = measure_images(dataset, boosting, max_megapixels=settings.max_megapixels, progress=progress)
+    return _report(dataset, boosting, scores, problems)
 
 
 def parse_materials(text: str) -> Materials:
@@ -179,31 +161,53 @@ def score_boost(masks: Sequence[Candidate], labels: Sequence[BoolMask]) -> Boost
     )
 
 
-def _measure(
-    sample: Sample,
-    labelled: LabelledMicrograph,
-    backbone: Backbone,
-    booster: Booster,
-    materials: Materials,
-    background: bool | None,
-    seed: int,
-) -> BoostedImage:
-    labels = _labels(sample, labelled, materials, background)
-    raw = propose(backbone, labelled.micrograph.pixels)
-    told = len(labels) if materials == "known" else None if materials == "auto" else materials
-    start = time.perf_counter()
-    boosted = booster.boost(labelled.micrograph.pixels, raw, told, rng=np.random.default_rng(seed))
-    seconds = time.perf_counter() - start
-    merged = [Candidate(0, 0, mask, 1.0) for mask in boosted.masks]
-    return BoostedImage(
-        name=sample.name,
-        masks=len(raw),
-        removed=dict(Counter(each.rule for each in boosted.removed)),
-        labels=len(labels),
-        materials=boosted.materials,
-        before=score_boost(raw, labels),
-        after=score_boost(merged, labels),
-        seconds=seconds,
+@dataclass(frozen=True, slots=True, eq=False)
+class _Boosting:
+    """How one image is measured."""
+
+    segmenter: MatSam
+    booster: Booster
+    materials: Materials
+    background: bool | None
+    seed: int
+
+    def __call__(self, sample: Sample, labelled: LabelledMicrograph) -> BoostedImage:
+        labels = _labels(sample, labelled, self.materials, self.background)
+        pixels = labelled.micrograph.pixels
+        raw = self.segmenter.propose(pixels)
+        told = len(labels) if self.materials == "known" else None if self.materials == "auto" else self.materials
+        start = time.perf_counter()
+        boosted = self.booster.boost(pixels, raw, told, rng=np.random.default_rng(self.seed))
+        seconds = time.perf_counter() - start
+        return BoostedImage(
+            name=sample.name,
+            masks=len(raw),
+            removed=dict(Counter(each.rule for each in boosted.removed)),
+            labels=len(labels),
+            materials=boosted.materials,
+            before=score_boost(raw, labels),
+            after=score_boost([Candidate(0, 0, mask, 1.0) for mask in boosted.masks], labels),
+            seconds=seconds,
+        )
+
+
+def _report(
+    dataset: Dataset, boosting: _Boosting, scores: tuple[BoostedImage, ...], problems: tuple[str, ...]
+) -> BoostBenchmark:
+    before, after = _mean([s.before for s in scores]), _mean([s.after for s in scores])
+    return BoostBenchmark(
+        dataset=str(dataset.folder),
+        backbone=boosting.segmenter.backbone.name,
+        preset=boosting.booster.settings.name,
+        masks=boosting.segmenter.preset.name,
+        materials=boosting.materials,
+        images=len(scores),
+        before=before,
+        after=after,
+        gain=BoostScores(*(getattr(after, f.name) - getattr(before, f.name) for f in fields(BoostScores))),
+        seconds_per_image=mean_of(scores, "seconds"),
+        per_image=scores,
+        problems=problems,
     )
 
 
@@ -222,4 +226,4 @@ def _labels(
 
 
 def _mean(scores: Sequence[BoostScores]) -> BoostScores:
-    return BoostScores(*(float(np.mean([getattr(s, f.name) for s in scores])) for f in fields(BoostScores)))
+    return BoostScores(*(mean_of(scores, f.name) for f in fields(BoostScores)))

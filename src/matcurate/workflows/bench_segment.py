@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from matcurate.config import Polarity, Settings
-from matcurate.errors import CurateError, DatasetError, UnreadableImageError
-from matcurate.imaging.dataset import Sample, open_dataset
+from matcurate.errors import CurateError
+from matcurate.imaging.dataset import Dataset, LabelledMicrograph, Sample, open_dataset
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.baselines import BASELINES
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
@@ -20,6 +18,7 @@ from matcurate.segmentation.metrics import evaluate
 from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Pixels, Progress, silent
+from matcurate.workflows.bench_images import mean_of, measure_images
 from matcurate.workflows.segmenter import build_segmenter
 
 MATSAM = "matsam"
@@ -128,7 +127,7 @@ def bench_segment(
     ConfigError
         For an unknown method, preset or backbone, or ``amg`` with a backbone not of SAM's architecture.
     """
-    samples = list(open_dataset(folder))
+    dataset = open_dataset(folder)
     segmenter: Segmenter | None = None
     if method in (MATSAM, AMG):
         built = build_segmenter(settings, preset, backbone, random_weights=random_weights)
@@ -138,31 +137,37 @@ def bench_segment(
     else:
         run = _baseline(method)
         side = polarity or "auto"
-    scores: list[ImageScore] = []
-    problems: list[str] = []
-    for done, sample in enumerate(samples):
-        progress(done, len(samples), sample.name)
-        try:
-            scores.append(_measure(sample, run, side, settings.max_megapixels))
-        except (UnreadableImageError, DatasetError) as error:
-            problems.append(str(error))
-    if not scores:
-        raise DatasetError(f"{folder}: no image could be measured; the first problem: {problems[0]}")
+    scores, problems = measure_images(
+        dataset,
+        lambda sample, labelled: _measure(sample, labelled, run, side),
+        max_megapixels=settings.max_megapixels,
+        progress=progress,
+    )
+    return _report(dataset, method, segmenter, scores, problems)
+
+
+def _report(
+    dataset: Dataset,
+    method: str,
+    segmenter: Segmenter | None,
+    scores: tuple[ImageScore, ...],
+    problems: tuple[str, ...],
+) -> SegmentBenchmark:
     return SegmentBenchmark(
-        dataset=str(folder),
+        dataset=str(dataset.folder),
         method=method,
         backbone=segmenter.backbone.name if segmenter else None,
         preset=segmenter.preset.name if segmenter else None,
         version=segmenter.version if segmenter else None,
         images=len(scores),
-        iou=float(np.mean([s.iou for s in scores])),
-        iou_foreground=float(np.mean([s.iou_foreground for s in scores])),
-        f1=float(np.mean([s.f1 for s in scores])),
-        recall=float(np.mean([s.recall for s in scores])),
-        ari=float(np.mean([s.ari for s in scores])),
-        seconds_per_image=float(np.mean([s.seconds for s in scores])),
-        per_image=tuple(scores),
-        problems=tuple(problems),
+        iou=mean_of(scores, "iou"),
+        iou_foreground=mean_of(scores, "iou_foreground"),
+        f1=mean_of(scores, "f1"),
+        recall=mean_of(scores, "recall"),
+        ari=mean_of(scores, "ari"),
+        seconds_per_image=mean_of(scores, "seconds"),
+        per_image=scores,
+        problems=problems,
     )
 
 
@@ -182,8 +187,7 @@ def _baseline(method: str) -> Method:
     return BASELINES[method]
 
 
-def _measure(sample: Sample, run: Method, polarity: Polarity, max_megapixels: float) -> ImageScore:
-    labelled = sample.load(max_megapixels=max_megapixels)
+def _measure(sample: Sample, labelled: LabelledMicrograph, run: Method, polarity: Polarity) -> ImageScore:
     pixels = labelled.micrograph.pixels
     start = time.perf_counter()
     side = decide_side(pixels, polarity)

@@ -6,10 +6,9 @@ import numpy as np
 from skimage.measure import label
 
 from matcurate.config import load_preset
-from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.boost.booster import Booster
-from matcurate.segmentation.boost.proposals import propose
 from matcurate.segmentation.boost.settings import BoostSettings
+from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Pixels
@@ -17,6 +16,8 @@ from matcurate.types import Pixels
 PRESETS = "boost"
 """Folder of the booster's presets within ``configs/``."""
 LAYERS, INCLUSIONS = "layers", "inclusions"
+PHASES = "phases"
+"""MatSAM's preset for raw masks where inclusions are sought; its preset for layers is named like the booster's."""
 
 
 def build_booster(preset: str = LAYERS) -> Booster:
@@ -30,27 +31,23 @@ def build_booster(preset: str = LAYERS) -> Booster:
     return Booster(load_preset(preset, BoostSettings, PRESETS))
 
 
-def boosted_segmentation(
-    pixels: Pixels, backbone: Backbone, materials: int, preset: str, seed: int = 0
-) -> Segmentation:
+def boosted_segmentation(pixels: Pixels, segmenter: MatSam, materials: int, seed: int = 0) -> Segmentation:
     """Segment a micrograph (H, W) into materials; instances are their connected regions (4 neighbours).
 
     Parameters
     ----------
     pixels : uint8, uint16 or float array (H, W)
         The micrograph.
-    backbone : Backbone
-        Proposes the raw masks.
+    segmenter : MatSam
+        Proposes the raw masks. With its preset ``layers`` the booster has the paper's thresholds; with every other one
+        small masks inside large ones are phases of their own, and stay.
     materials : int
         K in [1, 255].
-    preset : str
-        Name of the segmenter's preset: ``layers`` has the paper's thresholds; with every other one small masks inside
-        large ones are phases of their own, and stay.
     seed : int
         Of the crops and of k-means.
     """
-    booster = build_booster(LAYERS if preset == LAYERS else INCLUSIONS)
-    boosted = booster.boost(pixels, propose(backbone, pixels), materials, rng=np.random.default_rng(seed))
+    booster = build_booster(LAYERS if segmenter.preset.name == LAYERS else INCLUSIONS)
+    boosted = booster.boost(pixels, segmenter.propose(pixels), materials, rng=np.random.default_rng(seed))
     return Segmentation(
         phases=boosted.phases,
         instances=label(boosted.phases, background=0, connectivity=1).astype(np.uint32),

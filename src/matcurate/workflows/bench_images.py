@@ -1,0 +1,57 @@
+"""The loop of every benchmark on a dataset folder: image by image, with a line for each that cannot be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from matcurate.errors import DatasetError, UnreadableImageError
+from matcurate.imaging.dataset import Dataset, LabelledMicrograph, Sample
+from matcurate.types import Progress
+
+Score = TypeVar("Score")
+
+
+def measure_images(
+    dataset: Dataset,
+    measure: Callable[[Sample, LabelledMicrograph], Score],
+    *,
+    max_megapixels: float,
+    progress: Progress,
+) -> tuple[tuple[Score, ...], tuple[str, ...]]:
+    """Scores of every image that can be measured, and what is wrong with the others.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its images are loaded one after the other.
+    measure : callable
+        Score of one labelled image; may raise ``DatasetError``.
+    max_megapixels : float
+        Larger images count as not readable.
+    progress : Progress
+        Told the number of images done.
+
+    Raises
+    ------
+    DatasetError
+        When none can be measured.
+    """
+    scores: list[Score] = []
+    problems: list[str] = []
+    for done, sample in enumerate(dataset):
+        progress(done, len(dataset), sample.name)
+        try:
+            scores.append(measure(sample, sample.load(max_megapixels=max_megapixels)))
+        except (UnreadableImageError, DatasetError) as error:
+            problems.append(str(error))
+    if not scores:
+        raise DatasetError(f"{dataset.folder}: no image could be measured; the first problem: {problems[0]}")
+    return tuple(scores), tuple(problems)
+
+
+def mean_of(scores: Sequence[object], name: str) -> float:
+    """Mean over the scores, of which there is at least one, of their number called ``name``."""
+    return float(np.mean([getattr(score, name) for score in scores]))
