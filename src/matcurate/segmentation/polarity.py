@@ -21,6 +21,7 @@ import numpy as np
 from skimage.filters import threshold_otsu
 
 from matcurate.config import Polarity
+from matcurate.segmentation.field import field_of_view
 from matcurate.segmentation.relief import Grey, calm
 from matcurate.types import BoolMask, Pixels
 
@@ -42,7 +43,10 @@ def decide_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
     polarity : {"auto", "bright", "dark"}
         What the user knows.
     """
-    return polarity if polarity != "auto" else side_of(calm(pixels))
+    if polarity != "auto":
+        return polarity
+    field = field_of_view(pixels)
+    return side_of(calm(pixels if field is None else field.filled(pixels)))
 
 
 def side_of(grey: Grey) -> Side:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import label
+
+from matcurate.types import BoolMask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,11 @@ class Segmentation:
             raise ValueError(f"need uint8 phases and uint32 instances, got {self.phases.dtype}, {self.instances.dtype}")
         if not 0.0 <= self.score <= 1.0:  # also refuses NaN
             raise ValueError(f"score must lie in [0, 1], got {self.score}")
+
+    def within(self, field: BoolMask) -> Segmentation:
+        """What lies inside a field (H, W); the rest is background, and an instance cut in pieces becomes several."""
+        parted = label(np.where(field, self.instances, 0), background=0, connectivity=1)
+        return replace(self, phases=self.phases * field, instances=parted.astype(np.uint32))
 
     @property
     def count(self) -> int:

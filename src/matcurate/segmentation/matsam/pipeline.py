@@ -19,6 +19,7 @@ from skimage.measure import label
 from matcurate.config import Polarity, Strict
 from matcurate.promptable.protocol import Backbone, PromptPredictor, Tiling
 from matcurate.segmentation.baselines import otsu_foreground
+from matcurate.segmentation.field import field_of_view
 from matcurate.segmentation.matsam.crops import Crop, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.frugal import decode_frugally
@@ -115,6 +116,13 @@ class MatSam:
         progress : Progress
             Told the number of prompts answered; of crops for a large image.
         """
+        field = field_of_view(pixels)
+        if field is not None:
+            found = self._segment(field.filled(pixels), polarity, progress)
+            return found.within(field.mask(_size(pixels)))
+        return self._segment(pixels, polarity, progress)
+
+    def _segment(self, pixels: Pixels, polarity: Polarity | None, progress: Progress) -> Segmentation:
         pixels, grey = without_lines(pixels) if self.preset.straight_lines == "removed" else (pixels, calm(pixels))
         asked = polarity or self.preset.polarity
         side = side_of(grey) if asked == "auto" else asked
@@ -234,6 +242,6 @@ def _phases(relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
     )
 
 
-def _size(grey: Grey) -> tuple[int, int]:
+def _size(grey: Pixels) -> tuple[int, int]:
     height, width = grey.shape
     return height, width
