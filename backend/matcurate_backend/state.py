@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matcurate.config import Settings, load_settings
 from matcurate.workflows.inbox import drain_inbox, pending_events, receive_event
+from matcurate.workflows.jobs import after_corrections
 from matcurate.workflows.predict import Answer, LoadedSegmenter, answer_tasks, check_label_config
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.sync import sync
@@ -83,6 +84,7 @@ class BackendState:
         for report in reports:
             for outcome, count in report.outcomes.items():
                 self.metrics.corrections.labels(outcome).inc(count)
+            after_corrections(self.workspace, report)
         self.metrics.inbox_pending.set(pending_events(self.workspace))
 
 

@@ -57,6 +57,17 @@ class RetrainSettings(Strict):
     validation_share: float = Field(default=0.2, ge=0, lt=1, description="Of the specimens, for validation.")
 
 
+class WorkerSettings(Strict):
+    """The job queue, and how long it waits for corrections to stop coming."""
+
+    queue_url: str | None = Field(
+        default=None, description="redis://… or postgresql://… for several machines. Default: SQLite in HOME."
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Jobs at the same time in one worker.")
+    quiet_seconds: float = Field(default=120.0, ge=0, allow_inf_nan=False, description="After the last correction.")
+    longest_wait_seconds: float = Field(default=1800.0, ge=0, allow_inf_nan=False, description="After the first one.")
+
+
 class Settings(BaseSettings):
     """Everything an installation can set. Environment over file over default.
 
@@ -82,6 +93,7 @@ class Settings(BaseSettings):
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
     retrain: RetrainSettings = RetrainSettings()
+    worker: WorkerSettings = WorkerSettings()
 
     @property
     def resolved_database_url(self) -> str:

@@ -114,3 +114,61 @@ class AliasChangeRecord:
     who: str
     why: str
     changed_at: datetime
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """Work for the worker.
+
+    Parameters
+    ----------
+    id, project_id : int
+        Catalog ids.
+    kind : str
+        What is to be done.
+    trigger : str
+        What asked for it: ``schedule``, ``corrections``, or a person's name.
+    state : JobState
+        ``error`` says why when it failed, ``result`` what came of it when it is done.
+    done, total : int
+        Progress; ``note`` is what is at hand.
+    not_before : datetime
+        A queued job waits until then.
+    alive_at : datetime or None
+        When the worker that runs it was last heard of.
+    """
+
+    id: int
+    project_id: int
+    kind: str
+    trigger: str
+    state: JobState
+    done: int
+    total: int
+    note: str
+    result: Mapping[str, object] | None
+    error: str | None
+    created_at: datetime
+    not_before: datetime
+    started_at: datetime | None
+    alive_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRecord:
+    """When a project's scheduled jobs are queued: five cron fields, in the worker's local time."""
+
+    project_id: int
+    cron: str
+    set_at: datetime
+    fired_at: datetime | None

@@ -66,7 +66,10 @@ class AliasChange(CatalogTable, table=True):
 
 
 class Job(CatalogTable, table=True):
-    """Work for the worker: what was asked for, by whom, and how far it has come."""
+    """Work for the worker: what was asked for, by whom, and how far it has come.
+
+    Of one kind a project has at most one job that waits and one that runs.
+    """
 
     __table_args__ = (
         Index(
@@ -76,6 +79,14 @@ class Job(CatalogTable, table=True):
             unique=True,
             sqlite_where=text("state = 'queued'"),
             postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "uq_job_running",
+            "project_id",
+            "kind",
+            unique=True,
+            sqlite_where=text("state = 'running'"),
+            postgresql_where=text("state = 'running'"),
         ),
     )
 

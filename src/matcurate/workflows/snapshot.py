@@ -76,8 +76,8 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
     seed : int
         Decides, with the groups' names, which are for validation.
     validation_share : float, optional
-        Share of the groups for validation, in [0, 1); that of the settings by default. With two groups or more there is
-        at least one on each side, unless the share is 0.
+        Share of the groups for validation, in [0, 1); that of the settings by default. There is always a group for
+        training, and with two or more one for validation, unless the share is 0.
 
     Raises
     ------
@@ -181,8 +181,8 @@ def split(groups: Sequence[str], seed: int, share: float) -> dict[str, Part]:
     """Which part each group belongs to.
 
     A group is for validation when the first 8 bytes of SHA-256 over ``seed:group``, as a fraction of 2**64, lie below
-    ``share``. Where that leaves one side empty though there are two groups or more (and ``share`` > 0), the group
-    nearest to it crosses over.
+    ``share``. Where that leaves no group for training, the one with the highest fraction crosses over; where it leaves
+    none for validation, though there are two or more and ``share`` > 0, the one with the lowest does.
 
     Parameters
     ----------
@@ -196,11 +196,10 @@ def split(groups: Sequence[str], seed: int, share: float) -> dict[str, Part]:
         raise ValueError(f"the validation share must lie in [0, 1), got {share}")
     draws = {group: _draw(seed, group) for group in groups}
     validation = {group for group, draw in draws.items() if draw < share}
-    if share > 0 and len(draws) > 1:
-        if not validation:
-            validation = {min(draws, key=draws.__getitem__)}
-        elif len(validation) == len(draws):
-            validation -= {max(draws, key=draws.__getitem__)}
+    if validation and len(validation) == len(draws):
+        validation -= {max(draws, key=draws.__getitem__)}
+    elif not validation and share > 0 and len(draws) > 1:
+        validation = {min(draws, key=draws.__getitem__)}
     return {group: Part.VALIDATION if group in validation else Part.TRAIN for group in draws}
 
 

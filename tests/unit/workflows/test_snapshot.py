@@ -160,8 +160,9 @@ def test_no_side_is_empty_unless_it_is_wished(share, validation):
     assert sum(p is Part.VALIDATION for p in split(list("abcd"), 0, share).values()) == validation
 
 
-def test_a_single_group_is_for_training_unless_the_hash_says_otherwise():
+def test_a_single_group_is_for_training():
     assert split([], 0, 0.5) == {}
+    assert all(split(["a"], seed, 0.9) == {"a": Part.TRAIN} for seed in range(20))
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\)"):
         split(["a"], 0, float("nan"))
 

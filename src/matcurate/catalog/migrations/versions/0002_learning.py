@@ -32,7 +32,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alias_change")),
     )
     op.create_index("ix_alias_change_project_id_alias", "alias_change", ["project_id", "alias"])
-
     op.create_table(
         "job",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -61,7 +60,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     )
-
+    op.create_index(
+        "uq_job_running",
+        "job",
+        ["project_id", "kind"],
+        unique=True,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
     op.create_table(
         "schedule",
         sa.Column("project_id", sa.Integer(), nullable=False),
@@ -115,10 +121,9 @@ def downgrade() -> None:
     op.drop_table("snapshot_item")
     op.drop_table("snapshot")
     op.drop_table("schedule")
+    op.drop_index("uq_job_running", "job")
     op.drop_index("uq_job_waiting", "job")
-
     op.drop_table("job")
     op.drop_index("ix_alias_change_project_id_alias", "alias_change")
-
     op.drop_table("alias_change")
     op.drop_index("uq_correction_id_micrograph_id", "correction")

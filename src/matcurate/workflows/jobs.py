@@ -1,0 +1,273 @@
+"""Work for the worker: asking for it, doing it, and the kinds there are.
+
+The catalog's job table is the truth: asking needs nothing but the catalog, so a request handler does it in
+milliseconds, and nothing is lost while no worker runs. The worker's queue only carries the ids of jobs that are ready.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from matcurate.catalog.columns import utc_now
+from matcurate.catalog.jobs import (
+    begin_job,
+    fail_job,
+    finish_job,
+    get_job,
+    give_up_lost_jobs,
+    keep_alive,
+    list_jobs,
+    put_off,
+    queue_job,
+    ready_jobs,
+    report_progress,
+    requeue_job,
+)
+from matcurate.catalog.learning_records import JobRecord as JobRecord  # entry points name the type
+from matcurate.catalog.learning_records import Part
+from matcurate.config import WorkerSettings
+from matcurate.errors import CatalogError, CurateError
+from matcurate.types import Progress
+from matcurate.workflows.corrections import SyncReport
+from matcurate.workflows.presegment import presegment
+from matcurate.workflows.push import push
+from matcurate.workflows.segmenter import build_segmenter
+from matcurate.workflows.snapshot import take_snapshot
+from matcurate.workflows.sync import sync
+from matcurate.workflows.workspace import Workspace, label_studio_client
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 20.0
+PROGRESS_SECONDS = 0.5
+"""Progress is written to the catalog at most so often."""
+SCHEDULE, CORRECTIONS = "schedule", "corrections"
+
+Result = Mapping[str, object]
+Run = Callable[[Workspace, Progress], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A kind of work: what it is called, in one line what it does, and what does it."""
+
+    name: str
+    purpose: str
+    run: Run
+
+
+def _sync(workspace: Workspace, progress: Progress) -> Result:
+    with label_studio_client(workspace.settings) as client:
+        report = sync(workspace, client, progress=progress)
+    after_corrections(workspace, report)
+    return {**report.outcomes, "failed": list(report.failed)}
+
+
+def _presegment(workspace: Workspace, progress: Progress) -> Result:
+    segmenter = build_segmenter(workspace.settings, workspace.project().preset)
+    report = presegment(workspace, segmenter, "new", progress=progress)
+    result: dict[str, object] = {"predicted": len(report.done), "failed": list(report.failed)}
+    if workspace.settings.label_studio.project_id is not None:
+        with label_studio_client(workspace.settings) as client:
+            pushed = push(workspace, client, segmenter.version, progress)
+        result |= {"tasks": pushed.tasks, "predictions": pushed.predictions}
+    return {**result, "model_version": segmenter.version}
+
+
+def _snapshot(workspace: Workspace, progress: Progress) -> Result:
+    progress(0, 1)
+    report = take_snapshot(workspace)
+    return {
+        "snapshot": report.snapshot.name,
+        "added": report.added,
+        "train": report.count(Part.TRAIN),
+        "validation": report.count(Part.VALIDATION),
+        "refused": [f"{each.micrograph}: {each.reason}" for each in report.refused],
+    }
+
+
+KINDS: Mapping[str, JobKind] = {
+    kind.name: kind
+    for kind in (
+        JobKind("sync", "pull corrections from Label Studio", _sync),
+        JobKind("presegment", "predict new micrographs and push them to Label Studio", _presegment),
+        JobKind("snapshot", "freeze the usable corrections", _snapshot),
+    )
+}
+SCHEDULED = ("sync", "presegment", "snapshot")
+"""What a schedule asks for: one after the other, each when the one before has ended, well or not."""
+AFTER_CORRECTIONS = "snapshot"
+"""What new corrections ask for, once they have stopped coming for a while."""
+
+
+def ask(workspace: Workspace, kind: str, trigger: str) -> tuple[JobRecord, bool]:
+    """Ask for a job at once; one of its kind that waits is brought forward.
+
+    Returns
+    -------
+    record : JobRecord
+        The job that waits.
+    added : bool
+        Whether it is new.
+
+    Raises
+    ------
+    CatalogError
+        When there is no such kind.
+    """
+    _kind(kind)
+    project = workspace.project()
+    with workspace.writing() as session:
+        record, added = queue_job(session, project.id, kind, trigger)
+        return (record, True) if added else (put_off(session, record.id, utc_now(), trigger), False)
+
+
+def after_corrections(workspace: Workspace, report: SyncReport) -> JobRecord | None:
+    """Ask for what new corrections call for; every further one puts it off a little. None when nothing is new."""
+    if not sum(report.outcomes[outcome] for outcome in ("added", "updated", "retracted")):
+        return None
+    project, now = workspace.project(), utc_now()
+    with workspace.writing() as session:
+        record, _ = queue_job(session, project.id, AFTER_CORRECTIONS, CORRECTIONS)
+        if record.trigger != CORRECTIONS:
+            return record  # a person or the schedule has asked already: no reason to wait longer
+        return put_off(session, record.id, quiet_until(record.created_at, now, workspace.settings.worker))
+
+
+def quiet_until(first: datetime, now: datetime, settings: WorkerSettings) -> datetime:
+    """When work for corrections begins: a quiet while after the newest, at most a longest wait after the first."""
+    quiet = now + timedelta(seconds=settings.quiet_seconds)
+    return min(quiet, first + timedelta(seconds=settings.longest_wait_seconds))
+
+
+def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> JobRecord | None:
+    """Do a job that waits. None when it is not to be done now: it has been, or another of its kind runs.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    job_id : int
+        Which.
+    stopping : threading.Event
+        When set, the job is stopped at its next progress report and waits again.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When it was stopped.
+    """
+    project = workspace.project()
+    with workspace.writing() as session:
+        job = begin_job(session, project.id, job_id)
+    if job is None:
+        return None
+    reporter = _Reporter(workspace, job.id, stopping)
+    try:
+        with reporter.heartbeat():
+            result = _kind(job.kind).run(workspace, reporter)
+    except CurateError as error:
+        log.warning("job %d (%s): %s", job.id, job.kind, error)
+        _fail(workspace, job.id, str(error))
+    except KeyboardInterrupt:
+        with workspace.writing() as session:
+            requeue_job(session, job.id)
+        raise
+    except BaseException as error:
+        _fail(workspace, job.id, f"defect: {type(error).__name__}: {error}")
+        raise
+    else:
+        with workspace.writing() as session:
+            finish_job(session, job.id, result)
+    _go_on(workspace, job)
+    return job_of(workspace, job.id)
+
+
+def ready(workspace: Workspace) -> list[JobRecord]:
+    """The project's jobs that may begin now, the oldest first."""
+    project = workspace.project()
+    with workspace.reading() as session:
+        return ready_jobs(session, project.id)
+
+
+def give_up_lost(workspace: Workspace) -> int:
+    """Mark jobs as failed whose worker is gone; returns how many."""
+    with workspace.writing() as session:
+        return give_up_lost_jobs(session)
+
+
+def jobs_of(workspace: Workspace, limit: int = 50) -> list[JobRecord]:
+    """The project's jobs, newest first."""
+    project = workspace.project()
+    with workspace.reading() as session:
+        return list_jobs(session, project.id, limit)
+
+
+def job_of(workspace: Workspace, job_id: int) -> JobRecord:
+    """One of the project's jobs; raises CatalogError when there is none of that id."""
+    project = workspace.project()
+    with workspace.reading() as session:
+        return get_job(session, project.id, job_id)
+
+
+def _kind(name: str) -> JobKind:
+    if name not in KINDS:
+        raise CatalogError(f"there is no job {name!r}; there are: {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _fail(workspace: Workspace, job_id: int, error: str) -> None:
+    with workspace.writing() as session:
+        fail_job(session, job_id, error)
+
+
+def _go_on(workspace: Workspace, job: JobRecord) -> None:
+    """Ask for what the schedule wants after this job."""
+    if job.trigger == SCHEDULE and job.kind in SCHEDULED[:-1]:
+        ask(workspace, SCHEDULED[SCHEDULED.index(job.kind) + 1], SCHEDULE)
+
+
+@dataclass(slots=True)
+class _Reporter:
+    """Writes a job's progress to the catalog, not too often, and stops it when it shall."""
+
+    workspace: Workspace
+    job_id: int
+    stopping: threading.Event
+    written: float = field(default=float("-inf"))
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        if self.stopping.is_set():
+            raise KeyboardInterrupt
+        if done < total and time.monotonic() - self.written < PROGRESS_SECONDS:
+            return
+        self.written = time.monotonic()
+        with self.workspace.writing() as session:
+            report_progress(session, self.job_id, done, total, note)
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Say now and then that the worker is there, also while a job has nothing to report."""
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(HEARTBEAT_SECONDS):
+                try:
+                    with self.workspace.writing() as session:
+                        keep_alive(session, self.job_id)
+                except CatalogError as error:  # busy: the next beat may come through
+                    log.warning("job %d: %s", self.job_id, error)
+
+        thread = threading.Thread(target=beat, name=f"job {self.job_id} alive", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
