@@ -102,7 +102,7 @@ class Booster:
         candidates : sequence of Candidate
             Raw masks of any source, overlapping at will; there may be none.
         materials : int, optional
-            K; estimated by silhouettes when not told. A classifier brings its own.
+            K; estimated from the crops' scatter when not told. A classifier brings its own.
         rng : np.random.Generator
             Places the crops and starts k-means.
 
@@ -147,7 +147,7 @@ class Booster:
         """Let the crops of every mask vote (algorithm 2)."""
         crop = self.settings.crop
         layout = Layout.of(masks, (pixels.shape[0], pixels.shape[1]), crop)
-        places = layout.crop_places(self.settings.crops, rng)
+        places = layout.crop_places(self.settings.crops, crop, rng)
         if self.classifier is not None:
             judge: Judge = Classified(pixels, crop, self.classifier)
         else:
@@ -174,9 +174,9 @@ class Booster:
         regions = np.repeat(list(found), [len(part) for part in found.values()])
         scaling = Scaling.of(embeddings, regions, trusted=regions < layout.masks)
         scaled = scaling(embeddings)
-        count = materials or estimate_count(scaled, self.settings.largest_count, rng)
         areas = layout.areas()
         weights = np.concatenate([np.full(len(at), areas[number] / len(at)) for number, at in places.items()])
+        count = materials or estimate_count(scaled, self.settings.largest_count, rng, weights)
         return Clustered(features, crop, scaling, cluster(scaled, count, rng, weights))
 
 

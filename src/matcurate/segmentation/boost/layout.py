@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from matcurate.types import BoolMask, Candidate, Pixels
 
 GAP = 8
 """An unmasked region is a gap where it is nowhere deeper than this part of a crop's edge; else it is open."""
+OVERLAPPING, MOST_CROPS = 4, 1000
+"""Crops of an open region: so many in the area of one, and at most."""
 STEP = 6
 """Open regions are looked at in places this part of a crop's edge apart."""
 
@@ -68,14 +71,20 @@ class Layout:
         numbers, counts = np.unique(self.owners[self.owners >= 0], return_counts=True)
         return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
-    def crop_places(self, crops: int, rng: np.random.Generator) -> dict[int, Places]:
-        """Crops of every region: ``crops`` of the largest, as the square root of the area, a third at least."""
+    def crop_places(self, crops: int, crop: int, rng: np.random.Generator) -> dict[int, Places]:
+        """Crops of every region: ``crops`` of the largest, as the square root of the area, a third at least.
+
+        Open regions, which may hold several materials, have at least ``OVERLAPPING`` in the area of one (of edge
+        ``crop``), but for that reason no more than ``MOST_CROPS``.
+        """
         areas = self.areas()
         largest = max(areas.values())
-        return {
-            n: crop_places(self.region(n), max(round(crops * (area / largest) ** 0.5), -(-crops // 3)), rng)
-            for n, area in areas.items()
-        }
+
+        def wanted(number: int, area: int) -> int:
+            spread = round(OVERLAPPING * area / crop**2) if number >= self.masks else 0
+            return max(round(crops * math.sqrt(area / largest)), -(-crops // 3), min(spread, MOST_CROPS))
+
+        return {n: crop_places(self.region(n), wanted(n, area), rng) for n, area in areas.items()}
 
 
 def paint(layout: Layout, winners: Labels, judge: Judge, crop: int) -> Labels:

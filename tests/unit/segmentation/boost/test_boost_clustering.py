@@ -19,6 +19,24 @@ def test_one_cloud_is_one_material() -> None:
     assert estimate_count(one, 6, np.random.default_rng(0)) == 1
 
 
+def test_one_more_cluster_is_worth_three_tenths_of_the_scatters_scale() -> None:
+    pairs = np.array([0, 2, 100, 102.0])[:, None]  # scatter 10004, 4, 2 and 0 for 1, 2, 3 and 4 clusters
+    rng = np.random.default_rng(0)
+    assert estimate_count(pairs, 2, rng) == 2  # of the scale √(10004 · 2) = 141, the third would take away 2
+    apart = np.array([0, 30, 100, 130.0])[:, None]  # 10900, 900, 450: scale 2215, gains 10000 and 450
+    assert estimate_count(apart, 2, rng) == 2
+    even = np.array([0, 10, 20.0])[:, None]  # 200, 50 and 0
+    assert estimate_count(even, 2, rng) == 2
+    assert estimate_count(even, 1, rng) == 1
+
+
+def test_weights_say_how_much_an_embedding_stands_for() -> None:
+    values = np.concatenate([clouds([0, 6]), clouds([12])[:1]])
+    few = np.append(np.ones(80), 1e-6)
+    assert estimate_count(values, 6, np.random.default_rng(0), few) == 2
+    assert estimate_count(values, 6, np.random.default_rng(0), np.append(np.ones(80), 40.0)) == 3
+
+
 def test_equal_embeddings_are_one_material() -> None:
     assert estimate_count(np.ones((10, 2)), 6, np.random.default_rng(0)) == 1
     assert cluster(np.ones((10, 2)), 3, np.random.default_rng(0)).n_clusters == 1

@@ -57,8 +57,16 @@ def test_an_open_region_between_the_places_is_looked_at_itself() -> None:
 
 def test_larger_regions_have_more_crops_and_none_less_than_a_third() -> None:
     layout = Layout.of([box(0, 0, 36, 36), box(0, 40, 18, 58), box(30, 45, 33, 48)], SHAPE, 1000)
-    counts = {n: len(places) for n, places in layout.crop_places(24, np.random.default_rng(0)).items()}
+    counts = {n: len(places) for n, places in layout.crop_places(24, 1000, np.random.default_rng(0)).items()}
     assert counts == {0: 24, 1: 12, 2: 8}  # areas 1296, 324 and 9
+
+
+def test_open_regions_have_four_crops_in_the_area_of_one() -> None:
+    layout = Layout.of([box(0, 0, 40, 20)], SHAPE, 8)  # 40 columns, 1600 pixels, are open
+    counts = {n: len(places) for n, places in layout.crop_places(24, 8, np.random.default_rng(0)).items()}
+    assert counts == {0: 17, 1: 100}  # 24 / √2, and 4 × 1600 / 64
+    everywhere = Layout.of([], SHAPE, 8).crop_places(24, 2, np.random.default_rng(0))  # 2400 are too many
+    assert len(everywhere[0]) == 1000
 
 
 def test_gaps_take_the_nearest_material() -> None:
