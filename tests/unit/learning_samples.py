@@ -78,7 +78,13 @@ def correct(
     return found
 
 
-def predicted(workspace: Workspace, micrograph: MicrographRecord, mask: np.ndarray, version: str = "v1") -> int:
+def predicted(
+    workspace: Workspace,
+    micrograph: MicrographRecord,
+    mask: np.ndarray,
+    version: str = "v1",
+    phase_fractions: dict[str, float] | None = None,
+) -> int:
     """Store a prediction of a version; returns its id."""
     with workspace.writing() as session:
         known = ensure_model_version(
@@ -96,6 +102,6 @@ def predicted(workspace: Workspace, micrograph: MicrographRecord, mask: np.ndarr
             phases_key=put_labels(workspace, mask),
             instances_key=None,
             score=0.5,
-            phase_fractions={},
+            phase_fractions=phase_fractions or {},
         )
         return store_prediction(session, new)[0].id

@@ -16,6 +16,7 @@ from matcurate.labelstudio.bitmask import encode_bitmask
 from matcurate.labelstudio.canvas import Canvas
 from matcurate.labelstudio.config import INSTANCE_LABEL, LabelControl, LabellingConfig
 from matcurate.labelstudio.polygons import Outline, to_percent, trace_outlines
+from matcurate.labelstudio.ratios import DECIMALS, ratio_of
 from matcurate.labelstudio.regions import FILLERS, UNLABELLED, Region, StoredRegion
 from matcurate.labelstudio.rle import encode_rle
 from matcurate.types import LabelMap
@@ -141,7 +142,7 @@ def decode_annotation(
             if region.type in FILLERS:
                 canvas.paint(region, config)
             elif region.type == "number" and region.from_name in config.ratios:
-                ratios[region.from_name] = _ratio(region)
+                ratios[region.from_name] = ratio_of(region)
         except ValidationError as error:
             raise AnnotationError(f"{where}, region {index + 1}: {first_problem(error)}") from error
         except AnnotationError as error:
@@ -234,12 +235,9 @@ def _numbers(ratios: Sequence[float] | None, config: LabellingConfig) -> Iterato
     for name, ratio in zip(config.ratios, ratios or (), strict=False):
         if name is not None:
             yield Region(
-                id=name, type="number", from_name=name, to_name=config.image, value={"number": round(float(ratio), 3)}
+                id=name,
+                type="number",
+                from_name=name,
+                to_name=config.image,
+                value={"number": round(float(ratio), DECIMALS)},
             )
-
-
-def _ratio(region: StoredRegion) -> float:
-    number = region.value.get("number")
-    if not isinstance(number, int | float) or not 0 <= number <= 1:
-        raise AnnotationError(f"{region.from_name} is {number!r}; a phase ratio lies between 0 and 1, correct it")
-    return float(number)

@@ -10,6 +10,8 @@ The rules, in one place:
   where it is when others come.
 - A micrograph is refused when its image (its file's content, or its 8-bit rendering: the same pixels in another file)
   or its group is in the golden set.
+- Ratios that are still what the corrected prediction had put into the page's fields are not the expert's: they are
+  left out.
 - The golden set is the project's golden micrographs with the usable corrections that experts made of them.
 """
 
@@ -18,14 +20,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sqlmodel import Session
 
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.learning_records import NewSnapshot, Part, Refusal, SnapshotItemRecord, SnapshotRecord
 from matcurate.catalog.micrographs import DEFAULT_LAB, list_for_project
+from matcurate.catalog.predictions import by_id as prediction_by_id
 from matcurate.catalog.records import CorrectionRecord, MicrographRecord, ProjectRecord
 from matcurate.catalog.snapshots import store_snapshot
 from matcurate.errors import CatalogError
+from matcurate.labelstudio.ratios import same_on_the_page
 from matcurate.workflows.workspace import Workspace
 
 FORMAT = 1
@@ -88,7 +94,7 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
     share = workspace.settings.retrain.validation_share if validation_share is None else validation_share
     with workspace.reading() as session:
         micrographs = list_for_project(session, project.id)
-        newest = newest_usable(list_corrections(session, project.id))
+        newest = _that_count(session, project)
     trusted, refused = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
     if not trusted:
         why = f"; refused: {refused[0].micrograph}: {refused[0].reason}" if refused else ""
@@ -117,7 +123,7 @@ def golden_set(workspace: Workspace) -> GoldenSet:
     project = workspace.project()
     with workspace.reading() as session:
         golden = [m for m in list_for_project(session, project.id) if m.golden]
-        newest = newest_usable(list_corrections(session, project.id))
+        newest = _that_count(session, project)
     known = sorted((m for m in golden if m.id in newest), key=lambda m: m.content_hash)
     items = tuple(GoldenItem(m, newest[m.id]) for m in known)
     said = [[i.micrograph.content_hash, i.correction.phases_key, i.correction.instances_key] for i in items]
@@ -130,6 +136,19 @@ def newest_usable(corrections: Sequence[CorrectionRecord]) -> dict[int, Correcti
     usable = [c for c in corrections if not c.skipped and c.retracted_at is None and c.phases_key is not None]
     ordered = sorted(usable, key=lambda c: (c.ls_updated_at, c.ls_annotation_id))
     return {correction.micrograph_id: correction for correction in ordered}
+
+
+def _that_count(session: Session, project: ProjectRecord) -> dict[int, CorrectionRecord]:
+    """By micrograph the correction that counts, with the ratios that the expert gave."""
+    newest = newest_usable(list_corrections(session, project.id))
+    return {micrograph_id: _with_own_ratios(session, correction) for micrograph_id, correction in newest.items()}
+
+
+def _with_own_ratios(session: Session, correction: CorrectionRecord) -> CorrectionRecord:
+    if correction.ratios is None or correction.parent_prediction_id is None:
+        return correction
+    prefilled = prediction_by_id(session, correction.parent_prediction_id).phase_fractions
+    return replace(correction, ratios=None) if same_on_the_page(correction.ratios, prefilled) else correction
 
 
 def group_of(micrograph: MicrographRecord) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import io
 
 import pytest
-from learning_samples import add_disc, correct, half
+from learning_samples import add_disc, correct, half, predicted
 from loop_samples import disc, make_workspace, png
 from PIL import Image
 
@@ -128,6 +128,21 @@ def test_without_anything_to_train_on_the_reason_is_said(workspace, tmp_path):
     correct(workspace, other, half())
     with pytest.raises(CatalogError, match=f"refused: {other.name}: specimen A of local is also"):
         take_snapshot(workspace)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"precipitate": 0.125}, None),  # the field still says what the prediction had put there: 0.1250004
+        ({"precipitate": 0.126}, {"precipitate": 0.126}),
+        (None, None),
+    ],
+)
+def test_ratios_that_the_prediction_gave_are_not_the_experts(workspace, tmp_path, given, kept):
+    micrograph = add_disc(workspace, tmp_path / "in")
+    parent = predicted(workspace, micrograph, half(20), phase_fractions={"precipitate": 0.1250004})
+    correct(workspace, micrograph, half(20), ratios=given, parent_prediction_id=parent)
+    assert take_snapshot(workspace).items[0].ratios == kept
 
 
 def test_a_specimen_is_never_split(workspace, tmp_path):
