@@ -159,11 +159,13 @@ class Registry:
         with translated(self.uri, f"alias {move.alias!r}"):
             key = f"{_HISTORY}{move.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{move.alias}"
             self._client.set_registered_model_tag(self.model, key, said)
-            if move.version is None:
-                self._client.delete_registered_model_alias(self.model, move.alias)
-                return
-            self._client.set_registered_model_alias(self.model, move.alias, str(move.version))
-            self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
+            try:
+                self._point(move.alias, move.version)
+            except MlflowException:
+                self._client.delete_registered_model_tag(self.model, key)  # it did not happen
+                raise
+            if move.version is not None:
+                self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
 
     def history(self) -> list[AliasMove]:
         """Every move of an alias that MLflow has been told of, oldest first."""
@@ -177,6 +179,12 @@ class Registry:
         target.mkdir(parents=True, exist_ok=True)
         with translated(self.uri, f"the files of {version.name}"):
             return Path(self._client.download_artifacts(version.run_id, version.tags["folder"], str(target)))
+
+    def _point(self, alias: str, version: int | None) -> None:
+        if version is None:
+            self._client.delete_registered_model_alias(self.model, alias)
+        else:
+            self._client.set_registered_model_alias(self.model, alias, str(version))
 
     def _ensure_model(self) -> None:
         try:

@@ -10,7 +10,9 @@ from matcurate.catalog.aliases import alias_history, append_alias_change
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.learning_records import AliasChangeRecord
 from matcurate.errors import CatalogError, TrackingError
-from matcurate.tracking.registry import AliasMove, RegisteredVersion, Registry, champion_alias
+from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these two
+from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
+from matcurate.tracking.registry import Registry, champion_alias
 from matcurate.workflows.workspace import Workspace
 
 
@@ -19,7 +21,7 @@ class ModelReport:
     """One version, and every move of an alias to it or away from it, oldest first."""
 
     version: RegisteredVersion
-    history: tuple[AliasChangeRecord, ...]
+    history: tuple[AliasMove, ...]
 
 
 def open_registry(workspace: Workspace) -> Registry:
@@ -42,10 +44,17 @@ def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelRe
         When there is no such version.
     """
     version = find_version(registry, wanted)
+    moves = full_history(workspace, registry)
+    return ModelReport(version, tuple(move for move in moves if version.version in (move.version, move.previous)))
+
+
+def full_history(workspace: Workspace, registry: Registry) -> list[AliasMove]:
+    """Every move of an alias, oldest first: those made here, and those that MLflow was told of by other homes."""
     with workspace.reading() as session:
-        moves = alias_history(session, workspace.project().id)
-    own = tuple(move for move in moves if version.version in (move.version, move.previous))
-    return ModelReport(version, own)
+        here = [_as_move(row) for row in alias_history(session, workspace.project().id)]
+    known = {(move.alias, move.at) for move in here}
+    elsewhere = [move for move in registry.history() if (move.alias, move.at) not in known]
+    return sorted([*here, *elsewhere], key=lambda move: move.at)
 
 
 def promote(
@@ -56,7 +65,7 @@ def promote(
     why: str,
     lab: str | None = None,
     who: str | None = None,
-) -> AliasChangeRecord:
+) -> AliasMove:
     """Make a version the champion (of a lab, when one is named).
 
     Parameters
@@ -88,8 +97,10 @@ def promote(
 
 def rollback(
     workspace: Workspace, registry: Registry, *, why: str, lab: str | None = None, who: str | None = None
-) -> AliasChangeRecord:
+) -> AliasMove:
     """Make the champion before the present one champion again; doing it again goes one further back.
+
+    MLflow's history decides: the aliases are there, and all homes that share it write it.
 
     Raises
     ------
@@ -97,9 +108,7 @@ def rollback(
         When there is no champion before.
     """
     alias = champion_alias(lab)
-    with workspace.reading() as session:
-        moves = alias_history(session, workspace.project().id, alias)
-    target = previous_holder(moves)
+    target = previous_holder([move for move in registry.history() if move.alias == alias])
     if target is None:
         raise CatalogError(f"no version was {alias} before the present one; 'curate models list' shows what there is")
     registry.version(target)
@@ -108,7 +117,7 @@ def rollback(
 
 def move_alias(
     workspace: Workspace, registry: Registry, alias: str, version: int | None, *, who: str, why: str
-) -> AliasChangeRecord:
+) -> AliasMove:
     """Move an alias in catalog and registry; the catalog says so first.
 
     When MLflow then refuses, the catalog's history gets a second line that says that it was taken back.
@@ -125,7 +134,7 @@ def move_alias(
     previous = None if held is None else held.version
     move = AliasMove(alias, version, previous, who, why, utc_now())
     with workspace.writing() as session:
-        record = append_alias_change(
+        append_alias_change(
             session, project.id, alias, version=version, previous=previous, who=who, why=why, at=move.at
         )
     try:
@@ -136,7 +145,7 @@ def move_alias(
                 session, project.id, alias, version=previous, previous=version, who=who, why=f"taken back: {error}"
             )
         raise
-    return record
+    return move
 
 
 def find_version(registry: Registry, wanted: str) -> RegisteredVersion:
@@ -155,7 +164,7 @@ def find_version(registry: Registry, wanted: str) -> RegisteredVersion:
     raise CatalogError(f"no model version {wanted!r} (newest: {known}); name one by number, name or alias")
 
 
-def previous_holder(moves: Sequence[AliasChangeRecord]) -> int | None:
+def previous_holder(moves: Sequence[AliasMove]) -> int | None:
     """Return the version an alias stood for before the present one, following what was rolled back.
 
     Moves (oldest first) are replayed on a stack: going to the version below the top takes the top away, anything else
@@ -169,6 +178,10 @@ def previous_holder(moves: Sequence[AliasChangeRecord]) -> int | None:
             stack.append(move.version)
     below = [version for version in stack[:-1] if version is not None]
     return below[-1] if below else None
+
+
+def _as_move(row: AliasChangeRecord) -> AliasMove:
+    return AliasMove(row.alias, row.version, row.previous, row.who, row.why, row.changed_at)
 
 
 def current_user() -> str:

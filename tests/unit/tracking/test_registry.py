@@ -109,6 +109,7 @@ def test_an_alias_of_a_version_that_does_not_exist_is_refused(registry: Registry
     registry.register(trained(uri, tmp_path), "model", ORIGIN)
     with pytest.raises(TrackingError, match="refused alias 'champion'"):
         registry.move_alias(move("champion", 9))
+    assert registry.history() == []  # what did not happen is not in the history
 
 
 def test_projects_do_not_see_each_other(uri: str, tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ import pytest
 from loop_samples import make_workspace, with_settings
 
 from matcurate.catalog.aliases import alias_history
-from matcurate.catalog.learning_records import AliasChangeRecord
 from matcurate.errors import CatalogError, TrackingError
-from matcurate.tracking.registry import Origin
+from matcurate.tracking.registry import AliasMove, Origin
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.workflows.models import (
     find_version,
@@ -118,7 +117,24 @@ def test_what_mlflow_refuses_is_taken_back_in_the_history(workspace, registry, m
         promote(workspace, registry, "2", why="second", who="ann")
     moves = [(m.version, m.previous, m.why) for m in history(workspace, "champion")]
     assert moves == [(1, None, "first"), (2, 1, "second"), (1, 2, "taken back: MLflow does not answer")]
-    assert previous_holder(history(workspace, "champion")) is None
+    shown = show_model(workspace, registry, "2").history
+    assert [move.why for move in shown] == ["second", "taken back: MLflow does not answer"]
+
+
+def test_moves_made_by_other_homes_are_known(workspace, registry, tmp_path):
+    """Two homes share one MLflow: what one promotes, the other shows and rolls back."""
+    from matcurate.workflows.workspace import initialise, open_workspace
+
+    elsewhere = make_workspace(tmp_path / "other")
+    initialise(elsewhere.settings, workspace.settings.project, ("precipitate",))
+    changes = {"tracking_uri": workspace.settings.tracking_uri, "project": workspace.settings.project}
+    settings = elsewhere.settings.model_copy(update=changes)
+    elsewhere = with_settings(open_workspace(settings), settings)
+    promote(workspace, registry, "1", why="here", who="ann")
+    promote(elsewhere, registry, "2", why="there", who="bob")
+    assert [(m.who, m.why) for m in show_model(workspace, registry, "2").history] == [("bob", "there")]
+    assert [m.why for m in show_model(workspace, registry, "1").history] == ["here", "there"]
+    assert rollback(workspace, registry, why="no", who="ann").version == 1
 
 
 def test_a_version_that_is_not_there_changes_nothing(workspace, registry):
@@ -145,5 +161,5 @@ def test_a_version_that_is_not_there_changes_nothing(workspace, registry):
 )
 def test_who_was_champion_before(moves, before):
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    records = [AliasChangeRecord(i, 1, "champion", v, None, "a", "b", at) for i, v in enumerate(moves)]
+    records = [AliasMove("champion", version, None, "a", "b", at) for version in moves]
     assert previous_holder(records) == before
