@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +25,7 @@ from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.frugal import decode_frugally
 from matcurate.segmentation.matsam.generate import rough_regions, unprompted
 from matcurate.segmentation.matsam.lines import without_lines
+from matcurate.segmentation.matsam.phases import MOST, count_phases, explained, objects_of, parted, phases_by_grey
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
@@ -34,7 +35,7 @@ from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Candidate, Pixels, Progress, silent
 
-VERSION = 3
+VERSION = 4
 """Of the algorithm; part of every segmenter's version."""
 SIDES: tuple[Side, ...] = ("bright", "dark")
 """Both, for raw masks."""
@@ -48,6 +49,11 @@ class MatSamPreset(Strict):
     name: str = Field(pattern=r"^[a-z0-9_]+$", description="Part of the version string.")
     output: Literal["phases", "instances"] = "phases"
     polarity: Polarity = "auto"
+    phases: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST)] = Field(
+        default=1,
+        description="Phases beside the matrix; more than one are told by grey level, ids 1 … from dark to bright.",
+    )
+    touching: Literal["kept", "parted"] = Field(default="kept", description="Part touching objects at their necks.")
     roi: RoiRule = "auto"
     straight_lines: Literal["kept", "removed"] = Field(
         default="kept", description="Take scratches and the seams of stitched images out before boundaries are sought."
@@ -125,6 +131,9 @@ class MatSam:
     def _segment(self, pixels: Pixels, polarity: Polarity | None, progress: Progress) -> Segmentation:
         pixels, grey = without_lines(pixels) if self.preset.straight_lines == "removed" else (pixels, calm(pixels))
         asked = polarity or self.preset.polarity
+        count = count_phases(grey) if self.preset.phases == "auto" else self.preset.phases
+        if count > 1 and self.preset.output == "phases":
+            return self._several(grey, None if asked == "auto" else asked, count)
         side = side_of(grey) if asked == "auto" else asked
         relief = flatten(grey) if self.preset.flatten else grey
         sees_relief = self.preset.flatten and self.backbone.name in self.preset.flattened_for
@@ -132,7 +141,8 @@ class MatSam:
         if proposed.tiles:
             return _tiled(proposed.candidates, relief)
         candidates = self._survivors(proposed.candidates, relief, side)
-        return self._grains(relief, candidates) if self.preset.output == "instances" else _phases(relief, candidates)
+        made = self._grains if self.preset.output == "instances" else self._phases
+        return made(relief, candidates)
 
     def propose(self, pixels: Pixels, *, overlap: float = 0.7, progress: Progress = silent) -> tuple[Candidate, ...]:
         """Raw masks of both grey sides, of any quality and contrast; where one mask holds others, all of them.
@@ -220,6 +230,22 @@ class MatSam:
             masks=len(candidates),
         )
 
+    def _phases(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
+        foreground = paint(candidates, _size(relief)) > 0
+        objects = parted(foreground) if self.preset.touching == "parted" else label(foreground, connectivity=1)
+        return Segmentation(
+            phases=foreground.astype(np.uint8),
+            instances=objects.astype(np.uint32),
+            score=area_weighted_quality(candidates),
+            masks=len(candidates),
+        )
+
+    def _several(self, grey: Grey, side: Side | None, count: int) -> Segmentation:
+        phases = phases_by_grey(grey, side, count)
+        instances = objects_of(phases, self.preset.smallest)
+        phases = np.where(instances > 0, phases, 0).astype(np.uint8)
+        return Segmentation(phases=phases, instances=instances, score=explained(grey, phases))
+
 
 def _tiled(tiles: tuple[Candidate, ...], relief: Grey) -> Segmentation:
     """Grains of a backbone that parts images itself."""
@@ -229,16 +255,6 @@ def _tiled(tiles: tuple[Candidate, ...], relief: Grey) -> Segmentation:
         instances=grains.astype(np.uint32),
         score=area_weighted_quality(tiles),
         masks=len(tiles),
-    )
-
-
-def _phases(relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
-    foreground = paint(candidates, _size(relief)) > 0
-    return Segmentation(
-        phases=foreground.astype(np.uint8),
-        instances=label(foreground, connectivity=1).astype(np.uint32),
-        score=area_weighted_quality(candidates),
-        masks=len(candidates),
     )
 
 
