@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace
+from loop_samples import make_workspace, write_discs
 from sqlalchemy import text
 
 from matcurate.catalog import jobs as table
@@ -14,6 +14,7 @@ from matcurate.config import WorkerSettings
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.workflows import jobs as module
 from matcurate.workflows.corrections import SyncReport
+from matcurate.workflows.ingest import ingest
 from matcurate.workflows.jobs import JobKind, after_corrections, ask, job_of, jobs_of, quiet_until, ready, run_job
 from matcurate.workflows.schedule import current_schedule, fire_schedule, parse_cron, schedule, unschedule
 
@@ -278,3 +279,43 @@ def test_scheduled_jobs_follow_each_other_also_after_a_failure(workspace, kinds)
     ask(workspace, "sync", "ann")
     go(workspace, ready(workspace)[0])
     assert ready(workspace) == []  # a person asked for one job only
+
+
+@pytest.fixture
+def connected(tmp_path, studio, monkeypatch):
+    """Three micrographs, and a Label Studio of the tests."""
+    monkeypatch.setattr(module, "label_studio_client", lambda settings: studio)
+    workspace = make_workspace(tmp_path / "home")
+    ingest(workspace, write_discs(tmp_path / "images", 3))
+    return workspace
+
+
+def test_the_jobs_do_the_loop(connected, studio):
+    done = go(connected, ask(connected, "presegment", "ann")[0])
+    assert (done.state, done.error) == (JobState.DONE, None)
+    assert {key: done.result[key] for key in ("predicted", "tasks", "predictions", "failed")} == {
+        "predicted": 3, "tasks": 3, "predictions": 3, "failed": [],
+    }  # fmt: skip
+    assert studio.model_version == done.result["model_version"]
+    for prediction in list(studio.stored_predictions.values()):
+        studio.annotate(prediction.task_id, prediction.result, parent_prediction=prediction.id)
+    pulled = go(connected, ask(connected, "sync", "ann")[0])
+    assert (pulled.result["added"], pulled.result["failed"]) == (3, [])
+    (asked,) = [job for job in jobs_of(connected) if job.state is JobState.QUEUED]
+    assert (asked.kind, asked.trigger) == ("snapshot", "corrections") and ready(connected) == []
+    frozen = go(connected, ask(connected, "snapshot", "ann")[0])
+    assert frozen.result["train"] + frozen.result["validation"] == 3
+    again = go(connected, ask(connected, "sync", "ann")[0])
+    assert again.result["unchanged"] == 3
+    assert not [job for job in jobs_of(connected) if job.state is JobState.QUEUED]  # nothing new, nothing asked for
+
+
+@pytest.mark.parametrize("kind", sorted(module.KINDS))
+def test_every_kind_ends_with_a_result_or_a_reason_and_may_be_repeated(connected, kind):
+    assert module.KINDS[kind].name == kind and module.KINDS[kind].purpose
+    ends = [go(connected, ask(connected, kind, "ann")[0]) for _ in range(2)]
+    assert ends[0].id != ends[1].id
+    for end in ends:
+        assert (end.state is JobState.DONE) == (end.result is not None) == (end.error is None)
+        assert (end.state, end.error) == (ends[0].state, ends[0].error)
+    assert set(module.SCHEDULED) <= module.KINDS.keys() and module.AFTER_CORRECTIONS in module.KINDS
