@@ -65,8 +65,7 @@ def add(
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""
     from matcurate.workflows.jobs import ask
-    from matcurate.workflows.models import current_user
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.workspace import current_user, open_workspace
 
     job, added = ask(open_workspace(session(ctx).settings), kind, current_user())
     if as_json:

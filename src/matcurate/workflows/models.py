@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matcurate.catalog.aliases import alias_history, append_alias_change
 from matcurate.catalog.columns import utc_now
-from matcurate.catalog.learning_records import AliasChangeRecord
+from matcurate.catalog.learning_records import AliasChangeRecord, Part
+from matcurate.catalog.records import ProjectRecord
 from matcurate.errors import CatalogError, TrackingError
 from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these two
 from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
 from matcurate.tracking.registry import Registry, champion_alias
-from matcurate.workflows.workspace import Workspace
+from matcurate.tracking.runs import RunData
+from matcurate.workflows.snapshot import SnapshotReport
+from matcurate.workflows.workspace import Workspace, current_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,13 @@ class ModelReport:
 def open_registry(workspace: Workspace) -> Registry:
     """The registered model of the project that the settings name."""
     return Registry(workspace.settings.resolved_tracking_uri, workspace.project().name)
+
+
+def as_run_data(project: ProjectRecord, report: SnapshotReport) -> RunData:
+    """The snapshot as the dataset of an MLflow run that trains on it."""
+    source: dict[str, str | int] = {"project": project.name, "seed": report.snapshot.seed}
+    counts = {part.value: report.count(part) for part in Part}
+    return RunData(f"{project.name} {report.snapshot.name}", report.snapshot.digest, source | counts)
 
 
 def list_models(workspace: Workspace, registry: Registry, lab: str | None = None) -> list[RegisteredVersion]:
@@ -182,11 +191,3 @@ def previous_holder(moves: Sequence[AliasMove]) -> int | None:
 
 def _as_move(row: AliasChangeRecord) -> AliasMove:
     return AliasMove(row.alias, row.version, row.previous, row.who, row.why, row.changed_at)
-
-
-def current_user() -> str:
-    """Name of this machine's user, for histories."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"

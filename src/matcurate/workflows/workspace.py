@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,3 +141,11 @@ def connected_project_id(settings: Settings) -> int:
     if settings.label_studio.project_id is None:
         raise ConfigError("no Label Studio project is connected; run 'curate connect --url URL --token-file FILE'")
     return settings.label_studio.project_id
+
+
+def current_user() -> str:
+    """Name of this machine's user, for what is asked for and decided by people."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace, with_settings
 
 from matcurate.catalog.aliases import alias_history
@@ -11,6 +12,7 @@ from matcurate.errors import CatalogError, TrackingError
 from matcurate.tracking.registry import AliasMove, Origin
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.workflows.models import (
+    as_run_data,
     find_version,
     list_models,
     move_alias,
@@ -20,6 +22,7 @@ from matcurate.workflows.models import (
     rollback,
     show_model,
 )
+from matcurate.workflows.snapshot import take_snapshot
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +146,16 @@ def test_a_version_that_is_not_there_changes_nothing(workspace, registry):
     with pytest.raises(ValueError, match="without who and why"):
         promote(workspace, registry, "1", why=" ")
     assert history(workspace) == []
+
+
+def test_a_run_names_its_snapshot(workspace, tmp_path):
+    for _ in range(3):
+        correct(workspace, add_disc(workspace, tmp_path / "in"), half())
+    report = take_snapshot(workspace, seed=4, validation_share=0.0)
+    data = as_run_data(workspace.project(), report)
+    name = workspace.project().name
+    assert (data.name, data.digest) == (f"{name} {report.snapshot.digest[:12]}", report.snapshot.digest)
+    assert data.source == {"project": name, "seed": 4, "train": 3, "validation": 0}
 
 
 @pytest.mark.parametrize(
