@@ -1,0 +1,83 @@
+"""Loss of a multi-class segmentation: Dice, cross-entropy or focal, and the square of what the ratios are off."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+from torch.nn import functional
+
+from matcurate.config import Strict
+
+
+class LossSettings(Strict):
+    """Weights of the parts."""
+
+    dice: float = Field(default=1.0, ge=0)
+    cross_entropy: float = Field(default=1.0, ge=0)
+    ratio: float = Field(default=1.0, ge=0, description="Of the mean square between predicted and true ratios.")
+    focal: float = Field(default=0.0, ge=0, description="Exponent of (1 - p) in the cross-entropy, for rare phases.")
+    balance: float = Field(
+        default=0.5, ge=0, le=1, description="Cross-entropy weighs a phase by its inverse frequency to this power."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> LossSettings:
+        if self.dice == 0 and self.cross_entropy == 0:
+            raise ValueError("dice and cross_entropy are both 0; nothing would be learned")
+        return self
+
+
+def phase_loss(logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSettings) -> Tensor:
+    """Weighted sum of soft Dice, cross-entropy and squared ratio error.
+
+    Parameters
+    ----------
+    logits : float tensor (B, n, H, W)
+        One per phase.
+    labels : int64 tensor (B, H, W)
+        Phase ids in 0 … n - 1.
+    weights : float tensor (n,)
+        Of the phases in the cross-entropy.
+    settings : LossSettings
+        Weights of the parts.
+
+    Returns
+    -------
+    float tensor ()
+    """
+    log_shares = functional.log_softmax(logits.float(), dim=1)
+    shares = log_shares.exp()
+    truth = functional.one_hot(labels, shares.shape[1]).movedim(-1, 1).to(shares)
+    return (
+        settings.dice * dice_loss(shares, truth)
+        + settings.cross_entropy * focal_loss(log_shares, truth, weights, settings.focal)
+        + settings.ratio * ratio_loss(shares, truth)
+    )
+
+
+def dice_loss(shares: Tensor, truth: Tensor) -> Tensor:
+    """1 - 2 |A ∩ B| / (|A| + |B|) over the whole batch (B, n, H, W), mean over the phases that occur in the truth."""
+    shared, sizes = (part.sum(dim=(0, 2, 3)) for part in (shares * truth, shares + truth))
+    present = truth.sum(dim=(0, 2, 3)) > 0
+    return (1 - 2 * shared / sizes)[present].mean()
+
+
+def focal_loss(log_shares: Tensor, truth: Tensor, weights: Tensor, exponent: float) -> Tensor:
+    """Cross-entropy times (1 - p)^exponent (Lin et al. 2017), weighted mean over the pixels of (B, n, H, W)."""
+    log_true = (log_shares * truth).sum(dim=1)
+    weight = (weights[:, None, None] * truth).sum(dim=1)
+    factor = (1 - log_true.exp()).clamp_min(0) ** exponent if exponent else 1.0
+    return -(weight * factor * log_true).sum() / weight.sum()
+
+
+def ratio_loss(shares: Tensor, truth: Tensor) -> Tensor:
+    """Mean square between the phase ratios of prediction and truth, both (B, n, H, W)."""
+    return functional.mse_loss(shares.mean(dim=(2, 3)), truth.mean(dim=(2, 3)))
+
+
+def phase_weights(ratio: Tensor, balance: float) -> Tensor:
+    """Weights (n,) of phases of these frequencies (n,): to the power -``balance``, with mean 1; 0 where absent."""
+    present = ratio > 0
+    weights = torch.where(present, ratio.clamp_min(1e-12) ** -balance, 0.0)
+    return weights * present.sum() / weights.sum()

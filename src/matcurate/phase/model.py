@@ -1,0 +1,154 @@
+"""A frozen encoder with adapters, the Phase Learning Module, and a decoder that ends in one logit per phase."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from matcurate.phase.lora import LoraSettings, add_lora
+from matcurate.phase.plm import PhaseLearningModule, PlmSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """What an encoder gives.
+
+    Parameters
+    ----------
+    features : float tensor (B, C, h, w)
+        What the Phase Learning Module works on.
+    skips : tuple of float tensors
+        What goes to the decoder as it is, finest first.
+    shape : (H, W)
+        Of the images.
+    """
+
+    features: Tensor
+    skips: tuple[Tensor, ...]
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Grey values (in [0, 1]) that a network takes as 0 and as 1."""
+
+    zero: float
+    one: float
+
+
+class Segmenter(nn.Module, ABC):
+    """An encoder that is frozen, and a decoder and head that learn.
+
+    ``encoder`` is adapted by LoRA; everything else with parameters that want gradients is trained in full.
+    """
+
+    encoder: nn.Module
+    channels: int
+    """C of the features."""
+    lora_targets: tuple[str, ...]
+    """Modules of the encoder that carry adapters, unless the settings name others."""
+    window: int | None
+    """Edge of the squares that it takes, in pixels; None takes any size."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Encoding:
+        """Features of images (B, 1, H, W) in units of :meth:`levels`."""
+
+    @abstractmethod
+    def decode(self, encoding: Encoding) -> Tensor:
+        """Logits (B, n, H, W) of an encoding."""
+
+    @abstractmethod
+    def levels(self, grey: Tensor) -> Levels:
+        """How this network normalises a whole micrograph (H, W) of grey values in [0, 1]."""
+
+
+class PhaseModel(nn.Module):
+    """Segments micrographs into n phases, with or without an expert's ratio.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Taken over: its encoder is frozen and adapted.
+    phases : int
+        n, at least 2; the segmenter's head has as many channels.
+    lora : LoraSettings
+        Of the adapters.
+    plm : PlmSettings or None
+        None leaves the Phase Learning Module out; ratios are then not looked at.
+    """
+
+    def __init__(self, segmenter: Segmenter, phases: int, lora: LoraSettings, plm: PlmSettings | None) -> None:
+        super().__init__()
+        self.phases = phases
+        self.segmenter = segmenter
+        self.adapters = add_lora(segmenter.encoder, segmenter.lora_targets, lora)
+        self.plm = None if plm is None else PhaseLearningModule(segmenter.channels, phases, plm)
+
+    def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
+        """Logits of the phases.
+
+        Parameters
+        ----------
+        images : float tensor (B, 1, H, W)
+            In units of the segmenter's levels.
+        ratios : float tensor (B, n)
+            Of the phases; zeros where none is given.
+
+        Returns
+        -------
+        float tensor (B, n, H, W)
+        """
+        encoding = self.segmenter.encode(images)
+        if self.plm is not None:
+            encoding = Encoding(self.plm(encoding.features, ratios), encoding.skips, encoding.shape)
+        return self.segmenter.decode(encoding)
+
+    def train(self, mode: bool = True) -> PhaseModel:
+        """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""
+        super().train(mode)
+        for part in self.segmenter.encoder.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.eval()
+        return self
+
+    def learned_state(self) -> dict[str, Tensor]:
+        """Everything that training may change, by name: adapters, module, decoder, head; the tensors themselves."""
+        learning = {name for name, value in self.named_parameters() if value.requires_grad}
+        owners = {name.rpartition(".")[0] for name in learning}
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if name in learning or (name not in self._all_parameters and name.rpartition(".")[0] in owners)
+        }
+
+    def load_learned_state(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`learned_state` gave.
+
+        Raises
+        ------
+        KeyError
+            When a name is missing or unknown.
+        ValueError
+            When a shape differs.
+        """
+        mine = self.learned_state()
+        if mine.keys() != state.keys():
+            raise KeyError(f"other tensors than this model learns: {min(mine.keys() ^ state.keys())}")
+        with torch.no_grad():
+            for name, value in state.items():
+                if mine[name].shape != value.shape:
+                    raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(mine[name].shape)}")
+                mine[name].copy_(value)
+
+    def parameter_counts(self) -> tuple[int, int]:
+        """How many parameters are trained, and how many there are."""
+        sizes = [(value.numel(), value.requires_grad) for value in self.parameters()]
+        return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
+
+    @property
+    def _all_parameters(self) -> set[str]:
+        return {name for name, _ in self.named_parameters()}

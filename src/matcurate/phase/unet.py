@@ -1,0 +1,65 @@
+"""The built-in network as an encoder with a decoder for n phases."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matcurate.phase.model import Encoding, Levels, Segmenter
+from matcurate.promptable.builtin.network import UNet
+
+
+class UNetSegmenter(Segmenter):
+    """Encoder and decoder of the built-in network under a new head; the module works on its coarsest features.
+
+    Parameters
+    ----------
+    network : UNet
+        Copied.
+    phases : int
+        Channels of the head.
+    generator : torch.Generator
+        Of the head's first weights.
+    """
+
+    def __init__(self, network: UNet, phases: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.encoder = deepcopy(network.encoder)
+        self.decoder = deepcopy(network.decoder).requires_grad_(True)
+        width = network.settings.widths[0]
+        self.head = nn.Conv2d(width, phases, kernel_size=1)
+        with torch.no_grad():
+            self.head.weight.normal_(std=width**-0.5, generator=generator)
+            self.head.bias.zero_()  # type: ignore[union-attr]
+        self.stride = network.settings.stride
+        self.channels = network.settings.widths[-1]
+        self.window = None
+        inside = "encoder."
+        self.lora_targets = tuple(name.removeprefix(inside) for name in network.lora_targets if name.startswith(inside))
+
+    def encode(self, images: Tensor) -> Encoding:
+        """Features of the coarsest level, (B, C, ⌈H / stride⌉, ⌈W / stride⌉), and the finer ones as skips."""
+        height, width = images.shape[-2:]
+        x = functional.pad(images, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
+        found: list[Tensor] = []
+        for level, block in enumerate(self.encoder.children()):
+            x = block(functional.max_pool2d(x, 2) if level else x)
+            found.append(x)
+        return Encoding(found[-1], tuple(found[:-1]), (height, width))
+
+    def decode(self, encoding: Encoding) -> Tensor:
+        """Logits (B, n, H, W)."""
+        x = encoding.features
+        for block, skip in zip(self.decoder, reversed(encoding.skips), strict=True):
+            x = block(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
+        height, width = encoding.shape
+        logits: Tensor = self.head(x)[..., :height, :width]
+        return logits
+
+    def levels(self, grey: Tensor) -> Levels:
+        """Mean and mean plus deviation, as the network was pre-trained; a constant image becomes zero."""
+        mean, deviation = float(grey.mean()), float(grey.std(correction=0))
+        return Levels(mean, mean + (deviation or 1.0))
