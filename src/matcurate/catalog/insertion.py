@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import TextClause
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session
 
 from matcurate.catalog.columns import CatalogTable
 
 
-def insert_if_absent(session: Session, row: CatalogTable, unique: Sequence[str]) -> bool:
+def insert_if_absent(
+    session: Session, row: CatalogTable, unique: Sequence[str], where: TextClause | None = None
+) -> bool:
     """Insert ``row`` unless one with the same ``unique`` columns exists.
 
     When another transaction is just inserting it, PostgreSQL waits for that one to end; SQLite's writers come one
@@ -24,6 +27,8 @@ def insert_if_absent(session: Session, row: CatalogTable, unique: Sequence[str])
         Values to insert; its ``id``, where it has one, is left to the database.
     unique : sequence of str
         Columns of a unique constraint.
+    where : TextClause, optional
+        Condition of the unique index, where it is a partial one.
 
     Returns
     -------
@@ -33,5 +38,5 @@ def insert_if_absent(session: Session, row: CatalogTable, unique: Sequence[str])
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(type(row)).values(row.model_dump(exclude={"id"}))
     # RETURNING, since not every driver counts the rows of such an insert
-    statement = statement.on_conflict_do_nothing(index_elements=list(unique))
+    statement = statement.on_conflict_do_nothing(index_elements=list(unique), index_where=where)
     return session.exec(statement.returning(getattr(type(row), unique[0]))).first() is not None

@@ -9,8 +9,9 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, delete, select
 
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.learning_records import JobRecord, JobState, ScheduleRecord
-from matcurate.catalog.learning_tables import Job, Schedule
+from matcurate.catalog.learning_tables import WAITING, Job, Schedule
 from matcurate.errors import CatalogError
 
 LEASE = timedelta(minutes=2)
@@ -29,9 +30,6 @@ def queue_job(
     added : bool
         Whether it is new.
     """
-    waiting = _waiting(session, project_id, kind)
-    if waiting is not None:
-        return _record(waiting), False
     now = utc_now()
     row = Job(
         project_id=project_id,
@@ -41,9 +39,11 @@ def queue_job(
         created_at=now,
         not_before=not_before or now,
     )
-    session.add(row)
-    session.flush()
-    return _record(row), True
+    added = insert_if_absent(session, row, ["project_id", "kind"], WAITING)
+    waiting = _waiting(session, project_id, kind)
+    if waiting is None:  # begun between the two statements: PostgreSQL, another worker
+        return queue_job(session, project_id, kind, trigger, not_before)
+    return _record(waiting), added
 
 
 def put_off(session: Session, job_id: int, not_before: datetime, trigger: str | None = None) -> JobRecord:

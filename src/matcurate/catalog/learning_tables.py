@@ -65,6 +65,10 @@ class AliasChange(CatalogTable, table=True):
     changed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
+WAITING, RUNNING = text("state = 'queued'"), text("state = 'running'")
+"""Conditions of the unique indices on jobs."""
+
+
 class Job(CatalogTable, table=True):
     """Work for the worker: what was asked for, by whom, and how far it has come.
 
@@ -77,16 +81,16 @@ class Job(CatalogTable, table=True):
             "project_id",
             "kind",
             unique=True,
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
+            sqlite_where=WAITING,
+            postgresql_where=WAITING,
         ),
         Index(
             "uq_job_running",
             "project_id",
             "kind",
             unique=True,
-            sqlite_where=text("state = 'running'"),
-            postgresql_where=text("state = 'running'"),
+            sqlite_where=RUNNING,
+            postgresql_where=RUNNING,
         ),
     )
 

@@ -61,11 +61,15 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
         log.info("worker started for project %r", self._workspace.settings.project)
+        trouble = ""
         while not self._stopping.wait(POLL_SECONDS):
             try:
                 self.feed(datetime.now().astimezone())
+                trouble = ""
             except CurateError as error:
-                log.warning("%s", error)
+                if str(error) != trouble:  # said once, not every second
+                    log.warning("%s", error)
+                trouble = str(error)
         consumer.stop(graceful=True)
         log.info("worker stopped")
 

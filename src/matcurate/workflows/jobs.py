@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sqlmodel import Session
+
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.jobs import (
     begin_job,
@@ -248,8 +250,7 @@ class _Reporter:
         if done < total and time.monotonic() - self.written < PROGRESS_SECONDS:
             return
         self.written = time.monotonic()
-        with self.workspace.writing() as session:
-            report_progress(session, self.job_id, done, total, note)
+        self._write(lambda session: report_progress(session, self.job_id, done, total, note))
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -258,11 +259,7 @@ class _Reporter:
 
         def beat() -> None:
             while not ended.wait(HEARTBEAT_SECONDS):
-                try:
-                    with self.workspace.writing() as session:
-                        keep_alive(session, self.job_id)
-                except CatalogError as error:  # busy: the next beat may come through
-                    log.warning("job %d: %s", self.job_id, error)
+                self._write(lambda session: keep_alive(session, self.job_id))
 
         thread = threading.Thread(target=beat, name=f"job {self.job_id} alive", daemon=True)
         thread.start()
@@ -271,3 +268,11 @@ class _Reporter:
         finally:
             ended.set()
             thread.join()
+
+    def _write(self, note: Callable[[Session], None]) -> None:
+        """Write to the catalog; no job fails because that is busy, the next note may come through."""
+        try:
+            with self.workspace.writing() as session:
+                note(session)
+        except CatalogError as error:
+            log.warning("job %d: %s", self.job_id, error)

@@ -123,6 +123,16 @@ def test_progress_is_not_written_for_every_step(workspace, kinds, monkeypatch):
     assert written[0] == (0, 100, "") and written[-1] == (100, 100, "") and len(written) < 20
 
 
+def test_a_busy_catalog_fails_no_job(workspace, kinds, monkeypatch, caplog):
+    def busy(*_):
+        raise CatalogError("the catalog is busy")
+
+    monkeypatch.setattr(module, "report_progress", busy)
+    kinds(work=lambda space, progress: progress(1, 1) or {"kept": True})
+    assert go(workspace, ask(workspace, "work", "ann")[0]).result == {"kept": True}
+    assert "the catalog is busy" in caplog.text
+
+
 def test_a_stopped_job_waits_again(workspace, kinds):
     stopping = threading.Event()
 

@@ -3,7 +3,9 @@
 import hashlib
 import io
 
+import numpy as np
 import pytest
+import tifffile
 from learning_samples import add_disc, correct, half, predicted
 from loop_samples import disc, make_workspace, png
 from PIL import Image
@@ -13,7 +15,7 @@ from matcurate.catalog.learning_records import Part
 from matcurate.catalog.snapshots import last_trained, list_snapshots, mark_trained, snapshot_items, snapshot_named
 from matcurate.errors import CatalogError
 from matcurate.workflows.ingest import Provenance, ingest
-from matcurate.workflows.snapshot import golden_set, split, take_snapshot
+from matcurate.workflows.snapshot import golden_set, group_of, split, take_snapshot
 
 
 @pytest.fixture
@@ -155,6 +157,17 @@ def test_a_specimen_is_never_split(workspace, tmp_path):
             sides.setdefault(item.specimen, set()).add(item.part)
     assert all(len(parts) == 1 for parts in sides.values()) and len(sides) == 3
     assert report.count(Part.TRAIN) > 0 and report.count(Part.VALIDATION) > 0
+
+
+def test_pages_of_one_file_are_never_split(workspace, tmp_path):
+    pages = np.stack([disc(20, 30 + 20 * n) for n in range(5)])
+    tifffile.imwrite(tmp_path / "stack.tif", pages, photometric="minisblack")
+    found = ingest(workspace, [tmp_path / "stack.tif"]).added
+    for page in (*found, add_disc(workspace, tmp_path / "in")):
+        correct(workspace, page, half())
+    assert len(found) == 5 and len({group_of(page) for page in found}) == 1
+    parts = {i.micrograph_id: i.part for i in take_snapshot(workspace, validation_share=0.5).items}
+    assert len({parts[page.id] for page in found}) == 1 and len(set(parts.values())) == 2
 
 
 def test_the_split_follows_the_hash_and_stays_when_groups_are_added():
