@@ -93,6 +93,17 @@ def crops(shape: tuple[int, int], core: int = CORE, margin: int = MARGIN) -> Ite
             yield Crop(frame, (top, left, bottom, right))
 
 
+def by_core(candidates: Sequence[Candidate], parts: Sequence[Crop]) -> list[list[Candidate]]:
+    """Candidates of each crop: those whose box has its middle in the core; the cores part the image."""
+    found: list[list[Candidate]] = [[] for _ in parts]
+    for candidate in candidates:
+        top, left, bottom, right = candidate.box
+        row, column = (top + bottom - 1) // 2, (left + right - 1) // 2
+        holds = (c.core[0] <= row < c.core[2] and c.core[1] <= column < c.core[3] for c in parts)
+        found[list(holds).index(True)].append(candidate)
+    return found
+
+
 def stitch(parts: Iterable[tuple[Crop, Sequence[Candidate]]], agreement: float = 0.5) -> tuple[Candidate, ...]:
     """Unite what two crops found of one object.
 

@@ -20,7 +20,7 @@ from matcurate.config import Polarity, Strict
 from matcurate.promptable.protocol import Backbone, PromptPredictor, Tiling
 from matcurate.segmentation.baselines import otsu_foreground
 from matcurate.segmentation.field import field_of_view
-from matcurate.segmentation.matsam.crops import Crop, crops, stitch
+from matcurate.segmentation.matsam.crops import Crop, by_core, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.frugal import decode_frugally
 from matcurate.segmentation.matsam.generate import rough_regions, unprompted
@@ -28,7 +28,7 @@ from matcurate.segmentation.matsam.lines import without_lines
 from matcurate.segmentation.matsam.phases import MOST, count_phases, explained, objects_of, parted, phases_by_grey
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
-from matcurate.segmentation.matsam.suppress import admissible, suppress
+from matcurate.segmentation.matsam.suppress import admissible, soft_suppress, suppress
 from matcurate.segmentation.matsam.tiling import boundary_strength, tile
 from matcurate.segmentation.polarity import Side, side_of
 from matcurate.segmentation.relief import Grey, calm, flatten
@@ -75,6 +75,9 @@ class MatSamPreset(Strict):
     largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
     outline_vote: float = Field(default=0.25, ge=0, description="Grains: weight of mask outlines among boundaries.")
     nms: float = Field(default=0.3, gt=0, le=1, description="Intersection over union above which one mask goes.")
+    between_crops: Literal["hard", "soft"] = Field(
+        default="hard", description="Suppression between the crops of a large image: by nms, too, or Gaussian."
+    )
 
     def opened(self) -> MatSamPreset:
         """The same, keeping masks of any quality and contrast."""
@@ -219,7 +222,11 @@ class MatSam:
         if preset.rough_regions:
             kept += rough_regions(otsu_foreground(relief, side), preset.smallest)
         judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]
-        return suppress(judged, preset.nms)
+        if preset.between_crops == "hard" or max(relief.shape) <= LARGEST_WHOLE:
+            return suppress(judged, preset.nms)
+        within = [suppress(part, preset.nms) for part in by_core(judged, list(crops(_size(relief))))]
+        regions = [number for number, part in enumerate(within) for _ in part]
+        return soft_suppress([c for part in within for c in part], floor=preset.contrast, regions=regions)
 
     def _grains(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
         grains = tile(boundary_strength(relief, candidates, self.preset.outline_vote), self.preset.smallest)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import find_objects
 from skimage.measure import label
 
-from matcurate.segmentation.matsam.crops import Crop, crops, stitch, unite
+from matcurate.segmentation.matsam.crops import Crop, by_core, crops, stitch, unite
 from matcurate.types import BoolMask, Candidate
 
 SHAPE = (96, 160)
@@ -159,3 +159,16 @@ def test_nonsense_is_refused() -> None:
     for core in ((0, 0, 5, 6), (1, 1, 1, 3), (1, 3, 2, 3)):
         with pytest.raises(ValueError, match="core must not be empty and lie inside"):
             Crop((0, 0, 5, 5), core)
+
+
+def test_every_candidate_belongs_to_the_core_that_holds_the_middle_of_its_box() -> None:
+    parts = list(crops((96, 160), core=80, margin=8))  # cores of 48 x 80
+    places = [(0, 0), (40, 70), (44, 76), (47, 79), (90, 150)]
+    boxes = [Candidate(top, left, np.ones((6, 10), dtype=bool), 0.5) for top, left in places]
+    found = by_core(boxes, parts)
+    assert [[(c.top, c.left) for c in part] for part in found] == [
+        [(0, 0), (40, 70)],
+        [(44, 76)],
+        [],
+        [(47, 79), (90, 150)],
+    ]

@@ -228,6 +228,15 @@ def test_an_object_over_the_border_of_two_crops_comes_out_whole(
     assert across > 0 and np.count_nonzero(found.instances == across) == pytest.approx(30 * 400, rel=0.03)
 
 
+def test_soft_suppression_between_crops_finds_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
+    soft = matsam().preset.model_copy(update={"between_crops": "soft"})
+    hard, found = (MatSam(TreeBackbone(), preset).segment(bars()) for preset in (matsam().preset, soft))
+    assert found.count == hard.count == 3
+    assert np.mean(found.phases != hard.phases) < 0.005
+    assert found.masks is not None and hard.masks is not None and found.masks >= hard.masks
+
+
 def test_tiles_of_crops_fill_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
     pixels = bars()
