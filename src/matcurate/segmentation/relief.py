@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
 from skimage.filters import threshold_otsu
 
+from matcurate.imaging.stretch import stretched
 from matcurate.types import Pixels
 
 Grey = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-OUTLIERS = (0.5, 99.5)
-"""Percentiles between which grey levels are stretched, so that one speck of dirt does not move a threshold."""
 DENOISING = 8.0
 """Strength of the non-local means, in grey levels of the stretched 8-bit image."""
 SMOOTHING = 0.6
@@ -78,12 +77,7 @@ def flatten(grey: Grey) -> Grey:
 
 def to_levels(values: Field) -> Grey:
     """Stretch from the outlier percentiles to 0…255; from the extremes when these coincide; constant gives 0."""
-    low, high = (float(level) for level in np.percentile(values, OUTLIERS))
-    if not high > low:
-        low, high = float(values.min()), float(values.max())
-    if not high > low:
-        return np.zeros(values.shape, dtype=np.uint8)
-    return np.asarray(np.rint(np.clip((values - low) / (high - low), 0, 1) * 255), dtype=np.uint8)
+    return np.asarray(np.rint(stretched(values) * np.float32(255)), dtype=np.uint8)
 
 
 def class_separability(grey: Grey) -> float:

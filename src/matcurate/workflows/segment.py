@@ -67,8 +67,8 @@ def segment_files(
 
     Writes ``NAME.instances.tif`` (with the pixel size, where it is known), ``NAME.phases.png``, ``NAME.overlay.png``
     and ``NAME.objects.csv``, and for grains their boundary network as ``NAME.boundaries.png`` (1 on a boundary). NAME
-    is the file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for the
-    pages of a multi-page file.
+    is the file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for
+    the pages of a multi-page file.
 
     Parameters
     ----------

@@ -8,10 +8,11 @@ import pytest
 from pydantic import ValidationError
 from skimage.draw import disk
 
+from matcurate.imaging.stretch import stretched
 from matcurate.promptable.hierarchy import build
 from matcurate.promptable.protocol import Exhaustive
 from matcurate.promptable.tree import TreeBackbone, TreeSettings
-from matcurate.promptable.tree.relief import edge_level, noise, relief, steepness, stretched
+from matcurate.promptable.tree.relief import edge_level, noise, relief, steepness
 from matcurate.promptable.tree.selection import best_disjoint, outline_mean
 
 SHAPE = (96, 160)

@@ -13,11 +13,11 @@ import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
+from matcurate.imaging.stretch import stretched
 from matcurate.promptable.builtin.edges import Between, Field, drop
 from matcurate.promptable.builtin.network import Head
 from matcurate.promptable.builtin.regions import ORIGINS, Nested
 from matcurate.promptable.hierarchy import Hierarchy
-from matcurate.promptable.tree.relief import stretched
 from matcurate.types import Pixels
 
 Column = NDArray[np.float64]

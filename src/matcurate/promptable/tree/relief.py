@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from matcurate.imaging.stretch import stretched
 from matcurate.promptable.tree.settings import TreeSettings
 from matcurate.types import Pixels
 
@@ -56,16 +57,6 @@ def relief(pixels: Pixels, settings: TreeSettings) -> Relief:
     if settings.blur > 0:
         grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), settings.blur), dtype=np.float32)
     return stretched(grey)
-
-
-def stretched(pixels: Pixels) -> Relief:
-    """Map the 0.5 to 99.5 percentiles onto 0 to 1 and cut off what lies outside; a constant becomes 0."""
-    low, high = (float(value) for value in np.percentile(pixels, (0.5, 99.5)))
-    if not high > low:  # more than 99 % of the pixels are equal: what differs must not be cut off
-        low, high = float(pixels.min()), float(pixels.max())
-    if not high > low:
-        return np.zeros(pixels.shape, dtype=np.float32)
-    return np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1).astype(np.float32)
 
 
 def noise(grey: Relief) -> float:
