@@ -6,9 +6,12 @@ region are left out, so that its neighbours do not lend it their texture.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from matcurate.segmentation.boost.textures import FeatureMap
 from matcurate.types import BoolMask, Pixels
@@ -22,30 +25,63 @@ LEAST_WEIGHT = 1e-6
 """Cells below which a crop has met nothing of its region, and takes the mean over the region instead."""
 
 
-def crop_places(region: BoolMask, count: int, rng: np.random.Generator) -> Places:
-    """Draw the centres of ``count`` crops from the pixels of a region (H, W) that is not empty.
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """Part of an image, no larger than its window, so that many small ones cost little.
+
+    Parameters
+    ----------
+    top, left : int
+        Position of ``mask[0, 0]`` in the image, in pixels.
+    mask : bool array (h, w)
+        Not empty. The window reaches ``RIM`` pixels beyond the region, but not over the frame of the image.
+    shape : (H, W)
+        Of the image.
+    """
+
+    top: int
+    left: int
+    mask: BoolMask
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, owners: NDArray[np.integer], number: int, window: tuple[slice, slice]) -> Region:
+        """Where ``owners`` (H, W) is ``number``, which is inside ``window`` only."""
+        rows, columns = (slice(max(part.start - RIM, 0), part.stop + RIM) for part in window)
+        return cls(rows.start, columns.start, owners[rows, columns] == number, (owners.shape[0], owners.shape[1]))
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Of the mask in the image."""
+        height, width = self.mask.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+
+def crop_places(region: Region, count: int, rng: np.random.Generator) -> Places:
+    """Draw the centres of ``count`` crops from the pixels of a region.
 
     Returns
     -------
     int array (count, 2)
-        (row, column); with repeats only where the region has fewer pixels.
+        (row, column) in the image; with repeats only where the region has fewer pixels.
     """
-    inside = np.flatnonzero(region)
+    inside = np.flatnonzero(region.mask)
     drawn = rng.choice(inside, size=count, replace=len(inside) < count)
-    return np.stack(np.unravel_index(drawn, region.shape), axis=1).astype(np.int64)
+    places = np.stack(np.unravel_index(drawn, region.mask.shape), axis=1)
+    return np.asarray(np.add(places, (region.top, region.left)), dtype=np.int64)
 
 
-def embedded(features: FeatureMap, region: BoolMask, places: Places, crop: int) -> FeatureMap:
+def embedded(features: FeatureMap, region: Region, places: Places, crop: int) -> FeatureMap:
     """Mean features of a region within the crops around some of its pixels.
 
     Parameters
     ----------
     features : float array (h, w, C)
         Of the image (H, W).
-    region : bool array (H, W)
-        Not empty.
+    region : Region
+        Of the image.
     places : int array (N, 2)
-        Centres of the crops.
+        Centres of the crops in the image: row, column.
     crop : int
         Edge of the crops in pixels.
 
@@ -53,14 +89,16 @@ def embedded(features: FeatureMap, region: BoolMask, places: Places, crop: int) 
     -------
     float array (N, C)
     """
-    coverage = _coverage(region, features.shape[:2])
-    (top, bottom), (left, right) = (_extent(coverage.max(axis=axis) > 0) for axis in (1, 0))
-    weights = coverage[top:bottom, left:right]
-    weighted = features[top:bottom, left:right] * weights[..., None]
-    scale = np.array(features.shape[:2]) / region.shape
-    window = tuple(max(1, 2 * round((crop * cells - 1) / 2) + 1) for cells in scale)
-    rows = np.clip((places[:, 0] * scale[0]).astype(np.int64), top, bottom - 1) - top
-    columns = np.clip((places[:, 1] * scale[1]).astype(np.int64), left, right - 1) - left
+    cells = (features.shape[0], features.shape[1])
+    coverage, first = _coverage(region, cells)
+    parts = [_extent(coverage.max(axis=axis) > LEAST_WEIGHT) for axis in (1, 0)]
+    weights = coverage[parts[0], parts[1]]
+    origin = np.array([start + part.start for start, part in zip(first, parts, strict=True)])
+    top, left = origin.tolist()
+    weighted = features[top : top + len(weights), left : left + weights.shape[1]] * weights[..., None]
+    scale = np.array(cells) / region.shape
+    window = tuple(max(1, 2 * round((crop * share - 1) / 2) + 1) for share in scale)
+    rows, columns = np.clip((places * scale).astype(np.int64) - origin, 0, np.array(weights.shape) - 1).T
     total = _box(weights, window)[rows, columns]
     sums = np.stack([_box(plane, window)[rows, columns] for plane in np.moveaxis(weighted, -1, 0)], axis=1)
     near = total > LEAST_WEIGHT
@@ -75,17 +113,34 @@ def cut(pixels: Pixels, places: Places, crop: int) -> Pixels:
     return np.stack([wide[row : row + crop, column : column + crop] for row, column in places])
 
 
-def _coverage(region: BoolMask, cells: tuple[int, ...]) -> FeatureMap:
-    """Share of the region in every cell (h, w), without its rim where that leaves something."""
-    mask = region.astype(np.uint8)
+def _coverage(region: Region, cells: tuple[int, int]) -> tuple[FeatureMap, tuple[int, int]]:
+    """Share of the region in the cells around it, without its rim where that leaves something; and the first of them.
+
+    ``cells`` (rows, columns) of the whole image.
+    """
+    mask = region.mask.astype(np.uint8)
     inner = cv2.erode(mask, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))  # the frame of the image is no rim
-    kept = inner if inner.any() else mask
-    return np.asarray(cv2.resize(kept.astype(np.float32), cells[::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)
+    kept = (inner if inner.any() else mask).astype(np.float32)
+    top, down = _shares(region.top, kept.shape[0], cells[0], region.shape[0])
+    left, across = _shares(region.left, kept.shape[1], cells[1], region.shape[1])
+    return np.asarray(down @ (across @ kept.T).T, dtype=np.float32), (top, left)
 
 
-def _extent(occupied: BoolMask) -> tuple[int, int]:
+def _shares(start: int, length: int, cells: int, pixels: int) -> tuple[int, csr_array]:
+    """First of the ``cells`` along an axis of so many ``pixels`` that a stretch of pixels meets, and each one's shares.
+
+    The array (met cells, length) holds what each pixel of the stretch fills of a cell.
+    """
+    first, last = start * cells // pixels, -(-(start + length) * cells // pixels)
+    lows = np.arange(first, last)[:, None] * (pixels / cells)
+    at = np.arange(start, start + length)
+    overlap = np.minimum(lows + pixels / cells, at + 1) - np.maximum(lows, at)
+    return first, csr_array((overlap.clip(0) * (cells / pixels)).astype(np.float32))
+
+
+def _extent(occupied: BoolMask) -> slice:
     places = np.flatnonzero(occupied)
-    return int(places[0]), int(places[-1]) + 1
+    return slice(int(places[0]), int(places[-1]) + 1)
 
 
 def _box(values: FeatureMap, window: tuple[int, ...]) -> FeatureMap:

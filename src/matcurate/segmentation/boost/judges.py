@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from matcurate.segmentation.boost.clustering import Labels, Scaling
-from matcurate.segmentation.boost.crops import Places, cut, embedded
+from matcurate.segmentation.boost.crops import Places, Region, cut, embedded
 from matcurate.segmentation.boost.textures import FeatureMap
-from matcurate.types import BoolMask, Pixels
+from matcurate.types import Pixels
 
 
 class CropClassifier(Protocol):
@@ -31,8 +31,8 @@ class Judge(Protocol):
         """Number of materials."""
         ...
 
-    def __call__(self, region: BoolMask, places: Places) -> Labels:
-        """Material (N,) in [0, count) of the crops around ``places`` in a region (H, W)."""
+    def __call__(self, region: Region, places: Places) -> Labels:
+        """Material (N,) in [0, count) of the crops around ``places`` in a region."""
         ...
 
 
@@ -50,7 +50,7 @@ class Clustered:
         """Number of materials."""
         return int(self.means.n_clusters)
 
-    def __call__(self, region: BoolMask, places: Places) -> Labels:
+    def __call__(self, region: Region, places: Places) -> Labels:
         """Cluster of each crop."""
         scaled = self.scaling(embedded(self.features, region, places, self.crop))
         return np.asarray(self.means.predict(scaled.astype(np.float64)), dtype=np.int64)
@@ -80,7 +80,7 @@ class Classified:
         """Number of classes: of the probabilities, or one more than the largest id so far."""
         return self._largest + 1
 
-    def __call__(self, region: BoolMask, places: Places) -> Labels:
+    def __call__(self, region: Region, places: Places) -> Labels:
         """Class of each crop; what lies around the region belongs to its crops.
 
         Raises

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, find_objects
 from skimage.measure import label
 
 from matcurate.segmentation.boost.clustering import Labels
-from matcurate.segmentation.boost.crops import Places, crop_places
+from matcurate.segmentation.boost.crops import Places, Region, crop_places
 from matcurate.segmentation.boost.judges import Judge
-from matcurate.types import BoolMask, Candidate, Pixels
+from matcurate.types import Candidate, Pixels
 
 GAP = 8
 """An unmasked region is a gap where it is nowhere deeper than this part of a crop's edge; else it is open."""
@@ -23,7 +24,7 @@ STEP = 6
 """Open regions are looked at in places this part of a crop's edge apart."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Who owns which pixel: masks (the smaller on top), and open regions where no mask is.
 
@@ -56,9 +57,14 @@ class Layout:
         numbers = np.where(deep, len(kept) - 1 + np.cumsum(deep), -1)
         return cls(np.where(owners < 0, numbers[free], owners), len(kept))
 
-    def region(self, number: int) -> BoolMask:
-        """Pixels (H, W) of a mask or open region that are to be seen."""
-        return np.asarray(self.owners == number)
+    def region(self, number: int) -> Region:
+        """What is to be seen of a mask or open region, which is something."""
+        return Region.of(self.owners, number, self._windows[number])
+
+    @cached_property
+    def _windows(self) -> list[tuple[slice, slice]]:
+        """Windows of all numbers, found in one pass."""
+        return list(find_objects(self.owners + 1))
 
     @property
     def numbers(self) -> Labels:
@@ -109,22 +115,22 @@ def paint(layout: Layout, winners: Labels, judge: Judge, crop: int) -> Labels:
     found = np.concatenate([winners, [-1]])[np.minimum(layout.owners, layout.masks)]
     for number in layout.numbers[layout.numbers >= layout.masks]:
         region = layout.region(int(number))
-        found[region] = _by_place(region, judge, max(1, crop // STEP))
+        found[region.window][region.mask] = _by_place(region, judge, max(1, crop // STEP))
     return np.asarray(found, dtype=np.int64)
 
 
-def _by_place(region: BoolMask, judge: Judge, step: int) -> Labels:
+def _by_place(region: Region, judge: Judge, step: int) -> Labels:
     """Material of every pixel of an open region, (n,): that of the nearest of places ``step`` pixels apart."""
-    sites = np.zeros(region.shape, dtype=np.bool_)
-    sites[step // 2 :: step, step // 2 :: step] = True
-    sites &= region
+    sites = np.zeros(region.mask.shape, dtype=np.bool_)
+    sites[(step // 2 - region.top) % step :: step, (step // 2 - region.left) % step :: step] = True
+    sites &= region.mask
     if not sites.any():
-        sites = region
-    places = np.argwhere(sites)
-    materials = np.zeros(region.shape, dtype=np.int64)
+        sites = region.mask
+    places = np.add(np.argwhere(sites), (region.top, region.left))
+    materials = np.zeros(region.mask.shape, dtype=np.int64)
     materials[sites] = judge(region, places)
     nearest = distance_transform_edt(~sites, return_distances=False, return_indices=True)
-    return np.asarray(materials[tuple(nearest)][region])
+    return np.asarray(materials[tuple(nearest)][region.mask])
 
 
 def fill_gaps(materials: Labels) -> Labels:

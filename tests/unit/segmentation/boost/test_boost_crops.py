@@ -2,9 +2,18 @@ import numpy as np
 import pytest
 from boost_samples import SHAPE, box
 
-from matcurate.segmentation.boost.crops import RIM, crop_places, cut, embedded
+from matcurate.segmentation.boost.crops import RIM, Region, crop_places, cut, embedded
+
+WHOLE = slice(0, SHAPE[0]), slice(0, SHAPE[1])
+
+
+def region(mask: np.ndarray, window: tuple[slice, slice] = WHOLE) -> Region:
+    """Region of a full mask."""
+    return Region.of(mask.astype(np.uint8), 1, window)
+
 
 LEFT = box(0, 0, 96, 80).paint(SHAPE)
+EVERYTHING = np.ones(SHAPE, dtype=np.bool_)
 
 
 def halves() -> np.ndarray:
@@ -14,45 +23,65 @@ def halves() -> np.ndarray:
 
 
 def test_crops_lie_in_their_region() -> None:
-    places = crop_places(LEFT, 50, np.random.default_rng(0))
+    places = crop_places(region(LEFT), 50, np.random.default_rng(0))
     assert places.shape == (50, 2)
     assert LEFT[tuple(places.T)].all()
     assert len(np.unique(places, axis=0)) == 50
 
 
 def test_a_region_of_few_pixels_gives_its_pixels_again() -> None:
-    places = crop_places(box(5, 9, 6, 11).paint(SHAPE), 20, np.random.default_rng(0))
+    places = crop_places(region(box(5, 9, 6, 11).paint(SHAPE)), 20, np.random.default_rng(0))
     assert {tuple(place) for place in places.tolist()} == {(5, 9), (5, 10)}
 
 
 def test_neighbours_lend_a_region_nothing() -> None:
-    found = embedded(halves(), LEFT, np.array([[40, 79], [10, 70]]), crop=60)
+    found = embedded(halves(), region(LEFT), np.array([[40, 79], [10, 70]]), crop=60)
     assert found[:, 0] == pytest.approx(1)
 
 
 def test_the_mean_is_over_the_crop() -> None:
-    everything = np.ones(SHAPE, dtype=np.bool_)
-    found = embedded(halves(), everything, np.array([[44, 100], [0, 20]]), crop=24)  # 3 × 3 cells
+    found = embedded(halves(), region(EVERYTHING), np.array([[44, 100], [0, 20]]), crop=24)  # 3 × 3 cells
     assert found[0] == pytest.approx((5, 5))
     assert found[1] == pytest.approx((1, 0.5))  # rows 0 and 1; what is beyond the frame does not count
 
 
 def test_a_crop_over_two_sides_takes_its_share_of_each() -> None:
-    everything = np.ones(SHAPE, dtype=np.bool_)
-    found = embedded(halves(), everything, np.array([[44, 80]]), crop=24)  # columns 9, 10, 11
+    found = embedded(halves(), region(EVERYTHING), np.array([[44, 80]]), crop=24)  # columns 9, 10, 11
     assert found[0, 0] == pytest.approx((1 + 5 + 5) / 3)
 
 
 def test_thin_regions_keep_their_rim() -> None:
     thin = box(40, 0, 40 + 2 * RIM, 160).paint(SHAPE)
-    found = embedded(halves(), thin, np.array([[41, 2]]), crop=8)
+    found = embedded(halves(), region(thin), np.array([[41, 2]]), crop=8)
     assert found[0] == pytest.approx((1, 5))
 
 
 def test_a_crop_beyond_what_is_left_of_its_region_takes_the_mean() -> None:
-    region = box(0, 0, 96, 16).paint(SHAPE) | box(0, 150, 4, 154).paint(SHAPE)  # the speck is all rim
-    found = embedded(halves(), region, np.array([[1, 151]]), crop=8)
+    far = box(0, 0, 96, 16).paint(SHAPE) | box(0, 150, 4, 154).paint(SHAPE)  # the speck is all rim
+    found = embedded(halves(), region(far), np.array([[1, 151]]), crop=8)
     assert found[0, 0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("cells", [(12, 20), (7, 11), (96, 160)])
+def test_a_region_in_its_window_is_the_same_as_in_the_whole_image(cells: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    features = rng.random((*cells, 3)).astype(np.float32)
+    mask = box(30, 61, 71, 99).paint(SHAPE) & ~box(50, 61, 60, 75).paint(SHAPE)
+    whole, small = region(mask), region(mask, (slice(30, 71), slice(61, 99)))
+    assert small.mask.shape == (41 + 2 * RIM, 38 + 2 * RIM)
+    places = crop_places(small, 30, np.random.default_rng(0))
+    assert (places == crop_places(whole, 30, np.random.default_rng(0))).all()
+    assert mask[tuple(places.T)].all()
+    found = embedded(features, small, places, crop=24)
+    assert found == pytest.approx(embedded(features, whole, places, crop=24), rel=1e-5)
+    assert found.std(axis=0).min() > 0
+
+
+def test_cells_take_the_share_of_a_region_that_lies_in_them() -> None:
+    features = np.arange(3, dtype=np.float32)[None, :, None]  # cells of 4/3 pixels in a line of 4
+    middle = region(np.array([[False, True, True, False]]), (slice(0, 1), slice(1, 3)))
+    found = embedded(features, middle, np.array([[0, 1], [0, 2]]), crop=4)  # 3 cells, around the first and the second
+    assert found[:, 0] == pytest.approx([1 / 1.25, 1])  # it fills a quarter of the outer cells
 
 
 def test_squares_are_cut_around_their_places_and_mirrored_at_the_frame() -> None:

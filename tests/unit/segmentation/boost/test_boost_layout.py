@@ -22,8 +22,8 @@ class Sides:
 def test_the_smaller_mask_lies_on_top() -> None:
     layout = Layout.of([box(0, 0, 40, 60), box(10, 10, 20, 20)], SHAPE, 24)
     assert layout.masks == 2
-    assert np.count_nonzero(layout.region(1)) == 100
-    assert np.count_nonzero(layout.region(0)) == 2300
+    assert np.count_nonzero(layout.region(1).mask) == 100
+    assert np.count_nonzero(layout.region(0).mask) == 2300
     assert layout.numbers.tolist() == [0, 1]
 
 
