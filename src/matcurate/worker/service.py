@@ -89,7 +89,9 @@ class Worker:
     def do(self, job_id: int) -> None:
         """Do the job of a message."""
         try:
-            run_job(self._current(), job_id, self._stopping)
+            job = run_job(self._current(), job_id, self._stopping)
+            if job is not None:
+                log.info("job %d (%s), asked for by %s: %s", job.id, job.kind, job.trigger, job.state.value)
         finally:
             self._sent.clear()  # one that could not begin beside this one may begin now
 

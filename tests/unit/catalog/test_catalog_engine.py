@@ -8,18 +8,21 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from catalog_samples import T0
+from catalog_samples import T0, annotation, image
 from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import StatementError
 
 from matcurate.catalog import schema
 from matcurate.catalog.columns import CatalogTable
+from matcurate.catalog.corrections import list_corrections, record_correction
 from matcurate.catalog.engine import open_catalog, reading, shown, writing
 from matcurate.catalog.learning_tables import METADATA
+from matcurate.catalog.micrographs import add_micrograph
 from matcurate.catalog.projects import create_project, get_project, list_projects
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.schema import MIGRATIONS, VERSION_TABLE, alembic_config, current_revision, migrate
 from matcurate.catalog.tables import LabelStudioTask, Project
+from matcurate.catalog.tasks import link_task
 from matcurate.errors import CatalogError
 
 ADDITION = '''
@@ -102,6 +105,28 @@ def test_an_older_catalog_is_upgraded_and_keeps_its_rows(
     with engine.connect() as connection:
         assert current_revision(connection) == "0003"
         assert connection.execute(text("SELECT name, colour FROM project")).all() == [("alloy", "blue")]
+
+
+def test_the_first_schema_is_upgraded_with_its_corrections(catalog_url: str) -> None:
+    engine = open_catalog(catalog_url)
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+        assert not inspect(connection).has_table("snapshot_item")
+    with writing(engine) as session:
+        project = create_project(session, "alloy", ["a"], "phases")
+        micrograph = add_micrograph(session, image(1), project.id)[0]
+        task = link_task(session, project.id, micrograph.id, ls_project_id=3, ls_task_id=50)
+        record_correction(session, task, annotation(7))
+    engine.dispose()
+    again = open_catalog(catalog_url)
+    with reading(again) as session:
+        (kept,) = list_corrections(session, project.id)
+    assert (kept.ls_annotation_id, kept.micrograph_id) == (7, micrograph.id)
+    with again.connect() as connection:
+        assert inspect(connection).has_table("snapshot_item")
+        indices = {index["name"]: index["unique"] for index in inspect(connection).get_indexes("correction")}
+        assert indices["uq_correction_id_micrograph_id"]
+    again.dispose()
 
 
 def test_a_newer_catalog_is_refused_and_left_alone(
