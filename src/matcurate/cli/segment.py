@@ -21,7 +21,8 @@ class PolarityChoice(StrEnum):
 
 
 PresetOption = Annotated[
-    str | None, typer.Option(help="phases, grains, layers or the path of a YAML file [of the settings, else phases].")
+    str | None,
+    typer.Option(help="phases, particles, grains, layers or the path of a YAML file [of the settings, else phases]."),
 ]
 BackboneOption = Annotated[
     str | None, typer.Option(help="auto, tree, builtin, vit_b, vit_l or vit_h [of the settings, else auto].")
