@@ -13,7 +13,7 @@ from types import FrameType
 from matcurate.config import Settings, load_settings
 from matcurate.errors import CurateError
 from matcurate.worker.queue import open_queue
-from matcurate.workflows.jobs import give_up_lost, ready, run_job
+from matcurate.workflows.jobs import give_up_lost, ready, run_job, wait_again
 from matcurate.workflows.schedule import fire_schedule
 from matcurate.workflows.workspace import Workspace, open_workspace
 
@@ -49,6 +49,7 @@ class Worker:
         self._workspace.project()
         self._stopping = threading.Event()
         self._sent: dict[int, float] = {}
+        self._doing: set[int] = set()
         self._tidied = float("-inf")
         self._queue = open_queue(settings)
         self._send = self._queue.task(name="run_job")(self.do)
@@ -71,6 +72,7 @@ class Worker:
                     log.warning("%s", error)
                 trouble = str(error)
         consumer.stop(graceful=True)
+        self.put_back()
         log.info("worker stopped")
 
     def feed(self, now: datetime) -> int:
@@ -88,12 +90,20 @@ class Worker:
 
     def do(self, job_id: int) -> None:
         """Do the job of a message."""
+        self._doing.add(job_id)
         try:
             job = run_job(self._current(), job_id, self._stopping)
             if job is not None:
                 log.info("job %d (%s), asked for by %s: %s", job.id, job.kind, job.trigger, job.state.value)
         finally:
+            self._doing.discard(job_id)
             self._sent.clear()  # one that could not begin beside this one may begin now
+
+    def put_back(self) -> None:
+        """Let jobs wait again that did not reach a progress report in time; they end with this process."""
+        for job_id in tuple(self._doing):
+            log.warning("job %d did not stop within %.0f s; it waits for the next worker", job_id, STOP_SECONDS)
+            wait_again(self._current(), job_id)
 
     def _is_new(self, job_id: int) -> bool:
         return time.monotonic() - self._sent.get(job_id, float("-inf")) > RESEND_SECONDS

@@ -178,8 +178,7 @@ def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> Job
         log.warning("job %d (%s): %s", job.id, job.kind, error)
         _fail(workspace, job.id, str(error))
     except KeyboardInterrupt:
-        with workspace.writing() as session:
-            requeue_job(session, job.id)
+        wait_again(workspace, job.id)
         raise
     except BaseException as error:
         _fail(workspace, job.id, f"defect: {type(error).__name__}: {error}")
@@ -189,6 +188,12 @@ def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> Job
             finish_job(session, job.id, result)
     _go_on(workspace, job)
     return job_of(workspace, job.id)
+
+
+def wait_again(workspace: Workspace, job_id: int) -> None:
+    """Let a job that was stopped wait for the next worker, unless another of its kind waits already."""
+    with workspace.writing() as session:
+        requeue_job(session, job_id)
 
 
 def ready(workspace: Workspace) -> list[JobRecord]:

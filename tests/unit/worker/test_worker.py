@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,8 @@ from matcurate.config import WorkerSettings, load_settings, save_settings
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.worker.queue import JsonSerializer, open_queue, queue_name
 from matcurate.worker.service import Worker
-from matcurate.workflows.jobs import ask, job_of
+from matcurate.workflows import jobs
+from matcurate.workflows.jobs import JobKind, ask, job_of
 from matcurate.workflows.schedule import schedule
 
 
@@ -85,6 +87,29 @@ def test_what_is_ready_is_sent_once_and_the_schedule_with_it(workspace):
     worker.do(job.id)
     assert job_of(workspace, job.id).state is JobState.FAILED  # nothing to freeze
     assert worker.feed(now) == 1  # what could not begin beside it is sent again
+
+
+def test_a_job_that_does_not_stop_in_time_waits_for_the_next_worker(workspace, monkeypatch):
+    began, released = threading.Event(), threading.Event()
+
+    def stuck(space, progress):
+        began.set()
+        released.wait(60)
+        return {}
+
+    monkeypatch.setattr(jobs, "KINDS", {**jobs.KINDS, "stuck": JobKind("stuck", "", stuck)})
+    worker = Worker(workspace.settings)
+    job, _ = ask(workspace, "stuck", "ann")
+    thread = threading.Thread(target=worker.do, args=(job.id,))
+    thread.start()
+    assert began.wait(60)
+    worker.put_back()
+    assert job_of(workspace, job.id).state is JobState.QUEUED
+    released.set()
+    thread.join()
+    assert job_of(workspace, job.id).state is JobState.QUEUED  # too late: it is the next worker's
+    worker.put_back()
+    assert job_of(workspace, job.id).state is JobState.QUEUED
 
 
 def test_without_a_project_there_is_no_worker(tmp_path):
