@@ -26,6 +26,10 @@ class CheckpointError(CurateError):
     """A backbone's weights are missing, damaged or could not be fetched."""
 
 
+class TrainingError(CurateError):
+    """A training cannot go on."""
+
+
 class CatalogError(CurateError):
     """The catalog cannot answer: unknown project, micrograph or model version."""
 

@@ -1,0 +1,102 @@
+"""From a backbone and settings to a model that can be trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+
+from matcurate.config import Strict
+from matcurate.errors import ConfigError
+from matcurate.phase.lora import LoraSettings
+from matcurate.phase.model import PhaseModel, Segmenter
+from matcurate.phase.plm import PlmSettings
+from matcurate.phase.sam import SamSegmenter
+from matcurate.phase.trainer import TrainSettings
+from matcurate.phase.unet import UNetSegmenter
+from matcurate.promptable.builtin.predictor import BuiltinBackbone
+from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.sam import SamBackbone
+
+
+class ModelSettings(Strict):
+    """What is built on a backbone; it travels with the adapter."""
+
+    lora: LoraSettings = LoraSettings()
+    plm: PlmSettings | None = PlmSettings()
+    image_size: int = Field(default=1024, ge=16, description="Edge of what official SAM's encoder sees, in pixels.")
+
+
+class PhaseSettings(Strict):
+    """A preset: files in ``configs/phase``."""
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    validation_share: float = Field(
+        default=0.2, ge=0, lt=1, description="Part of the micrographs kept for early stopping."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What an adapter is put on.
+
+    Parameters
+    ----------
+    name : str
+        Registry name of the backbone.
+    sha256 : str
+        Hex, of its weights.
+    """
+
+    name: str
+    sha256: str
+
+
+def base_of(backbone: Backbone) -> Base:
+    """Name and digest of a backbone's weights; :class:`ConfigError` when it has none to adapt."""
+    if isinstance(backbone, BuiltinBackbone):
+        return Base(backbone.name, backbone.weights.digest)
+    if isinstance(backbone, SamBackbone):
+        return Base(backbone.name, backbone.digest)
+    raise ConfigError(f"{backbone.name!r} has no weights to adapt; use builtin, vit_b, vit_l or vit_h")
+
+
+def build_model(backbone: Backbone, phases: int, settings: ModelSettings, seed: int) -> PhaseModel:
+    """Untrained model on a backbone's weights and device; the backbone itself is not changed.
+
+    Parameters
+    ----------
+    backbone : Backbone
+        ``builtin`` or an official SAM.
+    phases : int
+        n, at least 2.
+    settings : ModelSettings
+        Adapters and module.
+    seed : int
+        Of everything that starts at random.
+
+    Raises
+    ------
+    ConfigError
+        When the backbone has no weights, or the settings do not fit it.
+    CheckpointError
+        When the weights cannot be read.
+    """
+    if phases < 2:
+        raise ConfigError(f"{phases} phase: segmentation needs two or more; name them or complete the masks")
+    segmenter: Segmenter
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(backbone, BuiltinBackbone):
+            network = backbone.weights.network
+            device = next(network.parameters()).device
+            segmenter = UNetSegmenter(network, phases, torch.Generator().manual_seed(seed))
+        elif isinstance(backbone, SamBackbone):
+            device = backbone.model().device
+            segmenter = SamSegmenter(backbone.model(), phases, settings.image_size)
+        else:
+            raise ConfigError(f"{backbone.name!r} has no weights to adapt; use builtin, vit_b, vit_l or vit_h")
+        return PhaseModel(segmenter.cpu(), phases, settings.lora, settings.plm).to(device)

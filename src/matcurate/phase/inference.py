@@ -1,0 +1,98 @@
+"""Segment a micrograph of any size: overlapping windows, blended."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import Ratio
+from matcurate.types import Progress, silent
+
+WINDOW = 1024
+OVERLAP = 0.25
+"""Least part of a window that its neighbour covers too."""
+
+
+def phase_shares(
+    model: PhaseModel,
+    grey: NDArray[np.float32],
+    ratio: Ratio,
+    *,
+    window: int = WINDOW,
+    progress: Progress = silent,
+) -> NDArray[np.float32]:
+    """Probability of every phase at every pixel.
+
+    Parameters
+    ----------
+    model : PhaseModel
+        Put into evaluation mode, on any device.
+    grey : float32 array (H, W)
+        In [0, 1], finite; of any size, also smaller than a window.
+    ratio : float array (n,)
+        Of the whole micrograph; zeros where the expert gave none.
+    window : int
+        Edge of a window in pixels, where the model does not prescribe one.
+    progress : Progress
+        Told the number of windows done.
+
+    Returns
+    -------
+    float32 array (n, H, W)
+        In [0, 1], with sum 1 over the phases.
+
+    Raises
+    ------
+    ValueError
+        When the image is not two-dimensional, empty or not finite, or the ratio has another length.
+    """
+    if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
+        raise ValueError(f"grey must be a finite, non-empty (H, W) array, got shape {grey.shape}")
+    if ratio.shape != (model.phases,):
+        raise ValueError(f"ratio must have {model.phases} values, got shape {ratio.shape}")
+    model.eval()
+    device = next(model.parameters()).device
+    image = torch.from_numpy(grey)
+    levels = model.segmenter.levels(image)
+    image = (image - levels.zero) / (levels.one - levels.zero)
+    told = torch.from_numpy(ratio).float()[None].to(device)
+    edge = model.segmenter.window or window
+    height, width = grey.shape
+    places = [(top, left) for top in starts(height, edge) for left in starts(width, edge)]
+    total, weight = torch.zeros(model.phases, height, width), torch.zeros(height, width)
+    with torch.inference_mode():
+        for done, (top, left) in enumerate(places):
+            progress(done, len(places))
+            area = (slice(top, top + edge), slice(left, left + edge))
+            shares = model(image[area][None, None].to(device), told)[0].float().softmax(dim=0).cpu()
+            blend = _blend(shares.shape[1])[:, None] * _blend(shares.shape[2])
+            total[(slice(None), *area)] += blend * shares
+            weight[area] += blend
+    progress(len(places), len(places))
+    return (total / weight).numpy()
+
+
+def segment_phases(
+    model: PhaseModel, grey: NDArray[np.float32], ratio: Ratio, *, window: int = WINDOW, progress: Progress = silent
+) -> NDArray[np.uint8]:
+    """Most probable phase of every pixel, (H, W); arguments and errors as of :func:`phase_shares`."""
+    shares = phase_shares(model, grey, ratio, window=window, progress=progress)
+    labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
+    return labels
+
+
+def starts(side: int, edge: int) -> list[int]:
+    """First pixels of windows of ``edge`` that cover ``side`` evenly and overlap by a quarter or more."""
+    if side <= edge:
+        return [0]
+    step = max(1, int(edge * (1 - OVERLAP)))
+    count = -(-(side - edge) // step) + 1
+    return [round(index * (side - edge) / (count - 1)) for index in range(count)]
+
+
+def _blend(count: int) -> Tensor:
+    """Weights (count,) that fall from the middle to the borders, positive."""
+    return 1 - (torch.linspace(-1, 1, count + 2)[1:-1]).abs() + 1e-3

@@ -1,0 +1,141 @@
+"""Labelled micrographs as training sees them: pictures, and batches of crops drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from matcurate.config import Strict
+from matcurate.imaging.proxy import to_uint8
+from matcurate.phase.augment import Augmentation, augmented, cut
+from matcurate.phase.model import Levels, Segmenter
+from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
+from matcurate.types import LabelMap, Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A micrograph and its phases.
+
+    Parameters
+    ----------
+    name : str
+        For reports.
+    grey : float32 array (H, W)
+        In [0, 1].
+    labels : uint8 array (H, W)
+        Phase ids.
+    """
+
+    name: str
+    grey: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        if self.grey.shape != self.labels.shape or self.grey.ndim != 2 or not self.grey.size:
+            raise ValueError(f"{self.name}: grey {self.grey.shape} and labels {self.labels.shape} must be one (H, W)")
+        if not np.isfinite(self.grey).all():
+            raise ValueError(f"{self.name}: grey values must be finite")
+
+
+def picture(name: str, pixels: Pixels, labels: LabelMap) -> Picture:
+    """Picture of pixels (H, W) of any type, and phase ids (H, W) below 256.
+
+    Raises
+    ------
+    ValueError
+        When an id does not fit or the sizes differ.
+    """
+    if labels.size and int(labels.max()) > 255:
+        raise ValueError(f"{name}: phase id {int(labels.max())}; 255 is the largest")
+    return Picture(name, to_uint8(pixels).astype(np.float32) / np.float32(255), labels.astype(np.uint8))
+
+
+class SamplingSettings(Strict):
+    """How crops are drawn, and what ratio is told with them."""
+
+    crop: int = Field(default=256, ge=16, description="Edge of a crop in pixels.")
+    batch: int = Field(default=4, ge=1)
+    centred: float = Field(
+        default=0.5, ge=0, le=1, description="Part of the crops centred on a pixel of a phase drawn at random."
+    )
+    ratio_dropout: float = Field(default=0.3, ge=0, le=1, description="Part of the crops whose ratio is not told.")
+    ratio_accuracy: tuple[float, float] = Field(
+        default=(1.0, 1.0), description="Range that the accuracy of the told ratio is drawn from; the paper's is exact."
+    )
+    augmentation: Augmentation = Augmentation()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Crops (B, 1, c, c) in units of the segmenter, labels int64 (B, c, c), told ratios (B, n)."""
+
+    images: Tensor
+    labels: Tensor
+    ratios: Tensor
+
+
+class Sampler:
+    """Draws the batch of a step; the same seed and step give the same batch.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+        At least one.
+    phases : int
+        n; ids are below.
+    settings : SamplingSettings
+        Of the crops.
+    segmenter : Segmenter
+        Whose units the images are in.
+
+    Raises
+    ------
+    ValueError
+        When there is no picture, or an id of ``phases`` or more.
+    """
+
+    def __init__(
+        self, pictures: Sequence[Picture], phases: int, settings: SamplingSettings, segmenter: Segmenter
+    ) -> None:
+        if not pictures:
+            raise ValueError("there must be at least one picture to learn from")
+        self.frequencies = np.mean([exact_ratio(each.labels, phases) for each in pictures], axis=0)
+        self._pictures = pictures
+        self._phases = phases
+        self._settings = settings
+        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(each.grey)) for each in pictures]
+
+    def batch(self, seed: int, step: int) -> Batch:
+        """Crops of a step."""
+        rng = np.random.default_rng((seed, step))
+        images, labels, ratios = zip(*(self._one(rng) for _ in range(self._settings.batch)), strict=True)
+        return Batch(torch.stack(images)[:, None], torch.stack(labels), torch.stack(ratios))
+
+    def _one(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        settings, index = self._settings, int(rng.integers(len(self._pictures)))
+        chosen, levels = self._pictures[index], self._levels[index]
+        grey, labels = cut(
+            chosen.grey, chosen.labels, self._centre(chosen, rng), settings.crop, settings.augmentation, rng
+        )
+        grey = augmented(grey, settings.augmentation, rng)
+        ratio = torch.from_numpy(self._told(labels.numpy(), rng)).float()
+        return (grey - levels.zero) / (levels.one - levels.zero), labels.long(), ratio
+
+    def _centre(self, chosen: Picture, rng: np.random.Generator) -> tuple[int, int]:
+        shape = chosen.labels.shape
+        if rng.random() >= self._settings.centred:
+            return int(rng.integers(shape[0])), int(rng.integers(shape[1]))
+        phase = rng.choice(np.unique(chosen.labels))
+        row, column = divmod(int(rng.choice(np.flatnonzero(chosen.labels == phase))), shape[1])
+        return row, column
+
+    def _told(self, labels: NDArray[np.uint8], rng: np.random.Generator) -> Ratio:
+        told, accuracy = rng.random() >= self._settings.ratio_dropout, rng.uniform(*self._settings.ratio_accuracy)
+        return guessed_ratio(exact_ratio(labels, self._phases), accuracy) if told else no_ratio(self._phases)

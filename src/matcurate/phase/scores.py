@@ -1,0 +1,86 @@
+"""How well predicted phases agree with the truth; arrays in, values out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from matcurate.phase.ratios import exact_ratio
+from matcurate.types import BoolMask, LabelMap
+
+TOLERANCE = 2.0
+"""How far apart, in pixels, boundaries may lie and still agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseScores:
+    """One micrograph's scores, one number for each phase; None where neither truth nor prediction has the phase.
+
+    Parameters
+    ----------
+    dice, iou : tuples of n floats or None
+        In [0, 1].
+    fraction_error : tuple of n floats
+        Predicted less true area fraction.
+    boundary_f1 : tuple of n floats or None
+        F1 of boundary pixels that have one of the other's within two pixels; None also where a phase has no boundary.
+    """
+
+    dice: tuple[float | None, ...]
+    iou: tuple[float | None, ...]
+    fraction_error: tuple[float, ...]
+    boundary_f1: tuple[float | None, ...]
+
+
+def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScores:
+    """Compare phase ids (H, W) below ``phases``.
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ or an id is too large.
+    """
+    if predicted.shape != truth.shape:
+        raise ValueError(f"predicted {predicted.shape} and true {truth.shape} phases must have one shape")
+    error = exact_ratio(predicted, phases) - exact_ratio(truth, phases)
+    pairs = np.bincount(truth.ravel().astype(np.int64) * phases + predicted.ravel(), minlength=phases * phases)
+    table = pairs.reshape(phases, phases)
+    shared, sizes = np.diag(table), table.sum(axis=0) + table.sum(axis=1)
+    return PhaseScores(
+        dice=tuple(float(2 * s / t) if t else None for s, t in zip(shared, sizes, strict=True)),
+        iou=tuple(float(s / (t - s)) if t else None for s, t in zip(shared, sizes, strict=True)),
+        fraction_error=tuple(float(value) for value in error),
+        boundary_f1=tuple(_boundary_f1(predicted == phase, truth == phase) for phase in range(phases)),
+    )
+
+
+def mean_of(values: tuple[float | None, ...]) -> float | None:
+    """Mean of what is known; None of nothing."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _boundary_f1(predicted: BoolMask, truth: BoolMask) -> float | None:
+    said, true = _boundary(predicted), _boundary(truth)
+    if not said.any() and not true.any():
+        return None
+    if not said.any() or not true.any():
+        return 0.0
+    precision, recall = (float(_near(other)[own].mean()) for own, other in ((said, true), (true, said)))
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _near(mask: BoolMask) -> BoolMask:
+    distance: NDArray[np.float64] = distance_transform_edt(~mask)
+    return distance <= TOLERANCE
+
+
+def _boundary(mask: BoolMask) -> BoolMask:
+    """Pixels of a mask with a neighbour (of four) outside of it; the image's border is no boundary."""
+    padded = np.pad(mask, 1, mode="edge")
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    edge: BoolMask = mask & ~inner
+    return edge

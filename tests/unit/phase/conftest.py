@@ -1,0 +1,1 @@
+"""Its folder is where the tests import :mod:`phase_samples` from."""
