@@ -135,3 +135,70 @@ def codec(
     median = (report.encode_seconds, report.encode_seconds_sdk, report.decode_seconds, report.decode_seconds_sdk)
     columns = ("mask", "bytes", "encode s", "encode s (SDK)", "decode s", "decode s (SDK)", "identical")
     emit_table(f"brush codec at {size}", columns, [*rows, ("median", "", *median, report.identical)])
+
+
+@bench.command("finetune")
+def finetune(
+    ctx: typer.Context,
+    train: Annotated[Path, typer.Argument(help="Dataset folder to learn from.")],
+    val: Annotated[Path, typer.Argument(help="Dataset folder to measure on.")],
+    rank: Annotated[int | None, typer.Option(min=1, help="Of the LoRA adapters [the preset's].")] = None,
+    plm: Annotated[bool, typer.Option("--plm/--no-plm", help="With the Phase Learning Module, or without.")] = True,
+    ratio: Annotated[
+        str, typer.Option(help="Told when measuring: exact, none or alpha=0.9 (its accuracy).")
+    ] = "alpha=0.9",
+    steps: Annotated[int | None, typer.Option(min=1, help="Of training [the preset's].")] = None,
+    backbone: BackboneOption = None,
+    preset: Annotated[str | None, typer.Option(help="builtin, sam or the path of a YAML file.")] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Weights from a fixed seed: for timing, useless on images.")
+    ] = False,
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Fine-tune a backbone on one dataset folder and measure it on another."""
+    from matcurate.workflows.bench_finetune import bench_finetune, parse_ratio
+
+    try:
+        parse_ratio(ratio)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--ratio") from error
+    with progress_bar("Training") as progress:
+        report = bench_finetune(
+            train,
+            val,
+            settings=session(ctx).settings,
+            preset=preset,
+            backbone=backbone,
+            rank=rank,
+            plm=plm,
+            ratio=ratio,
+            steps=steps,
+            seed=seed,
+            random_weights=random_weights,
+            progress=progress,
+        )
+    if json:
+        emit_json(asdict(report))
+        return
+    rows: list[tuple[object, ...]] = list(
+        zip(
+            report.phases,
+            report.dice_per_class,
+            report.iou_per_class,
+            report.boundary_f1_per_class,
+            strict=True,
+        )
+    )
+    rows += [(f"mean, ratio {name}", dice, "", "") for name, dice in report.dice_by_ratio.items()]
+    title = (
+        f"{report.backbone} rank {report.rank}{' + PLM' if report.plm else ''}, {report.steps} steps, on {report.val}"
+    )
+    emit_table(title, ("phase", "Dice", "IoU", "boundary F1"), rows)
+    counts = [(name, number) for name, number in report.parameters.items()]
+    emit_table(
+        f"{report.trainable_parameters} of {report.total_parameters} parameters trained, "
+        f"{report.seconds_per_step:.2f} s a step, {report.peak_mb:.0f} MB",
+        ("part", "parameters"),
+        counts,
+    )
