@@ -50,7 +50,13 @@ def pretrain(
     title = f"{report.recipe}: {report.step} steps, {report.minutes:.1f} minutes, {report.weights}"
     rows = [[head, source, value] for head, row in report.accuracy.items() for source, value in row.items()]
     emit_table(title, ["head", "source", "balanced accuracy"], rows)
-    judged = report.quality
-    if judged.rank is not None and judged.error is not None:
-        rows = [[judged.examples, f"{judged.rank:.2f}", f"{judged.error:.2f}"]]
-        emit_table("quality of regions, on pictures kept apart", ["learned from", "rank", "error"], rows)
+    judged: list[tuple[str, float | None, float | None]] = []
+    if report.quality is not None:
+        quality = report.quality
+        judged += [("points: rank, error", quality.rank, quality.error)]
+        judged += [("boxes: rank, error", quality.boxed_rank, quality.boxed_error)]
+    if report.seams is not None:
+        judged.append(("grains: adjusted Rand index", report.seams.ari, None))
+    emit_table(
+        "on pictures kept apart", ["judged", "", ""], [["" if cell is None else cell for cell in row] for row in judged]
+    )

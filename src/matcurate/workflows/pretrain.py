@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from matcurate import __version__
 from matcurate.config import load_preset
 from matcurate.errors import CheckpointError, ConfigError
-from matcurate.promptable.builtin.examples import Examples, RegionExamples, examples
-from matcurate.promptable.builtin.judging import QualityReport, learn_judge
+from matcurate.promptable.builtin.examples import RegionExamples, examples
+from matcurate.promptable.builtin.judging import QualityReport, learn_quality
+from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.recipe import Recipe
+from matcurate.promptable.builtin.seams import SeamPictures, SeamReport, learn_seams, parted_pictures
 from matcurate.promptable.builtin.shipped import SHIPPED
 from matcurate.promptable.builtin.stream import Generated, Mixed
 from matcurate.promptable.builtin.training import CHECKPOINT, WEIGHTS, Training, TrainingReport, save_run_weights, train
@@ -23,6 +26,7 @@ from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.digests import sha256_of
 from matcurate.types import Progress, silent
 
+T = TypeVar("T")
 RECIPES = "pretrain"
 """Folder of the recipes within ``configs/``."""
 METRICS = "metrics.jsonl"
@@ -30,7 +34,10 @@ METRICS = "metrics.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class PretrainReport:
-    """What a run came to; ``accuracy`` is the balanced accuracy by head and source over its last steps."""
+    """What a run came to; ``accuracy`` is the balanced accuracy by head and source over its last steps.
+
+    ``quality`` and ``seams`` say how well regions and seams are judged; None where the recipe keeps what was known.
+    """
 
     recipe: str
     device: str
@@ -42,7 +49,8 @@ class PretrainReport:
     weights: str
     sha256: str
     checkpoint: str
-    quality: QualityReport
+    quality: QualityReport | None
+    seams: SeamReport | None
 
 
 def pretrain(
@@ -95,9 +103,12 @@ def pretrain(
     pictures = Mixed(Generated(recipe.all_kinds, recipe.picture), real, recipe.real_share)
     if start and resume:
         raise ConfigError("a run that goes on has weights already; leave out --start or --resume")
+    begun_with = load_weights(SHIPPED if start == "builtin" else Path(start)) if start else None
+    known = begun_with.judge if begun_with else None
+    if known is None and (recipe.prompts is None or recipe.seams is None):
+        raise ConfigError(f"recipe {recipe.name!r} keeps what judges regions or seams; say of what with --start")
     training = _begun(recipe, out, seed, device, resume)
-    if start:
-        begun_with = load_weights(SHIPPED if start == "builtin" else Path(start))
+    if begun_with:
         training.start_from(begun_with.network, begun_with.digest)
     reports: list[TrainingReport] = []
 
@@ -114,11 +125,13 @@ def pretrain(
         "sources": ", ".join(pictures.sources),
         "seed": str(seed),
         "start": training.start,
+        "start_card": json.dumps(dict(begun_with.card)) if begun_with else "",
         "matcurate": __version__,
     }
     try:
         train(training, pictures, out, card, record, minutes)
-        judged = _with_quality(training, pictures, out, card, progress)
+        judged = _judged(training, pictures, known, progress)
+        save_run_weights(training, judged.judge, out, {**card, **judged.card()})
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be written to ({error.strerror}); choose another folder") from error
     return _report(training, out, reports, judged)
@@ -143,24 +156,53 @@ def _begun(recipe: Recipe, out: Path, seed: int, device: str | None, resume: boo
     return training
 
 
-def _with_quality(
-    training: Training, pictures: Mixed, out: Path, card: Mapping[str, str], progress: Progress
-) -> QualityReport:
-    """Learn to judge the regions that the network's boundaries make, and save it with the network."""
-    recipe, averaged = training.recipe, training.averaged
-    network = deepcopy(averaged).cpu().to(memory_format=torch.contiguous_format)
-    source = RegionExamples(pictures, network, recipe.prompts, training.seed)
-    found: list[Examples] = []
-    for one in examples(source, recipe.workers):
+@dataclass(slots=True)
+class _Judged:
+    """What judges regions and seams, and how well."""
+
+    judge: Judge
+    quality: QualityReport | None = None
+    seams: SeamReport | None = None
+
+    def card(self) -> dict[str, str]:
+        """Lines of the weights' card."""
+        lines: dict[str, str] = {}
+        for prefix, report in (("", self.quality), ("seams_", self.seams)):
+            for name, value in (asdict(report) if report else {}).items():
+                lines[prefix + name] = "" if value is None else f"{value:.3g}"
+        return lines
+
+
+def _judged(training: Training, pictures: Mixed, known: Judge | None, progress: Progress) -> _Judged:
+    """Learn to judge the regions and the seams that the network's boundaries make, or keep what is known."""
+    recipe, seed = training.recipe, training.seed
+    network = deepcopy(training.averaged).cpu().to(memory_format=torch.contiguous_format)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        judged = _Judged(Judge().to(training.device))
+    if known is not None:
+        judged.judge.load_state_dict(known.state_dict())
+    if recipe.prompts is not None:
+        regions = RegionExamples(pictures, network, recipe.prompts, seed)
+        described = _collected(examples(regions, recipe.workers), len(regions), "regions", progress)
+        judged.quality = learn_quality(judged.judge, described, recipe.prompts, seed)
+    if recipe.seams is not None:
+        parts = SeamPictures(Generated(recipe.seams.kinds, recipe.seams.picture), network, recipe.seams, seed)
+        found = _collected(parted_pictures(parts, recipe.workers), len(parts), "pictures in patches", progress)
+        judged.seams = learn_seams(judged.judge.seams, found, recipe.seams, seed, progress)
+    judged.judge.eval()
+    return judged
+
+
+def _collected(source: Iterable[T], total: int, what: str, progress: Progress) -> list[T]:
+    found: list[T] = []
+    for one in source:
         found.append(one)
-        progress(len(found), len(source), "regions")
-    judge, report = learn_judge(found, recipe.prompts, training.seed, training.device)
-    written = {name: "" if value is None else f"{value:.3g}" for name, value in asdict(report).items()}
-    save_run_weights(training, judge, out, {**card, **written})
-    return report
+        progress(len(found), total, what)
+    return found
 
 
-def _report(training: Training, out: Path, reports: Sequence[TrainingReport], judged: QualityReport) -> PretrainReport:
+def _report(training: Training, out: Path, reports: Sequence[TrainingReport], judged: _Judged) -> PretrainReport:
     last = reports[-1] if reports else None
     return PretrainReport(
         recipe=training.recipe.name,
@@ -173,5 +215,6 @@ def _report(training: Training, out: Path, reports: Sequence[TrainingReport], ju
         weights=str(out / WEIGHTS),
         sha256=sha256_of(out / WEIGHTS),
         checkpoint=str(out / CHECKPOINT),
-        quality=judged,
+        quality=judged.quality,
+        seams=judged.seams,
     )

@@ -27,6 +27,7 @@ steps: 4
 workers: 0
 report_steps: 2
 prompts: {pictures: 3, crop: 40, regions_per_picture: 50, boxes_per_picture: 2, epochs: 1}
+seams: {pictures: 2, picture: 64, crop: 64, rounds: 1, epochs: 1}
 """
 
 
@@ -58,8 +59,9 @@ def test_a_run_leaves_weights_state_and_metrics(recipe: str, steel: Path, tmp_pa
     assert (report.recipe, report.device, report.step) == ("tiny", "cpu", 4)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4] and lines[-1]["loss"] == report.loss
-    assert [stand[:2] for stand in told] == [(2, 4), (4, 4), (1, 3), (2, 3), (3, 3)]
-    assert told[1][2].startswith(f"step 4 loss {report.loss:.3f}") and told[-1][2] == "regions"
+    assert [stand[:2] for stand in told] == [(2, 4), (4, 4), (1, 3), (2, 3), (3, 3), *[(1, 2), (2, 2)] * 2]
+    assert told[1][2].startswith(f"step 4 loss {report.loss:.3f}")
+    assert [stand[2] for stand in told[4:]] == ["regions", *["pictures in patches"] * 2, *["seams"] * 2]
     loaded = load_weights(out / "weights.safetensors")
     assert loaded.digest == report.sha256 == sha256_of(Path(report.weights))
     assert loaded.card["sources"] == "precipitates, steel/train" and loaded.card["seed"] == "3"
@@ -85,7 +87,8 @@ def test_a_resumed_run_ends_where_the_unbroken_one_does(recipe: str, tmp_path: P
 def test_a_run_goes_on_from_other_weights(recipe: str, steel: Path, tmp_path: Path) -> None:
     first = pretrain(recipe, tmp_path / "a", device="cpu")
     second = pretrain(recipe, tmp_path / "b", real=[steel], device="cpu", start=first.weights, minutes=0)
-    assert load_weights(Path(second.weights)).card["start"] == first.sha256
+    card = load_weights(Path(second.weights)).card
+    assert card["start"] == first.sha256 and json.loads(card["start_card"])["sources"] == "precipitates"
     before, after = (load_weights(Path(report.weights)).network for report in (first, second))
     # One step's warm-up moves a weight by 1/50 of the learning rate at most; random ones would be further apart.
     near = [(a - b).abs().max() for a, b in zip(before.parameters(), after.parameters(), strict=True)]
@@ -94,6 +97,23 @@ def test_a_run_goes_on_from_other_weights(recipe: str, steel: Path, tmp_path: Pa
         pretrain(recipe, tmp_path / "b", start=first.weights, resume=True)
     with pytest.raises(CheckpointError, match="no such file"):
         pretrain(recipe, tmp_path / "c", start=str(tmp_path / "none.safetensors"))
+
+
+def test_a_stage_keeps_what_it_does_not_learn(recipe: str, tmp_path: Path) -> None:
+    first = pretrain(recipe, tmp_path / "a", device="cpu")
+    text = TEXT.replace("steps: 4", "steps: 0").replace("prompts: {pictures: 3", "unused: {pictures: 3")
+    lines = [line for line in text.splitlines() if not line.startswith("unused")]
+    Path(recipe).write_text("\n".join([*lines, "prompts: null"]))
+    second = pretrain(recipe, tmp_path / "b", device="cpu", start=first.weights, seed=5)
+    assert second.quality is None and second.seams.pictures == 1 and second.step == 0
+    before, after = (load_weights(Path(report.weights)) for report in (first, second))
+    kept = [*before.network.parameters(), *before.judge.points.parameters(), *before.judge.boxes.parameters()]
+    now = [*after.network.parameters(), *after.judge.points.parameters(), *after.judge.boxes.parameters()]
+    assert all((a == b).all() for a, b in zip(kept, now, strict=True))
+    seams = zip(before.judge.seams.parameters(), after.judge.seams.parameters(), strict=True)
+    assert any((a != b).any() for a, b in seams)
+    with pytest.raises(ConfigError, match="say of what with --start"):
+        pretrain(recipe, tmp_path / "c", device="cpu")
 
 
 def test_a_run_is_not_overwritten_nor_mixed(recipe: str, tmp_path: Path) -> None:

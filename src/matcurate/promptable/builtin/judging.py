@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from matcurate.promptable.builtin.examples import Examples
-from matcurate.promptable.builtin.quality import Judge, RegionQuality
-from matcurate.promptable.builtin.recipe import PromptRecipe
+from matcurate.promptable.builtin.quality import Estimator, Judge
+from matcurate.promptable.builtin.recipe import PromptRecipe, SeamRecipe
 
 HELD_OUT = 8
 """One picture in so many is kept for the report."""
@@ -42,27 +42,22 @@ class QualityReport:
     examples: int
 
 
-def learn_judge(
-    found: Sequence[Examples], recipe: PromptRecipe, seed: int, device: torch.device
-) -> tuple[Judge, QualityReport]:
+def learn_quality(judge: Judge, found: Sequence[Examples], recipe: PromptRecipe, seed: int) -> QualityReport:
     """Learn the expected overlap of regions from their descriptors, for points and for boxes.
 
     Binary cross-entropy against the overlap in [0, 1], AdamW with a rate that falls to 0 by a cosine.
 
     Parameters
     ----------
+    judge : Judge
+        Untrained; learns in place, on the device where it is.
     found : sequence of Examples
         One for each picture; every eighth is kept for the report.
     recipe : PromptRecipe
         Epochs, batch and learning rate.
     seed : int
-        Of the first weights and of the order.
-    device : torch.device
-        Where it is learned; the result is there too.
+        Of the order.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        judge = Judge().to(device)
     learned = [one for number, one in enumerate(found) if number % HELD_OUT]
     kept, count = found[::HELD_OUT], 0
     scores: list[tuple[float | None, float | None]] = []
@@ -70,22 +65,35 @@ def learn_judge(
         inputs, overlaps = take(learned)
         count += len(inputs)
         if len(inputs):
-            _learn(quality, inputs.to(device), overlaps.to(device), recipe, seed)
+            learn(quality, inputs, overlaps, recipe, seed)
         scores.append(_scored(quality, *take(kept)))
     (rank, error), (boxed_rank, boxed_error) = scores
-    return judge.eval(), QualityReport(rank, error, boxed_rank, boxed_error, count)
+    return QualityReport(rank, error, boxed_rank, boxed_error, count)
 
 
-def _learn(quality: RegionQuality, inputs: Tensor, overlaps: Tensor, recipe: PromptRecipe, seed: int) -> None:
-    quality.mean.copy_(inputs.mean(dim=0))
+def learn(
+    estimator: Estimator,
+    inputs: Tensor,
+    targets: Tensor,
+    recipe: PromptRecipe | SeamRecipe,
+    seed: int,
+    weights: Tensor | None = None,
+) -> None:
+    """Teach an estimator true values (M,) in [0, 1] of its inputs (M, D), each of a weight (M,), on its device."""
+    device = estimator.mean.device
+    inputs, targets = inputs.to(device), targets.to(device)
+    weights = torch.ones_like(targets) if weights is None else (weights / weights.mean()).to(device)
+    estimator.mean.copy_(inputs.mean(dim=0))
     deviation = inputs.std(dim=0, correction=0)
-    quality.deviation.copy_(torch.where(deviation > 0, deviation, 1))
-    optimizer = torch.optim.AdamW(quality.parameters(), lr=recipe.learning_rate)
+    estimator.deviation.copy_(torch.where(deviation > 0, deviation, 1))
+    optimizer = torch.optim.AdamW(estimator.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.epochs * -(-len(inputs) // recipe.batch))
     order = torch.Generator().manual_seed(seed)
     for _ in range(recipe.epochs):
-        for chosen in torch.split(torch.randperm(len(inputs), generator=order).to(inputs.device), recipe.batch):
-            loss = functional.binary_cross_entropy_with_logits(quality(inputs[chosen]), overlaps[chosen])
+        for chosen in torch.split(torch.randperm(len(inputs), generator=order).to(device), recipe.batch):
+            loss = functional.binary_cross_entropy_with_logits(
+                estimator(inputs[chosen]), targets[chosen], weight=weights[chosen]
+            )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -104,7 +112,7 @@ def _joined(parts: Sequence[NDArray[np.float32]]) -> Tensor:
     return torch.from_numpy(np.concatenate(parts)) if parts else torch.zeros(0)
 
 
-def _scored(quality: RegionQuality, inputs: Tensor, overlaps: Tensor) -> tuple[float | None, float | None]:
+def _scored(quality: Estimator, inputs: Tensor, overlaps: Tensor) -> tuple[float | None, float | None]:
     """Rank correlation and mean error."""
     if not len(inputs):
         return None, None

@@ -14,6 +14,7 @@ from skimage.segmentation import expand_labels
 
 from matcurate.config import Strict
 from matcurate.errors import CheckpointError
+from matcurate.promptable.builtin.joining import joined, sureness
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.regions import Nested
 from matcurate.promptable.builtin.scene import Scene
@@ -26,9 +27,7 @@ from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.selection import best_disjoint
 from matcurate.types import Candidate, FloatArray, Pixels
 
-VERSION = 2
-LEAST = 1e-6
-"""Quality of regions that are no answers, so that a cut leaves no gap."""
+VERSION = 3
 
 
 class BuiltinSettings(Strict):
@@ -145,25 +144,24 @@ class BuiltinPredictor:
         return tuple(found)
 
     def tiles(self, smallest: int) -> tuple[Candidate, ...]:
-        """Part the image along its learned boundaries into regions of at least ``smallest`` pixels.
+        """Part the image into grains of at least ``smallest`` pixels.
 
-        The cut through the hierarchy with the largest sum of area x quality^2: many pixels in regions that are sure.
-        What is too small for a region goes to the nearest one.
+        Patches along every possible boundary are joined until each seam is more likely to part two grains than not. A
+        grain's quality is the mean of that likelihood along its outline. What is too small for a grain goes to the
+        nearest one.
         """
         if self._scene.pixels.size == 1:
             return (Candidate(0, 0, np.ones((1, 1), dtype=np.bool_), 0.0),)
-        whole = self._forest.members[0]
-        tree = whole.hierarchy
-        chosen = best_disjoint(tree, tree.area * np.maximum(whole.score, LEAST) ** 2)
-        large = chosen[tree.area[chosen] >= smallest]
-        kept = large if len(large) else np.array([tree.root])
-        labels: NDArray[np.int64] = np.zeros(len(tree.home), dtype=np.int64)
-        for number, node in enumerate(kept, start=1):
-            labels[tree.order[tree.first[node] : tree.first[node] + tree.area[node]]] = number
-        filled = expand_labels(labels.reshape(self.shape), distance=sum(self.shape))
+        grains = joined(self._scene.patches, self._judge.seams.judge)
+        quality = sureness(grains, self._judge.seams.judge)
+        large = np.flatnonzero(grains.areas >= smallest)
+        kept = large if len(large) else np.array([int(grains.areas.argmax())])
+        numbers = np.zeros(len(grains.areas), dtype=np.int64)
+        numbers[kept] = np.arange(1, len(kept) + 1)
+        filled = expand_labels(numbers[grains.map()], distance=sum(self.shape))
         return tuple(
-            Candidate(rows.start, columns.start, filled[rows, columns] == number, float(whole.score[node]))
-            for number, (node, (rows, columns)) in enumerate(zip(kept, find_objects(filled), strict=True), start=1)
+            Candidate(rows.start, columns.start, filled[rows, columns] == number, float(quality[grain]))
+            for number, (grain, (rows, columns)) in enumerate(zip(kept, find_objects(filled), strict=True), start=1)
         )
 
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:

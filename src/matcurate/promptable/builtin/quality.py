@@ -1,4 +1,4 @@
-"""How good a region is as the answer to a prompt, judged from its descriptors."""
+"""What is expected of a region or of a seam, judged from what was measured of it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matcurate.promptable.builtin.descriptors import DESCRIPTORS
+from matcurate.promptable.builtin.joining import MEASURES
 
 WIDTH = 64
 CHUNK = 65536
-"""Regions judged together; bounds the memory."""
+"""Rows judged together; bounds the memory."""
 
 
-class RegionQuality(nn.Module):
-    """Expected intersection over union of a region with the object that was asked for, when a prompt lies in both.
+class Estimator(nn.Module):
+    """Expected value in [0, 1] of something, from measurements of it.
 
-    Two hidden layers on standardised descriptors. Learned with cross-entropy on the true overlap, whose optimum is its
+    Two hidden layers on standardised measurements. Learned with cross-entropy on true values, whose optimum is their
     mean, so what comes out needs no calibration afterwards.
 
     Parameters
     ----------
-    more : int
-        Inputs besides the descriptors: 1 for boxes, how well the region's own bounding box fits (IoU).
+    inputs : int
+        Number of measurements D.
     """
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, more: int = 0) -> None:
+    def __init__(self, inputs: int) -> None:
         super().__init__()
-        inputs = len(DESCRIPTORS) + more
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("deviation", torch.ones(inputs))
         self.layers = nn.Sequential(
@@ -42,24 +42,29 @@ class RegionQuality(nn.Module):
             nn.Linear(WIDTH, 1),
         )
 
-    def forward(self, descriptors: Tensor) -> Tensor:
-        """Logits (M,) of descriptors (M, D + more)."""
-        logits: Tensor = self.layers((descriptors - self.mean) / self.deviation)
+    def forward(self, measured: Tensor) -> Tensor:
+        """Logits (M,) of measurements (M, D)."""
+        logits: Tensor = self.layers((measured - self.mean) / self.deviation)
         return logits[:, 0]
 
-    def judge(self, descriptors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Quality (M,) in [0, 1] of descriptors (M, D + more)."""
+    def judge(self, measured: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Expected value (M,) in [0, 1] of measurements (M, D)."""
         device = self.mean.device
         with torch.inference_mode():
-            parts = torch.split(torch.from_numpy(descriptors), CHUNK)
+            parts = torch.split(torch.from_numpy(measured), CHUNK)
             judged = [self(part.to(device)).sigmoid().cpu() for part in parts]
         return torch.cat(judged).double().numpy() if judged else np.zeros(0)
 
 
 class Judge(nn.Module):
-    """Quality of regions as answers to points, and as answers to boxes."""
+    """Intersection over union of regions as answers to points and to boxes, and whether seams part two grains.
+
+    ``points`` looks at a region's descriptors; ``boxes`` at these and at how well the region's bounding box fits the
+    box (IoU); ``seams`` at what :func:`~matcurate.promptable.builtin.joining.measured` says.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.points = RegionQuality()
-        self.boxes = RegionQuality(more=1)
+        self.points = Estimator(len(DESCRIPTORS))
+        self.boxes = Estimator(len(DESCRIPTORS) + 1)
+        self.seams = Estimator(len(MEASURES))

@@ -44,6 +44,23 @@ class PromptRecipe(Strict):
     learning_rate: float = Field(default=3e-3, gt=0)
 
 
+class SeamRecipe(Strict):
+    """How it is learned which seams part two grains, once the boundaries are."""
+
+    kinds: tuple[str, ...] = Field(default=("grains",), min_length=1, description="Generated kinds.")
+    pictures: int = Field(default=160, ge=2)
+    picture: int = Field(default=512, ge=64, description="Edge of a generated picture in pixels.")
+    crop: int = Field(default=416, ge=64, description="Edge of what is parted in pixels.")
+    augmentation: Augmentation = Augmentation(
+        scale=(0.7, 1.5), gamma=(0.8, 1.25), contrast=(1.0, 1.0), noise=(0.0, 0.02), blur=(0.0, 0.6), invert=0.2
+    )
+    rounds: int = Field(default=4, ge=1, description="Times that pictures are joined by what was learned so far.")
+    seams_per_picture: int = Field(default=2500, ge=1, description="In each round.")
+    epochs: int = Field(default=12, ge=1)
+    batch: int = Field(default=2048, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0)
+
+
 class Recipe(Strict):
     """Everything that decides what is learned, apart from the seed and the real micrographs."""
 
@@ -56,7 +73,9 @@ class Recipe(Strict):
     crops_per_picture: int = Field(default=4, ge=1)
     real_share: float = Field(default=0.2, ge=0, le=1, description="Part of real micrographs, where some are given.")
     augmentation: Augmentation = Augmentation()
-    steps: int = Field(default=100_000, ge=1, description="Where the run ends, unless the time is up before.")
+    steps: int = Field(
+        default=100_000, ge=0, description="Where the run ends, unless the time is up before; 0 keeps the network."
+    )
     learning_rate: float = Field(default=2e-3, gt=0)
     schedule: Literal["constant", "cosine"] = "constant"
     warmup: int = Field(default=50, ge=0, description="Steps in which the learning rate rises.")
@@ -65,7 +84,8 @@ class Recipe(Strict):
     inside_weight: float = Field(default=0.5, ge=0, description="Of the loss of the inside head.")
     edge_weight: float = Field(default=1.0, ge=0, description="Of the losses of the heads right and below.")
     workers: int = Field(default=1, ge=0, description="Processes that draw; 0: the training process itself.")
-    prompts: PromptRecipe = PromptRecipe()
+    prompts: PromptRecipe | None = Field(default=PromptRecipe(), description="None keeps what judges regions.")
+    seams: SeamRecipe | None = Field(default=SeamRecipe(), description="None keeps what judges seams.")
     checkpoint_minutes: float = Field(default=2.0, gt=0)
     report_steps: int = Field(default=20, ge=1)
 
@@ -99,7 +119,7 @@ class Recipe(Strict):
         How many processes draw, how often is reported and what comes after may change, kinds may join, and a constant
         schedule may be given more steps.
         """
-        free = {"name", "kinds", "workers", "prompts", "checkpoint_minutes", "report_steps"}
+        free = {"name", "kinds", "workers", "prompts", "seams", "checkpoint_minutes", "report_steps"}
         if self.schedule == "constant":
             free.add("steps")
         return hashlib.sha256(self.model_dump_json(exclude=free).encode()).hexdigest()

@@ -12,6 +12,7 @@ from matcurate.promptable.builtin.descriptors import Evidence, describe
 from matcurate.promptable.builtin.edges import Field, drop, parted
 from matcurate.promptable.builtin.inference import probabilities
 from matcurate.promptable.builtin.network import Head, UNet
+from matcurate.promptable.builtin.patches import Patches, patches_of
 from matcurate.promptable.builtin.regions import Nested, between_boundaries, of_grey_levels
 from matcurate.promptable.tree.relief import relief
 from matcurate.promptable.tree.settings import TreeSettings
@@ -68,6 +69,11 @@ class Scene:
             of_grey_levels(calm, MIN_AREA, "bright", graph),
             of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark", graph),
         )
+
+    @cached_property
+    def patches(self) -> Patches:
+        """Patches of grains, along every boundary that there may be."""
+        return patches_of(self.parted, self._evidence.grey)
 
     def described(self, nested: Nested) -> NDArray[np.float32]:
         """Descriptors (M, D) of the regions of a hierarchy."""

@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.weights import Weights, load_weights
 from matcurate.promptable.sam import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "8a13ed98993aba5f06f39d8a9da33a94e8c95cd94ca6fb2ee145617870cad001"
+SHA256 = "512e47fb7ed2dc6fcafc7a9b78ff4e6ef5bd1d4734fe4c96007cf2d2284ab0a7"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 

@@ -17,7 +17,7 @@ from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.digests import sha256_of
 
-FORMAT = "matcurate-builtin-2"
+FORMAT = "matcurate-builtin-3"
 NETWORK, JUDGE = "network.", "judge."
 
 

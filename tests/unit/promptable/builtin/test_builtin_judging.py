@@ -17,8 +17,9 @@ from matcurate.promptable.builtin.examples import (
     objects_of,
     shares,
 )
-from matcurate.promptable.builtin.judging import learn_judge
+from matcurate.promptable.builtin.judging import QualityReport, learn_quality
 from matcurate.promptable.builtin.network import NetworkSettings, UNet
+from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.recipe import PromptRecipe
 from matcurate.promptable.builtin.stream import Generated
 from matcurate.promptable.hierarchy import Hierarchy, build
@@ -116,24 +117,30 @@ def made(count: int, seed: int) -> Examples:
     return Examples(inputs[:, :-1], inputs[:, 0], inputs, inputs[:, -1] ** 2)
 
 
+def learned(found: list[Examples], recipe: PromptRecipe) -> tuple[Judge, QualityReport]:
+    torch.manual_seed(0)
+    judge = Judge()
+    return judge, learn_quality(judge, found, recipe, 0)
+
+
 def test_the_mean_overlap_is_learned() -> None:
     recipe = RECIPE.model_copy(update={"epochs": 30, "batch": 128, "learning_rate": 0.01})
     found = [made(256, seed) for seed in range(9)]
-    judge, report = learn_judge(found, recipe, 0, torch.device("cpu"))
+    judge, report = learned(found, recipe)
     assert report.examples == 2 * 7 * 256
     assert report.rank > 0.97 and report.error < 0.06 and report.boxed_rank > 0.97 and report.boxed_error < 0.06
     rows = np.full((3, len(DESCRIPTORS)), 0.5, dtype=np.float32)
     rows[:, 0] = 0.1, 0.5, 0.9
     np.testing.assert_allclose(judge.points.judge(rows), [0.1, 0.5, 0.9], atol=0.1)
-    again = learn_judge(found, recipe, 0, torch.device("cpu"))[0]
+    again, _ = learned(found, recipe)
     assert all(torch.equal(a, b) for a, b in zip(judge.parameters(), again.parameters(), strict=True))
 
 
 def test_without_examples_nothing_is_learned_nor_reported() -> None:
     nothing = made(0, 0)
-    judge, report = learn_judge([nothing] * 2, RECIPE, 0, torch.device("cpu"))
+    judge, report = learned([nothing] * 2, RECIPE)
     assert (report.rank, report.error, report.boxed_rank, report.boxed_error, report.examples) == (*[None] * 4, 0)
     assert judge.points.judge(np.zeros((0, len(DESCRIPTORS)), dtype=np.float32)).shape == (0,)
     flat = replace(made(64, 1), overlap=np.full(64, 0.5, dtype=np.float32))
-    report = learn_judge([flat] * 2, RECIPE, 0, torch.device("cpu"))[1]
+    _, report = learned([flat] * 2, RECIPE)
     assert report.rank is None and report.error is not None

@@ -10,6 +10,7 @@ import torch
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.promptable.builtin.descriptors import DESCRIPTORS
+from matcurate.promptable.builtin.joining import MEASURES
 from matcurate.promptable.builtin.network import Head, NetworkSettings, UNet
 from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinPredictor, BuiltinSettings
 from matcurate.promptable.builtin.quality import Judge
@@ -26,9 +27,10 @@ HEADS: tuple[Head, ...] = ("boundary", "inside")
 
 
 def judge_of_outlines() -> Judge:
-    """Quality sigmoid(20 (outline - .5)) for points; for boxes, of the fit in its place."""
+    """Quality sigmoid(20 (outline - .5)) for points; of the fit in its place for boxes, of the boundary for seams."""
     judge = Judge()
-    for quality, column in ((judge.points, DESCRIPTORS.index("outline")), (judge.boxes, len(DESCRIPTORS))):
+    columns = DESCRIPTORS.index("outline"), len(DESCRIPTORS), MEASURES.index("boundary")
+    for quality, column in zip((judge.points, judge.boxes, judge.seams), columns, strict=True):
         first, second, last = quality.layers[0], quality.layers[2], quality.layers[4]
         with torch.no_grad():
             for layer in (first, second, last):
@@ -150,19 +152,21 @@ def test_the_shipped_network_finds_discs(bright: bool) -> None:
     assert np.median(best) == pytest.approx(np.pi * 100, rel=0.25)
 
 
-def test_tiles_are_the_cut_of_the_best_expected_overlap() -> None:
-    tiles = three_strips().tiles(smallest=20)
-    # The parts of the pair are worth 22 x .5, the pair 22 x 1.
-    assert spans(tiles) == [(22, 40), (0, 22)] or spans(tiles) == [(0, 22), (22, 40)]
-    assert [tile.quality for tile in tiles] == pytest.approx([strength(0.9)] * 2, abs=0.02)
-    (whole,) = three_strips().tiles(smallest=24 * 23)
+def test_tiles_part_where_the_seams_are_judged_to_split() -> None:
+    tiles = three_strips().tiles(smallest=20)  # a seam of .5 is judged .5, which is not less than one of both
+    assert sorted(spans(tiles)) == [(0, 12), (12, 22), (22, 40)]
+    assert {tile.box[1]: tile.quality for tile in tiles} == pytest.approx(
+        {0: 0.5, 12: (0.5 + strength(0.9)) / 2, 22: strength(0.9)}, abs=1e-3
+    )
+    assert sorted(spans(three_strips().tiles(smallest=24 * 11))) == [(0, 17), (17, 40)]
+    (whole,) = three_strips().tiles(smallest=24 * 13)
     assert whole.mask.all() and whole.mask.shape == SHAPE
 
 
 def test_what_is_too_small_goes_to_the_nearest_tile() -> None:
     pixels, said = np.full(SHAPE, 50, dtype=np.uint8), np.zeros((2, *SHAPE), dtype=np.float32)
-    said[0, 9:15, 9:15] = 1
-    said[0, 10:14, 10:14] = 0
+    said[0, 7:17, 9:19] = 1
+    said[0, 8:16, 10:18] = 0
     scene = Scene(pixels, said, HEADS)
     predictor = BuiltinPredictor(scene, judge_of_outlines(), BuiltinSettings())
     small = predictor.tiles(smallest=4)
