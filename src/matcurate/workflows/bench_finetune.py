@@ -183,7 +183,7 @@ def bench_finetune(
         dice_by_ratio={ratio: _dice(scores), **{each: _dice(_scored(model, measured, each)) for each in others}},
         trainable_parameters=trainable,
         total_parameters=total,
-        parameters=_parameters(model),
+        parameters=part_parameters(model),
         seconds_per_step=ended.seconds_per_step,
         peak_mb=_peak_mb(model),
         history=tuple(history),
@@ -248,7 +248,7 @@ def _dice(scores: Sequence[PhaseScores]) -> float:
     return 0.0 if found is None else found
 
 
-def _parameters(model: PhaseModel) -> dict[str, int]:
+def part_parameters(model: PhaseModel) -> dict[str, int]:
     """Numbers of parameters of the parts, under the names of the paper's table 6."""
 
     def count(part: torch.nn.Module, learning: bool) -> int:
