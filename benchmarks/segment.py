@@ -20,7 +20,7 @@ from matcurate.imaging.dataset import open_dataset
 from matcurate.workflows.bench_segment import MATSAM, SegmentBenchmark, bench_segment
 
 COLUMNS = "matsam:tree,matsam:builtin,otsu,adaptive,canny,watershed"
-MEASURES = {"iou": "IoU", "iou_foreground": "IoU of the foreground", "f1": "F1", "recall": "recall", "ari": "ARI"}
+MEASURES = {"iou": "IoU", "f1": "F1", "recall": "recall", "ari": "ARI"}
 
 
 @dataclass(frozen=True)
