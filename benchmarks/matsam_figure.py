@@ -17,6 +17,9 @@ from skimage.segmentation import find_boundaries
 from matcurate.config import load_preset
 from matcurate.imaging.synth.nuisances import Nuisances
 from matcurate.imaging.synth.registry import generate
+from matcurate.promptable.builtin.joining import LEVELS, joined
+from matcurate.promptable.builtin.scene import Scene
+from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.baselines import otsu_foreground
 from matcurate.segmentation.matsam.evidence import rescored
@@ -26,12 +29,14 @@ from matcurate.segmentation.matsam.lines import without_lines
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.matsam.prompts import TWO_LEVELS, Points, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible
-from matcurate.segmentation.matsam.tiling import boundary_network, boundary_strength
+from matcurate.segmentation.matsam.tiling import boundary_network
 from matcurate.segmentation.polarity import side_of
 from matcurate.segmentation.relief import Grey, calm, class_separability, flatten
 from matcurate.types import Candidate
 
 SHAPE = (256, 320)
+SURE = 0.15
+"""Probability of a boundary up to which patches have been joined in panel 5."""
 KEY, GRID, MASK, KEPT, GONE, LINE = (
     (255, 220, 0),
     (80, 160, 255),
@@ -78,69 +83,88 @@ def outlined(grey: Grey, *groups: tuple[Sequence[Candidate], tuple[int, int, int
     return picture
 
 
-def steps(kind: str, preset: str, pixels: NDArray[np.uint8]) -> Picture:
-    """Panels of one image, three beside each other in two rows."""
-    settings = load_preset(preset, MatSamPreset, "presets")
+def shown(panels: Sequence[Picture]) -> Picture:
+    """Six panels, three beside each other in two rows."""
+    return np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])])
+
+
+def drawn(grey: NDArray[np.generic], lines: NDArray[np.bool_]) -> Picture:
+    """Lines over an image."""
+    picture = coloured(grey)
+    picture[lines] = LINE
+    return picture
+
+
+def phase_steps(pixels: NDArray[np.uint8]) -> Picture:
+    """Panels of a two-phase image, with the component tree."""
+    settings = load_preset("phases", MatSamPreset, "presets")
     segmenter = MatSam(TreeBackbone(), settings)
-    mended, grey = without_lines(pixels) if settings.straight_lines == "removed" else (pixels, calm(pixels))
-    side = side_of(grey) if settings.polarity == "auto" else settings.polarity
-    relief = flatten(grey) if settings.flatten else grey
-    points, keys = prompt_points(
-        relief, side, roi=settings.roi, smallest=settings.smallest, grid_range=settings.grid_range
-    )
+    grey = calm(pixels)
+    side, relief = side_of(grey), flatten(grey)
+    points, keys = prompt_points(relief, side, smallest=settings.smallest, grid_range=settings.grid_range)
     eta = class_separability(relief)
-    rule = "Otsu" if settings.roi == "otsu" or (settings.roi == "auto" and eta >= TWO_LEVELS) else "Canny"
-    chosen = f"separability {eta:.2f} >= {TWO_LEVELS}" if settings.roi == "auto" and rule == "Otsu" else "preset"
-    predictor = segmenter.backbone.open(relief if settings.flatten else mended)
-    asked = decode_frugally(predictor, points, always=keys)
+    rule, sign = ("Otsu", ">=") if eta >= TWO_LEVELS else ("Canny", "<")
+    predictor = segmenter.backbone.open(relief)
     proposals = admissible(
-        unprompted(predictor, side) + asked.candidates,
+        unprompted(predictor, side) + decode_frugally(predictor, points, always=keys).candidates,
         quality=settings.quality,
         smallest=settings.smallest,
         largest=settings.largest * relief.size,
     )
-    rough = rough_regions(otsu_foreground(relief, side), settings.smallest) if settings.rough_regions else ()
+    rough = rough_regions(otsu_foreground(relief, side), settings.smallest)
     judged = rescored(proposals + rough, relief, side)
     kept = [c for c in judged if c.quality >= settings.contrast]
     gone = [c for c in judged if c.quality < settings.contrast]
     found = segmenter.segment(pixels)
-    result = coloured(pixels)
-    result[
-        find_boundaries(found.instances, mode="inner") if preset != "grains" else boundary_network(found.instances)
-    ] = LINE
-    flattening = "flattened" if settings.flatten else "straight lines removed"
-    judgement = (
-        titled(
-            outlined(relief, (gone, GONE), (kept, KEPT)),
-            f"5 evidence: {len(kept)} kept (green)",
-            f"{len(gone)} refused (red)",
-        )
-        if preset != "grains"
-        else titled(
-            coloured(boundary_strength(relief, kept, settings.outline_vote), 255),
-            "5 boundary strength:",
-            "gradient, lines, outlines of masks",
-        )
+    prompts = f"(separability {eta:.2f} {sign} {TWO_LEVELS}); {len(points) - keys} grid points"
+    evidence = outlined(relief, (gone, GONE), (kept, KEPT))
+    return shown(
+        [
+            titled(coloured(pixels), "1 generated phases", "preset phases"),
+            titled(coloured(relief), "2 relief: flattened", f"side of the objects: {side}"),
+            titled(pointed(relief, points, keys), f"3 prompts: {keys} key points by {rule}", prompts),
+            titled(
+                outlined(relief, (proposals, MASK)),
+                f"4 candidates: {len(proposals)} of the tree",
+                f"+ {len(rough)} Otsu regions",
+            ),
+            titled(evidence, f"5 evidence: {len(kept)} kept (green)", f"{len(gone)} refused (red)"),
+            titled(
+                drawn(pixels, find_boundaries(found.instances, mode="inner")), f"6 result: {found.count} objects", ""
+            ),
+        ]
     )
-    panels = [
-        titled(coloured(pixels), f"1 {kind}", f"preset {preset}"),
-        titled(
-            coloured(relief), f"2 relief: {flattening}", f"side of the objects: {side}" if preset != "grains" else ""
-        ),
-        titled(
-            pointed(relief, points, keys),
-            f"3 prompts: {keys} key points by {rule}",
-            f"({chosen}); {len(points) - keys} grid points",
-        ),
-        titled(
-            outlined(relief, (proposals, MASK)),
-            f"4 candidates: {len(proposals)} of the tree",
-            f"+ {len(rough)} Otsu regions" if rough else "",
-        ),
-        judgement,
-        titled(result, f"6 result: {found.count} objects", "" if preset != "grains" else "closed one-pixel network"),
-    ]
-    return np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])])
+
+
+def grain_steps(pixels: NDArray[np.uint8]) -> Picture:
+    """Panels of a polycrystal, with the built-in network, which parts it itself."""
+    settings = load_preset("grains", MatSamPreset, "presets")
+    backbone = shipped("cpu")
+    mended, relief = without_lines(pixels)
+    scene, judge = Scene.seen_by(backbone.weights.network, mended), backbone.weights.judge
+    if judge is None:
+        raise SystemExit("the shipped weights judge no seams")
+    sure = joined(scene.patches, judge.seams.judge, tuple(level for level in LEVELS if level <= SURE))
+    found = MatSam(backbone, settings).segment(pixels)
+    network = boundary_network(found.instances)
+    return shown(
+        [
+            titled(coloured(pixels), "1 generated grains, scratched", "preset grains"),
+            titled(coloured(relief), "2 relief: straight lines removed", ""),
+            titled(coloured(scene.parted.around(), 255), "3 learned boundaries", ""),
+            titled(
+                drawn(relief, find_boundaries(scene.patches.map(), mode="inner")),
+                f"4 patches: {len(scene.patches.areas)}",
+                "along every boundary that there may be",
+            ),
+            titled(
+                drawn(relief, find_boundaries(sure.map(), mode="inner")),
+                f"5 joined where sure: {len(sure.areas)}",
+                f"probability of a boundary below {SURE}",
+            ),
+            titled(drawn(pixels, network), f"6 result: {found.count} grains", "closed one-pixel network"),
+        ]
+    )
 
 
 def scratched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -160,8 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     phases = generate("phases", SHAPE, np.random.default_rng([7, 1])).pixels
     grains = generate("grains", SHAPE, np.random.default_rng([7, 3]), clean).pixels
     for name, picture in (
-        ("matsam_phases", steps("generated phases", "phases", phases.astype(np.uint8))),
-        ("matsam_grains", steps("generated grains, scratched", "grains", scratched(grains.astype(np.uint8)))),
+        ("matsam_phases", phase_steps(phases.astype(np.uint8))),
+        ("matsam_grains", grain_steps(scratched(grains.astype(np.uint8)))),
     ):
         cv2.imwrite(str(out / f"{name}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
 
