@@ -48,7 +48,7 @@ class Base:
     name : str
         Registry name of the backbone.
     sha256 : str
-        Hex, of its weights.
+        Hex, of what is adapted: an official checkpoint, or the tensors of the built-in network without its judges.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Base:
 def base_of(backbone: Backbone) -> Base:
     """Name and digest of a backbone's weights; :class:`ConfigError` when it has none to adapt."""
     if isinstance(backbone, BuiltinBackbone):
-        return Base(backbone.name, backbone.weights.digest)
+        return Base(backbone.name, backbone.weights.network_digest)
     if isinstance(backbone, SamBackbone):
         return Base(backbone.name, backbone.digest)
     raise ConfigError(f"{backbone.name!r} has no weights to adapt; use builtin, vit_b, vit_l or vit_h")

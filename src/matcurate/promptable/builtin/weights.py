@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,19 +43,20 @@ class Weights:
     digest: str
     card: Mapping[str, str]
 
+    @property
+    def network_digest(self) -> str:
+        """Hex SHA-256 over the network's tensors, whatever judges its regions."""
+        return hashlib.sha256(save(_halved(self.network.state_dict()))).hexdigest()
+
 
 def save_weights(path: Path, network: UNet, judge: Judge | None, card: Mapping[str, str]) -> None:
     """Write both in half precision; ``path`` holds the old file or all of the new one, never a part."""
     state = {NETWORK + name: value for name, value in network.state_dict().items()}
     if judge is not None:
         state.update({JUDGE + name: value for name, value in judge.state_dict().items()})
-    tensors = {
-        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
-        for name, value in state.items()
-    }
     about = {"network": network.settings.model_dump(mode="json"), "card": dict(card)}
     # A single entry: safetensors writes several in any order, and the digest would differ from run to run.
-    replace_file(path, save(tensors, {FORMAT: json.dumps(about, sort_keys=True)}))
+    replace_file(path, save(_halved(state), {FORMAT: json.dumps(about, sort_keys=True)}))
 
 
 def load_weights(path: Path) -> Weights:
@@ -88,6 +90,14 @@ def load_weights(path: Path) -> Weights:
     except (ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its tensors do not fit its settings; {remedy}") from error
     return Weights(network.eval(), judge, sha256_of(path), about["card"])
+
+
+def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Tensors as they are written: in half precision."""
+    return {
+        name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
+        for name, value in state.items()
+    }
 
 
 def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
