@@ -1,0 +1,198 @@
+"""A phase model on the golden set: per phase, per specimen, per micrograph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from matcurate.errors import CatalogError
+from matcurate.phase.comparison import Difference, paired_difference
+from matcurate.phase.inference import segment_phases
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import no_ratio
+from matcurate.phase.samples import picture
+from matcurate.phase.scores import PhaseScores, mean_of, score_phases
+from matcurate.types import LabelMap, Progress, silent
+from matcurate.workflows.samples import CorrectedMicrograph, golden_samples
+from matcurate.workflows.snapshot import GoldenSet
+from matcurate.workflows.workspace import Workspace
+
+MATRIX = "matrix"
+"""Name of class 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenScore:
+    """One golden micrograph's scores; ``specimen`` is None where none is known."""
+
+    name: str
+    content_hash: str
+    specimen: str | None
+    scores: PhaseScores
+
+    @property
+    def dice(self) -> float:
+        """Mean over the phases that occur, in [0, 1]."""
+        mean = mean_of(self.scores.dice)
+        return 0.0 if mean is None else mean
+
+    @property
+    def fraction_error(self) -> float:
+        """Mean over the phases of the absolute error of the area fraction, in [0, 1]."""
+        return float(np.mean(np.abs(self.scores.fraction_error)))
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Means over micrographs; None where nothing could be compared.
+
+    Parameters
+    ----------
+    images : int
+        How many micrographs.
+    dice, iou, boundary_f1 : float or None
+        In [0, 1].
+    fraction_error : float
+        Of the absolute errors of the area fraction.
+    """
+
+    images: int
+    dice: float | None
+    iou: float | None
+    fraction_error: float
+    boundary_f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A model on a golden set, as it serves: without a ratio from the expert.
+
+    Parameters
+    ----------
+    golden : str
+        Digest of the golden set.
+    overall : Means
+        Over phases, then over micrographs.
+    per_phase, per_specimen : mapping of str to Means
+        By the phase's name, the matrix among them; by the specimen's name, a micrograph without one by its own.
+    images : tuple of GoldenScore
+        In the order of the golden set.
+    """
+
+    golden: str
+    overall: Means
+    per_phase: Mapping[str, Means]
+    per_specimen: Mapping[str, Means]
+    images: tuple[GoldenScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Challenger less champion, on the same micrographs."""
+
+    dice: Difference
+    fraction_error: Difference
+
+
+def evaluate(
+    workspace: Workspace,
+    model: PhaseModel,
+    golden: GoldenSet,
+    *,
+    seen: Callable[[CorrectedMicrograph, LabelMap], None] = lambda sample, predicted: None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Predict the golden micrographs and compare with the experts' masks.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    model : PhaseModel
+        Of the project's phases and the matrix.
+    golden : GoldenSet
+        At least one item.
+    seen : callable
+        Told every micrograph with what was predicted for it, ids (H, W).
+    progress : Progress
+        Told the number of micrographs done.
+
+    Raises
+    ------
+    CatalogError
+        When the golden set is empty, or an image or mask of it is missing or damaged.
+    """
+    if not golden.items:
+        raise CatalogError(NO_GOLDEN_SET)
+    found: list[GoldenScore] = []
+    for sample in golden_samples(workspace, golden):
+        progress(len(found), len(golden.items), sample.name)
+        truth = picture(sample.name, sample.pixels, sample.phases)
+        predicted = segment_phases(model, truth.grey, no_ratio(model.phases))
+        scores = score_phases(predicted, truth.labels, model.phases)
+        found.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
+        seen(sample, predicted)
+    progress(len(found), len(golden.items))
+    return summarise(found, (MATRIX, *workspace.project().phases), golden.digest)
+
+
+NO_GOLDEN_SET = (
+    "no golden set: no golden micrograph has a correction; take some in with 'curate ingest --golden', correct them in "
+    "Label Studio and run 'curate sync'"
+)
+
+
+def summarise(images: Sequence[GoldenScore], phases: Sequence[str], golden: str) -> Evaluation:
+    """Means of scores, one micrograph or more, of phases named in the order of their ids."""
+    groups: dict[str, list[GoldenScore]] = {}
+    for each in images:
+        groups.setdefault(each.specimen or each.name, []).append(each)
+    return Evaluation(
+        golden=golden,
+        overall=_means(images),
+        per_phase={name: _of_phase(images, index) for index, name in enumerate(phases)},
+        per_specimen={name: _means(group) for name, group in groups.items()},
+        images=tuple(images),
+    )
+
+
+def compare(
+    challenger: Evaluation, champion: Evaluation, rng: np.random.Generator, confidence: float = 0.95
+) -> Comparison:
+    """Paired bootstrap of Dice and of the error of the area fractions.
+
+    Raises
+    ------
+    ValueError
+        When they were not measured on the same golden set.
+    """
+    if challenger.golden != champion.golden:
+        raise ValueError("models are compared on one golden set only")
+    dice = [np.array([image.dice for image in each.images]) for each in (challenger, champion)]
+    error = [np.array([image.fraction_error for image in each.images]) for each in (challenger, champion)]
+    return Comparison(
+        paired_difference(dice[0], dice[1], rng, confidence=confidence),
+        paired_difference(error[0], error[1], rng, confidence=confidence),
+    )
+
+
+def _means(images: Sequence[GoldenScore]) -> Means:
+    return Means(
+        images=len(images),
+        dice=float(np.mean([each.dice for each in images])),
+        iou=mean_of(tuple(mean_of(each.scores.iou) for each in images)),
+        fraction_error=float(np.mean([each.fraction_error for each in images])),
+        boundary_f1=mean_of(tuple(mean_of(each.scores.boundary_f1) for each in images)),
+    )
+
+
+def _of_phase(images: Sequence[GoldenScore], phase: int) -> Means:
+    return Means(
+        images=len(images),
+        dice=mean_of(tuple(each.scores.dice[phase] for each in images)),
+        iou=mean_of(tuple(each.scores.iou[phase] for each in images)),
+        fraction_error=float(np.mean([abs(each.scores.fraction_error[phase]) for each in images])),
+        boundary_f1=mean_of(tuple(each.scores.boundary_f1[phase] for each in images)),
+    )
