@@ -14,13 +14,13 @@ import torch
 from matcurate import __version__
 from matcurate.config import load_preset
 from matcurate.errors import CheckpointError, ConfigError
-from matcurate.promptable.builtin.examples import RegionExamples, examples
+from matcurate.promptable.builtin.examples import RegionExamples
 from matcurate.promptable.builtin.judging import QualityReport, learn_quality
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.recipe import Recipe
-from matcurate.promptable.builtin.seams import SeamPictures, SeamReport, learn_seams, parted_pictures
+from matcurate.promptable.builtin.seams import SeamPictures, SeamReport, learn_seams
 from matcurate.promptable.builtin.shipped import SHIPPED
-from matcurate.promptable.builtin.stream import Generated, Mixed
+from matcurate.promptable.builtin.stream import Generated, Mixed, one_by_one
 from matcurate.promptable.builtin.training import CHECKPOINT, WEIGHTS, Training, TrainingReport, save_run_weights, train
 from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.digests import sha256_of
@@ -184,11 +184,11 @@ def _judged(training: Training, pictures: Mixed, known: Judge | None, progress: 
         judged.judge.load_state_dict(known.state_dict())
     if recipe.prompts is not None:
         regions = RegionExamples(pictures, network, recipe.prompts, seed)
-        described = _collected(examples(regions, recipe.workers), len(regions), "regions", progress)
+        described = _collected(one_by_one(regions, recipe.workers), len(regions), "regions", progress)
         judged.quality = learn_quality(judged.judge, described, recipe.prompts, seed)
     if recipe.seams is not None:
         parts = SeamPictures(Generated(recipe.seams.kinds, recipe.seams.picture), network, recipe.seams, seed)
-        found = _collected(parted_pictures(parts, recipe.workers), len(parts), "pictures in patches", progress)
+        found = _collected(one_by_one(parts, recipe.workers), len(parts), "pictures in patches", progress)
         judged.seams = learn_seams(judged.judge.seams, found, recipe.seams, seed, progress)
     judged.judge.eval()
     return judged

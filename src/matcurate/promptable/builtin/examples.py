@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from skimage.measure import label
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from matcurate.promptable.builtin.network import UNet
 from matcurate.promptable.builtin.recipe import PromptRecipe
 from matcurate.promptable.builtin.scene import Scene
-from matcurate.promptable.builtin.stream import Pictures, cut, one_thread
+from matcurate.promptable.builtin.stream import Pictures, cut
 from matcurate.promptable.hierarchy import Hierarchy, Nodes
 from matcurate.promptable.nested import FITTING, box_iou
 
@@ -175,15 +175,3 @@ def _drawn(count: int, most: int, rng: np.random.Generator, odds: Column | None 
     if count <= most:
         return np.arange(count)
     return rng.choice(count, most, replace=False, p=None if odds is None else odds / odds.sum())
-
-
-def examples(source: RegionExamples, workers: int) -> Iterator[Examples]:
-    """Examples of every picture, in order, whatever the number of processes."""
-    loader: DataLoader[Examples] = DataLoader(
-        source,
-        batch_size=None,
-        num_workers=workers,
-        worker_init_fn=one_thread,
-        multiprocessing_context="spawn" if workers else None,
-    )
-    yield from loader

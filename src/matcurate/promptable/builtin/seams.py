@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from sklearn.metrics import adjusted_rand_score
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from matcurate.promptable.builtin.joining import LEVELS, joined, measured, pairs
 from matcurate.promptable.builtin.judging import HELD_OUT, learn
@@ -19,7 +19,7 @@ from matcurate.promptable.builtin.patches import Numbers, Patches
 from matcurate.promptable.builtin.quality import Estimator
 from matcurate.promptable.builtin.recipe import SeamRecipe
 from matcurate.promptable.builtin.scene import Scene
-from matcurate.promptable.builtin.stream import Pictures, cut, one_thread
+from matcurate.promptable.builtin.stream import Pictures, cut
 from matcurate.types import Progress, silent
 
 CARE = np.linspace(0.1, 1.3, 12)
@@ -82,17 +82,6 @@ class SeamPictures(Dataset[Parted]):
         rng = np.random.default_rng([self._seed, index, 2])
         grey, regions, _ = cut(self._pictures.draw(rng), self._recipe.crop, self._recipe.augmentation, rng)
         return Parted(Scene.seen_by(self._network, grey.numpy()).patches, regions)
-
-
-def parted_pictures(source: SeamPictures, workers: int) -> Iterator[Parted]:
-    """Every picture, in order, whatever the number of processes."""
-    yield from DataLoader(
-        source,
-        batch_size=None,
-        num_workers=workers,
-        worker_init_fn=one_thread,
-        multiprocessing_context="spawn" if workers else None,
-    )
 
 
 def learn_seams(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ from matcurate.promptable.builtin.augment import disturbed, resized, resized_ids
 from matcurate.promptable.builtin.recipe import Augmentation, Recipe
 from matcurate.promptable.builtin.targets import dense_targets, insides, region_ids
 from matcurate.types import LabelMap, Pixels
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,6 +214,17 @@ def batches(pictures: Pictures, recipe: Recipe, seed: int, first_step: int) -> D
         prefetch_factor=4 if recipe.workers else None,
         # A forked process would inherit locks of OpenCV's and OpenMP's threads, which are not there to open them.
         multiprocessing_context="spawn" if recipe.workers else None,
+    )
+
+
+def one_by_one(source: Dataset[T], workers: int) -> Iterator[T]:
+    """Every item of a sized dataset, in order, whatever the number of processes."""
+    yield from DataLoader(
+        source,
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=one_thread,
+        multiprocessing_context="spawn" if workers else None,
     )
 
 

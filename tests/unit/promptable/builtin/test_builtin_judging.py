@@ -12,7 +12,6 @@ from matcurate.promptable.builtin.examples import (
     Examples,
     RegionExamples,
     box_around,
-    examples,
     expected_overlap,
     objects_of,
     shares,
@@ -21,7 +20,7 @@ from matcurate.promptable.builtin.judging import QualityReport, learn_quality
 from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.recipe import PromptRecipe
-from matcurate.promptable.builtin.stream import Generated
+from matcurate.promptable.builtin.stream import Generated, one_by_one
 from matcurate.promptable.hierarchy import Hierarchy, build
 
 # The whole, the part above 0 (columns 2 to 7), and the part above 1 (columns 2 and 3); 2 x 8 pixels.
@@ -77,9 +76,9 @@ def source() -> RegionExamples:
 
 
 def test_examples_of_a_picture_depend_on_its_number_alone(source: RegionExamples) -> None:
-    every = list(examples(source, workers=0))
+    every = list(one_by_one(source, workers=0))
     assert len(every) == len(source) == 3
-    for one, other in zip(every, examples(source, workers=1), strict=True):
+    for one, other in zip(every, one_by_one(source, workers=1), strict=True):
         np.testing.assert_array_equal(one.descriptors, other.descriptors)
         np.testing.assert_array_equal(one.boxed_overlap, other.boxed_overlap)
     for one in every:

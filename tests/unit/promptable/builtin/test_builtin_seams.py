@@ -10,8 +10,8 @@ from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.promptable.builtin.patches import summed
 from matcurate.promptable.builtin.quality import Estimator
 from matcurate.promptable.builtin.recipe import SeamRecipe
-from matcurate.promptable.builtin.seams import Parted, SeamPictures, learn_seams, owners, parted_pictures
-from matcurate.promptable.builtin.stream import Generated
+from matcurate.promptable.builtin.seams import Parted, SeamPictures, learn_seams, owners
+from matcurate.promptable.builtin.stream import Generated, one_by_one
 
 RECIPE = SeamRecipe(pictures=4, picture=96, crop=80, rounds=2, seams_per_picture=400, epochs=12, batch=64)
 
@@ -53,7 +53,7 @@ def test_pictures_are_functions_of_their_number() -> None:
     torch.manual_seed(1)
     network = UNet(NetworkSettings(widths=(4, 8))).eval()
     source = SeamPictures(Generated(("grains",), RECIPE.picture), network, RECIPE, seed=3)
-    first = list(parted_pictures(source, workers=0))
+    first = list(one_by_one(source, workers=0))
     assert len(first) == 4 and first[2].truth.shape == (80, 80)
     np.testing.assert_array_equal(source[2].patches.seams, first[2].patches.seams)
     assert first[0].patches.areas.sum() == pytest.approx(80 * 80)
