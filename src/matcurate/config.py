@@ -45,8 +45,22 @@ class BackendSettings(Strict):
     webhook_secret: SecretStr | None = None
 
 
+class PromotionSettings(Strict):
+    """When a challenger takes the champion's place; both are measured on the golden set."""
+
+    policy: Literal["auto", "manual"] = Field(default="auto", description="manual: only 'curate models promote' does.")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the interval of the difference in Dice.")
+    dice_loss: float = Field(
+        default=0.02, ge=0, le=1, description="Largest mean loss of Dice that is let pass, be it significant or not."
+    )
+    fraction_tolerance: float = Field(
+        default=0.01, ge=0, le=1, description="Largest rise of the mean error of the area fractions."
+    )
+    first_dice: float = Field(default=0.5, ge=0, le=1, description="Least Dice of a first champion.")
+
+
 class RetrainSettings(Strict):
-    """What calls for a training, and how corrections are parted for it."""
+    """What calls for a training, how corrections are parted for it, what is trained, and what becomes of it."""
 
     min_corrections: int = Field(default=4, ge=1, description="Fewer usable ones are never trained on.")
     new_corrections: int = Field(default=20, ge=1, description="So many new ones call for a training.")
@@ -55,6 +69,11 @@ class RetrainSettings(Strict):
     effort_floor: float = Field(default=0.01, ge=0, le=1, description="Share of pixels it must rise by at least.")
     max_age_days: float | None = Field(default=30.0, gt=0, allow_inf_nan=False, description="None: age never does.")
     validation_share: float = Field(default=0.2, ge=0, lt=1, description="Of the specimens, for validation.")
+    backbone: str = Field(default="builtin", description="What is adapted: builtin, vit_b, vit_l or vit_h.")
+    preset: str | None = Field(
+        default=None, description="In configs/phase, or a YAML file. Default: builtin, or sam for an official SAM."
+    )
+    promotion: PromotionSettings = PromotionSettings()
 
 
 class WorkerSettings(Strict):
@@ -80,6 +99,7 @@ class Settings(BaseSettings):
 
     home: Path = Path(".curate")
     project: str = "default"
+    lab: str = Field(default="local", min_length=1, description="Who trains here; every model version names it.")
     database_url: str | None = Field(default=None, description="Default: SQLite in HOME/catalog.db.")
     objects_url: str | None = Field(default=None, description="Any fsspec URL. Default: HOME/objects.")
     tracking_uri: str | None = Field(
