@@ -98,15 +98,16 @@ def test_from_new_micrographs_to_a_snapshot(
             client.annotations.create(tasks[micrograph.id], codec.encode_labels(mask, None, [0.25]), lead_time=4.0)
 
     def by_corrections() -> JobRecord | None:
-        """The snapshot that corrections asked for and that knows all three."""
+        """The training that corrections asked for and that knows all three: they are too few."""
         for job in jobs_of(workspace):
-            if (job.kind, job.trigger, job.state) == ("snapshot", "corrections", JobState.DONE):
-                result = job.result or {}
-                if int(str(result["train"])) + int(str(result["validation"])) >= 3:
+            if (job.kind, job.trigger, job.state) == ("retrain", "corrections", JobState.DONE):
+                if str((job.result or {})["reason"]).startswith("3 usable corrections, 4 needed"):
                     return job
         return None
 
-    frozen = eventually(by_corrections)
+    eventually(by_corrections)
+    wanted, _ = ask(workspace, "snapshot", "test")
+    frozen = eventually(lambda: ended(workspace, wanted.id))
     assert frozen.result is not None
     with workspace.reading() as session:
         items = snapshot_items(session, snapshot_named(session, project.id, str(frozen.result["snapshot"])).id)

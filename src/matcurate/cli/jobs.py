@@ -60,7 +60,7 @@ def show(
 @jobs.command()
 def add(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="sync, presegment or snapshot.")],
+    kind: Annotated[str, typer.Argument(help="sync, presegment, snapshot or retrain (when due).")],
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""
@@ -89,7 +89,7 @@ def schedule(
     remove: Annotated[bool, typer.Option("--remove", help="Forget the schedule.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Set, show or remove when the worker pulls corrections, predicts new micrographs and takes a snapshot."""
+    """Set, show or remove when the worker pulls corrections, predicts new micrographs and, when due, trains."""
     from matcurate.workflows.jobs import SCHEDULED
     from matcurate.workflows.schedule import current_schedule, unschedule
     from matcurate.workflows.schedule import schedule as store

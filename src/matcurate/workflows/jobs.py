@@ -94,17 +94,25 @@ def _snapshot(workspace: Workspace, progress: Progress) -> Result:
     }
 
 
+def _retrain(workspace: Workspace, progress: Progress) -> Result:
+    # torch and MLflow take seconds to import, which asking for a job need not pay.
+    from matcurate.workflows.retrain import as_document, retrain
+
+    return as_document(retrain(workspace, if_due=True, progress=progress))
+
+
 KINDS: Mapping[str, JobKind] = {
     kind.name: kind
     for kind in (
         JobKind("sync", "pull corrections from Label Studio", _sync),
         JobKind("presegment", "predict new micrographs and push them to Label Studio", _presegment),
         JobKind("snapshot", "freeze the usable corrections", _snapshot),
+        JobKind("retrain", "train on the corrections when that is due, and promote by the policy", _retrain),
     )
 }
-SCHEDULED = ("sync", "presegment", "snapshot")
+SCHEDULED = ("sync", "presegment", "retrain")
 """What a schedule asks for: one after the other, each when the one before has ended, well or not."""
-AFTER_CORRECTIONS = "snapshot"
+AFTER_CORRECTIONS = "retrain"
 """What new corrections ask for, once they have stopped coming for a while."""
 
 

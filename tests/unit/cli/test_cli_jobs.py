@@ -43,7 +43,7 @@ def test_unknown_jobs_are_one_line(curate):
 
 
 def test_the_schedule_is_set_shown_and_removed(curate):
-    nothing = {"cron": None, "jobs": ["sync", "presegment", "snapshot"], "last": None}
+    nothing = {"cron": None, "jobs": ["sync", "presegment", "retrain"], "last": None}
     assert curate("schedule", "--json") == nothing
     assert curate("schedule", "0 2 * * *", "--json") == {**nothing, "cron": "0 2 * * *"}
     assert curate("schedule", "--json")["cron"] == "0 2 * * *"

@@ -60,7 +60,7 @@ def test_asking_again_brings_the_waiting_one_forward(workspace):
     assert ready(workspace) == []
     again, added = ask(workspace, "sync", "ann")
     assert not added and again.id == first.id and again.trigger == "ann" and ready(workspace) == [again]
-    with pytest.raises(CatalogError, match="no job 'train'; there are: sync, presegment, snapshot"):
+    with pytest.raises(CatalogError, match="no job 'train'; there are: sync, presegment, snapshot, retrain"):
         ask(workspace, "train", "ann")
 
 
@@ -227,8 +227,8 @@ def test_corrections_ask_once_however_many_come(workspace):
     first = after_corrections(workspace, report)
     second = after_corrections(workspace, report)
     assert first.id == second.id and second.not_before > first.not_before > datetime.now(UTC)
-    assert (second.kind, second.trigger) == ("snapshot", "corrections") and ready(workspace) == []
-    ask(workspace, "snapshot", "ann")
+    assert (second.kind, second.trigger) == ("retrain", "corrections") and ready(workspace) == []
+    ask(workspace, "retrain", "ann")
     third = after_corrections(workspace, report)
     assert third.id == first.id and ready(workspace) == [third]  # a person asked: it is not put off again
 
@@ -285,7 +285,7 @@ def test_scheduled_jobs_follow_each_other_also_after_a_failure(workspace, kinds)
     order = []
     while waiting := ready(workspace):
         order.append((waiting[0].kind, go(workspace, waiting[0]).state.value))
-    assert order == [("sync", "failed"), ("presegment", "done"), ("snapshot", "failed")]
+    assert order == [("sync", "failed"), ("presegment", "done"), ("retrain", "done")]
     ask(workspace, "sync", "ann")
     go(workspace, ready(workspace)[0])
     assert ready(workspace) == []  # a person asked for one job only
@@ -312,9 +312,11 @@ def test_the_jobs_do_the_loop(connected, studio):
     pulled = go(connected, ask(connected, "sync", "ann")[0])
     assert (pulled.result["added"], pulled.result["failed"]) == (3, [])
     (asked,) = [job for job in jobs_of(connected) if job.state is JobState.QUEUED]
-    assert (asked.kind, asked.trigger) == ("snapshot", "corrections") and ready(connected) == []
+    assert (asked.kind, asked.trigger) == ("retrain", "corrections") and ready(connected) == []
     frozen = go(connected, ask(connected, "snapshot", "ann")[0])
     assert frozen.result["train"] + frozen.result["validation"] == 3
+    tried = go(connected, ask(connected, "retrain", "ann")[0])
+    assert (tried.id, tried.result["due"]) == (asked.id, False) and "3 usable corrections" in tried.result["reason"]
     again = go(connected, ask(connected, "sync", "ann")[0])
     assert again.result["unchanged"] == 3
     assert not [job for job in jobs_of(connected) if job.state is JobState.QUEUED]  # nothing new, nothing asked for

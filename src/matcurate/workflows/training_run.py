@@ -1,0 +1,105 @@
+"""What a training leaves in MLflow: parameters, metrics, data, and the files of its model version."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from matcurate import __version__
+from matcurate.imaging.files import replace_file
+from matcurate.phase.storage import save_adapter
+from matcurate.phase.trainer import StepReport
+from matcurate.tracking.runs import LiveRun, RunData, RunReport
+from matcurate.workflows.evaluate import Evaluation, Means
+from matcurate.workflows.models import as_run_data
+from matcurate.workflows.promotion import Decision
+from matcurate.workflows.snapshot import GoldenSet, SnapshotReport
+from matcurate.workflows.training import ADAPTER_FILE, Plan, Trained
+from matcurate.workflows.workspace import Workspace
+
+MODEL = "model"
+"""Folder of a run with the files of its model version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Challenger and champion on the golden set, and what follows from it."""
+
+    metrics: Evaluation | None
+    champion_metrics: Evaluation | None
+    decision: Decision
+
+
+def run_report(
+    workspace: Workspace, plan: Plan, snapshot: SnapshotReport, golden: GoldenSet, resumed: bool
+) -> RunReport:
+    """What is known of a run before it trains."""
+    project, options = workspace.project(), plan.preset.train
+    tags = {
+        "lab": workspace.settings.lab,
+        "snapshot": snapshot.snapshot.digest,
+        "base": plan.base.name,
+        "base_sha256": plan.base.sha256,
+        "settings_sha256": plan.settings_sha256,
+        "matcurate": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    data = [as_run_data(project, snapshot)]
+    if golden.items:
+        data.append(RunData(f"{project.name} golden", golden.digest, {"images": len(golden.items)}, "evaluation"))
+    parameters: dict[str, str | int | float] = {
+        "preset": plan.preset.name,
+        "start": plan.start,
+        "resumed": str(resumed),
+        "seed": plan.seed,
+        "steps": options.steps,
+        "learning_rate": options.learning_rate,
+        "rank": plan.preset.model.lora.rank,
+        "plm": str(plan.preset.model.plm is not None),
+        "crop": options.sampling.crop,
+        "batch": options.sampling.batch,
+    }
+    return RunReport("retrain", parameters, tags=tags, data=tuple(data))
+
+
+def step_metrics(step: StepReport) -> dict[str, float]:
+    """Metrics of one look at the validation part."""
+    named = {"loss": step.loss, "validation_dice": step.dice, "gamma": step.gamma, "delta": step.delta}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def keep_results(
+    live: LiveRun, plan: Plan, trained: Trained, snapshot: SnapshotReport, judgement: Judgement, lab: str
+) -> None:
+    """Log what the run has found, what was decided, and the files of its model version."""
+    for name, found in (("golden", judgement.metrics), ("champion", judgement.champion_metrics)):
+        if found is not None:
+            live.metrics(flat_metrics(name, found))
+    decision = judgement.decision
+    live.parameters({"promoted": str(decision.promoted), "why": decision.why, "best_step": trained.report.best_step})
+    notes = {"snapshot": snapshot.snapshot.digest, "lab": lab, "seed": str(plan.seed), "start": plan.start}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_adapter(folder / ADAPTER_FILE, trained.model, plan.base, plan.phases, plan.preset.model, notes)
+        replace_file(folder / "preset.json", plan.preset.model_dump_json(indent=2).encode())
+        live.files(folder, MODEL)
+
+
+def flat_metrics(prefix: str, found: Evaluation) -> dict[str, float]:
+    """Metrics by name; a phase by its id, since MLflow refuses many characters in names."""
+    means: Mapping[str, Means] = {
+        prefix: found.overall,
+        **{f"{prefix}_phase_{index}": each for index, each in enumerate(found.per_phase.values())},
+    }
+    return {
+        f"{name}_{score}": float(value)
+        for name, each in means.items()
+        for score, value in asdict(each).items()
+        if value is not None and score != "images"
+    }
