@@ -54,11 +54,21 @@ class SeamRecipe(Strict):
     augmentation: Augmentation = Augmentation(
         scale=(0.7, 1.5), gamma=(0.8, 1.25), contrast=(1.0, 1.0), noise=(0.0, 0.02), blur=(0.0, 0.6), invert=0.2
     )
+    elongated: float = Field(
+        default=0.3, ge=0, le=1, description="Part of the pictures that are drawn out, as by rolling."
+    )
+    elongation: Range = Field(default=(1.0, 4.0), description="By how much; drawn on a logarithmic scale.")
     rounds: int = Field(default=4, ge=1, description="Times that pictures are joined by what was learned so far.")
     seams_per_picture: int = Field(default=2500, ge=1, description="In each round.")
     epochs: int = Field(default=12, ge=1)
     batch: int = Field(default=2048, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _drawn_out(self) -> SeamRecipe:
+        if not self.elongation[0] >= 1:
+            raise ValueError("elongation must be at least 1")
+        return self
 
 
 class Recipe(Strict):

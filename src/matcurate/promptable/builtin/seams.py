@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from matcurate.promptable.builtin.patches import Numbers, Patches
 from matcurate.promptable.builtin.quality import Estimator
 from matcurate.promptable.builtin.recipe import SeamRecipe
 from matcurate.promptable.builtin.scene import Scene
-from matcurate.promptable.builtin.stream import Pictures, cut
+from matcurate.promptable.builtin.stream import Picture, Pictures, cut
 from matcurate.types import Progress, silent
 
 CARE = np.linspace(0.1, 1.3, 12)
@@ -80,8 +82,29 @@ class SeamPictures(Dataset[Parted]):
 
     def __getitem__(self, index: int) -> Parted:
         rng = np.random.default_rng([self._seed, index, 2])
-        grey, regions, _ = cut(self._pictures.draw(rng), self._recipe.crop, self._recipe.augmentation, rng)
+        picture = self._pictures.draw(rng)
+        if rng.random() < self._recipe.elongated:
+            low, high = np.log(self._recipe.elongation)
+            picture = drawn_out(picture, float(np.exp(rng.uniform(low, high))), rng)
+        grey, regions, _ = cut(picture, self._recipe.crop, self._recipe.augmentation, rng)
         return Parted(Scene.seen_by(self._network, grey.numpy()).patches, regions)
+
+
+def drawn_out(picture: Picture, factor: float, rng: np.random.Generator) -> Picture:
+    """Part of a picture, stretched along its rows or its columns to the size of the whole."""
+    height, width = picture.grey.shape
+    across = bool(rng.random() < 0.5)
+    length = width if across else height
+    kept = max(1, round(length / factor))
+    start = int(rng.integers(length - kept + 1))
+    here = (slice(None), slice(start, start + kept)) if across else (slice(start, start + kept), slice(None))
+
+    def stretched(values: NDArray[Any], how: int) -> NDArray[Any]:
+        return np.asarray(cv2.resize(np.ascontiguousarray(values[here]), (width, height), interpolation=how))
+
+    grey = stretched(picture.grey, cv2.INTER_LINEAR)
+    regions = stretched(picture.regions.astype(np.float64), cv2.INTER_NEAREST).astype(np.int32)
+    return Picture(grey, regions, stretched(picture.inside, cv2.INTER_NEAREST), picture.source)
 
 
 def learn_seams(

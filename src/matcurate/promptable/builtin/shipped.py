@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.weights import Weights, load_weights
 from matcurate.promptable.sam import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "512e47fb7ed2dc6fcafc7a9b78ff4e6ef5bd1d4734fe4c96007cf2d2284ab0a7"
+SHA256 = "4a96bb861ec403ca9d46be10690db1c2c1c09b5180bdae35436547668620ec5f"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 

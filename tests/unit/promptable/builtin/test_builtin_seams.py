@@ -10,8 +10,8 @@ from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.promptable.builtin.patches import summed
 from matcurate.promptable.builtin.quality import Estimator
 from matcurate.promptable.builtin.recipe import SeamRecipe
-from matcurate.promptable.builtin.seams import Parted, SeamPictures, learn_seams, owners
-from matcurate.promptable.builtin.stream import Generated, one_by_one
+from matcurate.promptable.builtin.seams import Parted, SeamPictures, drawn_out, learn_seams, owners
+from matcurate.promptable.builtin.stream import Generated, Picture, one_by_one
 
 RECIPE = SeamRecipe(pictures=4, picture=96, crop=80, rounds=2, seams_per_picture=400, epochs=12, batch=64)
 
@@ -47,6 +47,22 @@ def test_grains_are_learned_and_found_in_pictures_kept_apart() -> None:
     again = estimator()
     assert learn_seams(again, found, RECIPE, seed=0) == report
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
+
+
+def test_a_picture_is_drawn_out_along_one_axis() -> None:
+    rows, columns = np.indices((24, 40))
+    ids = (rows // 4 * 10 + columns // 4).astype(np.int32)
+    picture = Picture(rows.astype(np.float32), ids, np.ones((24, 40), dtype=np.int8), 5)
+    for seed in range(6):
+        longer = drawn_out(picture, 2.0, np.random.default_rng(seed))
+        assert longer.grey.shape == (24, 40) and longer.source == 5
+        runs = [
+            np.diff(np.flatnonzero(np.diff(line, prepend=-1))) for line in (longer.regions[12], longer.regions[:, 20])
+        ]
+        assert sorted(int(np.median(run)) for run in runs) == [4, 8]
+    unchanged = drawn_out(picture, 1.0, np.random.default_rng(0))
+    np.testing.assert_array_equal(unchanged.regions, ids)
+    np.testing.assert_array_equal(unchanged.grey, picture.grey)
 
 
 def test_pictures_are_functions_of_their_number() -> None:
