@@ -25,6 +25,7 @@ from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.workflows.due import learning_state
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.jobs import ask, job_of, jobs_of
 from matcurate.workflows.models import open_registry
@@ -34,12 +35,16 @@ from matcurate.workflows.workspace import Workspace, connected_project_id, label
 pytestmark = pytest.mark.integration
 
 SIZE = (72, 104)
+MANY = 10_000
 
 
 @pytest.fixture(scope="module")
 def workspace(running: RunningServices) -> Workspace:
-    """The installation, in which corrections are deemed to have stopped coming after two seconds."""
-    save_settings(running.settings.home, {"worker": {"quiet_seconds": 2.0}})
+    """The installation, where corrections have stopped coming after two seconds and are never enough to train on."""
+    save_settings(
+        running.settings.home,
+        {"worker": {"quiet_seconds": 2.0}, "retrain": {"min_corrections": MANY, "new_corrections": MANY}},
+    )
     return open_workspace(load_settings(running.settings.home))
 
 
@@ -80,6 +85,7 @@ def test_from_new_micrographs_to_a_snapshot(
     workspace: Workspace, worker: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     added = micrographs(workspace, tmp_path)
+    before = learning_state(workspace).usable
     asked, _ = ask(workspace, "presegment", "test")
     done = eventually(lambda: ended(workspace, asked.id))
     assert done.state is JobState.DONE, done.error
@@ -101,7 +107,8 @@ def test_from_new_micrographs_to_a_snapshot(
         """The training that corrections asked for and that knows all three: they are too few."""
         for job in jobs_of(workspace):
             if (job.kind, job.trigger, job.state) == ("retrain", "corrections", JobState.DONE):
-                if str((job.result or {})["reason"]).startswith("3 usable corrections, 4 needed"):
+                reason = str((job.result or {})["reason"])
+                if f"usable corrections, {MANY} needed" in reason and int(reason.split()[0]) >= before + 3:
                     return job
         return None
 
