@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+# How many processes run the tests; each loads torch.
+WORKERS ?= 2
 
 .PHONY: install demo test lint docs clean
 
@@ -19,7 +21,8 @@ demo: install
 	$(BIN)/curate --home .demo demo $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
+	  --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 lint: install
 	$(BIN)/ruff check .
