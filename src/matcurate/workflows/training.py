@@ -80,15 +80,18 @@ def load_champion(registry: Registry) -> Champion | None:
         When MLflow does not answer.
     """
     version = registry.by_alias(CHAMPION)
-    if version is None:
-        return None
+    return None if version is None else Champion(version, load_adapter_of(registry, version))
+
+
+def load_adapter_of(registry: Registry, version: RegisteredVersion) -> Adapter:
+    """What a version has learned; errors as of :func:`load_champion`."""
     with tempfile.TemporaryDirectory() as folder:
         path = registry.download(version, Path(folder)) / ADAPTER_FILE
         if not path.exists():
             raise CheckpointError(
-                f"{version.name} keeps no {ADAPTER_FILE}; 'curate models rollback' or promote a version that does"
+                f"{version.name} keeps no {ADAPTER_FILE}; 'curate models rollback' or name a version that does"
             )
-        return Champion(version, load_adapter(path))
+        return load_adapter(path)
 
 
 def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Plan:
