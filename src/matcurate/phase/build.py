@@ -26,6 +26,9 @@ class ModelSettings(Strict):
     lora: LoraSettings = LoraSettings()
     plm: PlmSettings | None = PlmSettings()
     image_size: int = Field(default=1024, ge=16, description="Edge of what official SAM's encoder sees, in pixels.")
+    scale: float = Field(
+        default=1.0, gt=0, le=4, description="Magnification at which the model sees a micrograph; the result is not."
+    )
 
 
 class PhaseSettings(Strict):
@@ -99,4 +102,4 @@ def build_model(backbone: Backbone, phases: int, settings: ModelSettings, seed: 
             segmenter = SamSegmenter(backbone.model(), phases, settings.image_size)
         else:
             raise ConfigError(f"{backbone.name!r} has no weights to adapt; use builtin, vit_b, vit_l or vit_h")
-        return PhaseModel(segmenter.cpu(), phases, settings.lora, settings.plm).to(device)
+        return PhaseModel(segmenter.cpu(), phases, settings.lora, settings.plm, settings.scale).to(device)

@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio
+from matcurate.phase.samples import scaled_shape
 from matcurate.types import Progress, silent
 
 WINDOW = 1024
@@ -35,7 +37,7 @@ def phase_shares(
     ratio : float array (n,)
         Of the whole micrograph; zeros where the expert gave none.
     window : int
-        Edge of a window in pixels, where the model does not prescribe one.
+        Edge of a window in pixels as the model sees them, where it does not prescribe one.
     progress : Progress
         Told the number of windows done.
 
@@ -54,25 +56,34 @@ def phase_shares(
     if ratio.shape != (model.phases,):
         raise ValueError(f"ratio must have {model.phases} values, got shape {ratio.shape}")
     model.eval()
-    device = next(model.parameters()).device
     image = torch.from_numpy(grey)
+    if model.scale != 1:
+        image = functional.resize(image[None], scaled_shape(grey.shape, model.scale), antialias=True)[0]
     levels = model.segmenter.levels(image)
     image = (image - levels.zero) / (levels.one - levels.zero)
-    told = torch.from_numpy(ratio).float()[None].to(device)
-    edge = model.segmenter.window or window
-    height, width = grey.shape
+    shares = _blended(model, image, torch.from_numpy(ratio).float(), model.segmenter.window or window, progress)
+    if model.scale != 1:
+        shares = functional.resize(shares, list(grey.shape), antialias=False)
+    result: NDArray[np.float32] = shares.numpy()
+    return result
+
+
+def _blended(model: PhaseModel, image: Tensor, told: Tensor, edge: int, progress: Progress) -> Tensor:
+    """Shares (n, H, W) of an image (H, W) in the model's units: those of its windows, weighed by :func:`_blend`."""
+    device = next(model.parameters()).device
+    height, width = image.shape
     places = [(top, left) for top in starts(height, edge) for left in starts(width, edge)]
     total, weight = torch.zeros(model.phases, height, width), torch.zeros(height, width)
     with torch.inference_mode():
         for done, (top, left) in enumerate(places):
             progress(done, len(places))
             area = (slice(top, top + edge), slice(left, left + edge))
-            shares = model(image[area][None, None].to(device), told)[0].float().softmax(dim=0).cpu()
+            shares = model(image[area][None, None].to(device), told[None].to(device))[0].float().softmax(dim=0).cpu()
             blend = _blend(shares.shape[1])[:, None] * _blend(shares.shape[2])
             total[(slice(None), *area)] += blend * shares
             weight[area] += blend
     progress(len(places), len(places))
-    return (total / weight).numpy()
+    return total / weight
 
 
 def segment_phases(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from matcurate.errors import ConfigError
 from matcurate.phase.lora import LoraSettings, add_lora
 from matcurate.phase.plm import PhaseLearningModule, PlmSettings
 
@@ -48,6 +49,8 @@ class Segmenter(nn.Module, ABC):
     encoder: nn.Module
     channels: int
     """C of the features."""
+    skip_channels: tuple[int, ...] = ()
+    """Of the skips, finest first."""
     lora_targets: tuple[str, ...]
     """Modules of the encoder that carry adapters, unless the settings name others."""
     window: int | None
@@ -79,14 +82,25 @@ class PhaseModel(nn.Module):
         Of the adapters.
     plm : PlmSettings or None
         None leaves the Phase Learning Module out; ratios are then not looked at.
+    scale : float
+        Magnification at which micrographs are given to it; kept for those who do.
+
+    Raises
+    ------
+    ConfigError
+        When more skips are to pass a module than there are.
     """
 
-    def __init__(self, segmenter: Segmenter, phases: int, lora: LoraSettings, plm: PlmSettings | None) -> None:
+    def __init__(
+        self, segmenter: Segmenter, phases: int, lora: LoraSettings, plm: PlmSettings | None, scale: float = 1.0
+    ) -> None:
         super().__init__()
         self.phases = phases
+        self.scale = scale
         self.segmenter = segmenter
         self.adapters = add_lora(segmenter.encoder, segmenter.lora_targets, lora)
         self.plm = None if plm is None else PhaseLearningModule(segmenter.channels, phases, plm)
+        self.skip_plms = nn.ModuleList() if plm is None else _skip_modules(segmenter, phases, plm)
 
     def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
         """Logits of the phases.
@@ -102,10 +116,15 @@ class PhaseModel(nn.Module):
         -------
         float tensor (B, n, H, W)
         """
-        encoding = self.segmenter.encode(images)
-        if self.plm is not None:
-            encoding = Encoding(self.plm(encoding.features, ratios), encoding.skips, encoding.shape)
-        return self.segmenter.decode(encoding)
+        return self.segmenter.decode(self.aware(self.segmenter.encode(images), ratios))
+
+    def aware(self, encoding: Encoding, ratios: Tensor) -> Encoding:
+        """What the modules make of an encoding and ratios (B, n); the encoding itself where there is none."""
+        if self.plm is None:
+            return encoding
+        kept = len(encoding.skips) - len(self.skip_plms)
+        changed = [module(skip, ratios) for module, skip in zip(self.skip_plms, encoding.skips[kept:], strict=True)]
+        return Encoding(self.plm(encoding.features, ratios), (*encoding.skips[:kept], *changed), encoding.shape)
 
     def train(self, mode: bool = True) -> PhaseModel:
         """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""
@@ -152,3 +171,11 @@ class PhaseModel(nn.Module):
     @property
     def _all_parameters(self) -> set[str]:
         return {name for name, _ in self.named_parameters()}
+
+
+def _skip_modules(segmenter: Segmenter, phases: int, plm: PlmSettings) -> nn.ModuleList:
+    """Modules of the coarsest skips, in the order of the skips (finest first)."""
+    widths = segmenter.skip_channels
+    if plm.skips > len(widths):
+        raise ConfigError(f"plm.skips is {plm.skips}, but the encoder has {len(widths)} skips; set at most that many")
+    return nn.ModuleList(PhaseLearningModule(width, phases, plm) for width in widths[len(widths) - plm.skips :])

@@ -21,6 +21,9 @@ class PlmSettings(Strict):
     """Widths of the Phase Learning Module."""
 
     hidden: int = Field(default=128, ge=1, description="Channels inside the feature extractor and the ratio encoder.")
+    skips: int = Field(
+        default=0, ge=0, description="How many of the encoder's skips, coarsest first, pass a module of their own, too."
+    )
 
 
 class FeatureExtractor(nn.Sequential):

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional
 
 from matcurate.config import Strict
 from matcurate.imaging.proxy import to_uint8
@@ -57,6 +59,21 @@ def picture(name: str, pixels: Pixels, labels: LabelMap) -> Picture:
     return Picture(name, to_uint8(pixels).astype(np.float32) / np.float32(255), labels.astype(np.uint8))
 
 
+def resized(picture: Picture, scale: float) -> Picture:
+    """A picture magnified: grey values smoothed where it shrinks, of the phases the nearest."""
+    if scale == 1:
+        return picture
+    grey, labels = (torch.from_numpy(values)[None] for values in (picture.grey, picture.labels))
+    size = scaled_shape(picture.grey.shape, scale)
+    nearest = functional.resize(labels, size, interpolation=InterpolationMode.NEAREST_EXACT)
+    return Picture(picture.name, functional.resize(grey, size, antialias=True)[0].numpy(), nearest[0].numpy())
+
+
+def scaled_shape(shape: tuple[int, ...], scale: float) -> list[int]:
+    """Rows and columns of (H, W) at a magnification, at least one of each."""
+    return [max(1, round(side * scale)) for side in shape]
+
+
 class SamplingSettings(Strict):
     """How crops are drawn, and what ratio is told with them."""
 
@@ -94,6 +111,8 @@ class Sampler:
         Of the crops.
     segmenter : Segmenter
         Whose units the images are in.
+    scale : float
+        Magnification at which the model sees the pictures.
 
     Raises
     ------
@@ -102,15 +121,20 @@ class Sampler:
     """
 
     def __init__(
-        self, pictures: Sequence[Picture], phases: int, settings: SamplingSettings, segmenter: Segmenter
+        self,
+        pictures: Sequence[Picture],
+        phases: int,
+        settings: SamplingSettings,
+        segmenter: Segmenter,
+        scale: float = 1.0,
     ) -> None:
         if not pictures:
             raise ValueError("there must be at least one picture to learn from")
         self.frequencies = np.mean([exact_ratio(each.labels, phases) for each in pictures], axis=0)
-        self._pictures = pictures
+        self._pictures = [resized(each, scale) for each in pictures]
         self._phases = phases
         self._settings = settings
-        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(each.grey)) for each in pictures]
+        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(each.grey)) for each in self._pictures]
 
     def batch(self, seed: int, step: int) -> Batch:
         """Crops of a step."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,15 @@ from pydantic import Field
 from torch import Tensor
 
 from matcurate.config import Strict
-from matcurate.errors import CheckpointError, ConfigError, TrainingError
+from matcurate.errors import TrainingError
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.losses import LossSettings, phase_loss, phase_weights
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture, Sampler, SamplingSettings
 from matcurate.phase.scores import mean_of, score_phases
+from matcurate.phase.training_state import Run
+from matcurate.types import Progress, silent
 
 CHECKPOINT = "checkpoint.pt"
 ACCURACY = 0.9
@@ -34,6 +35,9 @@ class TrainSettings(Strict):
 
     steps: int = Field(default=200, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
+    plm_rate: float = Field(
+        default=1.0, gt=0, description="Learning rate of the modules, as a multiple of the others'."
+    )
     weight_decay: float = Field(default=1e-2, ge=0)
     warmup: int = Field(default=10, ge=0, description="Steps in which the learning rate rises; then half a cosine.")
     validate_every: int = Field(default=50, ge=1, description="Steps between looks at the validation part.")
@@ -79,59 +83,6 @@ class TrainReport:
     stopped_early: bool
 
 
-class _Run:
-    """All that a resumed run needs besides settings and seed; nothing random is kept, since steps draw by number."""
-
-    def __init__(self, model: PhaseModel, settings: TrainSettings) -> None:
-        self.model = model
-        learning = [value for value in model.parameters() if value.requires_grad]
-        self.optimizer = torch.optim.AdamW(learning, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-        self.step = 0
-        self.seconds = 0.0
-        self.best: dict[str, Tensor] = {}
-        self.best_step = 0
-        self.best_dice: float | None = None
-        self.stale = 0
-
-    def keep(self, dice: float | None) -> None:
-        """Remember the weights if they are the best so far; without a validation part the last are."""
-        if dice is None or self.best_dice is None or dice > self.best_dice:
-            self.best = {name: value.detach().clone() for name, value in self.model.learned_state().items()}
-            self.best_dice, self.best_step, self.stale = dice, self.step, 0
-        else:
-            self.stale += 1
-
-    def save(self, path: Path, fingerprint: str) -> None:
-        state = {
-            "fingerprint": fingerprint,
-            "step": self.step,
-            "seconds": self.seconds,
-            "learned": self.model.learned_state(),
-            "optimizer": self.optimizer.state_dict(),
-            "best": self.best,
-            "best_step": self.best_step,
-            "best_dice": self.best_dice,
-            "stale": self.stale,
-        }
-        partial = path.with_name(f".{path.name}.part")
-        torch.save(state, partial)
-        partial.replace(path)
-
-    def restore(self, path: Path, fingerprint: str) -> None:
-        try:
-            state = torch.load(path, map_location=next(self.model.parameters()).device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"{path}: damaged ({reason}); remove it, and train from the start") from error
-        if state["fingerprint"] != fingerprint:
-            raise ConfigError(f"{path}: of other settings or another seed; resume with those, or choose another folder")
-        self.model.load_learned_state(state["learned"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.best, self.best_step, self.best_dice = state["best"], state["best_step"], state["best_dice"]
-        self.stale = state["stale"]
-
-
 def train(
     model: PhaseModel,
     pictures: Sequence[Picture],
@@ -143,6 +94,7 @@ def train(
     folder: Path | None = None,
     stop_after: int | None = None,
     report: Callable[[StepReport], None] = lambda report: None,
+    progress: Progress = silent,
 ) -> TrainReport:
     """Train a model in place; at the end it holds the weights with the best Dice on the validation part.
 
@@ -166,6 +118,8 @@ def train(
         Leave after this many steps of this call, with a checkpoint, for a time budget.
     report : callable
         Told at every look at the validation part.
+    progress : Progress
+        Told after every step.
 
     Raises
     ------
@@ -178,34 +132,70 @@ def train(
     TrainingError
         When the loss is not finite.
     """
-    run, fingerprint = _Run(model, settings), settings.fingerprint(seed)
-    sampler = Sampler(pictures, model.phases, settings.sampling, model.segmenter)
-    weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
+    run = Run(model, settings.weight_decay, settings.plm_rate)
+    course = _Course(
+        run, Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale), settings, seed
+    )
     checkpoint = None if folder is None else folder / CHECKPOINT
     if start is not None:
         model.load_learned_state(dict(start))
     if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, fingerprint)
-    first, losses, stopped = run.step, [], False
-    while run.step < settings.steps and not stopped:
+        run.restore(checkpoint, course.fingerprint)
+    last = settings.steps if stop_after is None else run.step + stop_after
+    while not course.ended and run.step < last:
+        course.advance(progress)
+        if course.looks:
+            report(course.look(validation))
+        if checkpoint is not None and (run.step == last or run.step % settings.checkpoint_every == 0):
+            run.save(checkpoint, course.fingerprint)
+    if course.ended:
+        course.close(checkpoint)
+    return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), course.stale)
+
+
+class _Course:
+    """A training on its way: steps, looks at the validation part, and its end."""
+
+    def __init__(self, run: Run, sampler: Sampler, settings: TrainSettings, seed: int) -> None:
+        self.fingerprint = settings.fingerprint(seed)
+        self._run, self._sampler, self._settings, self._seed = run, sampler, settings, seed
+        self._weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
+        self._losses: list[float] = []
+
+    @property
+    def stale(self) -> bool:
+        """Whether nothing has become better for as many looks as patience lasts."""
+        return self._run.stale >= self._settings.patience
+
+    @property
+    def ended(self) -> bool:
+        return self.stale or self._run.step >= self._settings.steps
+
+    @property
+    def looks(self) -> bool:
+        """Whether the validation part is looked at after this step."""
+        return self._run.step % self._settings.validate_every == 0 or self._run.step == self._settings.steps
+
+    def advance(self, progress: Progress) -> None:
+        """One step."""
         begun = time.perf_counter()
-        losses.append(_advance(run, sampler, weights, settings, seed))
-        run.seconds += time.perf_counter() - begun
-        if run.step % settings.validate_every == 0 or run.step == settings.steps:
-            dice = validation_dice(model, validation) if validation else None
-            run.keep(dice)
-            report(_step_report(run, settings, losses, dice))
-            losses, stopped = [], run.stale >= settings.patience
-        over = stop_after is not None and run.step - first >= stop_after
-        if checkpoint is not None and (over or run.step % settings.checkpoint_every == 0):
-            run.save(checkpoint, fingerprint)
-        if over:
-            return _ended(run, stopped)
-    if run.best:
-        model.load_learned_state(run.best)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-    return _ended(run, stopped)
+        self._losses.append(_advance(self._run, self._sampler, self._weights, self._settings, self._seed))
+        self._run.seconds += time.perf_counter() - begun
+        progress(self._run.step, self._settings.steps, f"loss {self._losses[-1]:.3f}")
+
+    def look(self, validation: Sequence[Picture]) -> StepReport:
+        """Measure, and remember the weights where they are the best so far."""
+        dice = validation_dice(self._run.model, validation) if validation else None
+        self._run.keep(dice)
+        losses, self._losses = self._losses, []
+        return _step_report(self._run, self._settings, losses, dice)
+
+    def close(self, checkpoint: Path | None) -> None:
+        """Give the model the best weights, and take the checkpoint away."""
+        if self._run.best:
+            self._run.model.load_learned_state(self._run.best)
+        if checkpoint is not None:
+            checkpoint.unlink(missing_ok=True)
 
 
 def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
@@ -221,11 +211,11 @@ def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
     return float(np.mean(scores))
 
 
-def _advance(run: _Run, sampler: Sampler, weights: Tensor, settings: TrainSettings, seed: int) -> float:
+def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSettings, seed: int) -> float:
     """One step; returns its loss."""
     model, device = run.model, next(run.model.parameters()).device
     for group in run.optimizer.param_groups:
-        group["lr"] = settings.learning_rate_at(run.step)
+        group["lr"] = group["rate"] * settings.learning_rate_at(run.step)
     batch = sampler.batch(seed, run.step)
     model.train()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -242,11 +232,7 @@ def _advance(run: _Run, sampler: Sampler, weights: Tensor, settings: TrainSettin
     return float(loss.detach())
 
 
-def _step_report(run: _Run, settings: TrainSettings, losses: Sequence[float], dice: float | None) -> StepReport:
+def _step_report(run: Run, settings: TrainSettings, losses: Sequence[float], dice: float | None) -> StepReport:
     plm = run.model.plm
     gamma, delta = (None, None) if plm is None else (plm.aggregator.gamma.item(), plm.aggregator.delta.item())
     return StepReport(run.step, settings.steps, float(np.mean(losses)), dice, gamma, delta)
-
-
-def _ended(run: _Run, stopped: bool) -> TrainReport:
-    return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), stopped)

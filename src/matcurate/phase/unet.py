@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.network import UNet
 
 
 class UNetSegmenter(Segmenter):
-    """Encoder and decoder of the built-in network under a new head; the module works on its coarsest features.
+    """Encoder and decoder of the built-in network under a new head; its skips are those of the U-Net.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class UNetSegmenter(Segmenter):
             self.head.weight.normal_(std=width**-0.5, generator=generator)
             self.head.bias.zero_()  # type: ignore[union-attr]
         self.stride = network.settings.stride
-        self.channels = network.settings.widths[-1]
+        self.skip_channels, self.channels = network.settings.widths[:-1], network.settings.widths[-1]
         self.window = None
         inside = "encoder."
         self.lora_targets = tuple(name.removeprefix(inside) for name in network.lora_targets if name.startswith(inside))

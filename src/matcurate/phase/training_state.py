@@ -1,0 +1,84 @@
+"""State of a training that a checkpoint keeps, so that a run that was killed can go on."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from matcurate.errors import CheckpointError, ConfigError
+from matcurate.phase.model import PhaseModel
+
+
+class Run:
+    """All that a resumed run needs besides settings and seed; nothing random is kept, since steps draw by number."""
+
+    def __init__(self, model: PhaseModel, weight_decay: float, plm_rate: float) -> None:
+        self.model = model
+        self.optimizer = torch.optim.AdamW(parameter_groups(model, plm_rate), weight_decay=weight_decay)
+        self.step = 0
+        self.seconds = 0.0
+        self.best: dict[str, Tensor] = {}
+        self.best_step = 0
+        self.best_dice: float | None = None
+        self.stale = 0
+
+    def keep(self, dice: float | None) -> None:
+        """Remember the weights if they are the best so far; without a validation part the last are."""
+        if dice is None or self.best_dice is None or dice > self.best_dice:
+            self.best = {name: value.detach().clone() for name, value in self.model.learned_state().items()}
+            self.best_dice, self.best_step, self.stale = dice, self.step, 0
+        else:
+            self.stale += 1
+
+    def save(self, path: Path, fingerprint: str) -> None:
+        """Write all of it; ``path`` holds the old file or all of the new one."""
+        state = {
+            "fingerprint": fingerprint,
+            "step": self.step,
+            "seconds": self.seconds,
+            "learned": self.model.learned_state(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "best_step": self.best_step,
+            "best_dice": self.best_dice,
+            "stale": self.stale,
+        }
+        partial = path.with_name(f".{path.name}.part")
+        torch.save(state, partial)
+        partial.replace(path)
+
+    def restore(self, path: Path, fingerprint: str) -> None:
+        """Take over what :meth:`save` wrote.
+
+        Raises
+        ------
+        CheckpointError
+            When the file is damaged.
+        ConfigError
+            When it belongs to other settings or another seed.
+        """
+        try:
+            state = torch.load(path, map_location=next(self.model.parameters()).device, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise CheckpointError(f"{path}: damaged ({reason}); remove it, and train from the start") from error
+        if state["fingerprint"] != fingerprint:
+            raise ConfigError(f"{path}: of other settings or another seed; resume with those, or choose another folder")
+        self.model.load_learned_state(state["learned"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.best, self.best_step, self.best_dice = state["best"], state["best_step"], state["best_dice"]
+        self.stale = state["stale"]
+
+
+def parameter_groups(model: PhaseModel, plm_rate: float) -> list[dict[str, object]]:
+    """What learns, in groups that differ in their learning rate as a multiple."""
+    modules = {id(value) for part in (model.plm, model.skip_plms) if part is not None for value in part.parameters()}
+    learning = [value for value in model.parameters() if value.requires_grad]
+    return [
+        {"params": [value for value in learning if id(value) not in modules], "rate": 1.0},
+        {"params": [value for value in learning if id(value) in modules], "rate": plm_rate},
+    ]
