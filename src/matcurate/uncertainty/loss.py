@@ -1,0 +1,97 @@
+"""Evidential loss: Bayes risk of the squared error, and a penalty on evidence for wrong classes.
+
+References
+----------
+M. Sensoy, L. Kaplan, M. Kandemir, "Evidential deep learning to quantify classification uncertainty", NeurIPS (2018),
+equation 5 and section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from matcurate.config import Strict
+
+IGNORED = -100
+"""Label of pixels or samples that are left out, as in torch's own losses."""
+
+
+class EvidenceSettings(Strict):
+    """How logits become evidence, and how the penalty grows."""
+
+    bound: float = Field(default=10.0, gt=0, le=20, description="Largest |log evidence|; reached smoothly.")
+    penalty: float = Field(default=1.0, ge=0, description="Weight of the KL divergence once it has grown.")
+    annealing: int = Field(default=10, ge=0, description="Epochs in which the penalty grows from 0; 0: there at once.")
+
+    def penalty_at(self, epoch: float) -> float:
+        """Weight λ = penalty · min(1, epoch / annealing) of the penalty, ``epoch`` counted from 0."""
+        return self.penalty * (min(1.0, epoch / self.annealing) if self.annealing else 1.0)
+
+
+def evidence(logits: Tensor, bound: float) -> Tensor:
+    """Evidence e = exp(b tanh(z / b)) of logits z, in (exp -b, exp b): exponential near 0, bounded far from it.
+
+    A hard bound would stop the gradient where it is passed; this one never does.
+    """
+    return (bound * torch.tanh(logits / bound)).exp()
+
+
+def dirichlet_parameters(logits: Tensor, bound: float) -> Tensor:
+    """Parameters α = e + 1 of logits of any shape."""
+    return evidence(logits, bound) + 1
+
+
+def evidential_loss(alpha: Tensor, labels: Tensor, penalty: float) -> Tensor:
+    """Mean of Bayes risk + ``penalty`` · KL over samples or pixels.
+
+    Parameters
+    ----------
+    alpha : float tensor (N, K) or (N, K, H, W)
+        Dirichlet parameters, at least 1.
+    labels : int64 tensor (N,) or (N, H, W)
+        Classes in 0 … K - 1; :data:`IGNORED` is left out.
+    penalty : float
+        Weight λ of the divergence, not negative.
+
+    Returns
+    -------
+    float32 tensor ()
+        0, with a gradient of 0, where every label is left out.
+
+    Raises
+    ------
+    ValueError
+        When shapes do not fit or a label is no class.
+    """
+    classes = alpha.shape[1]
+    if alpha.ndim not in (2, 4) or labels.shape != (alpha.shape[0], *alpha.shape[2:]):
+        raise ValueError(f"alpha {tuple(alpha.shape)} does not fit labels {tuple(labels.shape)}")
+    rows, flat = alpha.float().movedim(1, -1).reshape(-1, classes), labels.reshape(-1)
+    kept = flat != IGNORED
+    rows, flat = rows[kept], flat[kept]
+    if not len(flat):
+        return alpha.sum() * 0.0
+    if int(flat.min()) < 0 or int(flat.max()) >= classes:
+        raise ValueError(
+            f"labels must lie in 0 … {classes - 1} or be {IGNORED}, got {int(flat.min())} … {int(flat.max())}"
+        )
+    truth = torch.nn.functional.one_hot(flat, classes).to(rows)
+    return (bayes_risk(rows, truth) + penalty * divergence_from_uniform(truth + (1 - truth) * rows)).mean()
+
+
+def bayes_risk(alpha: Tensor, truth: Tensor) -> Tensor:
+    """Expected squared error (N,) of α (N, K) against one-hot labels: Σ (y - p)² + p (1 - p) / (S + 1). Equation 5."""
+    strength = alpha.sum(dim=1, keepdim=True)
+    mean = alpha / strength
+    return ((truth - mean).square() + mean * (1 - mean) / (strength + 1)).sum(dim=1)
+
+
+def divergence_from_uniform(alpha: Tensor) -> Tensor:
+    """KL (N,) from Dirichlet(α) to the uniform Dirichlet(1) over the same K classes; 0 where α = 1."""
+    strength = alpha.sum(dim=1, keepdim=True)
+    logarithms = torch.lgamma(strength[:, 0]) - math.lgamma(alpha.shape[1]) - torch.lgamma(alpha).sum(dim=1)
+    return logarithms + ((alpha - 1) * (torch.digamma(alpha) - torch.digamma(strength))).sum(dim=1)
