@@ -19,7 +19,7 @@ from matcurate.errors import (
     LabelStudioNotFoundError,
     LabelStudioUnreachableError,
 )
-from matcurate_backend.inbox import InboxThread
+from matcurate_backend.background import BackgroundThread
 from matcurate_backend.metrics import Metrics
 from matcurate_backend.routes import router
 from matcurate_backend.state import LiveState
@@ -31,6 +31,9 @@ HTTP_CODES: dict[type[CurateError], int] = {
     CatalogError: 409,
     ConfigError: 409,
 }
+
+FOLLOW_SECONDS = 5.0
+"""How soon a champion serves that was promoted anywhere."""
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +54,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             log.info("serving %s", app.state.live.current().model_version)  # loads the model before the first call
         except CurateError as error:
             log.error("not ready: %s", error)  # tried again with each call that needs the model
-        app.state.inbox = InboxThread(app.state.live.drain)
-        app.state.inbox.start()
+        app.state.inbox = BackgroundThread("inbox", app.state.live.drain)
+        following = BackgroundThread("champion", app.state.live.follow, FOLLOW_SECONDS)
+        for thread in (app.state.inbox, following):
+            thread.wake()
         yield
-        app.state.inbox.stop()
+        for thread in (app.state.inbox, following):
+            thread.stop()
 
     app = FastAPI(title="matcurate backend", version=__version__, lifespan=lifespan)
     app.include_router(router)

@@ -21,11 +21,25 @@ class SetupResponse(BaseModel):
     model_version: str
 
 
+class DraftPayload(BaseModel):
+    """What an expert has begun on a task and not submitted."""
+
+    result: list[Any] = []
+    updated_at: str = ""
+
+
 class TaskPayload(BaseModel):
     """One task of ``POST /predict``."""
 
     id: int
     data: dict[str, Any]
+    drafts: list[DraftPayload] = []
+
+
+class PredictParams(BaseModel):
+    """What comes with a question; ``context`` is what an expert has on the page, null when a task is merely opened."""
+
+    context: dict[str, Any] | None = None
 
 
 class PredictRequest(BaseModel):
@@ -34,6 +48,7 @@ class PredictRequest(BaseModel):
     tasks: list[TaskPayload]
     project: str = ""
     label_config: str = ""
+    params: PredictParams | None = None
 
 
 class PredictionPayload(BaseModel):
@@ -87,10 +102,10 @@ class WebhookResponse(BaseModel):
 
 
 class HealthResponse(BaseModel):
-    """Answer of ``GET /`` and ``GET /health``; the version is null while the model is still to be loaded."""
+    """Answer of ``GET /`` and ``GET /health``; class and version are null while the model is still to be loaded."""
 
     status: str = "UP"
-    model_class: str = "MatSAM"
+    model_class: str | None
     model_version: str | None
     project: str
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from matcurate.workflows.tasks import TaskQuestion
-from matcurate_backend.inbox import InboxThread
+from matcurate.workflows.tasks import Draft, TaskQuestion
+from matcurate_backend.background import BackgroundThread
 from matcurate_backend.payloads import (
     HealthResponse,
     PredictionPayload,
@@ -38,7 +38,10 @@ State = Annotated[BackendState, Depends(backend_state)]
 @router.get("/health")
 def health(state: State) -> HealthResponse:
     """Say that the backend is up, and with which model version; Label Studio waits one second at most."""
-    return HealthResponse(model_version=state.segmenter.version, project=state.settings.project)
+    held, project = state.serving.held, state.settings.project
+    if held is None:
+        return HealthResponse(model_class=None, model_version=None, project=project)
+    return HealthResponse(model_class=held.method, model_version=held.version, project=project)
 
 
 @router.post("/setup", dependencies=[Depends(require_basic)])
@@ -50,9 +53,13 @@ def setup(request: SetupRequest, state: State) -> SetupResponse:
 
 @router.post("/predict", dependencies=[Depends(require_basic)])
 def predict(request: PredictRequest, state: State) -> PredictResponse:
-    """Predict every task, in the order asked."""
-    tasks = [TaskQuestion(task.id, task.data) for task in request.tasks]
-    answers = state.answer(tasks, request.label_config)
+    """Predict every task, in the order asked; with the ratios that an expert has on the page."""
+    tasks = [
+        TaskQuestion(task.id, task.data, tuple(Draft(each.result, each.updated_at) for each in task.drafts))
+        for task in request.tasks
+    ]
+    context = None if request.params is None else request.params.context
+    answers = state.answer(tasks, request.label_config, context)
     return PredictResponse(
         results=[
             PredictionPayload(model_version=a.model_version, score=a.score, result=list(a.regions)) for a in answers
@@ -62,9 +69,12 @@ def predict(request: PredictRequest, state: State) -> PredictResponse:
 
 @router.post("/webhook", dependencies=[Depends(require_webhook_secret)])
 def webhook(request: WebhookRequest, call: Request, state: State) -> WebhookResponse:
-    """Put the event into the inbox and answer at once: Label Studio waits one second at most."""
+    """Put the event into the inbox, or the training among the jobs, and answer at once.
+
+    Label Studio waits one second at most.
+    """
     state.receive(request.action, request.project.id if request.project else None, request.annotation_ids)
-    inbox: InboxThread = call.app.state.inbox
+    inbox: BackgroundThread = call.app.state.inbox
     inbox.wake()
     return WebhookResponse()
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
 from matcurate.workflows.inbox import drain_inbox, pending_events, receive_event
-from matcurate.workflows.jobs import after_corrections
-from matcurate.workflows.predict import Answer, LoadedSegmenter, answer_tasks, check_label_config
-from matcurate.workflows.segmenter import build_segmenter
+from matcurate.workflows.jobs import after_corrections, ask
+from matcurate.workflows.predict import Answer, answer_tasks, check_label_config
+from matcurate.workflows.presegmenter import choose_presegmenter
+from matcurate.workflows.serving import Serving
 from matcurate.workflows.sync import sync
 from matcurate.workflows.tasks import TaskQuestion
 from matcurate.workflows.versions import model_version_names
@@ -20,6 +21,11 @@ from matcurate.workflows.workspace import LabelStudioClient, Workspace, label_st
 from matcurate_backend.metrics import Metrics
 
 RECONCILE_SECONDS = 600.0
+START_TRAINING, PAGE = "START_TRAINING", "the page"
+"""What Label Studio sends for its button, and who then has asked."""
+
+DECIDING = ("project", "backbone", "preset", "cache_dir", "pre_segmentation", "tracking_uri")
+"""Settings that decide which model serves."""
 
 Stamp = tuple[int, int, int]
 
@@ -27,13 +33,11 @@ Stamp = tuple[int, int, int]
 class BackendState:
     """One installation as its settings stand: everything a route may use."""
 
-    def __init__(self, workspace: Workspace, metrics: Metrics, segmenter: LoadedSegmenter | None = None) -> None:
+    def __init__(self, workspace: Workspace, metrics: Metrics, serving: Serving | None = None) -> None:
         self.settings = workspace.settings
         self.metrics = metrics
         self.workspace = workspace
-        self.segmenter = segmenter or LoadedSegmenter(
-            lambda: build_segmenter(workspace.settings, workspace.project().preset, workspace.settings.backbone)
-        )
+        self.serving = serving or Serving(lambda present: choose_presegmenter(workspace, present))
         self._connecting = threading.Lock()
         self._client: LabelStudioClient | None = None
         self._reconciled: float | None = None
@@ -49,24 +53,30 @@ class BackendState:
     @property
     def model_version(self) -> str:
         """Version of the model, which is loaded when it is not yet."""
-        return self.segmenter.load().version
+        return self.serving.load().version
 
     def check_config(self, label_config: str) -> None:
         """Refuse a labelling configuration that lacks what the project needs."""
         check_label_config(self.workspace, label_config)
 
-    def answer(self, tasks: Sequence[TaskQuestion], label_config: str) -> list[Answer]:
+    def answer(
+        self, tasks: Sequence[TaskQuestion], label_config: str, context: Mapping[str, object] | None
+    ) -> list[Answer]:
         """Predict tasks and count them."""
         with self.metrics.predict_seconds.time():
             client = self.client if self.settings.label_studio.url else None
-            answers = answer_tasks(self.workspace, client, self.segmenter, tasks, label_config)
+            answers = answer_tasks(self.workspace, client, self.serving, tasks, label_config, context)
         for answer in answers:
             self.metrics.predictions.labels(answer.source).inc()
         return answers
 
     def receive(self, action: str, ls_project_id: int | None, annotation_ids: Sequence[int]) -> None:
-        """Put a webhook into the inbox."""
+        """Put a webhook into the inbox; the button that starts a training asks for the job."""
         self.metrics.webhooks.labels(action).inc()
+        if action == START_TRAINING:
+            if ls_project_id in (None, self.settings.label_studio.project_id):
+                ask(self.workspace, "retrain", PAGE)
+            return
         receive_event(self.workspace, action, ls_project_id, annotation_ids)
 
     def known_versions(self) -> list[str]:
@@ -111,13 +121,19 @@ class LiveState:
         """Empty the inbox of the current state."""
         self.current().drain()
 
+    def follow(self) -> None:
+        """Serve the champion of this moment, once a model is served at all."""
+        serving = self.current().serving
+        if serving.held is not None:
+            serving.follow()
+
     def _renewed(self, settings: Settings) -> BackendState:
         """State for other settings; the open catalog and the loaded model stay when they are the same."""
         old = self._state
         same_catalog = _same(settings, old.settings, "database_url", "objects_url")
-        same_model = same_catalog and _same(settings, old.settings, "project", "backbone", "preset", "cache_dir")
+        same_model = same_catalog and _same(settings, old.settings, *DECIDING)
         workspace = replace(old.workspace, settings=settings) if same_catalog else open_workspace(settings)
-        return BackendState(workspace, self._metrics, old.segmenter if same_model else None)
+        return BackendState(workspace, self._metrics, old.serving if same_model else None)
 
     def _config_stamp(self) -> Stamp | None:
         """What tells one content of the file from another; a file put in its place has another inode."""

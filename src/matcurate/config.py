@@ -109,6 +109,9 @@ class Settings(BaseSettings):
     cache_gib: float = Field(default=10.0, gt=0, description="Bound of the embedding cache.")
     backbone: str = "auto"
     preset: str = "phases"
+    pre_segmentation: Literal["champion", "matsam"] = Field(
+        default="champion", description="champion: MatSAM until there is one. matsam: always MatSAM."
+    )
     max_megapixels: float = Field(default=400.0, gt=0, description="Larger images are refused before decoding.")
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()

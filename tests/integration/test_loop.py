@@ -25,13 +25,12 @@ from matcurate.catalog.tasks import links_for_project
 from matcurate.config import Settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.workflows.connect import ConnectReport, connect
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.predict import register_version
+from matcurate.workflows.presegmenter import PreSegmenter, zero_shot
 from matcurate.workflows.push import push
 from matcurate.workflows.regions import RegionCodec
-from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.services import Services
 from matcurate.workflows.sync import sync
 from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
@@ -78,8 +77,8 @@ class Stack:
         return connect(self.settings, self.client.url, token_file, backend_url=self.services.backend_url)
 
     @property
-    def segmenter(self) -> MatSam:
-        return build_segmenter(self.settings)
+    def segmenter(self) -> PreSegmenter:
+        return zero_shot(self.workspace)
 
     @property
     def version_id(self) -> int:

@@ -19,8 +19,8 @@ from matcurate.catalog.records import CorrectionRecord
 from matcurate.imaging.labels import decode_labels
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.presegment import presegment
+from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.push import push
-from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -70,7 +70,7 @@ def test_a_correction_drawn_in_the_page_is_in_the_catalog(running: RunningServic
     workspace = open_workspace(running.settings)
     bright_disc(tmp_path / "disc.png")
     (micrograph,) = ingest(workspace, [tmp_path / "disc.png"]).added
-    segmenter = build_segmenter(running.settings)
+    segmenter = zero_shot(workspace)
     presegment(workspace, segmenter, ids=[micrograph.id])
     with label_studio_client(running.settings) as client:
         push(workspace, client, segmenter.version)

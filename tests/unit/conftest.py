@@ -6,6 +6,7 @@ from tiny_sam import tiny_vit_b
 
 from matcurate.config import load_settings
 from matcurate.workflows.ingest import ingest
+from matcurate.workflows.presegmenter import ZeroShot
 from matcurate.workflows.segmenter import build_segmenter
 
 __all__ = ["tiny_vit_b"]
@@ -13,7 +14,7 @@ __all__ = ["tiny_vit_b"]
 
 @pytest.fixture
 def segmenter(tmp_path):
-    return build_segmenter(load_settings(tmp_path / "no-home"))
+    return ZeroShot(build_segmenter(load_settings(tmp_path / "no-home")), "phases")
 
 
 @pytest.fixture

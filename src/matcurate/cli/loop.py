@@ -13,7 +13,8 @@ from matcurate.cli.output import JsonFlag, emit_json, emit_table, phase_names, p
 from matcurate.types import Calibration
 
 BackboneOption = Annotated[
-    str | None, typer.Option(help="auto, tree, builtin, vit_b, vit_l or vit_h [the settings' own].")
+    str | None,
+    typer.Option(help="MatSAM on auto, tree, builtin, vit_b, vit_l or vit_h [the champion; without one MatSAM]."),
 ]
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z"]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
@@ -124,14 +125,14 @@ def presegment(
 ) -> None:
     """Predict the project's micrographs."""
     from matcurate.workflows.presegment import presegment
-    from matcurate.workflows.segmenter import build_segmenter
+    from matcurate.workflows.presegmenter import open_presegmenter
     from matcurate.workflows.workspace import open_workspace
 
     if everything and new:
         raise typer.BadParameter("--all and --new exclude each other")
     settings = session(ctx).settings
     workspace = open_workspace(settings)
-    segmenter = build_segmenter(settings, workspace.project().preset, backbone or settings.backbone)
+    segmenter = open_presegmenter(workspace, backbone)
     with progress_bar("presegment") as progress:
         report = presegment(workspace, segmenter, "new" if new else "all", ids or None, progress)
     if as_json:
@@ -154,13 +155,13 @@ def presegment(
 
 def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
     """Send micrographs, and what the current model version predicts for them, to Label Studio."""
+    from matcurate.workflows.presegmenter import open_presegmenter
     from matcurate.workflows.push import push
-    from matcurate.workflows.segmenter import build_segmenter
     from matcurate.workflows.workspace import label_studio_client, open_workspace
 
     settings = session(ctx).settings
     workspace = open_workspace(settings)
-    version = build_segmenter(settings, workspace.project().preset, backbone or settings.backbone).version
+    version = open_presegmenter(workspace, backbone).version
     with progress_bar("push") as progress, label_studio_client(settings) as client:
         report = push(workspace, client, version, progress)
     if as_json:

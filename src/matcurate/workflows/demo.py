@@ -14,8 +14,8 @@ from matcurate.workflows.demo_set import generated_set, given_set
 from matcurate.workflows.expert import DemoReport, Expert
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.presegment import presegment
+from matcurate.workflows.presegmenter import choose_presegmenter
 from matcurate.workflows.push import push
-from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.services import Services, run_connected
 from matcurate.workflows.workspace import initialise, label_studio_client, open_workspace
 
@@ -82,7 +82,7 @@ def run_demo(
             progress(2, 5, "ingest")
             ingested = ingest(workspace, [data.images])
             progress(3, 5, "pre-segment")
-            segmenter = build_segmenter(reachable, workspace.project().preset, reachable.backbone)
+            segmenter = choose_presegmenter(workspace)
             segmented = presegment(workspace, segmenter)
             progress(4, 5, "push to Label Studio")
             push(workspace, client, segmenter.version)

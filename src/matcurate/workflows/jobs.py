@@ -37,9 +37,9 @@ from matcurate.config import WorkerSettings
 from matcurate.errors import CatalogError, CurateError
 from matcurate.types import Progress
 from matcurate.workflows.corrections import SyncReport
-from matcurate.workflows.presegment import presegment
+from matcurate.workflows.presegment import Selection, presegment
+from matcurate.workflows.presegmenter import Learned, choose_presegmenter
 from matcurate.workflows.push import push
-from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.snapshot import take_snapshot
 from matcurate.workflows.sync import sync
 from matcurate.workflows.workspace import Workspace, label_studio_client
@@ -49,10 +49,12 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 20.0
 PROGRESS_SECONDS = 0.5
 """Progress is written to the catalog at most so often."""
-SCHEDULE, CORRECTIONS = "schedule", "corrections"
+SCHEDULE, CORRECTIONS, PROMOTION = "schedule", "corrections", "promotion"
+"""Who asks for jobs beside people."""
 
 Result = Mapping[str, object]
-Run = Callable[[Workspace, Progress], Result]
+Run = Callable[[Workspace, str, Progress], Result]
+"""Does the work; told who or what has asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,18 @@ class JobKind:
     run: Run
 
 
-def _sync(workspace: Workspace, progress: Progress) -> Result:
+def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     with label_studio_client(workspace.settings) as client:
         report = sync(workspace, client, progress=progress)
     after_corrections(workspace, report)
     return {**report.outcomes, "failed": list(report.failed)}
 
 
-def _presegment(workspace: Workspace, progress: Progress) -> Result:
-    segmenter = build_segmenter(workspace.settings, workspace.project().preset)
-    report = presegment(workspace, segmenter, "new", progress=progress)
+def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+    """Predict what is new; a champion predicts everything again that it has not seen."""
+    segmenter = choose_presegmenter(workspace)
+    selection: Selection = "all" if isinstance(segmenter, Learned) else "new"
+    report = presegment(workspace, segmenter, selection, progress=progress)
     result: dict[str, object] = {"predicted": len(report.done), "failed": list(report.failed)}
     if workspace.settings.label_studio.project_id is not None:
         with label_studio_client(workspace.settings) as client:
@@ -82,7 +86,7 @@ def _presegment(workspace: Workspace, progress: Progress) -> Result:
     return {**result, "model_version": segmenter.version}
 
 
-def _snapshot(workspace: Workspace, progress: Progress) -> Result:
+def _snapshot(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     progress(0, 1)
     report = take_snapshot(workspace)
     return {
@@ -94,20 +98,21 @@ def _snapshot(workspace: Workspace, progress: Progress) -> Result:
     }
 
 
-def _retrain(workspace: Workspace, progress: Progress) -> Result:
+def _retrain(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+    """Train; a person is not asked whether it is due."""
     # torch and MLflow take seconds to import, which asking for a job need not pay.
     from matcurate.workflows.retrain import as_document, retrain
 
-    return as_document(retrain(workspace, if_due=True, progress=progress))
+    return as_document(retrain(workspace, if_due=trigger in (SCHEDULE, CORRECTIONS), progress=progress))
 
 
 KINDS: Mapping[str, JobKind] = {
     kind.name: kind
     for kind in (
         JobKind("sync", "pull corrections from Label Studio", _sync),
-        JobKind("presegment", "predict new micrographs and push them to Label Studio", _presegment),
+        JobKind("presegment", "predict what the model has not seen, and push it to Label Studio", _presegment),
         JobKind("snapshot", "freeze the usable corrections", _snapshot),
-        JobKind("retrain", "train on the corrections when that is due, and promote by the policy", _retrain),
+        JobKind("retrain", "train on the corrections (when that is due, unless a person asks), and promote", _retrain),
     )
 }
 SCHEDULED = ("sync", "presegment", "retrain")
@@ -181,14 +186,14 @@ def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> Job
     reporter = _Reporter(workspace, job.id, stopping)
     try:
         with reporter.heartbeat():
-            result = _kind(job.kind).run(workspace, reporter)
+            result = _kind(job.kind).run(workspace, job.trigger, reporter)
     except CurateError as error:
         log.warning("job %d (%s): %s", job.id, job.kind, error)
         _fail(workspace, job.id, str(error))
     except KeyboardInterrupt:
         wait_again(workspace, job.id)
         raise
-    except BaseException as error:
+    except BaseException as error:  # a defect: it is written down and goes on
         _fail(workspace, job.id, f"defect: {type(error).__name__}: {error}")
         raise
     else:

@@ -10,10 +10,11 @@ from matcurate.catalog.columns import utc_now
 from matcurate.catalog.learning_records import AliasChangeRecord, Part
 from matcurate.catalog.records import ProjectRecord
 from matcurate.errors import CatalogError, TrackingError
+from matcurate.tracking.registry import CHAMPION, Registry, champion_alias
 from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these two
 from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
-from matcurate.tracking.registry import Registry, champion_alias
 from matcurate.tracking.runs import RunData
+from matcurate.workflows.jobs import PROMOTION, ask
 from matcurate.workflows.snapshot import SnapshotReport
 from matcurate.workflows.workspace import Workspace, current_user
 
@@ -75,7 +76,7 @@ def promote(
     lab: str | None = None,
     who: str | None = None,
 ) -> AliasMove:
-    """Make a version the champion (of a lab, when one is named).
+    """Make a version the champion (of a lab, when one is named), and ask for its predictions.
 
     Parameters
     ----------
@@ -101,13 +102,17 @@ def promote(
     alias = champion_alias(lab)
     if alias in version.aliases:
         raise CatalogError(f"{version.name} is {alias} already; nothing was changed")
-    return move_alias(workspace, registry, alias, version.version, who=who or current_user(), why=why)
+    move = move_alias(workspace, registry, alias, version.version, who=who or current_user(), why=why)
+    _show(workspace, move)
+    return move
 
 
 def rollback(
     workspace: Workspace, registry: Registry, *, why: str, lab: str | None = None, who: str | None = None
 ) -> AliasMove:
-    """Make the champion before the present one champion again; doing it again goes one further back.
+    """Make the champion before the present one champion again, and ask for its predictions.
+
+    Doing it again goes one further back.
 
     MLflow's history decides: the aliases are there, and all homes that share it write it.
 
@@ -121,7 +126,9 @@ def rollback(
     if target is None:
         raise CatalogError(f"no version was {alias} before the present one; 'curate models list' shows what there is")
     registry.version(target)
-    return move_alias(workspace, registry, alias, target, who=who or current_user(), why=why)
+    move = move_alias(workspace, registry, alias, target, who=who or current_user(), why=why)
+    _show(workspace, move)
+    return move
 
 
 def move_alias(
@@ -187,6 +194,12 @@ def previous_holder(moves: Sequence[AliasMove]) -> int | None:
             stack.append(move.version)
     below = [version for version in stack[:-1] if version is not None]
     return below[-1] if below else None
+
+
+def _show(workspace: Workspace, move: AliasMove) -> None:
+    """Ask for a new champion's predictions; the backend follows by itself."""
+    if move.alias == CHAMPION:
+        ask(workspace, "presegment", PROMOTION)
 
 
 def _as_move(row: AliasChangeRecord) -> AliasMove:

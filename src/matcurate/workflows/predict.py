@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, PredictionRecord, ProjectRecord
-from matcurate.errors import ConfigError, CurateError
+from matcurate.errors import AnnotationError, ConfigError, CurateError
 from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio.ratios import Ratios, asked_ratios
 from matcurate.labelstudio.regions import Region
-from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.phase.told import completed_ratio
 from matcurate.types import Progress, silent
-from matcurate.workflows.presegment import predict_micrograph, register_version, stored_prediction
+from matcurate.workflows.presegment import load_original, predict_micrograph, register_version, stored_prediction
+from matcurate.workflows.presegmenter import PreSegmenter
 from matcurate.workflows.regions import RegionCodec
+from matcurate.workflows.serving import Serving
 from matcurate.workflows.tasks import TaskQuestion, link_micrograph, task_micrograph
 from matcurate.workflows.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
-Source = Literal["store", "computed", "failed"]
+Source = Literal["store", "computed", "told", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,57 +37,20 @@ class Answer:
     source: Source
 
 
-class LoadedSegmenter:
-    """One segmenter for all threads of a process: built at first use, segmenting for one thread at a time.
-
-    Only :meth:`use` waits for other threads' segmentations; what merely asks for the version does not.
-    """
-
-    def __init__(self, build: Callable[[], MatSam]) -> None:
-        self._build = build
-        self._building = threading.Lock()
-        self._in_use = threading.Lock()
-        self._built: MatSam | None = None
-
-    @property
-    def version(self) -> str | None:
-        """Version of the segmenter, None before it is built. Answers at once."""
-        built = self._built
-        return None if built is None else built.version
-
-    def load(self) -> MatSam:
-        """Return the segmenter, built when it is not yet; for what does not segment.
-
-        Raises
-        ------
-        CurateError
-            When it cannot be built; the next call tries again.
-        """
-        with self._building:
-            if self._built is None:
-                self._built = self._build()
-            return self._built
-
-    @contextmanager
-    def use(self) -> Iterator[MatSam]:
-        """Hold the segmenter until the block ends."""
-        segmenter = self.load()
-        with self._in_use:
-            yield segmenter
-
-
 def answer_tasks(
     workspace: Workspace,
     client: LabelStudioClient | None,
-    loaded: LoadedSegmenter,
+    serving: Serving,
     tasks: Sequence[TaskQuestion],
     label_config: str,
+    context: Mapping[str, object] | None = None,
     progress: Progress = silent,
 ) -> list[Answer]:
-    """Answer every task, in the order asked.
+    """Answer every task, in the order asked, all with one version.
 
     What is computed is stored at once, so that a call that Label Studio gives up on (100 s) is not lost: asked again,
-    it comes from the store. Images that the catalog does not know are fetched with our own token and taken in.
+    it comes from the store. Images that the catalog does not know are fetched with our own token and taken in. What
+    follows an expert's ratios is theirs alone and is not stored.
 
     Parameters
     ----------
@@ -94,12 +58,14 @@ def answer_tasks(
         The open installation.
     client : LabelStudioClient, optional
         Fetches images that Label Studio has; without it images from elsewhere are still answered.
-    loaded : LoadedSegmenter
+    serving : Serving
         The model.
     tasks : sequence of TaskQuestion
-        Task ids and data, as Label Studio sends them.
+        Task ids, data and drafts, as Label Studio sends them.
     label_config : str
         The project's labelling configuration (XML), which names the controls.
+    context : mapping, optional
+        What an expert has on the page while asking for another prediction; None when a task is merely opened.
     progress : Progress
         Called once a task.
 
@@ -112,18 +78,15 @@ def answer_tasks(
         not fit the project: an empty answer would be stored as a prediction.
     """
     project = workspace.project()
-    connected = workspace.settings.label_studio.project_id is not None
-    version = register_version(workspace, project, loaded.load())
+    segmenter = serving.load()
+    version = register_version(workspace, project, segmenter)
     codec = RegionCodec.for_project(workspace, project, label_config)
+    desk = _Desk(workspace, client, serving, segmenter, project, version, codec)
     answers = []
     for index, task in enumerate(tasks):
         progress(index, len(tasks), str(task.id))
         try:
-            micrograph = task_micrograph(workspace, client, project, task, codec.config.image_key)
-            if connected:
-                link_micrograph(workspace, project, task, micrograph)
-            prediction, source = _predict(workspace, loaded, project, version, micrograph)
-            answers.append(Answer(task.id, version.name, prediction.score, tuple(codec.encode(prediction)), source))
+            answers.append(desk.answer(task, context))
         except ConfigError:
             raise
         except CurateError as error:
@@ -138,18 +101,55 @@ def check_label_config(workspace: Workspace, label_config: str) -> None:
     RegionCodec.for_project(workspace, workspace.project(), label_config)
 
 
-def _predict(
-    workspace: Workspace,
-    loaded: LoadedSegmenter,
-    project: ProjectRecord,
-    version: ModelVersionRecord,
-    micrograph: MicrographRecord,
-) -> tuple[PredictionRecord, Source]:
-    known = stored_prediction(workspace, version, micrograph)
-    if known is not None:
-        return known, "store"
-    with loaded.use() as segmenter:
-        known = stored_prediction(workspace, version, micrograph)  # another call may have computed it meanwhile
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Answers tasks of one project with one version."""
+
+    workspace: Workspace
+    client: LabelStudioClient | None
+    serving: Serving
+    segmenter: PreSegmenter
+    project: ProjectRecord
+    version: ModelVersionRecord
+    codec: RegionCodec
+
+    def answer(self, task: TaskQuestion, context: Mapping[str, object] | None) -> Answer:
+        """Answer from the store, computed, or as told by the expert's ratios."""
+        micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.codec.config.image_key)
+        if self.workspace.settings.label_studio.project_id is not None:
+            link_micrograph(self.workspace, self.project, task, micrograph)
+        ratios = None if context is None else asked_ratios(context, task.drafts, self.codec.config)
+        if ratios is not None:
+            return self._told(task, micrograph, ratios)
+        prediction, source = self._predict(micrograph)
+        regions = tuple(self.codec.encode(prediction))
+        return Answer(task.id, self.version.name, prediction.score, regions, source)
+
+    def _predict(self, micrograph: MicrographRecord) -> tuple[PredictionRecord, Source]:
+        known = stored_prediction(self.workspace, self.version, micrograph)
         if known is not None:
             return known, "store"
-        return predict_micrograph(workspace, project, version, segmenter, micrograph), "computed"
+        with self.serving.turn():
+            known = stored_prediction(self.workspace, self.version, micrograph)  # another call may have computed it
+            if known is not None:
+                return known, "store"
+            return predict_micrograph(
+                self.workspace, self.project, self.version, self.segmenter, micrograph
+            ), "computed"
+
+    def _told(self, task: TaskQuestion, micrograph: MicrographRecord, ratios: Ratios) -> Answer:
+        """Segment again with the expert's ratios; what they left out is guessed from what was found without."""
+        found = [0.0] * len(ratios)
+        if None in ratios:
+            fractions = self._predict(micrograph)[0].phase_fractions
+            found = [fractions.get(name, 0.0) for name in self.project.phases]
+        try:
+            ratio = completed_ratio(ratios, found)
+        except ValueError as error:
+            raise AnnotationError(str(error)) from error
+        with self.serving.turn():
+            segmentation = self.segmenter.segment(load_original(self.workspace, micrograph).pixels, ratio)
+        regions = self.codec.encode_labels(
+            segmentation.phases, segmentation.instances, [float(share) for share in ratio[1:]], segmentation.score
+        )
+        return Answer(task.id, self.version.name, segmentation.score, tuple(regions), "told")

@@ -20,9 +20,9 @@ from matcurate.errors import ConfigError, CurateError
 from matcurate.imaging.labels import encode_labels, label_suffix
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.read import decode_micrograph
-from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import LabelMap, Progress, silent
+from matcurate.workflows.presegmenter import PreSegmenter
 from matcurate.workflows.workspace import Workspace
 
 Selection = Literal["all", "new"]
@@ -40,7 +40,7 @@ class PresegmentReport:
 
 def presegment(
     workspace: Workspace,
-    segmenter: MatSam,
+    segmenter: PreSegmenter,
     selection: Selection = "all",
     ids: Sequence[int] | None = None,
     progress: Progress = silent,
@@ -51,7 +51,7 @@ def presegment(
     ----------
     workspace : Workspace
         The open installation.
-    segmenter : MatSam
+    segmenter : PreSegmenter
         Its ``version`` names the predictions.
     selection : {"all", "new"}
         "new" leaves out those that an earlier version has predicted.
@@ -79,17 +79,18 @@ def presegment(
     return PresegmentReport(version.name, tuple(done), skipped, tuple(failed))
 
 
-def register_version(workspace: Workspace, project: ProjectRecord, segmenter: MatSam) -> ModelVersionRecord:
+def register_version(workspace: Workspace, project: ProjectRecord, segmenter: PreSegmenter) -> ModelVersionRecord:
     """The catalog's row for this segmenter, made when it is new."""
+    facts = segmenter.facts
     with workspace.writing() as session:
         return ensure_model_version(
             session,
             project.id,
             segmenter.version,
-            backbone=segmenter.backbone.name,
-            backbone_digest=segmenter.backbone.digest,
-            preset=project.preset,
-            settings=segmenter.preset.model_dump(mode="json"),
+            backbone=facts.backbone,
+            backbone_digest=facts.backbone_digest,
+            preset=facts.preset,
+            settings=facts.settings,
         )
 
 
@@ -97,7 +98,7 @@ def predict_micrograph(
     workspace: Workspace,
     project: ProjectRecord,
     version: ModelVersionRecord,
-    segmenter: MatSam,
+    segmenter: PreSegmenter,
     micrograph: MicrographRecord,
 ) -> PredictionRecord:
     """Segment one micrograph at its full depth and store the result.

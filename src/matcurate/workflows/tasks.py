@@ -11,6 +11,7 @@ from matcurate.catalog.tasks import link_task, task_link
 from matcurate.errors import AnnotationError, LabelStudioUnreachableError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.images import fetch_image
+from matcurate.labelstudio.ratios import Draft as Draft  # entry points name the type
 from matcurate.workflows.ingest import Provenance, ingest_bytes
 from matcurate.workflows.workspace import Workspace, connected_project_id
 
@@ -20,10 +21,11 @@ MICROGRAPH_KEY = "micrograph"
 
 @dataclass(frozen=True, slots=True)
 class TaskQuestion:
-    """A task as Label Studio describes it: its id and its data."""
+    """A task as Label Studio describes it: its id, its data, and what experts have begun on it."""
 
     id: int
     data: Mapping[str, object]
+    drafts: tuple[Draft, ...] = ()
 
 
 def task_micrograph(

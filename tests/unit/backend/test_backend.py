@@ -13,6 +13,7 @@ from loop_samples import LS_PROJECT, FakeLabelStudio, disc, make_workspace, png,
 
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.events import pending
+from matcurate.catalog.learning_records import JobState
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import LabelStudioAuthError, LabelStudioUnreachableError
@@ -20,7 +21,7 @@ from matcurate.labelstudio.annotations import decode_annotation, encode_predicti
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.workflows.ingest import ingest
-from matcurate.workflows.predict import LoadedSegmenter
+from matcurate.workflows.jobs import jobs_of
 from matcurate.workflows.presegment import presegment
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
@@ -75,7 +76,7 @@ def predict(http, *tasks, xml=XML, **more):
 
 def webhook(http, action, *, headers=None, **body):
     project = {"id": LS_PROJECT, "title": "t", "parsed_label_config": {"phase": {"type": "BrushLabels"}}}
-    return http.post("/webhook", json={"action": action, "project": project, **body}, headers=headers or {})
+    return http.post("/webhook", json={"action": action, "project": project} | body, headers=headers or {})
 
 
 def annotation(annotation_id, task_id=1):
@@ -107,8 +108,7 @@ def test_health_says_up_and_which_version(http, segmenter):
 
 
 def test_health_answers_while_a_prediction_runs_even_after_a_change_of_settings(http, workspace, segmenter):
-    loaded: LoadedSegmenter = http.app.state.live.current().segmenter
-    with loaded.use():
+    with http.app.state.live.current().serving.turn():
         save_settings(workspace.settings.home, {"cache_gib": 5.0})
         before = time.monotonic()
         assert http.get("/health").json()["model_version"] == segmenter.version
@@ -248,7 +248,6 @@ def test_webhooks_leave_one_row_for_each_annotation(quiet, workspace):
 @pytest.mark.parametrize(
     "body",
     [
-        {"action": "START_TRAINING"},
         {"action": "TASKS_DELETED", "tasks": [{"id": 10}]},
         {"action": "PROJECT_UPDATED", "annotation": None, "annotations": None},
         {"action": "TASKS_CREATED", "tasks": [{"id": 10, "data": {}}]},
@@ -257,6 +256,14 @@ def test_webhooks_leave_one_row_for_each_annotation(quiet, workspace):
 def test_other_events_are_accepted_and_ignored(quiet, workspace, body):
     assert webhook(quiet, **body).json() == {"status": "accepted"}
     assert inbox(workspace) == []
+
+
+def test_the_button_on_the_page_asks_for_a_training_once(quiet, workspace):
+    for _ in range(2):
+        assert webhook(quiet, "START_TRAINING").json() == {"status": "accepted"}
+    assert webhook(quiet, "START_TRAINING", project={"id": LS_PROJECT + 1}).status_code == 200  # another project's
+    (job,) = jobs_of(workspace)
+    assert (job.kind, job.trigger, job.state) == ("retrain", "the page", JobState.QUEUED) and inbox(workspace) == []
 
 
 def test_the_same_webhook_twice_is_one_correction(http, workspace, studio):
@@ -350,19 +357,15 @@ def test_a_changed_config_is_seen_and_the_model_and_catalog_stay(http, workspace
     assert live.current() is before
     secure(workspace)
     after = live.current()
-    assert (
-        after is not before
-        and after.segmenter is before.segmenter
-        and after.workspace.engine is before.workspace.engine
-    )
+    assert after is not before and after.serving is before.serving and after.workspace.engine is before.workspace.engine
     assert after.settings.backend.username == "label-studio" and after.workspace.settings is after.settings
 
 
 def test_another_preset_is_another_model(http, workspace, segmenter):
     live = http.app.state.live
-    before = live.current().segmenter
+    before = live.current().serving
     save_settings(workspace.settings.home, {"preset": "layers"})
-    assert live.current().segmenter is not before
+    assert live.current().serving is not before
     assert http.get("/health").json()["model_version"] is None  # not loaded yet, and health does not wait for it
     assert http.post("/setup", json={"project": "1", "schema": XML}).json() == {"model_version": segmenter.version}
     assert http.get("/health").json()["model_version"] == segmenter.version

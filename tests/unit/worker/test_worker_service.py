@@ -92,7 +92,7 @@ def test_what_is_ready_is_sent_once_and_the_schedule_with_it(workspace):
 def test_a_job_that_does_not_stop_in_time_waits_for_the_next_worker(workspace, monkeypatch):
     began, released = threading.Event(), threading.Event()
 
-    def stuck(space, progress):
+    def stuck(space, trigger, progress):
         began.set()
         released.wait(60)
         return {}

@@ -84,7 +84,7 @@ def test_a_defect_is_kept_and_not_swallowed(workspace, kinds):
 def test_one_at_a_time_of_a_kind(workspace, kinds):
     inside = []
 
-    def outer(space, progress):
+    def outer(space, trigger, progress):
         waiting, added = ask(space, "train", "bob")
         inside.append((added, go(space, waiting), [j.kind for j in ready(space)]))
         other, _ = ask(space, "other", "bob")
@@ -103,7 +103,7 @@ def test_progress_is_seen_while_it_runs(workspace, kinds, monkeypatch):
     monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.0)
     seen = []
 
-    def work(space, progress):
+    def work(space, trigger, progress):
         for done in range(3):
             progress(done, 3, f"epoch {done}")
             (job,) = jobs_of(space)
@@ -118,7 +118,7 @@ def test_progress_is_seen_while_it_runs(workspace, kinds, monkeypatch):
 def test_progress_is_not_written_for_every_step(workspace, kinds, monkeypatch):
     written = []
     monkeypatch.setattr(module, "report_progress", lambda session, job, *said: written.append(said))
-    kinds(work=lambda space, progress: [progress(n, 100) for n in range(101)] and {})
+    kinds(work=lambda space, trigger, progress: [progress(n, 100) for n in range(101)] and {})
     go(workspace, ask(workspace, "work", "ann")[0])
     assert written[0] == (0, 100, "") and written[-1] == (100, 100, "") and len(written) < 20
 
@@ -128,7 +128,7 @@ def test_a_busy_catalog_fails_no_job(workspace, kinds, monkeypatch, caplog):
         raise CatalogError("the catalog is busy")
 
     monkeypatch.setattr(module, "report_progress", busy)
-    kinds(work=lambda space, progress: progress(1, 1) or {"kept": True})
+    kinds(work=lambda space, trigger, progress: progress(1, 1) or {"kept": True})
     assert go(workspace, ask(workspace, "work", "ann")[0]).result == {"kept": True}
     assert "the catalog is busy" in caplog.text
 
@@ -136,7 +136,7 @@ def test_a_busy_catalog_fails_no_job(workspace, kinds, monkeypatch, caplog):
 def test_a_stopped_job_waits_again(workspace, kinds):
     stopping = threading.Event()
 
-    def work(space, progress):
+    def work(space, trigger, progress):
         stopping.set()
         progress(1, 2)
         pytest.fail("was not stopped")
@@ -151,7 +151,7 @@ def test_a_stopped_job_waits_again(workspace, kinds):
 def test_a_stopped_job_gives_way_to_one_that_waits(workspace, kinds):
     stopping = threading.Event()
 
-    def work(space, progress):
+    def work(space, trigger, progress):
         ask(space, "work", "bob")
         stopping.set()
         progress(1, 2)
@@ -184,7 +184,7 @@ def test_the_heartbeat_keeps_a_quiet_job_alive(workspace, kinds, monkeypatch):
     monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.02)
     found = []
 
-    def work(space, progress):
+    def work(space, trigger, progress):
         first = jobs_of(space)[0].alive_at
         for _ in range(200):
             found.append(jobs_of(space)[0].alive_at > first)
@@ -316,7 +316,8 @@ def test_the_jobs_do_the_loop(connected, studio):
     frozen = go(connected, ask(connected, "snapshot", "ann")[0])
     assert frozen.result["train"] + frozen.result["validation"] == 3
     tried = go(connected, ask(connected, "retrain", "ann")[0])
-    assert (tried.id, tried.result["due"]) == (asked.id, False) and "3 usable corrections" in tried.result["reason"]
+    assert (tried.id, tried.state) == (asked.id, JobState.FAILED)  # a person is not asked whether it is due
+    assert tried.error is not None and tried.error.startswith("3 usable corrections, 4 needed to train")
     again = go(connected, ask(connected, "sync", "ann")[0])
     assert again.result["unchanged"] == 3
     assert not [job for job in jobs_of(connected) if job.state is JobState.QUEUED]  # nothing new, nothing asked for

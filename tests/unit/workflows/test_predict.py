@@ -14,8 +14,9 @@ from matcurate.errors import CatalogError, ConfigError, LabelStudioNotFoundError
 from matcurate.labelstudio.annotations import decode_annotation
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.segmentation.matsam.pipeline import MatSam
-from matcurate.workflows.predict import LoadedSegmenter, answer_tasks, check_label_config
+from matcurate.workflows.predict import answer_tasks, check_label_config
 from matcurate.workflows.presegment import presegment
+from matcurate.workflows.serving import Serving
 from matcurate.workflows.tasks import TaskQuestion, link_micrograph, task_micrograph
 
 XML = labelling_config(["precipitate"])
@@ -23,8 +24,8 @@ CONFIG = parse_labelling_config(XML, ["precipitate"])
 
 
 @pytest.fixture
-def loaded(segmenter):
-    return LoadedSegmenter(lambda: segmenter)
+def serving(segmenter):
+    return Serving(lambda present: segmenter)
 
 
 def micrographs(workspace):
@@ -37,12 +38,12 @@ def centre(answer):
     return round(rows.mean()), round(columns.mean())
 
 
-def test_known_and_new_tasks_are_answered_in_the_order_asked(loop_workspace, studio, loaded, segmenter):
+def test_known_and_new_tasks_are_answered_in_the_order_asked(loop_workspace, studio, serving, segmenter):
     presegment(loop_workspace, segmenter, ids=[2])
     by_id = {m.id: m.content_hash for m in micrographs(loop_workspace)}
     asked = [(12, 3), (10, 1), (11, 2), (12, 3)]
     tasks = [TaskQuestion(task, {"micrograph": by_id[m], "image": "/x.png"}) for task, m in asked]
-    answers = answer_tasks(loop_workspace, studio, loaded, tasks, XML)
+    answers = answer_tasks(loop_workspace, studio, serving, tasks, XML)
     assert [a.task_id for a in answers] == [12, 10, 11, 12]
     assert [a.source for a in answers] == ["computed", "computed", "store", "store"]
     assert [centre(a) for a in answers] == [(40, 80), (30, 40), (35, 60), (40, 80)]
@@ -53,7 +54,7 @@ def test_known_and_new_tasks_are_answered_in_the_order_asked(loop_workspace, stu
     assert links == {10: 1, 11: 2, 12: 3}
 
 
-def test_an_unreadable_image_is_an_empty_answer_with_a_logged_reason(loop_workspace, studio, loaded, caplog):
+def test_an_unreadable_image_is_an_empty_answer_with_a_logged_reason(loop_workspace, studio, serving, caplog):
     studio.images = {"/data/new.png": png(disc(60, 100)), "/data/bad.png": b"no image"}
     tasks = [
         TaskQuestion(1, {"image": "/data/bad.png"}),
@@ -62,47 +63,47 @@ def test_an_unreadable_image_is_an_empty_answer_with_a_logged_reason(loop_worksp
         TaskQuestion(4, {"image": "/data/new.png"}),
     ]
     with caplog.at_level(logging.WARNING):
-        answers = answer_tasks(loop_workspace, studio, loaded, tasks, XML)
+        answers = answer_tasks(loop_workspace, studio, serving, tasks, XML)
     assert [(a.source, a.regions, a.score) for a in answers[:3]] == [("failed", (), 0.0)] * 3
     assert answers[3].source == "computed" and centre(answers[3]) == (60, 100)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["task 1", "task 2", "task 3"]
     assert micrographs(loop_workspace)[-1].name == "new"
 
 
-def test_a_fetched_image_is_known_the_next_time(loop_workspace, studio, loaded):
+def test_a_fetched_image_is_known_the_next_time(loop_workspace, studio, serving):
     studio.images = {"/data/local-files/?d=set/m2.png": png(disc(60, 100))}
     task = TaskQuestion(9, {"image": "/data/local-files/?d=set/m2.png"})
-    assert answer_tasks(loop_workspace, studio, loaded, [task], XML)[0].source == "computed"
+    assert answer_tasks(loop_workspace, studio, serving, [task], XML)[0].source == "computed"
     assert micrographs(loop_workspace)[-1].name == "m2"
     studio.images.clear()
-    assert answer_tasks(loop_workspace, studio, loaded, [task], XML)[0].source == "store"
+    assert answer_tasks(loop_workspace, studio, serving, [task], XML)[0].source == "store"
 
 
-def test_progress_counts_tasks(loop_workspace, studio, loaded):
+def test_progress_counts_tasks(loop_workspace, studio, serving):
     seen = []
     task = TaskQuestion(5, {"micrograph": micrographs(loop_workspace)[0].content_hash})
-    answer_tasks(loop_workspace, studio, loaded, [task], XML, lambda *step: seen.append(step))
+    answer_tasks(loop_workspace, studio, serving, [task], XML, progress=lambda *step: seen.append(step))
     assert seen == [(0, 1, "5"), (1, 1)]
 
 
-def test_what_concerns_every_task_is_an_error_not_an_empty_prediction(loop_workspace, studio, loaded, tmp_path):
+def test_what_concerns_every_task_is_an_error_not_an_empty_prediction(loop_workspace, studio, serving, tmp_path):
     with pytest.raises(ConfigError, match="carbide"):
-        answer_tasks(loop_workspace, studio, loaded, [], labelling_config(["carbide"]))
+        answer_tasks(loop_workspace, studio, serving, [], labelling_config(["carbide"]))
     with pytest.raises(ConfigError):
         check_label_config(loop_workspace, "<View/>")
     check_label_config(loop_workspace, XML)
 
 
-def test_without_label_studio_images_from_elsewhere_are_answered_and_its_own_are_not(tmp_path, loaded):
+def test_without_label_studio_images_from_elsewhere_are_answered_and_its_own_are_not(tmp_path, serving):
     workspace = make_workspace(tmp_path / "unconnected", connected=False)
     inline = "data:image/png;base64," + base64.b64encode(png(disc(60, 100))).decode()
-    (answer,) = answer_tasks(workspace, None, loaded, [TaskQuestion(1, {"image": inline})], XML)
+    (answer,) = answer_tasks(workspace, None, serving, [TaskQuestion(1, {"image": inline})], XML)
     (micrograph,) = micrographs(workspace)
     assert answer.source == "computed" and (micrograph.width, micrograph.height) == (160, 96)
-    (again,) = answer_tasks(workspace, None, loaded, [TaskQuestion(2, {"image": inline})], XML)
+    (again,) = answer_tasks(workspace, None, serving, [TaskQuestion(2, {"image": inline})], XML)
     assert again.source == "store" and again.regions == answer.regions
     with pytest.raises(ConfigError, match="curate connect"):
-        answer_tasks(workspace, None, loaded, [TaskQuestion(3, {"image": "/data/upload/1/x.png"})], XML)
+        answer_tasks(workspace, None, serving, [TaskQuestion(3, {"image": "/data/upload/1/x.png"})], XML)
 
 
 def test_a_task_linked_with_another_micrograph_is_refused(loop_workspace, studio):
@@ -144,36 +145,7 @@ def test_an_image_that_label_studio_has_not_is_told(loop_workspace, studio):
         task_micrograph(loop_workspace, studio, loop_workspace.project(), question, "image")
 
 
-# one segmenter for all threads
-
-
-def test_the_segmenter_is_built_once_and_a_failure_is_tried_again(segmenter):
-    built = []
-
-    def build():
-        built.append(1)
-        if len(built) == 1:
-            raise ConfigError("no checkpoint")
-        return segmenter
-
-    loaded = LoadedSegmenter(build)
-    assert loaded.version is None
-    with pytest.raises(ConfigError):
-        loaded.load()
-    assert loaded.load() is segmenter and loaded.load() is segmenter
-    assert len(built) == 2 and loaded.version == segmenter.version
-
-
-def test_the_version_answers_while_a_prediction_runs(loaded, segmenter):
-    with loaded.use():
-        answers = []
-        thread = threading.Thread(target=lambda: answers.extend([loaded.load().version, loaded.version]))
-        thread.start()
-        thread.join(5)
-        assert answers == [segmenter.version] * 2
-
-
-def test_two_calls_for_one_image_compute_it_once(loop_workspace, studio, loaded, monkeypatch):
+def test_two_calls_for_one_image_compute_it_once(loop_workspace, studio, serving, monkeypatch):
     """Label Studio gives up after 100 s and asks again while the first call still computes."""
     started, go_on, runs = threading.Event(), threading.Event(), []
     real = MatSam.segment
@@ -189,7 +161,7 @@ def test_two_calls_for_one_image_compute_it_once(loop_workspace, studio, loaded,
     results = []
 
     def ask():
-        results.append(answer_tasks(loop_workspace, studio, loaded, [task], XML)[0].source)
+        results.append(answer_tasks(loop_workspace, studio, serving, [task], XML)[0].source)
 
     first, second = threading.Thread(target=ask), threading.Thread(target=ask)
     first.start()

@@ -13,6 +13,7 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.presegment import presegment, register_version, stored_prediction
+from matcurate.workflows.presegmenter import ZeroShot
 from matcurate.workflows.versions import model_version_names
 
 
@@ -26,7 +27,7 @@ def labels(workspace, key):
 
 
 def other_version(segmenter):
-    return MatSam(segmenter.backbone, MatSamPreset(name="phases", smallest=9))
+    return ZeroShot(MatSam(segmenter.matsam.backbone, MatSamPreset(name="phases", smallest=9)), "phases")
 
 
 def test_masks_fractions_and_version_are_stored(loop_workspace, segmenter):

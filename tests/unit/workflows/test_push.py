@@ -18,8 +18,8 @@ from matcurate.types import Calibration
 from matcurate.workflows import push as module
 from matcurate.workflows.ingest import Provenance, ingest
 from matcurate.workflows.presegment import presegment, register_version
+from matcurate.workflows.presegmenter import ZeroShot, zero_shot
 from matcurate.workflows.push import PushReport, push
-from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.workspace import initialise, open_workspace
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
@@ -27,7 +27,7 @@ CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate
 
 @pytest.fixture
 def second(segmenter):
-    return MatSam(segmenter.backbone, MatSamPreset(name="phases", smallest=9))
+    return ZeroShot(MatSam(segmenter.matsam.backbone, MatSamPreset(name="phases", smallest=9)), "phases")
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_instances_become_polygons(tmp_path, studio, segmenter):
     settings = load_settings(tmp_path / "home").model_copy(update={"label_studio": plain.settings.label_studio})
     workspace = open_workspace(settings)
     ingest(workspace, write_discs(tmp_path / "a", 1))
-    grains = build_segmenter(settings, "grains", "tree")
+    grains = zero_shot(workspace, "tree")
     (prediction,) = presegment(workspace, grains).done
     studio.label_config = labelling_config(["grain"], instances=True)
     push(workspace, studio, grains.version)

@@ -1,0 +1,180 @@
+"""What pre-segments a project's micrographs: MatSAM without training, or the champion that learned from corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from skimage.measure import label
+
+from matcurate.config import Settings
+from matcurate.errors import CheckpointError
+from matcurate.imaging.proxy import to_float, to_uint8
+from matcurate.phase.inference import phase_shares
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import Ratio, no_ratio
+from matcurate.phase.storage import Adapter
+from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import Pixels
+from matcurate.workflows.segmenter import build_segmenter
+from matcurate.workflows.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What must be known to make a version's predictions again; the catalog keeps it."""
+
+    backbone: str
+    backbone_digest: str
+    preset: str
+    settings: Mapping[str, object]
+
+
+class PreSegmenter(Protocol):
+    """Segments micrographs, under one version name."""
+
+    @property
+    def version(self) -> str:
+        """The one version string, also shown by Label Studio."""
+
+    @property
+    def method(self) -> str:
+        """What it is, for people."""
+
+    @property
+    def facts(self) -> VersionFacts:
+        """What decides about its results."""
+
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
+        """Segment a micrograph (H, W) or (H, W, 3); ``ratio`` (n,) is the expert's, matrix first, if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShot:
+    """MatSAM: needs no training, and knows nothing of ratios."""
+
+    matsam: MatSam
+    preset: str
+    method: str = "MatSAM"
+
+    @property
+    def version(self) -> str:
+        """Of the method, its preset and its backbone."""
+        return self.matsam.version
+
+    @property
+    def facts(self) -> VersionFacts:
+        """Backbone and every setting of the preset."""
+        backbone = self.matsam.backbone
+        return VersionFacts(backbone.name, backbone.digest, self.preset, self.matsam.preset.model_dump(mode="json"))
+
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
+        """Segment without looking at the ratio."""
+        return self.matsam.segment(pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A phase model that was trained on corrections: a version of the registry."""
+
+    version: str
+    facts: VersionFacts
+    model: PhaseModel
+    method: str = "LoRA-SAM with Phase Learning Module"
+
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
+        """Most probable phase of every pixel; objects are its connected regions.
+
+        The score is the mean over the pixels of the probability of the phase that was chosen.
+        """
+        told = no_ratio(self.model.phases) if ratio is None else ratio
+        shares = phase_shares(self.model, to_float(to_uint8(pixels)), told)
+        phases = shares.argmax(axis=0).astype(np.uint8)
+        instances = label(phases, background=0, connectivity=1).astype(np.uint32)
+        return Segmentation(phases, instances, float(np.clip(shares.max(axis=0).mean(), 0.0, 1.0)))
+
+
+def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:
+    """MatSAM with the project's preset, on the settings' backbone where none is named.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such preset or backbone.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    preset = workspace.project().preset
+    return ZeroShot(build_segmenter(workspace.settings, preset, backbone or workspace.settings.backbone), preset)
+
+
+def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = None) -> PreSegmenter:
+    """The project's champion where there is one and the settings want it, else MatSAM.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    present : PreSegmenter, optional
+        What has been chosen before, with the same settings; returned when nothing else is to be chosen now.
+
+    Raises
+    ------
+    CheckpointError
+        When the champion's files or its base are not at hand, or it knows other phases than the project has.
+    ConfigError
+        When there is no such preset or backbone.
+    TrackingError
+        When MLflow does not answer.
+    """
+    if workspace.settings.pre_segmentation == "matsam" or not _may_have_champion(workspace.settings):
+        return present if isinstance(present, ZeroShot) else zero_shot(workspace)
+    # MLflow takes seconds to import, which homes without a model need not pay.
+    from matcurate.tracking.registry import CHAMPION
+    from matcurate.workflows.models import open_registry
+    from matcurate.workflows.training import load_adapter_of
+
+    registry = open_registry(workspace)
+    version = registry.by_alias(CHAMPION)
+    if version is None:
+        return present if isinstance(present, ZeroShot) else zero_shot(workspace)
+    if present is not None and present.version == version.name:
+        return present
+    return learned(workspace, version.name, load_adapter_of(registry, version))
+
+
+def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreSegmenter:
+    """MatSAM on a backbone that a person has named, else what :func:`choose_presegmenter` chooses; errors as there."""
+    return choose_presegmenter(workspace) if backbone is None else zero_shot(workspace, backbone)
+
+
+def learned(workspace: Workspace, version: str, adapter: Adapter) -> Learned:
+    """A version of the registry, ready to segment.
+
+    Raises
+    ------
+    CheckpointError
+        When its base is not at hand, or it knows other phases than the project has.
+    """
+    from matcurate.workflows.evaluate import MATRIX
+    from matcurate.workflows.training import backbone_of
+
+    card, phases = adapter.card, (MATRIX, *workspace.project().phases)
+    if card.phases != phases:
+        raise CheckpointError(
+            f"{version} knows the phases {', '.join(card.phases)}, the project {', '.join(phases)}; "
+            "promote a version of this project, or set pre_segmentation: matsam"
+        )
+    model = adapter.model(backbone_of(workspace, card.backbone))
+    settings = {"adapter": card.tensors_sha256, "phases": card.phases, "model": card.settings.model_dump(mode="json")}
+    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model)
+
+
+def _may_have_champion(settings: Settings) -> bool:
+    """Whether there is a store of model versions to look into: none is made only to find it empty."""
+    uri = settings.resolved_tracking_uri
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
