@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.config import load_settings
-from matcurate.workflows.bench_finetune import COMPARED, bench_finetune
+from matcurate.workflows.bench_finetune import bench_finetune
+from matcurate.workflows.finetune_scores import COMPARED
 
 
 def main() -> None:

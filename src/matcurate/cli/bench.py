@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
+
+if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
+    from matcurate.workflows.bench_finetune import FinetuneBenchmark
 
 bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
 
@@ -149,7 +152,8 @@ def finetune(
     ] = "alpha=0.9",
     steps: Annotated[int | None, typer.Option(min=1, help="Of training [the preset's].")] = None,
     backbone: BackboneOption = None,
-    preset: Annotated[str | None, typer.Option(help="builtin, sam or the path of a YAML file.")] = None,
+    preset: Annotated[str | None, typer.Option(help="builtin, layers, sam or the path of a YAML file.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Keep the trained adapter in this file.")] = None,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Weights from a fixed seed: for timing, useless on images.")
     ] = False,
@@ -157,48 +161,31 @@ def finetune(
     json: JsonFlag = False,
 ) -> None:
     """Fine-tune a backbone on one dataset folder and measure it on another."""
-    from matcurate.workflows.bench_finetune import bench_finetune, parse_ratio
+    from matcurate.workflows.bench_finetune import FinetuneChoice, bench_finetune
 
     try:
-        parse_ratio(ratio)
+        choice = FinetuneChoice(preset, backbone, rank, plm, ratio, steps, seed, random_weights)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ratio") from error
     with progress_bar("Training") as progress:
-        report = bench_finetune(
-            train,
-            val,
-            settings=session(ctx).settings,
-            preset=preset,
-            backbone=backbone,
-            rank=rank,
-            plm=plm,
-            ratio=ratio,
-            steps=steps,
-            seed=seed,
-            random_weights=random_weights,
-            progress=progress,
-        )
+        report = bench_finetune(train, val, choice, settings=session(ctx).settings, adapter=adapter, progress=progress)
     if json:
         emit_json(asdict(report))
-        return
-    rows: list[tuple[object, ...]] = list(
-        zip(
-            report.phases,
-            report.dice_per_class,
-            report.iou_per_class,
-            report.boundary_f1_per_class,
-            strict=True,
-        )
-    )
+    else:
+        _show(report)
+
+
+def _show(report: FinetuneBenchmark) -> None:
+    """Scores of the phases, and parameters of the parts."""
+    measures = (report.phases, report.dice_per_class, report.iou_per_class, report.boundary_f1_per_class)
+    rows: list[tuple[object, ...]] = list(zip(*measures, strict=True))
     rows += [(f"mean, ratio {name}", dice, "", "") for name, dice in report.dice_by_ratio.items()]
-    title = (
-        f"{report.backbone} rank {report.rank}{' + PLM' if report.plm else ''}, {report.steps} steps, on {report.val}"
-    )
+    module = " + PLM" if report.plm else ""
+    title = f"{report.backbone} rank {report.rank}{module}, {report.steps} steps, on {report.val}"
     emit_table(title, ("phase", "Dice", "IoU", "boundary F1"), rows)
-    counts = [(name, number) for name, number in report.parameters.items()]
     emit_table(
         f"{report.trainable_parameters} of {report.total_parameters} parameters trained, "
         f"{report.seconds_per_step:.2f} s a step, {report.peak_mb:.0f} MB",
         ("part", "parameters"),
-        counts,
+        list(report.parameters.items()),
     )

@@ -127,9 +127,12 @@ class PhaseModel(nn.Module):
         return Encoding(self.plm(encoding.features, ratios), (*encoding.skips[:kept], *changed), encoding.shape)
 
     def train(self, mode: bool = True) -> PhaseModel:
-        """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""
+        """Like the parent's, but what normalisation by the batch has learned of means and deviations stays.
+
+        With few crops a batch, their own mean would take out what a ratio adds to all pixels of a crop.
+        """
         super().train(mode)
-        for part in self.segmenter.encoder.modules():
+        for part in self.segmenter.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         return self

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from matcurate.config import Strict
 
@@ -54,12 +55,14 @@ class SpatialAwareness(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Encode maps (B, n, h, w) as (B, C, h, w)."""
-        places = coordinates(maps)
-        encoded = [
-            convolution(torch.cat([maps[:, index, None], places], dim=1))
-            for index, convolution in enumerate(self.phases)
-        ]
-        return torch.stack(encoded).sum(dim=0)
+        # The sum of n convolutions of one map and the coordinates is one of n maps and the coordinates.
+        parts = [part for part in self.phases if isinstance(part, nn.Conv2d)]
+        own = torch.cat([part.weight[:, :1] for part in parts], dim=1)
+        shared = torch.stack([part.weight[:, 1:] for part in parts]).sum(dim=0)
+        bias = torch.stack([part.bias for part in parts if part.bias is not None]).sum(dim=0)
+        return functional.conv2d(
+            torch.cat([maps, coordinates(maps)], dim=1), torch.cat([own, shared], dim=1), bias, padding=1
+        )
 
 
 class FeatureAggregator(nn.Module):

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from matcurate.config import Settings, load_preset
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import open_dataset
-from matcurate.phase.build import PhaseSettings, base_of, build_model
-from matcurate.phase.inference import segment_phases
+from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture, picture
-from matcurate.phase.scores import PhaseScores, mean_of, score_phases
-from matcurate.phase.trainer import StepReport, train
+from matcurate.phase.storage import save_adapter
+from matcurate.phase.trainer import StepReport, TrainReport, train
+from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
 from matcurate.types import Progress, silent
+from matcurate.workflows.finetune_scores import (
+    COMPARED,
+    mean_dice,
+    parse_ratio,
+    part_parameters,
+    peak_mb,
+    per_class,
+    scored,
+)
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""
-EXACT, NONE, ALPHA = "exact", "none", "alpha="
-COMPARED = (NONE, "alpha=0.9", EXACT)
-"""Ratios that every run with the module is measured at, beside the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,48 +68,12 @@ class FinetuneBenchmark:
     history: tuple[StepReport, ...]
 
 
-def parse_ratio(text: str) -> float | None:
-    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None.
-
-    Raises
-    ------
-    ValueError
-        For anything else, and an α outside [0, 1].
-    """
-    if text in (EXACT, NONE):
-        return 1.0 if text == EXACT else None
-    try:
-        accuracy = float(text.removeprefix(ALPHA)) if text.startswith(ALPHA) else -1.0
-    except ValueError:
-        accuracy = -1.0
-    if not 0 <= accuracy <= 1:
-        raise ValueError(f"{text!r} is not exact, none or alpha=X with X in [0, 1]")
-    return accuracy
-
-
-def bench_finetune(
-    train_folder: Path,
-    val_folder: Path,
-    *,
-    settings: Settings,
-    preset: str | None = None,
-    backbone: str | None = None,
-    rank: int | None = None,
-    plm: bool = True,
-    ratio: str = "alpha=0.9",
-    steps: int | None = None,
-    seed: int = 0,
-    random_weights: bool = False,
-    progress: Progress = silent,
-) -> FinetuneBenchmark:
-    """Train on one dataset folder, measure on another.
+@dataclass(frozen=True, slots=True)
+class FinetuneChoice:
+    """What is trained and what it is told.
 
     Parameters
     ----------
-    train_folder, val_folder : Path
-        Dataset folders; a part of the first is kept for early stopping.
-    settings : Settings
-        Of the installation.
     preset : str, optional
         Name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
     backbone : str, optional
@@ -121,6 +88,62 @@ def bench_finetune(
         Of weights, crops and the part kept for early stopping; non-negative.
     random_weights : bool
         Draw the backbone's weights from a fixed seed: for timing.
+
+    Raises
+    ------
+    ValueError
+        For a ratio that is none.
+    """
+
+    preset: str | None = None
+    backbone: str | None = None
+    rank: int | None = None
+    plm: bool = True
+    ratio: str = "alpha=0.9"
+    steps: int | None = None
+    seed: int = 0
+    random_weights: bool = False
+
+    def __post_init__(self) -> None:
+        parse_ratio(self.ratio)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trained:
+    """A model that was trained, from what, and how that went."""
+
+    model: PhaseModel
+    preset: PhaseSettings
+    base: Base
+    phases: tuple[str, ...]
+    ended: TrainReport
+    history: tuple[StepReport, ...]
+
+
+def bench_finetune(
+    train_folder: Path,
+    val_folder: Path,
+    choice: FinetuneChoice,
+    *,
+    settings: Settings,
+    adapter: Path | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> FinetuneBenchmark:
+    """Train on one dataset folder, measure on another.
+
+    Parameters
+    ----------
+    train_folder, val_folder : Path
+        Dataset folders; a part of the first is kept for early stopping.
+    choice : FinetuneChoice
+        What is trained.
+    settings : Settings
+        Of the installation.
+    adapter : Path, optional
+        Where the trained adapter is kept.
+    checkpoint : Path, optional
+        Existing folder from which a training that was killed goes on.
     progress : Progress
         Told steps done.
 
@@ -132,73 +155,94 @@ def bench_finetune(
         When the backbone's checkpoint is not at hand.
     DatasetError, UnreadableImageError
         When a folder cannot be read, or VAL has a phase that TRAIN has not.
-    ValueError
-        For a ratio that is none.
     """
-    parse_ratio(ratio)
-    name = backbone or settings.backbone
-    model_backbone = load_backbone(
-        OFFLINE if name == AUTO else name,
-        settings.resolved_cache_dir,
-        cache_gib=settings.cache_gib,
-        random_weights=random_weights,
-    )
-    base = base_of(model_backbone)
-    found = load_preset(preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, PRESETS)
-    chosen = _changed(found, rank, plm, steps)
+    backbone = _backbone(choice, settings)
+    base = base_of(backbone)
+    preset = _changed(load_preset(choice.preset or _preset(base), PhaseSettings, PRESETS), choice)
     pictures, measured = _pictures(train_folder, settings), _pictures(val_folder, settings)
     phases = _phases(open_dataset(train_folder).info.classes, pictures, measured)
-    learned, kept = _parted(pictures, chosen.validation_share, seed)
-    model = build_model(model_backbone, len(phases), chosen.model, seed)
+    learned, kept = _parted(pictures, preset.validation_share, choice.seed)
+    model = build_model(backbone, len(phases), preset.model, choice.seed)
     history: list[StepReport] = []
+    ended = train(
+        model,
+        learned,
+        preset.train,
+        seed=choice.seed,
+        validation=kept,
+        folder=checkpoint,
+        report=history.append,
+        progress=progress,
+    )
+    if adapter is not None:
+        save_adapter(adapter, model, base, phases, preset.model, {"seed": str(choice.seed)})
+    trained = _Trained(model, preset, base, phases, ended, tuple(history))
+    return _report((str(train_folder), str(val_folder)), choice, trained, measured)
 
-    def record(report: StepReport) -> None:
-        history.append(report)
-        dice = "" if report.dice is None else f" Dice {report.dice:.3f}"
-        progress(report.step, report.steps, f"loss {report.loss:.3f}{dice}")
 
-    ended = train(model, learned, chosen.train, seed=seed, validation=kept, report=record)
-    scores = _scored(model, measured, ratio)
+def _report(
+    folders: tuple[str, str], choice: FinetuneChoice, trained: _Trained, measured: Sequence[Picture]
+) -> FinetuneBenchmark:
+    """Measure a trained model at every ratio."""
+    model, ended = trained.model, trained.ended
+    scores = scored(model, measured, choice.ratio)
+    others = [each for each in COMPARED if each != choice.ratio] if choice.plm else []
     trainable, total = model.parameter_counts()
-    others = [each for each in COMPARED if each != ratio] if plm else []
     return FinetuneBenchmark(
-        train=str(train_folder),
-        val=str(val_folder),
-        backbone=base.name,
-        base_sha256=base.sha256,
-        preset=chosen.name,
-        rank=chosen.model.lora.rank,
-        plm=plm,
-        ratio=ratio,
-        seed=seed,
-        phases=phases,
+        train=folders[0],
+        val=folders[1],
+        backbone=trained.base.name,
+        base_sha256=trained.base.sha256,
+        preset=trained.preset.name,
+        rank=trained.preset.model.lora.rank,
+        plm=choice.plm,
+        ratio=choice.ratio,
+        seed=choice.seed,
+        phases=trained.phases,
         images=len(measured),
         steps=ended.steps,
         best_step=ended.best_step,
-        dice=_dice(scores),
-        dice_per_class=_per_class([each.dice for each in scores]),
-        iou_per_class=_per_class([each.iou for each in scores]),
-        boundary_f1_per_class=_per_class([each.boundary_f1 for each in scores]),
+        dice=mean_dice(scores),
+        dice_per_class=per_class([each.dice for each in scores]),
+        iou_per_class=per_class([each.iou for each in scores]),
+        boundary_f1_per_class=per_class([each.boundary_f1 for each in scores]),
         fraction_error=float(np.mean(np.abs([each.fraction_error for each in scores]))),
-        dice_by_ratio={ratio: _dice(scores), **{each: _dice(_scored(model, measured, each)) for each in others}},
+        dice_by_ratio={
+            choice.ratio: mean_dice(scores),
+            **{each: mean_dice(scored(model, measured, each)) for each in others},
+        },
         trainable_parameters=trainable,
         total_parameters=total,
         parameters=part_parameters(model),
         seconds_per_step=ended.seconds_per_step,
-        peak_mb=_peak_mb(model),
-        history=tuple(history),
+        peak_mb=peak_mb(model),
+        history=trained.history,
     )
 
 
-def _changed(preset: PhaseSettings, rank: int | None, plm: bool, steps: int | None) -> PhaseSettings:
-    """The preset with what the command line says; checked like the preset."""
+def _backbone(choice: FinetuneChoice, settings: Settings) -> Backbone:
+    name = choice.backbone or settings.backbone
+    return load_backbone(
+        OFFLINE if name == AUTO else name,
+        settings.resolved_cache_dir,
+        cache_gib=settings.cache_gib,
+        random_weights=choice.random_weights,
+    )
+
+
+def _preset(base: Base) -> str:
+    return "builtin" if base.name == OFFLINE else "sam"
+
+
+def _changed(preset: PhaseSettings, choice: FinetuneChoice) -> PhaseSettings:
+    """The preset with what was chosen instead; checked like the preset."""
     content = preset.model_dump()
-    if rank is not None:
-        content["model"]["lora"]["rank"] = rank
-    if not plm:
+    if choice.rank is not None:
+        content["model"]["lora"]["rank"] = choice.rank
+    if not choice.plm:
         content["model"]["plm"] = None
-    if steps is not None:
-        content["train"]["steps"] = steps
+    if choice.steps is not None:
+        content["train"]["steps"] = choice.steps
     return PhaseSettings.model_validate(content)
 
 
@@ -224,51 +268,3 @@ def _parted(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[
     kept = round(share * len(pictures)) if len(pictures) >= 3 else 0
     order = np.random.default_rng(seed).permutation(len(pictures))
     return [pictures[index] for index in order[kept:]], [pictures[index] for index in order[:kept]]
-
-
-def _scored(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[PhaseScores]:
-    return [
-        score_phases(segment_phases(model, each.grey, _told(each, model.phases, ratio)), each.labels, model.phases)
-        for each in pictures
-    ]
-
-
-def _told(each: Picture, phases: int, ratio: str) -> Ratio:
-    accuracy = parse_ratio(ratio)
-    return no_ratio(phases) if accuracy is None else guessed_ratio(exact_ratio(each.labels, phases), accuracy)
-
-
-def _per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:
-    return tuple(mean_of(column) for column in zip(*values, strict=True))
-
-
-def _dice(scores: Sequence[PhaseScores]) -> float:
-    """Mean over the classes of the means over the micrographs; some class occurs in every micrograph."""
-    found = mean_of(_per_class([each.dice for each in scores]))
-    return 0.0 if found is None else found
-
-
-def part_parameters(model: PhaseModel) -> dict[str, int]:
-    """Numbers of parameters of the parts, under the names of the paper's table 6."""
-
-    def count(part: torch.nn.Module, learning: bool) -> int:
-        return sum(value.numel() for value in part.parameters() if value.requires_grad or not learning)
-
-    encoder = model.segmenter.encoder
-    parts = {
-        "encoder": count(encoder, False) - count(encoder, True),
-        "lora": count(encoder, True),
-        "decoder": count(model.segmenter, True) - count(encoder, True),
-    }
-    if model.plm is not None:
-        plm = model.plm
-        named = {"fe": plm.extractor, "re": plm.ratio_encoder, "sa": plm.awareness, "fa": plm.aggregator, "plm": plm}
-        parts |= {name: count(part, True) for name, part in named.items()}
-    return parts
-
-
-def _peak_mb(model: PhaseModel) -> float:
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -62,6 +62,14 @@ def test_permuted_phases_permute_the_module():
     assert torch.allclose(awareness(maps[:, [2, 0, 1]]), before, atol=1e-5)
 
 
+def test_every_phase_has_a_coordconv_of_its_own():
+    awareness = SpatialAwareness(3, 4)
+    maps = torch.randn(2, 3, 5, 7)
+    places = coordinates(maps)
+    expected = sum(part(torch.cat([maps[:, index, None], places], 1)) for index, part in enumerate(awareness.phases))
+    assert torch.allclose(awareness(maps), expected, atol=1e-5)
+
+
 def test_coordinates_are_rows_then_columns():
     found = coordinates(torch.zeros(1, 5, 2, 3))
     assert found[0, 0].tolist() == [[-1, -1, -1], [1, 1, 1]]

@@ -9,7 +9,8 @@ from matcurate.config import configs_root, load_preset, load_settings
 from matcurate.errors import ConfigError, DatasetError
 from matcurate.imaging.dataset import DatasetInfo, write_info, write_sample
 from matcurate.phase.build import PhaseSettings
-from matcurate.workflows.bench_finetune import PRESETS, bench_finetune, parse_ratio
+from matcurate.workflows.bench_finetune import PRESETS, FinetuneChoice, bench_finetune
+from matcurate.workflows.finetune_scores import parse_ratio
 
 PRESET = """
 name: small
@@ -38,7 +39,8 @@ def folders(tmp_path):
 
 def run(folders, **options):
     train, val, preset = folders
-    return bench_finetune(train, val, settings=load_settings(train / "home"), preset=preset, **options)
+    choice = FinetuneChoice(preset=preset, **options)
+    return bench_finetune(train, val, choice, settings=load_settings(train / "home"))
 
 
 def test_the_same_seed_repeats_and_the_module_is_measured_at_every_ratio(folders):

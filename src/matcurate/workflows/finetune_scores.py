@@ -1,0 +1,92 @@
+"""Scores of a phase model over labelled pictures, told a ratio or none, and what it is made of."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from matcurate.phase.inference import segment_phases
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
+from matcurate.phase.samples import Picture
+from matcurate.phase.scores import PhaseScores, mean_of, score_phases
+
+EXACT, NONE, ALPHA = "exact", "none", "alpha="
+COMPARED = (NONE, "alpha=0.9", EXACT)
+"""Ratios that every run with the module is measured at, beside the one that was asked for."""
+
+
+def parse_ratio(text: str) -> float | None:
+    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None.
+
+    Raises
+    ------
+    ValueError
+        For anything else, and an α outside [0, 1].
+    """
+    if text in (EXACT, NONE):
+        return 1.0 if text == EXACT else None
+    try:
+        accuracy = float(text.removeprefix(ALPHA)) if text.startswith(ALPHA) else -1.0
+    except ValueError:
+        accuracy = -1.0
+    if not 0 <= accuracy <= 1:
+        raise ValueError(f"{text!r} is not exact, none or alpha=X with X in [0, 1]")
+    return accuracy
+
+
+def scored(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[PhaseScores]:
+    """Scores of every picture, at a ratio as :func:`parse_ratio` reads it."""
+    return [
+        score_phases(segment_phases(model, each.grey, _told(each, model.phases, ratio)), each.labels, model.phases)
+        for each in pictures
+    ]
+
+
+def _told(each: Picture, phases: int, ratio: str) -> Ratio:
+    accuracy = parse_ratio(ratio)
+    return no_ratio(phases) if accuracy is None else guessed_ratio(exact_ratio(each.labels, phases), accuracy)
+
+
+def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:
+    """Means over the pictures, of what each of them gives for every phase."""
+    return tuple(mean_of(column) for column in zip(*values, strict=True))
+
+
+def mean_dice(scores: Sequence[PhaseScores]) -> float:
+    """Mean over the classes of the means over the micrographs; some class occurs in every micrograph."""
+    found = mean_of(per_class([each.dice for each in scores]))
+    return 0.0 if found is None else found
+
+
+def part_parameters(model: PhaseModel) -> dict[str, int]:
+    """Numbers of parameters of the parts, under the names of the paper's table 6."""
+
+    def count(part: nn.Module, learning: bool) -> int:
+        return sum(value.numel() for value in part.parameters() if value.requires_grad or not learning)
+
+    encoder = model.segmenter.encoder
+    parts = {
+        "encoder": count(encoder, False) - count(encoder, True),
+        "lora": count(encoder, True),
+        "decoder": count(model.segmenter, True) - count(encoder, True),
+    }
+    if model.plm is not None:
+        modules = nn.ModuleList([model.plm, *model.skip_plms])
+        names = {"fe": "extractor", "re": "ratio_encoder", "sa": "awareness", "fa": "aggregator"}
+        parts |= {
+            name: sum(count(module.get_submodule(part), True) for module in modules) for name, part in names.items()
+        }
+        parts["plm"] = count(modules, True)
+    return parts
+
+
+def peak_mb(model: PhaseModel) -> float:
+    """Largest memory so far in MiB: the GPU's, or the process's on a CPU."""
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
