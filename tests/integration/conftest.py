@@ -1,4 +1,4 @@
-"""The real services for the whole test session: Label Studio, MLflow and the backend, as ``curate up`` starts them."""
+"""The real services for the whole test session, as ``curate up`` starts them; tests start workers of their own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServices]:
     home = tmp_path_factory.mktemp("home")
-    with run_connected(load_settings(home), ("precipitate",)) as (services, settings, _):
+    with run_connected(load_settings(home), ("precipitate",), worker=False) as (services, settings, _):
         assert settings.label_studio.token_file is not None
         yield RunningServices(services, settings, settings.label_studio.token_file.read_text())
 

@@ -13,6 +13,7 @@ from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, ph
 from matcurate.errors import ServiceError
 
 if TYPE_CHECKING:
+    from matcurate.workflows.demo_learning import LearningReport
     from matcurate.workflows.expert import DemoReport
     from matcurate.workflows.services import Services
 
@@ -45,7 +46,7 @@ def up(
     ctx: typer.Context,
     phases: Annotated[str, typer.Option(help="Phases of the project, if it has to be created; by comma.")] = "phase",
 ) -> None:
-    """Run Label Studio, MLflow and the backend until stopped, connected with each other."""
+    """Run Label Studio, MLflow, the backend and the worker until stopped, connected with each other."""
     from matcurate.workflows.services import run_connected
 
     with run_connected(session(ctx).settings, phase_names(phases), _step) as (services, _, project_url):
@@ -56,9 +57,10 @@ def up(
 def demo(
     ctx: typer.Context,
     folder: FolderArgument = None,
-    n: Annotated[int, typer.Option("--n", help="Generated micrographs, when no folder is given.", min=1)] = 6,
+    n: Annotated[int, typer.Option("--n", help="Generated micrographs, when no folder is given.", min=1)] = 12,
     once: Annotated[
-        bool, typer.Option("--once", help="Play the expert with the known masks, show what changed, and end.")
+        bool,
+        typer.Option("--once", help="Play the expert with the known masks, let the worker learn, and end."),
     ] = False,
     preset: Annotated[str, typer.Option(help="phases, grains, layers, or a YAML file.")] = "phases",
     seed: SeedOption = 0,
@@ -78,10 +80,13 @@ def demo(
             _wait(running.services)
             return
         report = running.play_expert(_step)
+        learning = running.learn(report, _step)
         if as_json:
-            emit_json(asdict(report))
+            emit_json({**asdict(report), "learning": None if learning is None else asdict(learning)})
         else:
             _show_report(report)
+            if learning is not None:
+                _show_learning(learning)
         lost = [f"the correction of {name} did not arrive; see the logs in the home" for name in report.lost]
         refuse([*running.problems, *lost])
 
@@ -116,6 +121,13 @@ def _show_report(report: DemoReport) -> None:
     rows = [[c.name, c.iou, c.pixels_changed, c.arrived_by, c.identical] for c in report.corrections]
     emit_table(f"What the expert changed in {report.model_version}", columns, rows)
     emit_table("Left behind", ["what", "where"], [["picture", report.overview], ["MLflow run", report.run_id]])
+
+
+def _show_learning(report: LearningReport) -> None:
+    title = f"{report.model_version} {'is champion' if report.promoted else 'was refused'}: {report.why}"
+    rows = [[each.name, each.before, each.after] for each in report.untouched]
+    emit_table(title, ["untouched micrograph", "Dice before", "Dice after"], rows)
+    emit_table("Learned", ["what", "where"], [["MLflow run", report.run_id], ["seconds", round(report.seconds)]])
 
 
 def _wait(services: Services) -> None:

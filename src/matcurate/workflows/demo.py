@@ -7,17 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from matcurate.config import Settings, load_settings
+from matcurate.config import RetrainSettings, Settings, WorkerSettings, load_settings, save_settings
 from matcurate.errors import ConfigError
 from matcurate.types import Progress, silent
-from matcurate.workflows.demo_set import generated_set, given_set
+from matcurate.workflows.demo_learning import LearningReport, follow_learning
+from matcurate.workflows.demo_set import LEARNS_FROM, DemoSet, generated_set, given_set
 from matcurate.workflows.expert import DemoReport, Expert
-from matcurate.workflows.ingest import ingest
+from matcurate.workflows.ingest import Provenance, ingest
 from matcurate.workflows.presegment import presegment
 from matcurate.workflows.presegmenter import choose_presegmenter
 from matcurate.workflows.push import push
 from matcurate.workflows.services import Services, run_connected
 from matcurate.workflows.workspace import initialise, label_studio_client, open_workspace
+
+QUIET_SECONDS = 5.0
+"""After the last correction of a demo, until the worker learns from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,14 @@ class RunningDemo:
     problems: tuple[str, ...]
 
     def play_expert(self, progress: Progress = silent) -> DemoReport:
-        """Correct every task with its known mask, and wait until the corrections are in the catalog."""
+        """Correct tasks with their known masks, and wait until the corrections are in the catalog."""
         return self.expert.play(self.project_url, progress)
+
+    def learn(self, played: DemoReport, progress: Progress = silent) -> LearningReport | None:
+        """Wait until the worker has learned from the corrections; None when there is nothing to learn from."""
+        if not played.corrections or self.expert.data.learned_from < LEARNS_FROM - 2:
+            return None
+        return follow_learning(self.expert.workspace, self.expert.data, played.model_version, progress)
 
 
 @contextmanager
@@ -72,14 +82,16 @@ def run_demo(
     progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
     data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
     initialise(settings, data.name, data.phases, preset)
+    _learn_at_once(settings, data)
     settings = load_settings(settings.home)
     if settings.project != data.name:
         raise ConfigError(f"CURATE_PROJECT={settings.project} keeps the demo from its own project; unset it")
-    progress(1, 5, "Label Studio, MLflow and the backend (the first start takes half a minute)")
+    progress(1, 5, "Label Studio, MLflow, the backend and the worker (the first start takes half a minute)")
     with run_connected(settings, data.phases) as (services, reachable, project_url):
         workspace = open_workspace(reachable)
         with label_studio_client(reachable) as client:
             progress(2, 5, "ingest")
+            golden = ingest(workspace, data.golden, Provenance(golden=True))
             ingested = ingest(workspace, [data.images])
             progress(3, 5, "pre-segment")
             segmenter = choose_presegmenter(workspace)
@@ -87,4 +99,11 @@ def run_demo(
             progress(4, 5, "push to Label Studio")
             push(workspace, client, segmenter.version)
             expert = Expert(workspace, client, data, services.mlflow_url)
-            yield RunningDemo(services, project_url, expert, (*ingested.refused, *segmented.failed))
+            yield RunningDemo(services, project_url, expert, (*golden.refused, *ingested.refused, *segmented.failed))
+
+
+def _learn_at_once(settings: Settings, data: DemoSet) -> None:
+    """Let the demo's worker learn when the expert stops, unless the home says when."""
+    if settings.worker == WorkerSettings() and settings.retrain == RetrainSettings() and data.learned_from > 0:
+        changes = {"worker": {"quiet_seconds": QUIET_SECONDS}, "retrain": {"new_corrections": data.learned_from}}
+        save_settings(settings.home, changes)

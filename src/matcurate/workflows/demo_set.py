@@ -16,6 +16,8 @@ from matcurate.workflows.synthesise import synthesise
 
 GENERATED_KIND = "precipitates"
 GENERATED_SIZE = (480, 640)
+LEARNS_FROM = 6
+"""Sets of so many micrographs are parted: a quarter golden, a sixth untouched, the rest to learn from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,23 @@ class DemoSet:
         Names of class ids 1, 2, ….
     masks : mapping of str to Path
         Mask file for each micrograph's content hash; empty when the folder has none.
+    golden : tuple of Path
+        Micrographs kept for evaluation.
+    untouched : frozenset of str
+        Content hashes of the micrographs that the expert leaves to the champion.
     """
 
     name: str
     images: Path
     phases: tuple[str, ...]
     masks: Mapping[str, Path]
+    golden: tuple[Path, ...] = ()
+    untouched: frozenset[str] = frozenset()
+
+    @property
+    def learned_from(self) -> int:
+        """How many micrographs the expert corrects to be learned from."""
+        return len(self.masks) - len(self.golden) - len(self.untouched)
 
 
 def generated_set(folder: Path, n: int, seed: int) -> DemoSet:
@@ -67,10 +80,22 @@ def labelled_set(folder: Path, name: str) -> DemoSet:
     """
     dataset = open_dataset(folder)
     try:
-        masks = {content_hash(sample.image_path.read_bytes(), 0, 1): sample.mask_path for sample in dataset}
+        hashes = {content_hash(sample.image_path.read_bytes(), 0, 1): sample for sample in dataset}
     except OSError as error:
         raise DatasetError(f"{error.filename}: {error.strerror}; grant read rights to it") from error
-    return DemoSet(name, folder / "images", _phases(dataset), masks)
+    masks = {content: sample.mask_path for content, sample in hashes.items()}
+    golden, untouched = 0, 0
+    if len(masks) >= LEARNS_FROM:
+        golden, untouched = len(masks) // 4, len(masks) // 6
+    last = list(hashes)[len(masks) - golden - untouched :]
+    return DemoSet(
+        name,
+        folder / "images",
+        _phases(dataset),
+        masks,
+        tuple(hashes[content].image_path for content in last[untouched:]),
+        frozenset(last[:untouched]),
+    )
 
 
 def _name(folder: Path) -> str:

@@ -87,7 +87,7 @@ class Expert:
     tracking_uri: str
 
     def play(self, project_url: str, progress: Progress = silent) -> DemoReport:
-        """Correct every task that has no correction yet, and wait until the catalog has them.
+        """Correct every task that has no correction yet and is not to be left alone, and wait for the catalog.
 
         Raises
         ------
@@ -122,7 +122,8 @@ class Expert:
             micrographs = {m.id: m for m in list_for_project(session, project.id)}
             links = links_for_project(session, project.id, ls_project_id)
         tasks = [(link, micrographs[link.micrograph_id]) for link in links if link.micrograph_id not in corrected]
-        return [(link, m) for link, m in tasks if m.content_hash in self.data.masks]
+        wanted = self.data.masks.keys() - self.data.untouched
+        return [(link, m) for link, m in tasks if m.content_hash in wanted]
 
     def _annotate(self, link: TaskLink, micrograph: MicrographRecord) -> None:
         project = self.workspace.project()

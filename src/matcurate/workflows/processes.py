@@ -33,8 +33,8 @@ class ServiceSpec:
         Program and arguments.
     environment : mapping
         Added to this process's environment.
-    health_url : str
-        Answers 200 when the service is up.
+    health_url : str or None
+        Answers 200 when the service is up; one without an address counts as up at once.
     log_file : Path
         Receives stdout and stderr.
     timeout : float
@@ -43,7 +43,7 @@ class ServiceSpec:
 
     name: str
     command: Sequence[str]
-    health_url: str
+    health_url: str | None
     log_file: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 180.0
@@ -109,6 +109,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _wait_until_up(spec: ServiceSpec, process: subprocess.Popen[bytes]) -> None:
+    if spec.health_url is None:
+        return
     deadline = time.monotonic() + spec.timeout
     with httpx.Client(timeout=5.0, trust_env=False) as http:
         while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The embedded services of ``curate up``: Label Studio, MLflow and the backend, with generated credentials."""
+"""The embedded services of ``curate up``: Label Studio, MLflow, backend and worker, with generated credentials."""
 
 from __future__ import annotations
 
@@ -55,8 +55,12 @@ class Services:
 
 
 @contextmanager
-def embedded_services(settings: Settings, progress: Progress = silent) -> Iterator[tuple[Services, Settings]]:
-    """Run Label Studio, MLflow and the backend on free ports; yields their addresses and the settings to reach them.
+def embedded_services(
+    settings: Settings, progress: Progress = silent, *, worker: bool = True
+) -> Iterator[tuple[Services, Settings]]:
+    """Run Label Studio, MLflow and the backend on free ports, and a worker for a home that has a project.
+
+    Yields the addresses and the settings to reach them.
 
     Credentials and ports of an earlier run are used again, so that bookmarks stay valid; a port that is taken is
     replaced. ``HOME/config.yaml`` is updated with Label Studio's address, the token file and the backend's secrets.
@@ -98,6 +102,7 @@ def embedded_services(settings: Settings, progress: Progress = silent) -> Iterat
         _label_studio(home, credentials, urls["label_studio"]),
         _mlflow(home, credentials.mlflow_port, urls["mlflow"]),
         backend_service(home, credentials.backend_port, urls["backend"]),
+        *([worker_service(home)] if worker else []),
     ]
     with running(specs, progress) as processes:
         services = Services(
@@ -205,17 +210,28 @@ def backend_service(home: Path, port: int, url: str) -> ServiceSpec:
     )
 
 
+def worker_service(home: Path) -> ServiceSpec:
+    """How the worker of ``home`` is started as a process of its own."""
+    return ServiceSpec(
+        name="worker",
+        command=[sys.executable, "-m", "matcurate.worker"],
+        environment={"CURATE_HOME": str(home)},
+        health_url=None,
+        log_file=home / "logs" / "worker.log",
+    )
+
+
 @contextmanager
 def run_connected(
-    settings: Settings, phases: tuple[str, ...], progress: Progress = silent
+    settings: Settings, phases: tuple[str, ...], progress: Progress = silent, *, worker: bool = True
 ) -> Iterator[tuple[Services, Settings, str]]:
     """Run the embedded services with project, Label Studio and backend connected.
 
     Yields the services, the settings that reach them, and the address of the project's page. The project is created
-    with ``phases`` when the home has none.
+    with ``phases`` when the home has none. The worker may be left out.
     """
     ensure_project(settings, phases)
-    with embedded_services(settings, progress) as (services, reachable):
+    with embedded_services(settings, progress, worker=worker) as (services, reachable):
         token_file = settings.home.absolute() / "label_studio.token"
         report = connect(reachable, services.label_studio_url, token_file, backend_url=services.backend_url)
         yield services, load_settings(settings.home), report.project_url

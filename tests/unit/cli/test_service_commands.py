@@ -10,6 +10,7 @@ from matcurate.cli.app import run
 from matcurate.cli.output import emit_json, emit_table, progress_bar
 from matcurate.workflows import demo as demo_module
 from matcurate.workflows import services as services_module
+from matcurate.workflows.demo_learning import LearningReport, UntouchedMicrograph
 from matcurate.workflows.expert import DemoCorrection, DemoReport
 from matcurate.workflows.services import Services
 
@@ -35,13 +36,17 @@ def demo(monkeypatch):
     """Plays a demo whose report and processes a test chooses."""
     asked = []
 
-    def prepare(report=None, process=ENDED, problems=()):
+    def prepare(report=None, process=ENDED, problems=(), learning=None):
         @contextmanager
         def run_demo(settings, folder, n, seed, preset, progress):
             asked.append((folder, n, seed, preset))
             progress(0, 1, "ingest")
             yield SimpleNamespace(
-                services=services(process), project_url=URL, problems=problems, play_expert=lambda _: report
+                services=services(process),
+                project_url=URL,
+                problems=problems,
+                play_expert=lambda _: report,
+                learn=lambda played, _: learning if played is report else None,
             )
 
         monkeypatch.setattr(demo_module, "run_demo", run_demo)
@@ -64,6 +69,7 @@ def test_once_prints_one_document_and_names_what_was_left_out(demo, tmp_path, ca
         {"name": "m[/0]", "iou": 0.91, "pixels_changed": 12, "arrived_by": "webhook", "identical": True}
     ]
     assert (document["lost"], document["run_id"], document["label_studio"]) == ([], "run7", URL)
+    assert document["learning"] is None
     assert shown.err == "· ingest\nerror: bad.png: empty\n" and asked == [(None, 2, 5, "phases")]
 
 
@@ -80,6 +86,25 @@ def test_once_shows_tables(demo, tmp_path, capsys):
     assert run(["--home", str(tmp_path), "demo", "--once"]) == 0
     table = capsys.readouterr().out
     assert "m[/0]" in table and "0.91" in table and "run7" in table
+
+
+def test_what_was_learned_is_shown(demo, tmp_path, capsys):
+    learning = LearningReport(
+        "default-v1", "run8", True, "better by far", 61.4, (UntouchedMicrograph("m9", 0.61, 0.93),)
+    )
+    demo(report(), learning=learning)
+    assert run(["--home", str(tmp_path), "demo", "--once", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["learning"] == {
+        "model_version": "default-v1",
+        "run_id": "run8",
+        "promoted": True,
+        "why": "better by far",
+        "seconds": 61.4,
+        "untouched": [{"name": "m9", "before": 0.61, "after": 0.93}],
+    }
+    assert run(["--home", str(tmp_path), "demo", "--once"]) == 0
+    table = capsys.readouterr().out
+    assert all(part in table for part in ("default-v1 is champion", "m9", "0.61", "0.93", "run8"))
 
 
 def test_without_once_it_shows_where_everything_is_until_stopped(demo, tmp_path, capsys):

@@ -24,7 +24,7 @@ def test_what_is_left_goes_where_the_guess_says(given, guess, ratio):
 def test_rounded_ratios_may_exceed_one_a_little():
     ratio = completed_ratio((0.502, 0.501), (0.5, 0.5))
     np.testing.assert_allclose(ratio, (0, 0.502 / 1.003, 0.501 / 1.003), atol=1e-12)
-    with pytest.raises(ValueError, match="add up to 1.1"):
+    with pytest.raises(ValueError, match=r"add up to 1\.1"):
         completed_ratio((0.6, 0.5), (0.5, 0.5))
     with pytest.raises(ValueError, match="2 ratios and 1 guesses"):
         completed_ratio((0.6, 0.5), (0.5,))

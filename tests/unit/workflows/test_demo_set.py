@@ -44,6 +44,18 @@ def test_masks_are_known_by_the_content_of_their_images(tmp_path):
     }
 
 
+@pytest.mark.parametrize(("count", "golden", "untouched"), [(5, [], []), (6, [5], [4]), (12, [9, 10, 11], [7, 8])])
+def test_larger_sets_are_parted(tmp_path, count, golden, untouched):
+    data = given_set(dataset(tmp_path, *[1] * count))
+    images = sorted((tmp_path / "images").iterdir(), key=lambda path: int(path.stem[1:]))
+    assert data.learned_from == count - len(golden) - len(untouched)
+    if count < 11:  # m10 comes before m2 in the order of names
+        assert data.golden == tuple(images[index] for index in golden)
+        hashes = {hashlib.sha256(images[index].read_bytes()).hexdigest() for index in untouched}
+        assert data.untouched == hashes
+    assert (len(data.golden), len(data.untouched)) == (len(golden), len(untouched))
+
+
 def test_a_folder_without_masks_is_one_phase_and_no_folder_is_told(tmp_path):
     write_discs(tmp_path / "plain", 1)
     data = given_set(tmp_path / "plain")

@@ -1,5 +1,7 @@
 """The demo's expert, with Label Studio played: what it draws, what arrives, what is lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from loop_samples import disc, make_workspace
@@ -59,6 +61,14 @@ def test_played_again_there_is_nothing_left_to_correct(stage, studio, tmp_path, 
     stage.play("url")
     again = stage.play("url")
     assert again.corrections == () and again.lost == () and len(studio.stored_annotations) == 2
+
+
+def test_what_is_to_be_left_alone_is(stage, studio, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = stage.data.masks
+    left = replace(stage, data=replace(stage.data, untouched=frozenset([first])))
+    report = left.play("url")
+    assert [c.name for c in report.corrections] == ["m1"] and report.lost == () and second != first
 
 
 def test_how_each_correction_arrived(stage, studio, tmp_path, monkeypatch):

@@ -30,6 +30,13 @@ def alive(pid: int) -> bool:
     return True
 
 
+def test_one_without_an_address_counts_as_up_at_once(tmp_path: Path) -> None:
+    spec = ServiceSpec("silent", [sys.executable, "-c", "import time; time.sleep(60)"], None, tmp_path / "silent.log")
+    with running([spec]) as processes:
+        assert processes["silent"].poll() is None
+    assert processes["silent"].poll() is not None
+
+
 def test_services_answer_inside_and_are_gone_after(tmp_path: Path) -> None:
     specs = [web_server(tmp_path, "one"), web_server(tmp_path, "two")]
     seen = []

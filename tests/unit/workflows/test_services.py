@@ -89,14 +89,20 @@ def test_a_port_that_is_taken_is_replaced(home, started):
         with embedded_services(load_settings(home)) as (services, settings):
             assert services.label_studio_url != f"http://127.0.0.1:{port}" and services.password == "kept"
             assert settings.label_studio.url == services.label_studio_url
-    label_studio, mlflow, backend = started
+    label_studio, mlflow, backend, worker = started
     assert label_studio.health_url == f"{services.label_studio_url}/health"
     assert label_studio.command[-1] == services.label_studio_url.rsplit(":", 1)[1]
     assert label_studio.environment["LABEL_STUDIO_USE_DEFAULT_BANNED_SUBNETS"] == "false"
     assert mlflow.health_url == f"{services.mlflow_url}/health"
     assert f"sqlite:///{home / 'mlflow' / 'mlflow.db'}" in mlflow.command and (home / "mlflow").is_dir()
-    assert backend.environment == {"CURATE_HOME": str(home)}
+    assert backend.environment == worker.environment == {"CURATE_HOME": str(home)}
+    assert worker.command[1:] == ["-m", "matcurate.worker"] and worker.health_url is None
     assert str(settings.backend.port) in backend.command
+
+
+def test_the_worker_may_be_left_out(home, started):
+    with embedded_services(load_settings(home), worker=False):
+        assert [spec.name for spec in started] == ["Label Studio", "MLflow", "backend"]
 
 
 def test_label_studio_must_be_installed(home, started, tmp_path):
