@@ -18,12 +18,14 @@ from matcurate.tracking.runs import LiveRun, RunData, RunReport
 from matcurate.workflows.evaluate import Evaluation, Means
 from matcurate.workflows.models import as_run_data
 from matcurate.workflows.promotion import Decision
+from matcurate.workflows.served_model import write_served_files
 from matcurate.workflows.snapshot import GoldenSet, SnapshotReport
 from matcurate.workflows.training import ADAPTER_FILE, Plan, Trained
 from matcurate.workflows.workspace import Workspace
 
 MODEL = "model"
 """Folder of a run with the files of its model version."""
+PRESET_FILE = "preset.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ def keep_results(
     live.parameters({"promoted": str(decision.promoted), "why": decision.why, "best_step": trained.report.best_step})
     notes = {"snapshot": snapshot.snapshot.digest, "lab": lab, "seed": str(plan.seed), "start": plan.start}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / MODEL
+        write_served_files(folder)
         save_adapter(folder / ADAPTER_FILE, trained.model, plan.base, plan.phases, plan.preset.model, notes)
-        replace_file(folder / "preset.json", plan.preset.model_dump_json(indent=2).encode())
+        replace_file(folder / PRESET_FILE, plan.preset.model_dump_json(indent=2).encode())
         live.files(folder, MODEL)
 
 

@@ -1,0 +1,154 @@
+"""A model version behind ``mlflow models serve``: images in, masks and uncertainty out.
+
+MLflow imports this module by its name and calls :func:`_load_pyfunc`. What is asked and answered are JSON records, one
+for each image; see :data:`TAKES` and :data:`ANSWERS`.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.config import load_settings
+from matcurate.errors import UnreadableImageError
+from matcurate.imaging.labels import encode_labels
+from matcurate.imaging.proxy import encode_png
+from matcurate.imaging.read import decode_micrograph
+from matcurate.phase.inference import phase_shares
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import Ratio, exact_ratio, no_ratio
+from matcurate.phase.samples import picture
+from matcurate.phase.storage import load_adapter
+from matcurate.promptable.registry import load_backbone
+from matcurate.tracking.pyfunc import Column, write_pyfunc
+from matcurate.workflows.training import ADAPTER_FILE
+
+TAKES = (Column("image", "string"), Column("ratio", "numbers", required=False))
+"""``image``: base64 of a PNG, JPEG or TIFF file (its first page). ``ratio``: area fractions of all phases in the order
+of their ids, matrix first, sum 1; all 0, empty, or left out of all rows where nobody gave any."""
+ANSWERS = (
+    Column("mask", "string"),
+    Column("phases", "strings"),
+    Column("fractions", "numbers"),
+    Column("uncertainty", "string"),
+    Column("mean_uncertainty", "number"),
+    Column("uncertainty_kind", "string"),
+)
+"""``mask``: base64 of an 8-bit PNG of phase ids, of the image's size. ``phases``: names by id. ``fractions``: area
+fractions of the mask. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1. ``uncertainty_kind``: what it is."""
+MAX_SOFTMAX = "1 - max softmax"
+"""How sure the network sounds, not how much evidence it has: a texture that it never saw may sound sure."""
+
+
+class Table(Protocol):
+    """What MLflow hands over: a pandas.DataFrame."""
+
+    def to_dict(self, orient: str) -> list[dict[str, object]]:
+        """Rows as dictionaries, for the orientation ``records``."""
+
+
+class Segmented(TypedDict):
+    """One image's answer; see :data:`ANSWERS`."""
+
+    mask: str
+    phases: list[str]
+    fractions: list[float]
+    uncertainty: str
+    mean_uncertainty: float
+    uncertainty_kind: str
+
+
+class ServedModel:
+    """A loaded version, as MLflow wants it.
+
+    Parameters
+    ----------
+    model : PhaseModel
+        In evaluation mode.
+    phases : sequence of str
+        Names by id.
+    max_megapixels : float
+        Larger images are refused before they are decoded.
+    """
+
+    def __init__(self, model: PhaseModel, phases: Sequence[str], max_megapixels: float) -> None:
+        self._model = model
+        self._phases = tuple(phases)
+        self._max_megapixels = max_megapixels
+
+    def predict(self, model_input: Table) -> list[Segmented]:
+        """Answer rows of :data:`TAKES`, in their order.
+
+        Raises
+        ------
+        UnreadableImageError
+            When an image is not base64 of one we can read, or a ratio has another length or sum; it names the row.
+        """
+        return [self._answer(row, f"image {index}") for index, row in enumerate(model_input.to_dict("records"))]
+
+    def _answer(self, row: dict[str, object], name: str) -> Segmented:
+        try:
+            data = base64.b64decode(str(row["image"]), validate=True)
+        except ValueError as error:
+            raise UnreadableImageError(f"{name}: not base64 ({error}); send the file's bytes as base64") from error
+        pixels = decode_micrograph(data, name, max_megapixels=self._max_megapixels).pixels
+        grey = picture(name, pixels, np.zeros(pixels.shape, dtype=np.uint8)).grey
+        shares = phase_shares(self._model, grey, self._ratio(row.get("ratio"), name))
+        labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
+        unsure = 1 - shares.max(axis=0)
+        return Segmented(
+            mask=_text(encode_labels(labels, ".png")),
+            phases=list(self._phases),
+            fractions=[float(value) for value in exact_ratio(labels, len(self._phases))],
+            uncertainty=_text(encode_png(np.rint(unsure * 255).astype(np.uint8))),
+            mean_uncertainty=float(unsure.mean()),
+            uncertainty_kind=MAX_SOFTMAX,
+        )
+
+    def _ratio(self, given: object, name: str) -> Ratio:
+        ratio = np.asarray([] if given is None else given, dtype=np.float64)
+        if not ratio.size:
+            return no_ratio(len(self._phases))
+        right = ratio.shape == (len(self._phases),) and bool((ratio >= 0).all())
+        if not right or not (ratio.sum() == 0 or abs(ratio.sum() - 1) < 0.01):
+            raise UnreadableImageError(
+                f"{name}: its ratio is {ratio.tolist()}; give one fraction for each of {', '.join(self._phases)}, "
+                "not negative, with sum 1, or none at all"
+            )
+        return ratio
+
+
+def served_model(folder: Path) -> ServedModel:
+    """The version whose files are in a folder, on the base that it was trained on.
+
+    The built-in network is in the package; an official SAM is looked for in the checkpoint store of the home
+    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names.
+
+    Raises
+    ------
+    CheckpointError
+        When the adapter is damaged, or its base is not at hand or another.
+    """
+    settings = load_settings()
+    adapter = load_adapter(folder / ADAPTER_FILE)
+    backbone = load_backbone(adapter.card.backbone, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
+    return ServedModel(adapter.model(backbone), adapter.card.phases, settings.max_megapixels)
+
+
+def write_served_files(folder: Path) -> None:
+    """Make a folder for a version's files that MLflow can serve once the adapter is in it."""
+    write_pyfunc(folder, __name__, TAKES, ANSWERS)
+
+
+def _load_pyfunc(data_path: str) -> ServedModel:
+    """Called by MLflow with the folder of the version's files."""
+    return served_model(Path(data_path))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
