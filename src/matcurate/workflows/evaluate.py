@@ -15,6 +15,7 @@ from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import picture
 from matcurate.phase.scores import PhaseScores, mean_of, score_phases
 from matcurate.types import LabelMap, Progress, silent
+from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.samples import CorrectedMicrograph, golden_samples
 from matcurate.workflows.snapshot import GoldenSet
 from matcurate.workflows.workspace import Workspace
@@ -124,18 +125,54 @@ def evaluate(
     CatalogError
         When the golden set is empty, or an image or mask of it is missing or damaged.
     """
+
+    def predict(sample: CorrectedMicrograph) -> LabelMap:
+        grey = picture(sample.name, sample.pixels, sample.phases).grey
+        return segment_phases(model, grey, no_ratio(model.phases))
+
+    return _measure(workspace, predict, golden, seen, progress)
+
+
+def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:
+    """What pre-segments without a champion, MatSAM with the project's preset, on the golden set.
+
+    A class that the project does not have counts as matrix.
+
+    Raises
+    ------
+    CatalogError
+        As of :func:`evaluate`.
+    ConfigError, CheckpointError
+        When preset or backbone cannot be loaded.
+    """
+    segmenter, last = zero_shot(workspace), len(workspace.project().phases)
+
+    def predict(sample: CorrectedMicrograph) -> LabelMap:
+        found = segmenter.segment(sample.pixels).phases
+        return np.where(found > last, 0, found).astype(np.uint8)
+
+    return _measure(workspace, predict, golden, lambda sample, predicted: None, progress)
+
+
+def _measure(
+    workspace: Workspace,
+    predict: Callable[[CorrectedMicrograph], LabelMap],
+    golden: GoldenSet,
+    seen: Callable[[CorrectedMicrograph, LabelMap], None],
+    progress: Progress,
+) -> Evaluation:
     if not golden.items:
         raise CatalogError(NO_GOLDEN_SET)
+    phases = (MATRIX, *workspace.project().phases)
     found: list[GoldenScore] = []
     for sample in golden_samples(workspace, golden):
         progress(len(found), len(golden.items), sample.name)
-        truth = picture(sample.name, sample.pixels, sample.phases)
-        predicted = segment_phases(model, truth.grey, no_ratio(model.phases))
-        scores = score_phases(predicted, truth.labels, model.phases)
+        predicted = predict(sample)
+        scores = score_phases(predicted, sample.phases, len(phases))
         found.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
         seen(sample, predicted)
     progress(len(found), len(golden.items))
-    return summarise(found, (MATRIX, *workspace.project().phases), golden.digest)
+    return summarise(found, phases, golden.digest)
 
 
 NO_GOLDEN_SET = (
