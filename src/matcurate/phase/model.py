@@ -51,6 +51,8 @@ class Segmenter(nn.Module, ABC):
     """C of the features."""
     skip_channels: tuple[int, ...] = ()
     """Of the skips, finest first."""
+    decoded_channels: int | None = None
+    """Of what the decoder gives to its head; None where the two cannot be parted."""
     lora_targets: tuple[str, ...]
     """Modules of the encoder that carry adapters, unless the settings name others."""
     window: int | None
@@ -61,8 +63,17 @@ class Segmenter(nn.Module, ABC):
         """Features of images (B, 1, H, W) in units of :meth:`levels`."""
 
     @abstractmethod
+    @abstractmethod
     def decode(self, encoding: Encoding) -> Tensor:
         """Logits (B, n, H, W) of an encoding."""
+
+    def decoded(self, encoding: Encoding) -> Tensor:
+        """What the decoder makes of an encoding for its head, (B, C', h', w'), where they can be parted."""
+        raise NotImplementedError
+
+    def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Logits (B, n, H, W) of what the decoder has made."""
+        raise NotImplementedError
 
     @abstractmethod
     def levels(self, grey: Tensor) -> Levels:
@@ -88,7 +99,7 @@ class PhaseModel(nn.Module):
     Raises
     ------
     ConfigError
-        When more skips are to pass a module than there are.
+        When more skips are to pass a module than there are, or decoder and head cannot be parted.
     """
 
     def __init__(
@@ -101,6 +112,7 @@ class PhaseModel(nn.Module):
         self.adapters = add_lora(segmenter.encoder, segmenter.lora_targets, lora)
         self.plm = None if plm is None else PhaseLearningModule(segmenter.channels, phases, plm)
         self.skip_plms = nn.ModuleList() if plm is None else _skip_modules(segmenter, phases, plm)
+        self.decoded_plm = None if plm is None or not plm.decoded else _decoded_module(segmenter, phases, plm)
 
     def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
         """Logits of the phases.
@@ -116,7 +128,11 @@ class PhaseModel(nn.Module):
         -------
         float tensor (B, n, H, W)
         """
-        return self.segmenter.decode(self.aware(self.segmenter.encode(images), ratios))
+        encoding = self.aware(self.segmenter.encode(images), ratios)
+        if self.decoded_plm is None:
+            return self.segmenter.decode(encoding)
+        decoded = self.decoded_plm(self.segmenter.decoded(encoding), ratios)
+        return self.segmenter.classified(decoded, encoding.shape)
 
     def aware(self, encoding: Encoding, ratios: Tensor) -> Encoding:
         """What the modules make of an encoding and ratios (B, n); the encoding itself where there is none."""
@@ -126,13 +142,15 @@ class PhaseModel(nn.Module):
         changed = [module(skip, ratios) for module, skip in zip(self.skip_plms, encoding.skips[kept:], strict=True)]
         return Encoding(self.plm(encoding.features, ratios), (*encoding.skips[:kept], *changed), encoding.shape)
 
-    def train(self, mode: bool = True) -> PhaseModel:
-        """Like the parent's, but what normalisation by the batch has learned of means and deviations stays.
+    def modules_of_ratio(self) -> tuple[PhaseLearningModule, ...]:
+        """Every Phase Learning Module, that on the coarsest features first; none without."""
+        found = (self.plm, *self.skip_plms, self.decoded_plm)
+        return tuple(module for module in found if isinstance(module, PhaseLearningModule))
 
-        With few crops a batch, their own mean would take out what a ratio adds to all pixels of a crop.
-        """
+    def train(self, mode: bool = True) -> PhaseModel:
+        """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""
         super().train(mode)
-        for part in self.segmenter.modules():
+        for part in self.segmenter.encoder.modules():
             if isinstance(part, nn.modules.batchnorm._BatchNorm):
                 part.eval()
         return self
@@ -182,3 +200,10 @@ def _skip_modules(segmenter: Segmenter, phases: int, plm: PlmSettings) -> nn.Mod
     if plm.skips > len(widths):
         raise ConfigError(f"plm.skips is {plm.skips}, but the encoder has {len(widths)} skips; set at most that many")
     return nn.ModuleList(PhaseLearningModule(width, phases, plm) for width in widths[len(widths) - plm.skips :])
+
+
+def _decoded_module(segmenter: Segmenter, phases: int, plm: PlmSettings) -> PhaseLearningModule:
+    channels: int | None = segmenter.decoded_channels
+    if channels is None:
+        raise ConfigError("plm.decoded is set, but this decoder and its head cannot be parted; unset it")
+    return PhaseLearningModule(channels, phases, plm)

@@ -25,6 +25,7 @@ class PlmSettings(Strict):
     skips: int = Field(
         default=0, ge=0, description="How many of the encoder's skips, coarsest first, pass a module of their own, too."
     )
+    decoded: bool = Field(default=False, description="Whether what the decoder gives to its head does, too.")
 
 
 class FeatureExtractor(nn.Sequential):

@@ -46,15 +46,26 @@ def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScor
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted {predicted.shape} and true {truth.shape} phases must have one shape")
     error = exact_ratio(predicted, phases) - exact_ratio(truth, phases)
-    pairs = np.bincount(truth.ravel().astype(np.int64) * phases + predicted.ravel(), minlength=phases * phases)
-    table = pairs.reshape(phases, phases)
-    shared, sizes = np.diag(table), table.sum(axis=0) + table.sum(axis=1)
+    shared, sizes = _shared(predicted, truth, phases)
     return PhaseScores(
-        dice=tuple(float(2 * s / t) if t else None for s, t in zip(shared, sizes, strict=True)),
+        dice=phase_dice(predicted, truth, phases),
         iou=tuple(float(s / (t - s)) if t else None for s, t in zip(shared, sizes, strict=True)),
         fraction_error=tuple(float(value) for value in error),
         boundary_f1=tuple(_boundary_f1(predicted == phase, truth == phase) for phase in range(phases)),
     )
+
+
+def phase_dice(predicted: LabelMap, truth: LabelMap, phases: int) -> tuple[float | None, ...]:
+    """Dice of every phase of ids (H, W) below ``phases``; None where neither has it."""
+    shared, sizes = _shared(predicted, truth, phases)
+    return tuple(float(2 * s / t) if t else None for s, t in zip(shared, sizes, strict=True))
+
+
+def _shared(predicted: LabelMap, truth: LabelMap, phases: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels of every phase that both have, and that they have in sum."""
+    pairs = np.bincount(truth.ravel().astype(np.int64) * phases + predicted.ravel(), minlength=phases * phases)
+    table = pairs.reshape(phases, phases)
+    return np.diag(table), table.sum(axis=0) + table.sum(axis=1)
 
 
 def mean_of(values: tuple[float | None, ...]) -> float | None:

@@ -21,7 +21,7 @@ from matcurate.phase.losses import LossSettings, phase_loss, phase_weights
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture, Sampler, SamplingSettings
-from matcurate.phase.scores import mean_of, score_phases
+from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.phase.training_state import Run
 from matcurate.types import Progress, silent
 
@@ -61,7 +61,8 @@ class TrainSettings(Strict):
 class StepReport:
     """How a run stands: steps done, mean loss since the last report, Dice of the validation part where there is one.
 
-    ``gamma`` and ``delta`` are the module's regulators, None without it.
+    ``gamma`` and ``delta`` are the regulators of the module on the coarsest features, None without it; ``regulators``
+    has both of every module, in the order of :meth:`PhaseModel.modules_of_ratio`.
     """
 
     step: int
@@ -70,6 +71,7 @@ class StepReport:
     dice: float | None
     gamma: float | None
     delta: float | None
+    regulators: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
         if model.plm is not None:
             told.append(guessed_ratio(exact_ratio(each.labels, model.phases), ACCURACY))
         for ratio in told:
-            mean = mean_of(score_phases(segment_phases(model, each.grey, ratio), each.labels, model.phases).dice)
+            mean = mean_of(phase_dice(segment_phases(model, each.grey, ratio), each.labels, model.phases))
             scores.append(0.0 if mean is None else mean)
     return float(np.mean(scores))
 
@@ -233,6 +235,7 @@ def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSetting
 
 
 def _step_report(run: Run, settings: TrainSettings, losses: Sequence[float], dice: float | None) -> StepReport:
-    plm = run.model.plm
-    gamma, delta = (None, None) if plm is None else (plm.aggregator.gamma.item(), plm.aggregator.delta.item())
-    return StepReport(run.step, settings.steps, float(np.mean(losses)), dice, gamma, delta)
+    modules = run.model.modules_of_ratio()
+    regulators = tuple((each.aggregator.gamma.item(), each.aggregator.delta.item()) for each in modules)
+    gamma, delta = regulators[0] if regulators else (None, None)
+    return StepReport(run.step, settings.steps, float(np.mean(losses)), dice, gamma, delta, regulators)

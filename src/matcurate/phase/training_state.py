@@ -76,7 +76,7 @@ class Run:
 
 def parameter_groups(model: PhaseModel, plm_rate: float) -> list[dict[str, object]]:
     """What learns, in groups that differ in their learning rate as a multiple."""
-    modules = {id(value) for part in (model.plm, model.skip_plms) if part is not None for value in part.parameters()}
+    modules = {id(value) for module in model.modules_of_ratio() for value in module.parameters()}
     learning = [value for value in model.parameters() if value.requires_grad]
     return [
         {"params": [value for value in learning if id(value) not in modules], "rate": 1.0},

@@ -36,6 +36,7 @@ class UNetSegmenter(Segmenter):
             self.head.bias.zero_()  # type: ignore[union-attr]
         self.stride = network.settings.stride
         self.skip_channels, self.channels = network.settings.widths[:-1], network.settings.widths[-1]
+        self.decoded_channels = width
         self.window = None
         inside = "encoder."
         self.lora_targets = tuple(name.removeprefix(inside) for name in network.lora_targets if name.startswith(inside))
@@ -52,11 +53,18 @@ class UNetSegmenter(Segmenter):
 
     def decode(self, encoding: Encoding) -> Tensor:
         """Logits (B, n, H, W)."""
+        return self.classified(self.decoded(encoding), encoding.shape)
+
+    def decoded(self, encoding: Encoding) -> Tensor:
+        """Features (B, C, H, W) at the images' size, continued to a multiple of the stride."""
         x = encoding.features
         for block, skip in zip(self.decoder, reversed(encoding.skips), strict=True):
             x = block(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
-        height, width = encoding.shape
-        logits: Tensor = self.head(x)[..., :height, :width]
+        return x
+
+    def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Logits (B, n, H, W)."""
+        logits: Tensor = self.head(decoded)[..., : shape[0], : shape[1]]
         return logits
 
     def levels(self, grey: Tensor) -> Levels:

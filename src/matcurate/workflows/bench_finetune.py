@@ -14,6 +14,7 @@ from matcurate.imaging.dataset import open_dataset
 from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.samples import Picture, picture
+from matcurate.phase.scores import score_phases
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport, TrainReport, train
 from matcurate.promptable.protocol import Backbone
@@ -21,12 +22,14 @@ from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
 from matcurate.types import Progress, silent
 from matcurate.workflows.finetune_scores import (
     COMPARED,
+    dice_of_classes,
+    foreground_dice,
     mean_dice,
     parse_ratio,
     part_parameters,
     peak_mb,
     per_class,
-    scored,
+    segmented,
 )
 
 PRESETS = "phase"
@@ -37,8 +40,9 @@ PRESETS = "phase"
 class FinetuneBenchmark:
     """Means over the micrographs of VAL; per class in the order of ``phases``, null where a class never occurs.
 
-    ``fraction_error`` is the mean absolute error of the area fractions; ``dice_by_ratio`` has the same trained model
-    at other ratios; ``history`` the reports of training; ``peak_mb`` is the GPU's memory, or the process's on a CPU.
+    ``dice_foreground`` is of background and all phases as one; ``fraction_error`` is the mean absolute error of the
+    area fractions; ``dice_by_ratio`` has the same trained model at other ratios; ``history`` the reports of training;
+    ``peak_mb`` is the GPU's memory, or the process's on a CPU.
     """
 
     train: str
@@ -56,10 +60,12 @@ class FinetuneBenchmark:
     best_step: int
     dice: float
     dice_per_class: tuple[float | None, ...]
+    dice_foreground: float
     iou_per_class: tuple[float | None, ...]
     boundary_f1_per_class: tuple[float | None, ...]
     fraction_error: float
     dice_by_ratio: dict[str, float]
+    dice_per_class_by_ratio: dict[str, tuple[float | None, ...]]
     trainable_parameters: int
     total_parameters: int
     parameters: dict[str, int]
@@ -185,8 +191,10 @@ def _report(
 ) -> FinetuneBenchmark:
     """Measure a trained model at every ratio."""
     model, ended = trained.model, trained.ended
-    scores = scored(model, measured, choice.ratio)
     others = [each for each in COMPARED if each != choice.ratio] if choice.plm else []
+    truth, found = [each.labels for each in measured], segmented(model, measured, choice.ratio)
+    scores = [score_phases(each, true, model.phases) for each, true in zip(found, truth, strict=True)]
+    by_ratio = {choice.ratio: found} | {each: segmented(model, measured, each) for each in others}
     trainable, total = model.parameter_counts()
     return FinetuneBenchmark(
         train=folders[0],
@@ -202,15 +210,14 @@ def _report(
         images=len(measured),
         steps=ended.steps,
         best_step=ended.best_step,
-        dice=mean_dice(scores),
-        dice_per_class=per_class([each.dice for each in scores]),
+        dice=mean_dice(dice_of_classes(found, truth, model.phases)),
+        dice_per_class=dice_of_classes(found, truth, model.phases),
+        dice_foreground=foreground_dice(found, truth),
         iou_per_class=per_class([each.iou for each in scores]),
         boundary_f1_per_class=per_class([each.boundary_f1 for each in scores]),
         fraction_error=float(np.mean(np.abs([each.fraction_error for each in scores]))),
-        dice_by_ratio={
-            choice.ratio: mean_dice(scores),
-            **{each: mean_dice(scored(model, measured, each)) for each in others},
-        },
+        dice_by_ratio={name: mean_dice(dice_of_classes(each, truth, model.phases)) for name, each in by_ratio.items()},
+        dice_per_class_by_ratio={name: dice_of_classes(each, truth, model.phases) for name, each in by_ratio.items()},
         trainable_parameters=trainable,
         total_parameters=total,
         parameters=part_parameters(model),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import resource
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture
-from matcurate.phase.scores import PhaseScores, mean_of, score_phases
+from matcurate.phase.scores import mean_of, phase_dice
+from matcurate.types import LabelMap
 
 EXACT, NONE, ALPHA = "exact", "none", "alpha="
 COMPARED = (NONE, "alpha=0.9", EXACT)
@@ -38,12 +41,9 @@ def parse_ratio(text: str) -> float | None:
     return accuracy
 
 
-def scored(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[PhaseScores]:
-    """Scores of every picture, at a ratio as :func:`parse_ratio` reads it."""
-    return [
-        score_phases(segment_phases(model, each.grey, _told(each, model.phases, ratio)), each.labels, model.phases)
-        for each in pictures
-    ]
+def segmented(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[NDArray[np.uint8]]:
+    """Phases that a model finds on every picture, told a ratio as :func:`parse_ratio` reads it."""
+    return [segment_phases(model, each.grey, _told(each, model.phases, ratio)) for each in pictures]
 
 
 def _told(each: Picture, phases: int, ratio: str) -> Ratio:
@@ -56,9 +56,20 @@ def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None,
     return tuple(mean_of(column) for column in zip(*values, strict=True))
 
 
-def mean_dice(scores: Sequence[PhaseScores]) -> float:
-    """Mean over the classes of the means over the micrographs; some class occurs in every micrograph."""
-    found = mean_of(per_class([each.dice for each in scores]))
+def dice_of_classes(found: Sequence[LabelMap], truth: Sequence[LabelMap], phases: int) -> tuple[float | None, ...]:
+    """Dice of every class, background included: means over the pictures; None where it never occurs."""
+    return per_class([phase_dice(each, true, phases) for each, true in zip(found, truth, strict=True)])
+
+
+def foreground_dice(found: Sequence[LabelMap], truth: Sequence[LabelMap]) -> float:
+    """Mean Dice of two classes: background, and all phases as one."""
+    first, second = ([(each > 0).astype(np.uint8) for each in maps] for maps in (found, truth))
+    return mean_dice(dice_of_classes(first, second, 2))
+
+
+def mean_dice(per_class: tuple[float | None, ...]) -> float:
+    """Mean over the classes that occur; 0 where none does."""
+    found = mean_of(per_class)
     return 0.0 if found is None else found
 
 
@@ -75,7 +86,7 @@ def part_parameters(model: PhaseModel) -> dict[str, int]:
         "decoder": count(model.segmenter, True) - count(encoder, True),
     }
     if model.plm is not None:
-        modules = nn.ModuleList([model.plm, *model.skip_plms])
+        modules = nn.ModuleList(model.modules_of_ratio())
         names = {"fe": "extractor", "re": "ratio_encoder", "sa": "awareness", "fa": "aggregator"}
         parts |= {
             name: sum(count(module.get_submodule(part), True) for module in modules) for name, part in names.items()

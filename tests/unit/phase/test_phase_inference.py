@@ -38,6 +38,18 @@ def test_blended_windows_are_close_to_one_look_away_from_the_borders():
     assert np.abs(parts - whole)[:, :24, :24].max() < 1e-5
 
 
+def test_a_model_at_half_the_size_answers_at_the_whole():
+    model = small_model()
+    smooth = np.repeat(np.repeat(GREY[::2, ::2], 2, axis=0), 2, axis=1)
+    ratio = np.array([0.2, 0.3, 0.5])
+    half = phase_shares(model, smooth[::2, ::2].copy(), ratio)
+    model.scale = 0.5
+    shares = phase_shares(model, smooth, ratio)
+    assert shares.shape == (3, 96, 160) and shares.sum(axis=0) == pytest.approx(np.ones((96, 160)), abs=1e-5)
+    # The mean of four pixels that lie between the centres of the small ones is near theirs.
+    assert np.abs(shares.reshape(3, 48, 2, 80, 2).mean(axis=(2, 4)) - half).mean() < 0.1
+
+
 def test_brightness_and_contrast_of_a_micrograph_do_not_matter_to_the_builtin_network():
     model = small_model()
     first = segment_phases(model, GREY, no_ratio(3))

@@ -84,6 +84,28 @@ def test_training_moves_what_is_learned_and_nothing_else(segmenter):
     assert not any(".k." in name for name in changed)
 
 
+@pytest.mark.parametrize("options", [{"skips": 2}, {"decoded": True}, {"skips": 1, "decoded": True}])
+def test_modules_stand_on_skips_and_behind_the_decoder(options):
+    torch.manual_seed(0)
+    model = PhaseModel(builtin(), 3, LoraSettings(rank=2), PlmSettings(hidden=8, **options)).eval()
+    widths = [module.aggregator.output.out_channels for module in model.modules_of_ratio()]
+    # Coarsest, then skips from fine to coarse, then what the head gets; of widths 4, 8, 16.
+    assert widths == [16, *[4, 8][2 - options.get("skips", 0) :], *([4] if options.get("decoded") else [])]
+    with torch.inference_mode():
+        encoding = model.segmenter.encode(IMAGES)
+        changed = model.aware(encoding, RATIOS)
+        same = [torch.equal(old, new) for old, new in zip(encoding.skips, changed.skips, strict=True)]
+        assert same == [index < 2 - options.get("skips", 0) for index in range(2)]
+        assert model(IMAGES, RATIOS).shape == (2, 3, 96, 160)
+
+
+def test_modules_that_cannot_stand_where_they_are_asked_for():
+    with pytest.raises(ConfigError, match="encoder has 2 skips"):
+        PhaseModel(builtin(), 3, LoraSettings(rank=2), PlmSettings(skips=3))
+    with pytest.raises(ConfigError, match="cannot be parted"):
+        PhaseModel(sam(), 3, LoraSettings(rank=2), PlmSettings(decoded=True))
+
+
 def test_without_the_module_the_ratio_is_not_looked_at():
     model = model_of(builtin, plm=False).eval()
     with torch.inference_mode():

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from matcurate.phase.augment import Augmentation, augmented, cut
 from matcurate.phase.ratios import guessed_ratio
-from matcurate.phase.samples import Picture, Sampler, SamplingSettings, picture
+from matcurate.phase.samples import Picture, Sampler, SamplingSettings, picture, resized, scaled_shape
 
 STILL = Augmentation(flip=0, upside_down=0, rotation=0, scale=(1, 1), intensity=(1, 1), gamma=(1, 1), contrast=(1, 1))
 GREY = np.random.default_rng(1).random((96, 160), dtype=np.float32)
@@ -59,6 +59,22 @@ def test_grey_values_change_as_drawn():
 def sampler(**settings):
     options = SamplingSettings(crop=32, batch=6, **settings)
     return Sampler([striped(), striped("more", seed=1)], 3, options, small_model().segmenter)
+
+
+def test_a_picture_made_smaller_keeps_its_phases_in_place():
+    half = resized(striped(shape=(96, 150)), 0.5)
+    assert half.grey.shape == half.labels.shape == (48, 75)
+    assert np.array_equal(half.labels, np.broadcast_to(np.arange(75) // 25, (48, 75)))
+    assert np.abs(half.grey - (0.2 + 0.3 * half.labels)).mean() < 0.02
+    assert resized(half, 1.0) is half and scaled_shape((3, 1), 0.25) == [1, 1]
+
+
+def test_a_model_at_half_the_size_learns_from_crops_of_that_size():
+    made = striped(shape=(96, 150))
+    options = SamplingSettings(crop=48, batch=4, augmentation=STILL)
+    half = Sampler([made], 3, options, small_model().segmenter, 0.5).batch(0, 0)
+    # 48 of 75 columns show two stripes of 25 or more, which at the whole size one crop does not.
+    assert all(len(torch.unique(labels)) >= 2 for labels in half.labels)
 
 
 def test_a_step_draws_the_same_and_another_step_something_else():

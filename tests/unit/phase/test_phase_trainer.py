@@ -89,3 +89,33 @@ def test_a_loss_that_is_not_finite_ends_the_training():
         model.segmenter.head.bias.fill_(torch.nan)
     with pytest.raises(TrainingError, match="lower the learning rate"):
         train(model, PICTURES, SETTINGS, seed=0)
+
+
+def test_progress_is_told_after_every_step_and_may_end_the_training(tmp_path):
+    told = []
+
+    def stop_at_five(done, total, note=""):
+        told.append((done, total))
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small_model(), PICTURES, SETTINGS, seed=0, folder=tmp_path, progress=stop_at_five)
+    assert told == [(step, 8) for step in range(1, 6)]
+    # It goes on from the last checkpoint, of step 4.
+    train(small_model(), PICTURES, SETTINGS, seed=0, folder=tmp_path, progress=lambda done, *_: told.append(done))
+    assert told[5:] == [5, 6, 7, 8]
+
+
+def test_the_modules_have_a_learning_rate_of_their_own():
+    def moved(rate):
+        model = small_model()
+        tiny = SETTINGS.model_copy(update={"steps": 1, "warmup": 0, "weight_decay": 0.0, "plm_rate": rate})
+        before = (model.plm.aggregator.gamma.item(), model.segmenter.head.bias.detach().clone())
+        train(model, PICTURES, tiny, seed=0)
+        return abs(model.plm.aggregator.gamma.item() - before[0]), (model.segmenter.head.bias - before[1]).abs().max()
+
+    (once, head), (thrice, same) = moved(1.0), moved(3.0)
+    # The first step of Adam is the learning rate, whatever the gradient.
+    assert once == pytest.approx(0.01, rel=1e-2) and thrice == pytest.approx(0.03, rel=1e-2)
+    assert head.item() == pytest.approx(same.item())
