@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.errors import DatasetError
-from matcurate.imaging.dataset import Dataset, open_dataset
+from matcurate.imaging.dataset import Dataset, open_dataset, read_info, write_info, write_sample
 from matcurate.imaging.labels import read_labels
+from matcurate.imaging.read import read_micrograph
 from matcurate.workflows.ingest import content_hash
 from matcurate.workflows.synthesise import synthesise
 
 GENERATED_KIND = "precipitates"
 GENERATED_SIZE = (480, 640)
+FIELDS = (3, 4)
+"""Rows and columns of fields that are cut from one generated micrograph."""
 LEARNS_FROM = 6
 """Sets of so many micrographs are parted: a quarter golden, a sixth untouched, the rest to learn from."""
 
@@ -54,10 +57,29 @@ class DemoSet:
 
 
 def generated_set(folder: Path, n: int, seed: int) -> DemoSet:
-    """Generate ``n`` micrographs of precipitates into ``folder``, unless they are there; earlier ones stay."""
-    last = folder / "images" / f"{GENERATED_KIND}-{seed}-{n - 1:04d}.png"  # written one after the other
-    if not last.exists():
-        synthesise(GENERATED_KIND, n, folder, size=GENERATED_SIZE, seed=seed, force=True)
+    """Generate ``n`` fields of view of precipitates into ``folder``, unless they are there; earlier ones stay.
+
+    Twelve are cut from one large micrograph, as fields of one specimen look alike.
+    """
+    rows, columns = FIELDS
+    height, width = GENERATED_SIZE
+    sheets = folder / "sheets"
+    for number in range(-(-n // (rows * columns))):
+        name = f"{GENERATED_KIND}-{seed}-{number:04d}"
+        if not (sheets / "images" / f"{name}.png").exists():
+            size = (rows * height, columns * width)
+            synthesise(GENERATED_KIND, number + 1, sheets, size=size, seed=seed, force=True)
+        wanted = range(number * rows * columns, min(n, (number + 1) * rows * columns))
+        names = [f"{GENERATED_KIND}-{seed}-field-{index:04d}" for index in wanted]
+        if (folder / "images" / f"{names[-1]}.png").exists():  # written one after the other
+            continue
+        write_info(folder, read_info(sheets))
+        pixels = read_micrograph(sheets / "images" / f"{name}.png").pixels
+        phases = read_labels(sheets / "masks" / f"{name}.png")
+        for place, field in enumerate(names):
+            top, left = height * (place // columns), width * (place % columns)
+            area = (slice(top, top + height), slice(left, left + width))
+            write_sample(folder, field, pixels[area], phases[area])
     return labelled_set(folder, "generated")
 
 

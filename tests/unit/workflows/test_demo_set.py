@@ -9,6 +9,7 @@ from loop_samples import disc, write_discs
 
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import DatasetInfo, write_info, write_sample
+from matcurate.imaging.labels import read_labels
 from matcurate.workflows import demo_set as module
 from matcurate.workflows.demo_set import generated_set, given_set, labelled_set
 
@@ -75,13 +76,28 @@ def test_an_image_without_rights_is_one_line(tmp_path, monkeypatch):
         labelled_set(folder, "set")
 
 
-def test_generated_micrographs_stay_and_more_may_follow(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "GENERATED_SIZE", (96, 160))
-    first = generated_set(tmp_path, 2, seed=0)
-    assert len(first.masks) == 2 and first.phases == ("secondary", "tertiary")
-    monkeypatch.setattr(module, "synthesise", lambda *_, **__: pytest.fail("generated again"))
-    assert generated_set(tmp_path, 2, seed=0) == first and generated_set(tmp_path, 1, seed=0) == first
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "GENERATED_SIZE", (96, 160))
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(module, "GENERATED_SIZE", (48, 80))
+    monkeypatch.setattr(module, "FIELDS", (1, 2))
+
+
+def test_generated_fields_are_cut_from_one_micrograph(tmp_path, small):
+    data = generated_set(tmp_path, 2, seed=0)
+    assert data.phases == ("secondary", "tertiary") and len(data.masks) == 2
+    name = "precipitates-0"
+    for part in ("images", "masks"):
+        sheet = read_labels(tmp_path / "sheets" / part / f"{name}-0000.png")
+        fields = [read_labels(tmp_path / part / f"{name}-field-{index:04d}.png") for index in range(2)]
+        assert sheet.shape == (48, 160)
+        np.testing.assert_array_equal(np.hstack(fields), sheet)
+
+
+def test_generated_fields_stay_and_more_may_follow(tmp_path, small, monkeypatch):
+    first = generated_set(tmp_path, 1, seed=0)
+    assert len(first.masks) == 1
     more = generated_set(tmp_path, 3, seed=0)
     assert len(more.masks) == 3 and first.masks.items() <= more.masks.items()
+    assert len(list((tmp_path / "sheets" / "images").iterdir())) == 2
+    monkeypatch.setattr(module, "synthesise", lambda *_, **__: pytest.fail("generated again"))
+    assert generated_set(tmp_path, 3, seed=0) == more and generated_set(tmp_path, 2, seed=0) == more
