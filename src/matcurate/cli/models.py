@@ -1,4 +1,4 @@
-"""Model versions: list, show, promote, roll back."""
+"""Model versions: list, show, promote, roll back; from lab to lab: :mod:`matcurate.cli.exchange`."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcurate.cli import exchange
+from matcurate.cli.exchange import VersionArgument, plain_tags, version_json
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.models import AliasMove, RegisteredVersion
+    from matcurate.workflows.models import AliasMove
 
 models = typer.Typer(help="Model versions, and which of them serves.", no_args_is_help=True)
 
 LabOption = Annotated[str | None, typer.Option("--lab", help="A lab: its versions, or its own champion.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the history, here and in MLflow.")]
-VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Number, name or alias of the version.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    exchange.register(models)
     app.add_typer(models, name="models")
 
 
@@ -32,7 +34,7 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
     workspace = open_workspace(session(ctx).settings)
     found = list_models(workspace, open_registry(workspace), lab)
     if as_json:
-        emit_json({"models": [_version(each) for each in found]})
+        emit_json({"models": [version_json(each) for each in found]})
         return
     rows = [
         [
@@ -50,17 +52,23 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
 @models.command()
 def show(ctx: typer.Context, version: VersionArgument, as_json: JsonFlag = False) -> None:
     """Show one version: what it was made from, and who made it champion or took that away, when and why."""
+    from matcurate.workflows.measurements import measurements
     from matcurate.workflows.models import open_registry, show_model
     from matcurate.workflows.workspace import open_workspace
 
     workspace = open_workspace(session(ctx).settings)
     report = show_model(workspace, open_registry(workspace), version)
     if as_json:
-        emit_json({**_version(report.version), "history": [_change(each) for each in report.history]})
+        emit_json({**version_json(report.version), "history": [_change(each) for each in report.history]})
         return
-    tags = [[key, value] for key, value in sorted(report.version.tags.items()) if not key.startswith("alias.")]
+    tags = [[key, value] for key, value in sorted(plain_tags(report.version).items())]
     aliases = ["aliases", ", ".join(report.version.aliases)]
     emit_table(report.version.name, ["what", ""], [aliases, ["run", report.version.run_id], *tags])
+    measured = [
+        [each.column, each.images, each.dice, each.fraction_error, f"{each.at:%Y-%m-%d %H:%M}"]
+        for each in measurements(report.version).values()
+    ]
+    emit_table("Measured", ["golden set", "images", "Dice", "fraction error", "when (UTC)"], measured)
     rows = [
         [f"{c.at:%Y-%m-%d %H:%M}", c.alias, c.previous or "", c.version or "", c.who, c.why] for c in report.history
     ]
@@ -107,22 +115,6 @@ def _show_change(change: AliasMove, as_json: bool) -> None:
     else:
         before = "none" if change.previous is None else f"version {change.previous}"
         typer.echo(f"{change.alias}: version {change.version} (before: {before})")
-
-
-def _version(version: RegisteredVersion) -> dict[str, Json]:
-    tags = {key: value for key, value in version.tags.items() if not key.startswith("alias.")}
-    return {
-        "name": version.name,
-        "version": version.version,
-        "aliases": list(version.aliases),
-        "lab": tags.get("lab"),
-        "snapshot": tags.get("snapshot"),
-        "base": tags.get("base"),
-        "base_sha256": tags.get("base_sha256"),
-        "run_id": version.run_id,
-        "created_at": version.created_at.isoformat(),
-        "tags": tags,
-    }
 
 
 def _change(change: AliasMove) -> dict[str, Json]:

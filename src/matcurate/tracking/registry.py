@@ -167,6 +167,18 @@ class Registry:
             if move.version is not None:
                 self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
 
+    def add_tags(self, version: int, tags: Mapping[str, str]) -> None:
+        """Add tags to a version; one of the same name is replaced.
+
+        Raises
+        ------
+        TrackingError
+            When there is no such version, or MLflow does not answer.
+        """
+        with translated(self.uri, f"tags of version {version} of {self.model!r}"):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(self.model, str(version), key, value)
+
     def history(self) -> list[AliasMove]:
         """Every move of an alias that MLflow has been told of, oldest first."""
         with translated(self.uri, f"the history of {self.model!r}"):

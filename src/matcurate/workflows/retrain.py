@@ -21,6 +21,7 @@ from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.workflows.due import Due, decide, learning_state
 from matcurate.workflows.evaluate import Comparison, Evaluation, compare, evaluate
+from matcurate.workflows.measurements import as_tags, measurement
 from matcurate.workflows.models import move_alias, open_registry, promote
 from matcurate.workflows.promotion import decide_promotion
 from matcurate.workflows.samples import CorrectedMicrograph
@@ -190,6 +191,9 @@ def _train_and_judge(
         judgement = _judge(workspace, live, trained, champion, golden, seed, progress)
         keep_results(live, plan, trained, snapshot, judgement, workspace.settings.lab)
     version = _register(workspace, registry, live.id, plan, snapshot, judgement)
+    if champion is not None and judgement.champion_metrics is not None:
+        measured = measurement(judgement.champion_metrics, workspace.settings.lab)
+        registry.add_tags(champion.version.version, as_tags([measured]))
     with workspace.writing() as session:
         mark_trained(session, snapshot.snapshot.id)
     remove_checkpoints(workspace, registry)
@@ -245,13 +249,20 @@ def _register(
     snapshot: SnapshotReport,
     judgement: Judgement,
 ) -> str:
-    """Make the run's model a version, the challenger, and the champion where that was decided; returns its name."""
+    """Make the run's model a version, the challenger, and champion of project and lab where that was decided.
+
+    Returns
+    -------
+    str
+        The version's name.
+    """
     decision, lab, digest = judgement.decision, workspace.settings.lab, snapshot.snapshot.digest
     tags = {"start": plan.start, "promotion": decision.why}
     if judgement.metrics is not None:
         overall = asdict(judgement.metrics.overall)
         tags |= {f"golden_{name}": f"{value:.4g}" for name, value in overall.items() if value is not None}
         tags["golden"] = judgement.metrics.golden
+        tags |= as_tags([measurement(judgement.metrics, lab)])
     origin = Origin(digest, plan.base.name, plan.base.sha256, plan.settings_sha256, lab)
     number = registry.register(run_id, MODEL, origin, tags)
     who = f"{current_user()}, by 'curate retrain'"
@@ -259,5 +270,6 @@ def _register(
     why = f"trained on snapshot {snapshot.snapshot.name}; {outcome}: {decision.why}"
     move_alias(workspace, registry, CHALLENGER, number, who=who, why=why)
     if decision.promoted:
-        promote(workspace, registry, str(number), why=decision.why, who=who)
+        for whose in (None, lab):  # the project's champion, and the lab's own
+            promote(workspace, registry, str(number), why=decision.why, lab=whose, who=who)
     return registry.version(number).name

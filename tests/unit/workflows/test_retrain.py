@@ -16,6 +16,7 @@ from matcurate.errors import CatalogError, ConfigError
 from matcurate.phase.storage import load_adapter
 from matcurate.workflows import training
 from matcurate.workflows.jobs import ask, job_of, run_job
+from matcurate.workflows.measurements import measurements
 from matcurate.workflows.models import open_registry, show_model
 from matcurate.workflows.presegment import load_original
 from matcurate.workflows.retrain import as_document, retrain
@@ -86,7 +87,12 @@ def test_corrections_become_a_champion_that_can_be_traced(workspace, tmp_path):
     assert (8, 24) in told and told[-1] == (2, 2)
     registry = open_registry(workspace)
     version = registry.by_alias("champion")
-    assert version.name == report.model_version and set(version.aliases) == {"champion", "challenger"}
+    assert version.name == report.model_version and version.aliases == ("challenger", "champion", "champion-north")
+    assert [(m.alias, m.why == report.why) for m in registry.history()] == [
+        ("challenger", False), ("champion", True), ("champion-north", True),
+    ]  # fmt: skip
+    (known,) = measurements(version).values()
+    assert (known.lab, known.images, known.dice) == ("north", 2, report.metrics.overall.dice)
     adapter = learned(registry, version, tmp_path / "got")
     assert adapter.card.phases == ("matrix", "precipitate")
     with workspace.reading() as session:
@@ -115,6 +121,8 @@ def test_the_next_begins_with_the_champion_and_a_bad_one_is_refused(workspace, t
     assert second.champion_metrics == first.metrics  # the same model on the same images
     registry = open_registry(workspace)
     assert registry.by_alias("champion").name == first.model_version
+    (again,) = measurements(registry.by_alias("champion")).values()  # measured anew beside the challenger
+    assert again.dice == second.champion_metrics.overall.dice and again.at > registry.by_alias("champion").created_at
     refused = registry.by_alias("challenger")
     assert refused.name == second.model_version
     assert refused.tags["promotion"] == second.why and refused.tags["start"] == f"from {first.model_version}"
