@@ -46,7 +46,7 @@ class BackendSettings(Strict):
 
 
 class PromotionSettings(Strict):
-    """When a challenger takes the champion's place; both are measured on the golden set."""
+    """When a challenger takes the place of what pre-segments now; both are measured on the golden set."""
 
     policy: Literal["auto", "manual"] = Field(default="auto", description="manual: only 'curate models promote' does.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the interval of the difference in Dice.")
@@ -56,7 +56,6 @@ class PromotionSettings(Strict):
     fraction_tolerance: float = Field(
         default=0.01, ge=0, le=1, description="Largest rise of the mean error of the area fractions."
     )
-    first_dice: float = Field(default=0.5, ge=0, le=1, description="Least Dice of a first champion.")
 
 
 class RetrainSettings(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from matcurate.config import PromotionSettings
-from matcurate.workflows.evaluate import NO_GOLDEN_SET, Comparison, Evaluation
+from matcurate.workflows.evaluate import NO_GOLDEN_SET, Comparison
 
 BY_HAND = "'curate models promote VERSION --why REASON' does it by hand"
 
@@ -18,43 +18,25 @@ class Decision:
     why: str
 
 
-def decide_promotion(
-    challenger: Evaluation | None,
-    champion: Evaluation | None,
-    comparison: Comparison | None,
-    settings: PromotionSettings,
-) -> Decision:
+def decide_promotion(comparison: Comparison | None, against: str, settings: PromotionSettings) -> Decision:
     """Decide by the policy.
 
-    With a champion, the challenger must not be significantly worse in Dice (the upper end of the interval of the
-    difference is not below 0), not lose more mean Dice than ``dice_loss`` where the golden set is too small to tell,
-    and not err more in the area fractions than the champion by over ``fraction_tolerance``. The first needs
-    ``first_dice``.
+    The challenger must not be significantly worse in Dice than what pre-segments now (the upper end of the interval of
+    the difference is not below 0), not lose more mean Dice than ``dice_loss`` where the golden set is too small to
+    tell, and not err more in the area fractions by over ``fraction_tolerance``.
 
     Parameters
     ----------
-    challenger : Evaluation or None
-        None without a golden set: then nobody is promoted.
-    champion : Evaluation or None
-        None where there is no champion yet.
     comparison : Comparison or None
-        Of the two; there whenever both are.
+        Of the challenger with what pre-segments now; None without a golden set: then nobody is promoted.
+    against : str
+        What that is: the champion's name, or MatSAM's where there is no champion yet.
     settings : PromotionSettings
         The policy.
-
-    Raises
-    ------
-    ValueError
-        When both were measured but not compared.
     """
-    if challenger is None:
+    if comparison is None:
         return Decision(False, f"{NO_GOLDEN_SET}; or {BY_HAND}")
-    if champion is None:
-        said, fails = _first(challenger, settings)
-    elif comparison is None:
-        raise ValueError("champion and challenger were measured but not compared")
-    else:
-        said, fails = _against(comparison, settings)
+    said, fails = _against(comparison, against, settings)
     if fails:
         return Decision(False, f"refused: {'; '.join(fails)} ({said})")
     if settings.policy == "manual":
@@ -62,16 +44,10 @@ def decide_promotion(
     return Decision(True, said)
 
 
-def _first(challenger: Evaluation, settings: PromotionSettings) -> tuple[str, list[str]]:
-    dice = challenger.overall.dice or 0.0
-    said = f"first model: Dice {dice:.3f} on {challenger.overall.images} golden micrographs"
-    return said, [f"Dice is below {settings.first_dice:g}"] if dice < settings.first_dice else []
-
-
-def _against(comparison: Comparison, settings: PromotionSettings) -> tuple[str, list[str]]:
+def _against(comparison: Comparison, against: str, settings: PromotionSettings) -> tuple[str, list[str]]:
     dice, error = comparison.dice, comparison.fraction_error
     said = (
-        f"against the champion on {dice.images} golden micrographs: Dice {dice.mean:+.3f} "
+        f"against {against} on {dice.images} golden micrographs: Dice {dice.mean:+.3f} "
         f"({settings.confidence:.0%} interval {dice.low:+.3f} to {dice.high:+.3f}), "
         f"error of the area fractions {error.mean:+.4f}"
     )

@@ -20,7 +20,7 @@ from matcurate.tracking.registry import CHALLENGER, Origin, Registry
 from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.workflows.due import Due, decide, learning_state
-from matcurate.workflows.evaluate import Comparison, Evaluation, compare, evaluate
+from matcurate.workflows.evaluate import Evaluation, compare, evaluate, evaluate_without_training
 from matcurate.workflows.measurements import as_tags, measurement
 from matcurate.workflows.models import move_alias, open_registry, promote
 from matcurate.workflows.promotion import decide_promotion
@@ -48,7 +48,7 @@ OVERLAYS = 12
 
 @dataclass(frozen=True, slots=True)
 class RetrainReport:
-    """What a retraining did; where nothing was trained, all from ``snapshot`` to ``champion_metrics`` is None.
+    """What a retraining did; where nothing was trained, all from ``snapshot`` to ``matsam_metrics`` is None.
 
     Parameters
     ----------
@@ -62,6 +62,8 @@ class RetrainReport:
         In MLflow; the version's name.
     metrics, champion_metrics : Evaluation or None
         Challenger and champion on the golden set; None without one, and without a champion.
+    matsam_metrics : Evaluation or None
+        Of MatSAM there, where there is no champion yet: it is what the first challenger must not be worse than.
     promoted : bool
         Whether the challenger is champion now.
     why : str
@@ -75,6 +77,7 @@ class RetrainReport:
     model_version: str | None
     metrics: Evaluation | None
     champion_metrics: Evaluation | None
+    matsam_metrics: Evaluation | None
     promoted: bool
     why: str
 
@@ -133,7 +136,7 @@ def retrain(
 def as_document(report: RetrainReport) -> dict[str, object]:
     """The report as JSON holds it; metrics without the single micrographs."""
     document = {name: getattr(report, name) for name in RetrainReport.__slots__}
-    for name in ("metrics", "champion_metrics"):
+    for name in ("metrics", "champion_metrics", "matsam_metrics"):
         found: Evaluation | None = document[name]
         document[name] = None if found is None else _metrics(found)
     return document
@@ -146,7 +149,7 @@ def _metrics(found: Evaluation) -> dict[str, object]:
 
 
 def _nothing(due: Due, why: str) -> RetrainReport:
-    return RetrainReport(due.due, due.reason, None, None, None, None, None, False, why)
+    return RetrainReport(due.due, due.reason, None, None, None, None, None, None, False, why)
 
 
 @contextmanager
@@ -205,6 +208,7 @@ def _train_and_judge(
         model_version=version,
         metrics=judgement.metrics,
         champion_metrics=judgement.champion_metrics,
+        matsam_metrics=judgement.matsam_metrics,
         promoted=judgement.decision.promoted,
         why=judgement.decision.why,
     )
@@ -219,10 +223,10 @@ def _judge(
     seed: int,
     progress: Progress,
 ) -> Judgement:
-    """Measure challenger and champion on the golden set, and decide."""
+    """Measure challenger and what pre-segments now on the golden set, and decide."""
     policy = workspace.settings.retrain.promotion
     if not golden.items:
-        return Judgement(None, None, decide_promotion(None, None, None, policy))
+        return Judgement(None, None, None, decide_promotion(None, "", policy))
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder)
 
@@ -232,13 +236,15 @@ def _judge(
 
         metrics = evaluate(workspace, trained.model, golden, seen=keep, progress=progress)
         live.files(pictures, "golden")
-    theirs: Evaluation | None = None
-    comparison: Comparison | None = None
-    if champion is not None:
-        model = champion.adapter.model(backbone_of(workspace, champion.adapter.card.backbone))
-        theirs = evaluate(workspace, model, golden, progress=progress)
-        comparison = compare(metrics, theirs, np.random.default_rng(seed), policy.confidence)
-    return Judgement(metrics, theirs, decide_promotion(metrics, theirs, comparison, policy))
+    rng = np.random.default_rng(seed)
+    if champion is None:
+        matsam = evaluate_without_training(workspace, golden, progress=progress)
+        decision = decide_promotion(compare(metrics, matsam, rng, policy.confidence), "MatSAM", policy)
+        return Judgement(metrics, None, matsam, decision)
+    model = champion.adapter.model(backbone_of(workspace, champion.adapter.card.backbone))
+    theirs = evaluate(workspace, model, golden, progress=progress)
+    comparison = compare(metrics, theirs, rng, policy.confidence)
+    return Judgement(metrics, theirs, None, decide_promotion(comparison, champion.version.name, policy))
 
 
 def _register(

@@ -30,10 +30,11 @@ PRESET_FILE = "preset.json"
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Challenger and champion on the golden set, and what follows from it."""
+    """Challenger, champion and, without a champion, MatSAM on the golden set, and what follows from it."""
 
     metrics: Evaluation | None
     champion_metrics: Evaluation | None
+    matsam_metrics: Evaluation | None
     decision: Decision
 
 
@@ -80,7 +81,12 @@ def keep_results(
     live: LiveRun, plan: Plan, trained: Trained, snapshot: SnapshotReport, judgement: Judgement, lab: str
 ) -> None:
     """Log what the run has found, what was decided, and the files of its model version."""
-    for name, found in (("golden", judgement.metrics), ("champion", judgement.champion_metrics)):
+    measured = {
+        "golden": judgement.metrics,
+        "champion": judgement.champion_metrics,
+        "matsam": judgement.matsam_metrics,
+    }
+    for name, found in measured.items():
         if found is not None:
             live.metrics(flat_metrics(name, found))
     decision = judgement.decision
