@@ -1,0 +1,162 @@
+"""An evidential head on embeddings: evidence for a class falls with distance, so what is far from all has none.
+
+A linear last layer gives the more evidence the farther an embedding lies along its weights, however strange it is;
+radial units do not.
+
+References
+----------
+D. Broomhead, D. Lowe, "Multivariable functional interpolation and adaptive networks", Complex Systems 2 (1988).
+J. van Amersfoort, L. Smith, Y. Teh, Y. Gal, "Uncertainty estimation using a single deep deterministic neural network",
+ICML (2020): radial outputs for what a network has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from matcurate.config import Strict
+from matcurate.types import FloatArray
+from matcurate.uncertainty.loss import EvidenceSettings, dirichlet_parameters
+from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
+
+
+class HeadSettings(Strict):
+    """Shape of the head; it travels with the weights."""
+
+    axes: int = Field(default=128, ge=1, description="Main axes of the embeddings that are kept, at most.")
+    shrinkage: float = Field(default=0.02, gt=0, le=1, description="Of the covariance within classes.")
+    start: float = Field(
+        default=8.0, allow_inf_nan=False, description="Log evidence in the middle of a class, at first."
+    )
+    evidence: EvidenceSettings = EvidenceSettings()
+
+
+class EvidentialHead(nn.Module):
+    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        Names, in the order of the outputs; none twice.
+    whitening : Whitening
+        Fixed: it does not learn.
+    prototypes : float array (K, d)
+        Where the classes lie at first.
+    settings : HeadSettings
+        Frozen.
+    """
+
+    def __init__(
+        self, classes: Sequence[str], whitening: Whitening, prototypes: FloatArray, settings: HeadSettings
+    ) -> None:
+        super().__init__()
+        if len(set(classes)) != len(classes) or len(classes) != len(prototypes):
+            raise ValueError(f"{len(prototypes)} classes need as many names, none twice; got {list(classes)}")
+        self.classes = tuple(classes)
+        self.settings = settings
+        self.register_buffer("centre", torch.from_numpy(whitening.centre).float())
+        self.register_buffer("projection", torch.from_numpy(whitening.projection).float())
+        self.prototypes = nn.Parameter(torch.from_numpy(np.asarray(prototypes)).float())
+        self.log_precision = nn.Parameter(torch.full((len(classes),), -float(np.log(whitening.projection.shape[1]))))
+        self.bias = nn.Parameter(torch.full((len(classes),), settings.start))
+
+    def whitened(self, embeddings: Tensor) -> Tensor:
+        """Whitened (N, d) of embeddings (N, D)."""
+        found: Tensor = (embeddings - self.get_buffer("centre")) @ self.get_buffer("projection")
+        return found
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Logits (N, K) of embeddings (N, D)."""
+        return self.logits(self.whitened(embeddings))
+
+    def logits(self, whitened: Tensor) -> Tensor:
+        """Logits (N, K) of whitened embeddings (N, d)."""
+        return self.bias - self.log_precision.exp() * self._distances(whitened)
+
+    def parameters_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
+        """Dirichlet parameters α (N, K) of embeddings (N, D)."""
+        device = self.bias.device
+        with torch.inference_mode():
+            logits = self(torch.from_numpy(embeddings.astype(np.float32)).to(device))
+            return dirichlet_parameters(logits, self.settings.evidence.bound).double().cpu().numpy()
+
+    def extended(self, name: str, embeddings: FloatArray) -> EvidentialHead:
+        """A head with one output more, for the class of these embeddings (N, D); all other weights bit for bit.
+
+        The new output starts at their mean and with their spread, where the paper draws it at random.
+
+        Raises
+        ------
+        ValueError
+            When the name is taken or there is no embedding.
+        """
+        if not len(embeddings):
+            raise ValueError(f"class {name!r} needs at least one crop")
+        fixed = Whitening(*(self.get_buffer(each).double().cpu().numpy() for each in ("centre", "projection")))
+        with torch.no_grad():
+            samples = self.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(self.bias.device))
+            prototype = samples.mean(0)
+            spread = (samples - prototype).square().sum(1).median()
+            alike = -spread.log() if len(samples) > 1 and spread > 0 else self.log_precision.median()
+            rows = {
+                "prototypes": torch.cat([self.prototypes, prototype[None]]),
+                "log_precision": torch.cat([self.log_precision, alike[None]]),
+                "bias": torch.cat([self.bias, self.bias.new_tensor([self.settings.start])]),
+            }
+            head = EvidentialHead((*self.classes, name), fixed, rows["prototypes"].cpu().numpy(), self.settings).to(
+                self.bias.device
+            )
+            head.load_state_dict(self.state_dict() | rows)
+        return head
+
+    def _distances(self, whitened: Tensor) -> Tensor:
+        """Squared distances (N, K) to the prototypes."""
+        squares = whitened.square().sum(1, keepdim=True) + self.prototypes.square().sum(1)
+        return (squares - 2 * whitened @ self.prototypes.T).clamp_min(0)
+
+
+def begin_head(
+    classes: Sequence[str], embeddings: FloatArray, labels: Labels, settings: HeadSettings
+) -> EvidentialHead:
+    """A head before training: whitening, and every class at the mean and with the spread of its embeddings.
+
+    Parameters
+    ----------
+    classes : sequence of str
+        K names.
+    embeddings : float array (N, D)
+        Of crops.
+    labels : int array (N,)
+        Classes in 0 … K - 1, each at least once.
+    settings : HeadSettings
+        Shape of the head.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, an embedding is not finite, there are fewer than two classes, or a class has no sample.
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}")
+    if not np.isfinite(embeddings).all():
+        raise ValueError("embeddings must be finite")
+    if len(classes) < 2 or not np.array_equal(np.unique(labels), np.arange(len(classes))):
+        raise ValueError(
+            f"needs two classes and a sample of each; got {len(classes)} names, labels {np.unique(labels)}"
+        )
+    whitening = fit_whitening(embeddings, labels, settings.axes, settings.shrinkage)
+    samples = whitening(embeddings)
+    prototypes = np.stack([samples[labels == number].mean(axis=0) for number in range(len(classes))])
+    head = EvidentialHead(classes, whitening, prototypes, settings)
+    own = ((samples - prototypes[labels]) ** 2).sum(axis=1)
+    spread = np.array([np.median(own[labels == number]) for number in range(len(classes))])
+    spread = np.where(spread > 1e-9, spread, np.median(spread) if np.median(spread) > 1e-9 else samples.shape[1])
+    with torch.no_grad():
+        head.log_precision.copy_(torch.from_numpy(-np.log(spread)))
+    return head

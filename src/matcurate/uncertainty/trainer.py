@@ -1,0 +1,132 @@
+"""Training of a head: by evidence, or, to compare with, by cross-entropy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from matcurate.config import Strict
+from matcurate.errors import TrainingError
+from matcurate.types import FloatArray
+from matcurate.uncertainty.head import EvidentialHead
+from matcurate.uncertainty.loss import dirichlet_parameters, divergence_from_uniform, evidential_loss
+from matcurate.uncertainty.whitening import Labels
+
+
+class HeadTraining(Strict):
+    """How a head is trained."""
+
+    objective: Literal["evidence", "softmax"] = "evidence"
+    epochs: int = Field(default=40, ge=1)
+    batch: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=0.02, gt=0)
+    mixing: float = Field(
+        default=0.0, ge=0, description="Weight of: the middle between two samples of different classes is no class."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """How a training stands: epochs done, mean loss and share of right answers in this one."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+
+
+def train_head(
+    head: EvidentialHead,
+    embeddings: FloatArray,
+    labels: Labels,
+    settings: HeadTraining,
+    *,
+    rng: np.random.Generator,
+    report: Callable[[EpochReport], None] = lambda report: None,
+) -> None:
+    """Train a head in place, with Adam and a learning rate that falls along half a cosine.
+
+    Parameters
+    ----------
+    head : EvidentialHead
+        Its whitening stays as it is.
+    embeddings : float array (N, D)
+        Of crops of all its classes: after :meth:`EvidentialHead.extended`, of old and new ones.
+    labels : int array (N,)
+        Classes in 0 … K - 1.
+    settings : HeadTraining
+        Everything but the seed.
+    rng : np.random.Generator
+        Of order and mixing.
+    report : callable
+        Told after every epoch.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, there is nothing, or a label is no class.
+    TrainingError
+        When the loss is not finite.
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or not len(labels):
+        raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}, or there are none")
+    device = head.bias.device
+    with torch.no_grad():
+        samples = head.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(device))
+    truth = torch.from_numpy(labels.astype(np.int64)).to(device)
+    optimizer = torch.optim.Adam(head.parameters(), lr=settings.learning_rate)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
+    for epoch in range(settings.epochs):
+        losses, right = 0.0, 0
+        for chosen in _batches(len(truth), settings.batch, rng):
+            logits = head.logits(samples[chosen])
+            loss = _loss(head, logits, samples[chosen], truth[chosen], settings, epoch, rng)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses += loss.item() * len(chosen)
+            right += int((logits.argmax(1) == truth[chosen]).sum())
+        falling.step()
+        report(EpochReport(epoch + 1, settings.epochs, losses / len(truth), right / len(truth)))
+
+
+def _loss(
+    head: EvidentialHead,
+    logits: Tensor,
+    samples: Tensor,
+    truth: Tensor,
+    settings: HeadTraining,
+    epoch: int,
+    rng: np.random.Generator,
+) -> Tensor:
+    if settings.objective == "softmax":
+        return functional.cross_entropy(logits, truth)
+    chosen = head.settings.evidence
+    loss = evidential_loss(dirichlet_parameters(logits, chosen.bound), truth, chosen.penalty_at(epoch))
+    if settings.mixing:
+        loss = loss + settings.mixing * _between(head, samples, truth, chosen.bound, rng)
+    return loss
+
+
+def _between(head: EvidentialHead, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
+    """Divergence from no evidence of points between samples (N, d) of different classes."""
+    partner = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
+    share = torch.from_numpy(rng.uniform(0.3, 0.7, len(samples))).to(samples)[:, None]
+    different = truth != truth[partner]
+    if not different.any():
+        return samples.sum() * 0.0
+    mixed = (share * samples + (1 - share) * samples[partner])[different]
+    return divergence_from_uniform(dirichlet_parameters(head.logits(mixed), bound)).mean()
+
+
+def _batches(count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    return torch.split(torch.from_numpy(rng.permutation(count)), size)
