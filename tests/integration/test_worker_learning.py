@@ -22,6 +22,7 @@ from matcurate.catalog.learning_records import JobRecord, JobState
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.model_versions import version_named
 from matcurate.catalog.predictions import prediction_for
+from matcurate.catalog.records import MicrographRecord
 from matcurate.catalog.tasks import links_for_project
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
@@ -105,7 +106,9 @@ def draw(folder: Path, count: int, seed: int) -> list[Path]:
 
 
 def truth(workspace: Workspace, key: str) -> NDArray[np.uint8]:
-    return (cv2.imdecode(np.frombuffer(workspace.objects.get(key), np.uint8), 0) < 130).astype(np.uint8)
+    image = cv2.imdecode(np.frombuffer(workspace.objects.get(key), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert image is not None
+    return np.asarray(image < 130, dtype=np.uint8)
 
 
 def eventually(found: Callable[[], JobRecord | None], seconds: float = 240.0) -> JobRecord:
@@ -122,11 +125,12 @@ def asking(workspace: Workspace, url: str, xml: str, task: dict[str, object]) ->
     """Ask the backend again and again, as pages do; yields status and version of every answer."""
     settings, ended = workspace.settings.backend, threading.Event()
     assert settings.username is not None and settings.password is not None
+    credentials = (settings.username, settings.password.get_secret_value())
     seen: list[tuple[int, str]] = []
     question = {"tasks": [task], "project": "1.1", "label_config": xml, "params": {"context": None}}
 
     def ask() -> None:
-        with httpx.Client(base_url=url, auth=(settings.username, settings.password.get_secret_value())) as http:
+        with httpx.Client(base_url=url, auth=credentials) as http:
             while not ended.wait(0.2):
                 answer = http.post("/predict", json=question, timeout=60)
                 results = answer.json().get("results") if answer.is_success else None
@@ -212,7 +216,7 @@ def check_page(client: LabelStudioClient, project_id: int, version: str, tasks: 
     assert client.projects.get(project_id).model_version == version
 
 
-def list_of(workspace: Workspace) -> list:
+def list_of(workspace: Workspace) -> list[MicrographRecord]:
     with workspace.reading() as session:
         return list_for_project(session, workspace.project().id)
 
