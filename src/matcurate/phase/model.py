@@ -63,7 +63,6 @@ class Segmenter(nn.Module, ABC):
         """Features of images (B, 1, H, W) in units of :meth:`levels`."""
 
     @abstractmethod
-    @abstractmethod
     def decode(self, encoding: Encoding) -> Tensor:
         """Logits (B, n, H, W) of an encoding."""
 

@@ -187,10 +187,8 @@ def _train_and_judge(
 
         def report(step: StepReport) -> None:
             live.metrics(step_metrics(step), step.step)
-            dice = "" if step.dice is None else f", Dice {step.dice:.3f}"
-            progress(step.step, step.steps, f"loss {step.loss:.3f}{dice}")
 
-        trained = train_on(workspace, snapshot.snapshot, plan, folder, report)
+        trained = train_on(workspace, snapshot.snapshot, plan, folder, report, progress)
         judgement = _judge(workspace, live, trained, champion, golden, seed, progress)
         keep_results(live, plan, trained, snapshot, judgement, workspace.settings.lab)
     version = _register(workspace, registry, live.id, plan, snapshot, judgement)

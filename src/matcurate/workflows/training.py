@@ -21,6 +21,7 @@ from matcurate.phase.trainer import CHECKPOINT, StepReport, TrainReport, train
 from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import OFFLINE, load_backbone
 from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
+from matcurate.types import Progress
 from matcurate.workflows.evaluate import MATRIX
 from matcurate.workflows.samples import snapshot_samples
 from matcurate.workflows.workspace import Workspace
@@ -162,6 +163,7 @@ def train_on(
     plan: Plan,
     folder: Path,
     report: Callable[[StepReport], None],
+    progress: Progress,
 ) -> Trained:
     """Train on a snapshot's training part, stop early by its validation part, go on from the folder's checkpoint.
 
@@ -186,6 +188,7 @@ def train_on(
         start=None if plan.warm is None else plan.warm.tensors,
         folder=folder,
         report=report,
+        progress=progress,
     )
     return Trained(model, ended)
 

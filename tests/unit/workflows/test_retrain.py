@@ -87,7 +87,7 @@ def test_corrections_become_a_champion_that_can_be_traced(workspace, tmp_path):
     assert report.promoted and report.why.startswith("against MatSAM on 2 golden micrographs: Dice +")
     assert report.champion_metrics is None and report.matsam_metrics.overall.dice < 0.1
     assert report.metrics.overall.dice > 0.8 and set(report.metrics.per_specimen) == {"a4", "a5"}
-    assert (8, 24) in told and told[-1] == (2, 2)
+    assert {(step, 24) for step in range(1, 25)} <= set(told) and told[-1] == (2, 2)
     registry = open_registry(workspace)
     version = registry.by_alias("champion")
     assert version.name == report.model_version and version.aliases == ("challenger", "champion", "champion-north")
