@@ -1,0 +1,130 @@
+"""The classifier of microstructure classes: a class, the most similar classes with crops to look at, and vacuity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from matcurate.types import FloatArray, Pixels
+from matcurate.uncertainty.dirichlet import class_means, vacuity
+from matcurate.uncertainty.embedding import Embedder
+from matcurate.uncertainty.head import EvidentialHead
+from matcurate.uncertainty.whitening import Labels
+
+SIMILAR = 10
+"""K' of the paper: classes that are shown to the expert."""
+EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """A class like the one asked about: its expected probability in (0, 1), and crops it was learned from.
+
+    ``examples`` are places in the gallery, the most similar crop first.
+    """
+
+    name: str
+    probability: float
+    examples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchAnswer:
+    """What a crop shows: the most similar classes, the best first, and vacuity in (0, 1]."""
+
+    similar: tuple[Similar, ...]
+    vacuity: float
+
+    @property
+    def name(self) -> str:
+        """The most probable class."""
+        return self.similar[0].name
+
+    def is_new(self, threshold: float) -> bool:
+        """Whether there is so little evidence that it may be a class of its own."""
+        return self.vacuity > threshold
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gallery:
+    """Embeddings (M, D) of crops that the classes were learned from, and their classes (M,)."""
+
+    embeddings: FloatArray
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.embeddings.ndim != 2 or self.labels.shape != self.embeddings.shape[:1]:
+            raise ValueError(f"embeddings {self.embeddings.shape} do not fit labels {self.labels.shape}")
+
+
+class PatchClassifier:
+    """Answers for crops of homogeneous regions.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        The one that the head was trained on.
+    head : EvidentialHead
+        Trained.
+    gallery : Gallery
+        What examples are taken from; a class may have none.
+    """
+
+    def __init__(self, embedder: Embedder, head: EvidentialHead, gallery: Gallery) -> None:
+        self._embedder = embedder
+        self._head = head
+        self._labels = gallery.labels
+        self._gallery = self._whitened(gallery.embeddings)
+
+    def __call__(self, crops: Pixels, similar: int = SIMILAR, examples: int = EXAMPLES) -> tuple[PatchAnswer, ...]:
+        """Answers for crops (N, h, w).
+
+        Parameters
+        ----------
+        crops : uint8, uint16 or float array (N, h, w)
+            Of the size that was learned.
+        similar : int
+            K', number of classes to rank, at least 1; fewer where there are fewer classes.
+        examples : int
+            Crops of the gallery to name for each.
+
+        Raises
+        ------
+        ValueError
+            When ``similar`` is below 1 or ``examples`` below 0.
+        """
+        if similar < 1 or examples < 0:
+            raise ValueError(f"similar must be at least 1 and examples at least 0, got {similar} and {examples}")
+        embeddings = self._embedder(crops)
+        alpha = self._head.parameters_of(embeddings)
+        shares, unknown, placed = class_means(alpha), vacuity(alpha), self._whitened(embeddings)
+        ranked = np.argsort(-shares, axis=1, kind="stable")[:, :similar]
+        return tuple(
+            PatchAnswer(self._similar(placed[row], ranked[row], shares[row], examples), float(unknown[row]))
+            for row in range(len(embeddings))
+        )
+
+    def _similar(self, place: FloatArray, ranked: Labels, shares: FloatArray, examples: int) -> tuple[Similar, ...]:
+        return tuple(
+            Similar(self._head.classes[number], float(shares[number]), self._examples(place, int(number), examples))
+            for number in ranked
+        )
+
+    def _examples(self, place: FloatArray, number: int, count: int) -> tuple[int, ...]:
+        own = np.flatnonzero(self._labels == number)
+        nearest = np.argsort(((self._gallery[own] - place) ** 2).sum(axis=1), kind="stable")[:count]
+        return tuple(int(index) for index in own[nearest])
+
+    def _whitened(self, embeddings: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            placed = self._head.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(self._head.bias.device))
+            return np.asarray(placed.cpu().numpy())
+
+
+def most_unknown(answers: Sequence[PatchAnswer], threshold: float) -> tuple[int, ...]:
+    """Places of the answers that may be new classes, the least known first: the "new class?" queue."""
+    order = sorted(range(len(answers)), key=lambda place: (-answers[place].vacuity, place))
+    return tuple(place for place in order if answers[place].is_new(threshold))
