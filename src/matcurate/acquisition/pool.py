@@ -1,0 +1,100 @@
+"""The unlabelled pool as arrays, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.errors import ConfigError
+from matcurate.types import FloatArray
+
+Indices = NDArray[np.int64]
+"""Places in the pool (k,), the first to be shown first, none twice."""
+TOLERANCE = 1e-3
+"""By how much probabilities may miss a sum of 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """N candidates. What a strategy does not need may be left out.
+
+    Parameters
+    ----------
+    embeddings : float array (N, D)
+        Where they lie; near-duplicates lie close together.
+    probabilities : float array (N, K), optional
+        Of classes, or mean phase probabilities of an image; each row sums to 1.
+    draws : float array (T, N, K), optional
+        Probabilities of T passes with dropout.
+    vacuity : float array (N,), optional
+        Evidential uncertainty in (0, 1].
+    fractions : float array (N, P), optional
+        Predicted area fraction of every phase, for rarity.
+    specimens : int array (N,), optional
+        Specimen of each candidate, for quotas.
+    labelled : float array (M, D), optional
+        Embeddings of what the expert has seen already.
+
+    Raises
+    ------
+    ValueError
+        When a number is not finite, shapes do not fit, or rows are no probabilities.
+    """
+
+    embeddings: FloatArray
+    probabilities: FloatArray | None = None
+    draws: FloatArray | None = None
+    vacuity: FloatArray | None = None
+    fractions: FloatArray | None = None
+    specimens: NDArray[np.integer] | None = None
+    labelled: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        if self.embeddings.ndim != 2:
+            raise ValueError(f"embeddings must be (N, D), got shape {self.embeddings.shape}")
+        count, width = self.embeddings.shape
+        expected = {
+            "embeddings": (count, width),
+            "probabilities": (count, None),
+            "draws": (None, count, None),
+            "vacuity": (count,),
+            "fractions": (count, None),
+            "specimens": (count,),
+            "labelled": (None, width),
+        }
+        for name, shape in expected.items():
+            values = getattr(self, name)
+            if values is not None:
+                _check(name, values, shape)
+        for name in ("probabilities", "draws"):
+            rows = getattr(self, name)
+            if rows is not None and (
+                rows.min(initial=0) < 0 or np.abs(rows.sum(axis=-1) - 1).max(initial=0) > TOLERANCE
+            ):
+                raise ValueError(f"{name} must not be negative and must sum to 1")
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    def needed(self, name: str, strategy: str) -> FloatArray:
+        """The array of this name.
+
+        Raises
+        ------
+        ConfigError
+            When the pool has none.
+        """
+        values: FloatArray | None = getattr(self, name)
+        if values is None:
+            raise ConfigError(f"strategy {strategy!r} needs {name} of the pool; choose another, or a model that has it")
+        return values
+
+
+def _check(name: str, values: NDArray[np.generic], shape: tuple[int | None, ...]) -> None:
+    fits = values.ndim == len(shape) and all(w in (None, h) for h, w in zip(values.shape, shape, strict=True))
+    if not fits:
+        raise ValueError(f"{name} has shape {values.shape}, which does not fit the pool")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite")

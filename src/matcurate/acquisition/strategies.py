@@ -1,0 +1,149 @@
+"""The registry of strategies: from a pool to the candidates that the expert sees next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from matcurate.acquisition.diversity import clustered, near_duplicates, weighted_k_center, within_quota
+from matcurate.acquisition.pool import Indices, Pool
+from matcurate.acquisition.scores import Scores, bald, entropy, expected_gradient, margin, rarity
+from matcurate.errors import ConfigError
+
+Score = Callable[[Pool, np.random.Generator], Scores]
+Strategy = Callable[[Pool, int, np.random.Generator], Indices]
+
+
+def by_score(score: Score) -> Strategy:
+    """The largest scores first; ties in an order drawn from the generator."""
+
+    def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
+        order = rng.permutation(len(pool))
+        return np.asarray(order[np.argsort(-score(pool, rng)[order], kind="stable")[:count]], dtype=np.int64)
+
+    return choose
+
+
+def by_score_and_distance(score: Score) -> Strategy:
+    """Score x phase rarity x distance to all that is chosen or labelled; of near-duplicates only the best counts."""
+
+    def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
+        weights = _weights(pool, score, rng)
+        kept = _representatives(pool, weights, count)
+        found = weighted_k_center(pool.embeddings[kept], weights[kept], min(count, len(kept)), rng, pool.labelled)
+        return _filled(kept[found], weights, count)
+
+    return choose
+
+
+def by_score_and_cluster(score: Score) -> Strategy:
+    """The best score x phase rarity of each of as many clusters as are asked for, without near-duplicates."""
+
+    def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
+        weights = _weights(pool, score, rng)
+        kept = _representatives(pool, weights, count)
+        found = clustered(pool.embeddings[kept], weights[kept], min(count, len(kept)), rng)
+        return _filled(kept[found], weights, count)
+
+    return choose
+
+
+def _vacuity(pool: Pool, rng: np.random.Generator) -> Scores:
+    return pool.needed("vacuity", "evidential").astype(np.float64)
+
+
+def _entropy(pool: Pool, rng: np.random.Generator) -> Scores:
+    return entropy(pool.needed("probabilities", "entropy"))
+
+
+def _margin(pool: Pool, rng: np.random.Generator) -> Scores:
+    return margin(pool.needed("probabilities", "margin"))
+
+
+def _bald(pool: Pool, rng: np.random.Generator) -> Scores:
+    return bald(pool.needed("draws", "bald"))
+
+
+def _change(pool: Pool, rng: np.random.Generator) -> Scores:
+    return expected_gradient(pool.needed("probabilities", "change"), pool.embeddings)
+
+
+def _equal(pool: Pool, rng: np.random.Generator) -> Scores:
+    return np.ones(len(pool))
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": by_score(_equal),
+    "entropy": by_score(_entropy),
+    "margin": by_score(_margin),
+    "bald": by_score(_bald),
+    "change": by_score(_change),
+    "kcenter": by_score_and_distance(_equal),
+    "evidential": by_score(_vacuity),
+    "evidential-diverse": by_score_and_distance(_vacuity),
+    "evidential-clusters": by_score_and_cluster(_vacuity),
+}
+"""A new strategy is one entry, and passes the contract test of all."""
+
+
+def choose_batch(
+    strategy: str, pool: Pool, count: int, *, rng: np.random.Generator, quota: int | None = None
+) -> Indices:
+    """The candidates to show next, the first one first.
+
+    Parameters
+    ----------
+    strategy : str
+        One of :data:`STRATEGIES`.
+    pool : Pool
+        With what the strategy needs.
+    count : int
+        Not negative; a smaller pool gives all it has.
+    rng : np.random.Generator
+        Source of all randomness.
+    quota : int, optional
+        Candidates of one specimen at most, while there are others; at least 1.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown strategy, or one that needs what the pool has not.
+    ValueError
+        When ``count`` is negative or ``quota`` below 1.
+    """
+    if strategy not in STRATEGIES:
+        raise ConfigError(f"no strategy {strategy!r}; use one of: {', '.join(STRATEGIES)}")
+    if count < 0 or (quota is not None and quota < 1):
+        raise ValueError(f"count must not be negative and quota at least 1, got {count} and {quota}")
+    wanted = min(count, len(pool))
+    if not wanted:
+        return np.empty(0, dtype=np.int64)
+    if quota is None:
+        return STRATEGIES[strategy](pool, wanted, rng)
+    specimens = pool.needed("specimens", strategy)
+    return within_quota(STRATEGIES[strategy](pool, len(pool), rng), specimens.astype(np.int64), wanted, quota)
+
+
+def _weights(pool: Pool, score: Score, rng: np.random.Generator) -> Scores:
+    weights = score(pool, rng)
+    return weights if pool.fractions is None else weights * rarity(pool.fractions)
+
+
+def _representatives(pool: Pool, weights: Scores, count: int) -> Indices:
+    """Of each group of near-duplicates the one with the largest weight, without groups the expert has labelled from."""
+    order = np.argsort(-weights, kind="stable")
+    groups = near_duplicates(pool.embeddings[order])
+    kept = order[np.unique(groups)]
+    if pool.labelled is None or not len(pool.labelled):
+        return np.asarray(kept, dtype=np.int64)
+    both = np.concatenate([pool.labelled, pool.embeddings[kept]])
+    fresh = near_duplicates(both)[len(pool.labelled) :] >= len(pool.labelled)
+    return np.asarray(kept[fresh] if fresh.any() else kept, dtype=np.int64)
+
+
+def _filled(chosen: Indices, weights: Scores, count: int) -> Indices:
+    """What was chosen; where that is too few, the largest weights that are left follow."""
+    order = np.argsort(-weights, kind="stable")
+    rest = order[~np.isin(order, chosen)]
+    return np.concatenate([chosen, rest])[:count].astype(np.int64)

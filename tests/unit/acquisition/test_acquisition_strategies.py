@@ -1,0 +1,156 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from matcurate.acquisition.pool import Pool
+from matcurate.acquisition.strategies import STRATEGIES, choose_batch
+from matcurate.errors import ConfigError
+
+COUNT, CLASSES, WIDTH = 40, 3, 6
+RANDOM = {"random", "kcenter"}
+
+
+def drawn_pool(count: int = COUNT, seed: int = 0) -> Pool:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(CLASSES), count)
+    return Pool(
+        embeddings=rng.normal(size=(count, WIDTH)),
+        probabilities=probabilities,
+        draws=np.stack([rng.dirichlet(1 + 5 * row, 5) for row in probabilities], axis=1),
+        vacuity=rng.uniform(0.05, 1, count),
+        fractions=rng.dirichlet(np.ones(2), count),
+        specimens=rng.integers(0, 5, count),
+        labelled=rng.normal(size=(4, WIDTH)),
+    )
+
+
+def chosen(strategy: str, pool: Pool, count: int = 8, seed: int = 0, quota: int | None = None) -> list[int]:
+    return choose_batch(strategy, pool, count, rng=np.random.default_rng(seed), quota=quota).tolist()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+class TestContract:
+    """What every strategy keeps."""
+
+    def test_as_many_as_asked_and_none_twice(self, strategy: str) -> None:
+        for count in (0, 1, 7, COUNT, COUNT + 5):
+            found = chosen(strategy, drawn_pool(), count)
+            assert len(found) == min(count, COUNT)
+            assert len(set(found)) == len(found)
+            assert set(found) <= set(range(COUNT))
+
+    def test_repeats_under_its_generator(self, strategy: str) -> None:
+        assert chosen(strategy, drawn_pool(), seed=3) == chosen(strategy, drawn_pool(), seed=3)
+
+    def test_leaves_the_pool_as_it_is(self, strategy: str) -> None:
+        pool, same = drawn_pool(), drawn_pool()
+        chosen(strategy, pool)
+        for name in ("embeddings", "probabilities", "draws", "vacuity", "fractions", "specimens", "labelled"):
+            assert np.array_equal(getattr(pool, name), getattr(same, name))
+
+    def test_keeps_the_quota_while_there_are_others(self, strategy: str) -> None:
+        pool = drawn_pool()
+        found = chosen(strategy, pool, 10, quota=2)
+        assert np.bincount(pool.specimens[found]).max() <= 2
+        assert sorted(chosen(strategy, pool, COUNT, quota=1)) == list(range(COUNT))
+
+    def test_a_pool_of_equal_candidates_is_no_trouble(self, strategy: str) -> None:
+        pool = drawn_pool()
+        same = replace(
+            pool,
+            **{
+                name: np.broadcast_to(getattr(pool, name)[:1], getattr(pool, name).shape)
+                for name in ("embeddings", "probabilities", "vacuity", "fractions")
+            },
+            draws=np.broadcast_to(pool.draws[:, :1], pool.draws.shape),
+            labelled=None,
+        )
+        assert len(set(chosen(strategy, same, 12))) == 12
+
+    def test_an_empty_pool_gives_nothing(self, strategy: str) -> None:
+        assert chosen(strategy, Pool(np.empty((0, WIDTH)))) == []
+
+
+@pytest.mark.parametrize("name", ["embeddings", "probabilities", "draws", "vacuity", "fractions", "labelled"])
+def test_a_pool_that_is_not_finite_is_refused(name: str) -> None:
+    pool = drawn_pool()
+    for bad in (np.nan, np.inf):
+        values = getattr(pool, name).copy()
+        values.flat[3] = bad
+        with pytest.raises(ValueError, match=f"{name} must be finite"):
+            replace(pool, **{name: values})
+
+
+def test_a_pool_that_does_not_fit_is_refused() -> None:
+    pool = drawn_pool()
+    with pytest.raises(ValueError, match="vacuity"):
+        replace(pool, vacuity=np.ones(COUNT - 1))
+    with pytest.raises(ValueError, match="labelled"):
+        replace(pool, labelled=np.ones((2, WIDTH + 1)))
+    with pytest.raises(ValueError, match="sum to 1"):
+        replace(pool, probabilities=np.ones((COUNT, CLASSES)))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "needs"), [("evidential", "vacuity"), ("bald", "draws"), ("entropy", "probabilities")]
+)
+def test_what_is_missing_is_named(strategy: str, needs: str) -> None:
+    with pytest.raises(ConfigError, match=f"needs {needs}"):
+        chosen(strategy, Pool(np.zeros((4, 2))))
+    with pytest.raises(ConfigError, match="needs specimens"):
+        chosen("random", Pool(np.zeros((4, 2))), quota=1)
+    with pytest.raises(ConfigError, match="use one of: random"):
+        chosen("guess", Pool(np.zeros((4, 2))))
+
+
+def test_another_seed_is_another_random_batch() -> None:
+    assert chosen("random", drawn_pool(), seed=1) != chosen("random", drawn_pool(), seed=2)
+
+
+def test_scores_alone_take_the_largest_first() -> None:
+    pool = drawn_pool()
+    assert chosen("evidential", pool, 5) == np.argsort(-pool.vacuity)[:5].tolist()
+    certain = np.array([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]])
+    pool = Pool(np.zeros((3, 1)), probabilities=certain, draws=np.stack([certain, certain[:, ::-1]]))
+    assert chosen("entropy", pool, 3) == [1, 2, 0]
+    assert chosen("margin", pool, 3) == [1, 2, 0]
+    assert chosen("bald", pool, 3) == [0, 2, 1]  # the passes contradict each other most about the first
+
+
+def test_k_center_takes_what_is_far_from_the_labelled_and_the_chosen() -> None:
+    places = np.array([[0.0], [1.0], [10.0], [4.0]])
+    found = chosen("kcenter", Pool(places, labelled=np.array([[0.0]])), 2)
+    assert found == [2, 3]
+
+
+def test_score_times_distance_by_hand() -> None:
+    # Worth at first .9 · 1, .5 · 4, .3 · 10: the last; then .5 · 4 against .9 · 1.
+    pool = Pool(np.array([[1.0], [4.0], [10.0]]), vacuity=np.array([0.9, 0.5, 0.3]), labelled=np.array([[0.0]]))
+    assert chosen("evidential-diverse", pool, 3) == [2, 1, 0]
+
+
+def test_rare_phases_come_first_among_equals() -> None:
+    fractions = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5], [0.9, 0.1]])
+    places = np.eye(4) * 5
+    pool = Pool(places, vacuity=np.full(4, 0.5), fractions=fractions)
+    assert chosen("evidential-diverse", pool, 1) == [2]
+    assert chosen("evidential-clusters", pool, 1) == [2]
+
+
+@pytest.mark.parametrize("strategy", ["kcenter", "evidential-diverse", "evidential-clusters"])
+def test_near_duplicates_are_not_shown_twice(strategy: str) -> None:
+    rng = np.random.default_rng(0)
+    originals = rng.normal(size=(30, 8))
+    places = np.concatenate([originals, np.repeat(originals[:3], 15, axis=0) + rng.normal(0, 1e-3, (45, 8))])
+    source = np.concatenate([np.arange(30), np.repeat(np.arange(3), 15)])
+    vacuity = np.where(source < 3, 0.95, 0.5)
+    found = chosen(strategy, Pool(places, vacuity=vacuity), 15)
+    assert len(set(source[found])) == 15
+    assert len(set(source[chosen("evidential", Pool(places, vacuity=vacuity), 15)])) <= 3
+
+
+def test_what_the_expert_has_seen_is_not_shown_again() -> None:
+    places = np.random.default_rng(0).normal(size=(20, 8))
+    pool = Pool(places, vacuity=np.ones(20), labelled=places[:10] + 1e-4)
+    assert min(chosen("evidential-diverse", pool, 10)) >= 10
