@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+MATRIX = "matrix"
+"""Name of class id 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class ProjectRecord:
     phases: tuple[str, ...]
     preset: str
     created_at: datetime
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of all class ids from 0: the matrix, and the phases."""
+        return (MATRIX, *self.phases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,6 @@ from matcurate.workflows.samples import CorrectedMicrograph, golden_samples
 from matcurate.workflows.snapshot import GoldenSet
 from matcurate.workflows.workspace import Workspace
 
-MATRIX = "matrix"
-"""Name of class 0."""
-
 
 @dataclass(frozen=True, slots=True)
 class GoldenScore:
@@ -163,7 +160,7 @@ def _measure(
 ) -> Evaluation:
     if not golden.items:
         raise CatalogError(NO_GOLDEN_SET)
-    phases = (MATRIX, *workspace.project().phases)
+    phases = workspace.project().classes
     found: list[GoldenScore] = []
     for sample in golden_samples(workspace, golden):
         progress(len(found), len(golden.items), sample.name)

@@ -13,7 +13,7 @@ from matcurate.errors import CheckpointError, ConfigError, TrackingError
 from matcurate.phase.model import PhaseModel
 from matcurate.tracking.registry import RegisteredVersion, Registry
 from matcurate.types import Progress, silent
-from matcurate.workflows.evaluate import MATRIX, evaluate
+from matcurate.workflows.evaluate import evaluate
 from matcurate.workflows.measurements import Measurement, as_tags, measurement, measurements
 from matcurate.workflows.models import find_version
 from matcurate.workflows.snapshot import GoldenSet, golden_set
@@ -145,7 +145,7 @@ def _part_of(progress: Progress, index: int, count: int) -> Progress:
 
 
 def _model(workspace: Workspace, registry: Registry, version: RegisteredVersion) -> PhaseModel:
-    adapter, phases = load_adapter_of(registry, version), (MATRIX, *workspace.project().phases)
+    adapter, phases = load_adapter_of(registry, version), workspace.project().classes
     if adapter.card.phases != phases:
         raise CheckpointError(f"its phases are {', '.join(adapter.card.phases)}, the project's {', '.join(phases)}")
     return adapter.model(backbone_of(workspace, adapter.card.backbone))

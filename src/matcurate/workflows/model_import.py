@@ -12,7 +12,6 @@ from matcurate.errors import CatalogError, CheckpointError, ConfigError
 from matcurate.phase.storage import Adapter, load_adapter
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.evaluate import MATRIX
 from matcurate.workflows.export_file import ADAPTER, CARD, MANIFEST, SETTINGS, ExportFile, Manifest, read_export
 from matcurate.workflows.measurements import TAG, Measurement, as_tags, measurements
 from matcurate.workflows.model_export import ORIGIN_FILE
@@ -132,7 +131,7 @@ def _of_others(workspace: Workspace, manifest: Manifest) -> list[Measurement]:
 def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:
     """Phases, base and tensors, as if it were to serve."""
     adapter, project = _adapter(export, path), workspace.project()
-    phases = (MATRIX, *project.phases)
+    phases = project.classes
     if adapter.card.phases != phases:
         theirs = ",".join(adapter.card.phases[1:])
         raise CatalogError(

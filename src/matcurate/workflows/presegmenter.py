@@ -160,10 +160,9 @@ def learned(workspace: Workspace, version: str, adapter: Adapter) -> Learned:
     CheckpointError
         When its base is not at hand, or it knows other phases than the project has.
     """
-    from matcurate.workflows.evaluate import MATRIX
     from matcurate.workflows.training import backbone_of
 
-    card, phases = adapter.card, (MATRIX, *workspace.project().phases)
+    card, phases = adapter.card, workspace.project().classes
     if card.phases != phases:
         raise CheckpointError(
             f"{version} knows the phases {', '.join(card.phases)}, the project {', '.join(phases)}; "

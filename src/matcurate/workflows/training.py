@@ -22,7 +22,6 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import OFFLINE, load_backbone
 from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
 from matcurate.types import Progress
-from matcurate.workflows.evaluate import MATRIX
 from matcurate.workflows.samples import snapshot_samples
 from matcurate.workflows.workspace import Workspace
 
@@ -109,7 +108,7 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
     backbone = backbone_of(workspace, settings.backbone)
     base = base_of(backbone)
     preset = load_preset(settings.preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, PRESETS)
-    phases = (MATRIX, *workspace.project().phases)
+    phases = workspace.project().classes
     if champion is None:
         return Plan(preset, backbone, base, phases, seed, None, "from the base: there is no champion yet")
     card = champion.adapter.card
