@@ -91,8 +91,8 @@ def import_(
         emit_json({**version_json(report.version), "original": origin, "taken": taken})
         return
     typer.echo(
-        f"{report.version.name}: {origin['name']} of {origin['lab']}, from {origin['exported_by']}, measured on "
-        f"{len(report.measured)} golden sets of others; "
+        f"{report.version.name}: {origin['name']} of {origin['lab']}, from {origin['exported_by']}, golden sets of "
+        f"other labs it was measured on: {len(report.measured)}; "
         + ("nothing else was changed" if update else "it serves once 'curate models promote' makes it champion")
     )
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
@@ -28,6 +28,8 @@ KIND = "matcurate-model"
 MANIFEST, ADAPTER, SETTINGS, CARD = "manifest.json", "adapter.safetensors", "settings.json", "card.md"
 LARGEST = {MANIFEST: 4 * 2**20, ADAPTER: 4 * 2**30, SETTINGS: 2**20, CARD: 4 * 2**20}
 """Bytes of each member at most; a LoRA of rank 512 on SAM ViT-H has about 0.4 GB."""
+TEXT = r"^[^\x00-\x1f\x7f-\x9f]{0,5000}$"
+"""Text that a terminal shows as it is, or none."""
 AGAIN = "ask for the file again"
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 """Of every member: the same version gives the same file."""
@@ -73,10 +75,10 @@ class Manifest(Strict):
     created_at: AwareDatetime
     backbone: str = Field(pattern=LINE)
     base_sha256: str = Field(pattern=SHA256)
-    phases: tuple[str, ...] = Field(min_length=2)
+    phases: tuple[Annotated[str, Field(pattern=LINE)], ...] = Field(min_length=2)
     snapshot: str = Field(pattern=SHA256)
     settings_sha256: str = Field(pattern=SHA256)
-    start: str = Field(default="", max_length=1000, description="Where the weights began.")
+    start: str = Field(default="", pattern=TEXT, description="Where the weights began.")
     training: TrainingData | None = None
     measured: tuple[Measurement, ...] = ()
     history: tuple[Move, ...] = ()

@@ -52,7 +52,7 @@ def test_there_and_back_with_what_the_other_lab_measured(labs, curate):
     curate("south", "export", "1", "--out", str(back))
     assert f"error: {back}: north-v1 of north is north-v1 here already" in curate("north", "import", str(back), code=1)
     told = curate("north", "import", str(back), "--update")
-    assert "measured on 1 golden sets of others; nothing else was changed" in told
+    assert "golden sets of other labs it was measured on: 1; nothing else was changed" in told
     assert curate("north", "compare", "--json")["versions"][0]["scores"].keys() == scores.keys()
     assert "for golden" not in curate("north", "show", "1") and "Measured" in curate("north", "show", "1")
 
