@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from matcurate.cli import bench_evidence
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
@@ -20,6 +21,7 @@ bench = typer.Typer(name="bench", help="Measure on your own data what the tables
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
+    bench_evidence.register(bench)
     app.add_typer(bench)
 
 

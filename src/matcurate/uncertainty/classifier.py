@@ -101,7 +101,7 @@ class PatchClassifier:
         embeddings = self._embedder(crops)
         alpha = self._head.parameters_of(embeddings)
         shares, unknown, placed = class_means(alpha), vacuity(alpha), self._whitened(embeddings)
-        ranked = np.argsort(-shares, axis=1, kind="stable")[:, :similar]
+        ranked = np.argsort(-self._head.logits_of(embeddings), axis=1, kind="stable")[:, :similar]
         return tuple(
             PatchAnswer(self._similar(placed[row], ranked[row], shares[row], examples), float(unknown[row]))
             for row in range(len(embeddings))

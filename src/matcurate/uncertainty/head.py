@@ -31,8 +31,8 @@ class HeadSettings(Strict):
 
     axes: int = Field(default=128, ge=1, description="Main axes of the embeddings that are kept, at most.")
     shrinkage: float = Field(default=0.02, gt=0, le=1, description="Of the covariance within classes.")
-    start: float = Field(
-        default=8.0, allow_inf_nan=False, description="Log evidence in the middle of a class, at first."
+    strength: float = Field(
+        default=40.0, gt=0, allow_inf_nan=False, description="Evidence in the middle of a class at first, over K."
     )
     evidence: EvidenceSettings = EvidenceSettings()
 
@@ -64,7 +64,7 @@ class EvidentialHead(nn.Module):
         self.register_buffer("projection", torch.from_numpy(whitening.projection).float())
         self.prototypes = nn.Parameter(torch.from_numpy(np.asarray(prototypes)).float())
         self.log_precision = nn.Parameter(torch.full((len(classes),), -float(np.log(whitening.projection.shape[1]))))
-        self.bias = nn.Parameter(torch.full((len(classes),), settings.start))
+        self.bias = nn.Parameter(torch.full((len(classes),), self._first_bias(len(classes))))
 
     def whitened(self, embeddings: Tensor) -> Tensor:
         """Whitened (N, d) of embeddings (N, D)."""
@@ -79,12 +79,16 @@ class EvidentialHead(nn.Module):
         """Logits (N, K) of whitened embeddings (N, d)."""
         return self.bias - self.log_precision.exp() * self._distances(whitened)
 
+    def logits_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
+        """Logits (N, K) of embeddings (N, D): unlike evidence they tell apart classes that are both far away."""
+        with torch.inference_mode():
+            logits = self(torch.from_numpy(embeddings.astype(np.float32)).to(self.bias.device))
+            return np.asarray(logits.double().cpu().numpy())
+
     def parameters_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of embeddings (N, D)."""
-        device = self.bias.device
-        with torch.inference_mode():
-            logits = self(torch.from_numpy(embeddings.astype(np.float32)).to(device))
-            return dirichlet_parameters(logits, self.settings.evidence.bound).double().cpu().numpy()
+        logits = torch.from_numpy(self.logits_of(embeddings))
+        return np.asarray(dirichlet_parameters(logits, self.settings.evidence.bound).numpy())
 
     def extended(self, name: str, embeddings: FloatArray) -> EvidentialHead:
         """A head with one output more, for the class of these embeddings (N, D); all other weights bit for bit.
@@ -107,13 +111,17 @@ class EvidentialHead(nn.Module):
             rows = {
                 "prototypes": torch.cat([self.prototypes, prototype[None]]),
                 "log_precision": torch.cat([self.log_precision, alike[None]]),
-                "bias": torch.cat([self.bias, self.bias.new_tensor([self.settings.start])]),
+                "bias": torch.cat([self.bias, self.bias.new_tensor([self._first_bias(len(self.classes) + 1)])]),
             }
             head = EvidentialHead((*self.classes, name), fixed, rows["prototypes"].cpu().numpy(), self.settings).to(
                 self.bias.device
             )
             head.load_state_dict(self.state_dict() | rows)
         return head
+
+    def _first_bias(self, classes: int) -> float:
+        """Log evidence that leaves the same vacuity in the middle of a class however many there are."""
+        return float(np.log(self.settings.strength * classes))
 
     def _distances(self, whitened: Tensor) -> Tensor:
         """Squared distances (N, K) to the prototypes."""

@@ -24,9 +24,9 @@ class HeadTraining(Strict):
     """How a head is trained."""
 
     objective: Literal["evidence", "softmax"] = "evidence"
-    epochs: int = Field(default=40, ge=1)
+    epochs: int = Field(default=20, ge=1)
     batch: int = Field(default=256, ge=1)
-    learning_rate: float = Field(default=0.02, gt=0)
+    learning_rate: float = Field(default=0.002, gt=0)
     mixing: float = Field(
         default=0.0, ge=0, description="Weight of: the middle between two samples of different classes is no class."
     )

@@ -10,7 +10,7 @@ from matcurate.uncertainty.trainer import EpochReport, HeadTraining, train_head
 from matcurate.uncertainty.whitening import fit_whitening
 
 DIMENSIONS = 12
-QUICK = HeadTraining(epochs=12, batch=64)
+QUICK = HeadTraining(epochs=12, batch=64, learning_rate=0.02)
 
 
 def clouds(classes: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,53 @@
+"""Benchmarks of evidence: what a model does not know, and what is best asked of the expert next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
+from matcurate.cli.segment import BackboneOption
+
+
+def register(bench: typer.Typer) -> None:
+    """Add these commands to ``curate bench``."""
+    bench.command("novelty")(novelty)
+
+
+def novelty(
+    ctx: typer.Context,
+    textures: Annotated[Path, typer.Argument(help="Folder with one texture image for each class.")],
+    known: Annotated[int | None, typer.Option(min=2, help="Classes to learn [all but the novel ones].")] = None,
+    novel: Annotated[int, typer.Option(min=1, help="Classes never seen.")] = 4,
+    choices: Annotated[int, typer.Option(min=1, help="Random choices of the classes; the means are reported.")] = 3,
+    crop: Annotated[int, typer.Option(min=32, help="Edge of a crop in pixels.")] = 128,
+    backbone: BackboneOption = None,
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Learn some textures, and measure how well others are recognised as new."""
+    from matcurate.workflows.bench_novelty import bench_novelty
+
+    with progress_bar("Learning") as progress:
+        report = bench_novelty(
+            textures,
+            settings=session(ctx).settings,
+            known=known,
+            novel=novel,
+            choices=choices,
+            crop=crop,
+            backbone=backbone,
+            seed=seed,
+            progress=progress,
+        )
+    if json:
+        emit_json(asdict(report))
+        return
+    names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax")
+    rows = [(", ".join(each.novel), *(getattr(each, name) for name in names)) for each in report.per_choice]
+    rows.append(("mean", *(getattr(report, name) for name in names)))
+    title = f"{report.known} known and {report.novel} novel classes of {report.textures}, {report.backbone}"
+    emit_table(title, ("novel", *(name.replace("_", " ") for name in names)), rows)

@@ -1,0 +1,216 @@
+"""Measure how well a model tells microstructure classes apart, and knows one that it has never seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from matcurate.config import Settings
+from matcurate.errors import ConfigError
+from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
+from matcurate.types import Progress, silent
+from matcurate.uncertainty.calibration import Flags, Reliability, detection_auroc, reliability
+from matcurate.uncertainty.dirichlet import class_means, vacuity
+from matcurate.uncertainty.head import EvidentialHead, HeadSettings, begin_head
+from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.workflows.bench_images import mean_of
+from matcurate.workflows.embedders import embedder_of
+from matcurate.workflows.texture_crops import LEARNED, TextureClass, texture_classes
+
+TOP = 5
+NOVEL = 4
+CROP = 128
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyChoice:
+    """Scores with one random choice of the novel classes; ``novel`` names them.
+
+    ``auroc`` is that of vacuity, ``auroc_max_softmax`` that of 1 - the largest probability of a twin: the same network
+    from the same start on the same embeddings, trained with cross-entropy.
+    """
+
+    novel: tuple[str, ...]
+    accuracy: float
+    top5: float
+    u_known: float
+    u_novel: float
+    auroc: float
+    auroc_max_softmax: float
+    accuracy_softmax: float
+    reliability: Reliability
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyBenchmark:
+    """Means over the choices; accuracies are those of known classes."""
+
+    textures: str
+    backbone: str
+    embedder_sha256: str
+    known: int
+    novel: int
+    crop: int
+    learned_crops: int
+    seed: int
+    accuracy: float
+    top5: float
+    u_known: float
+    u_novel: float
+    auroc: float
+    auroc_max_softmax: float
+    accuracy_softmax: float
+    ece: float
+    seconds: float
+    per_choice: tuple[NoveltyChoice, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NoveltyAnswers:
+    """What a figure needs of one choice: α (N, K) of known and novel crops, and which known ones were right."""
+
+    known: NDArray[np.float64]
+    novel: NDArray[np.float64]
+    correct: Flags
+
+
+def bench_novelty(
+    folder: Path,
+    *,
+    settings: Settings,
+    known: int | None = None,
+    novel: int = NOVEL,
+    choices: int = 3,
+    crop: int = CROP,
+    backbone: str | None = None,
+    head: HeadSettings = HeadSettings(),  # noqa: B008 - frozen
+    training: HeadTraining = HeadTraining(),  # noqa: B008 - frozen
+    seed: int = 0,
+    progress: Progress = silent,
+    keep: Callable[[NoveltyAnswers], None] = lambda answers: None,
+) -> NoveltyBenchmark:
+    """Learn some classes of a folder of textures, and measure on other crops of them and on classes never seen.
+
+    Parameters
+    ----------
+    folder : Path
+        One image per class; see :func:`~matcurate.workflows.texture_crops.texture_classes` for the crops.
+    settings : Settings
+        Of the installation.
+    known, novel : int, optional
+        How many classes are learned, and how many are not; all but the novel ones by default.
+    choices : int
+        So many times the classes are drawn.
+    crop : int
+        Edge of a crop in pixels.
+    backbone : str, optional
+        Registry name; that of the settings, where ``auto`` stands for ``builtin``.
+    head, training : HeadSettings, HeadTraining
+        Of both networks.
+    seed : int
+        Of crops, choices and training; non-negative.
+    progress : Progress
+        Told images embedded, then choices measured.
+    keep : callable
+        Given the answers of every choice.
+
+    Raises
+    ------
+    ConfigError
+        When there are too few images for so many classes, or the backbone has no features.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    DatasetError, UnreadableImageError
+        When the folder cannot be used.
+    """
+    begun = time.perf_counter()
+    name = backbone or settings.backbone
+    loaded = load_backbone(OFFLINE if name == AUTO else name, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
+    embed, rng = embedder_of(loaded), np.random.default_rng(seed)
+    found = texture_classes(
+        folder, embed, crop=crop, rng=rng, max_megapixels=settings.max_megapixels, progress=progress
+    )
+    learned = len(found) - novel if known is None else known
+    if novel < 1 or learned < 2 or learned + novel > len(found):
+        raise ConfigError(
+            f"{folder}: {len(found)} classes cannot be {learned} known and {novel} novel; choose --known and --novel"
+        )
+    scores = []
+    for number in range(choices):
+        progress(number, choices, f"choice {number + 1}")
+        drawn = [found[index] for index in rng.permutation(len(found))[: learned + novel]]
+        scores.append(_measured(drawn[novel:], drawn[:novel], head, training, rng, keep))
+    names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax", "accuracy_softmax")
+    return NoveltyBenchmark(
+        textures=str(folder),
+        backbone=loaded.name,
+        embedder_sha256=embed.digest,
+        known=learned,
+        novel=novel,
+        crop=crop,
+        learned_crops=LEARNED,
+        seed=seed,
+        **{each: mean_of(scores, each) for each in names},
+        ece=mean_of([each.reliability for each in scores], "ece"),
+        seconds=time.perf_counter() - begun,
+        per_choice=tuple(scores),
+    )
+
+
+def _measured(
+    known: Sequence[TextureClass],
+    novel: Sequence[TextureClass],
+    settings: HeadSettings,
+    training: HeadTraining,
+    rng: np.random.Generator,
+    keep: Callable[[NoveltyAnswers], None],
+) -> NoveltyChoice:
+    embeddings, labels = _joined([each.learned_embeddings for each in known])
+    looked, truth = _joined([each.measured_embeddings for each in known])
+    strange, _ = _joined([each.measured_embeddings for each in novel])
+    names, seed = [each.name for each in known], int(rng.integers(2**32))
+
+    def trained(objective: HeadTraining) -> EvidentialHead:
+        network = begin_head(names, embeddings, labels, settings)
+        train_head(network, embeddings, labels, objective, rng=np.random.default_rng(seed))
+        return network
+
+    evidential = trained(training)
+    twin = trained(training.model_copy(update={"objective": "softmax"}))
+    alpha, alpha_novel = evidential.parameters_of(looked), evidential.parameters_of(strange)
+    shares, shares_novel = softmax_of(twin, looked), softmax_of(twin, strange)
+    correct = alpha.argmax(axis=1) == truth
+    keep(NoveltyAnswers(alpha, alpha_novel, correct))
+    ranked = np.argsort(-evidential.logits_of(looked), axis=1, kind="stable")[:, :TOP]
+    return NoveltyChoice(
+        novel=tuple(each.name for each in novel),
+        accuracy=float(correct.mean()),
+        top5=float((ranked == truth[:, None]).any(axis=1).mean()),
+        u_known=float(vacuity(alpha).mean()),
+        u_novel=float(vacuity(alpha_novel).mean()),
+        auroc=_novelty_auroc(vacuity(alpha), vacuity(alpha_novel)),
+        auroc_max_softmax=_novelty_auroc(1 - shares.max(axis=1), 1 - shares_novel.max(axis=1)),
+        accuracy_softmax=float((shares.argmax(axis=1) == truth).mean()),
+        reliability=reliability(vacuity(alpha), class_means(alpha).max(axis=1), correct),
+    )
+
+
+def softmax_of(network: EvidentialHead, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities (N, K) that a network trained with cross-entropy gives to embeddings (N, D)."""
+    return np.asarray(softmax(network.logits_of(embeddings), axis=1))
+
+
+def _joined(parts: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """All embeddings under each other, and the number of the part each is of."""
+    return np.concatenate(parts), np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+
+
+def _novelty_auroc(known: NDArray[np.float64], novel: NDArray[np.float64]) -> float:
+    flags = np.repeat([False, True], [len(known), len(novel)])
+    return detection_auroc(np.concatenate([known, novel]), flags) or 0.0
