@@ -51,8 +51,23 @@ class Hierarchy:
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of ``values`` (H, W) over the pixels of each node (M,)."""
-        running = np.concatenate([[0.0], np.cumsum(values.ravel()[self.order])])
-        return np.asarray(running[self.first + self.area] - running[self.first], dtype=np.float64)
+        return self.gathered(np.bincount(self.home, values.ravel(), len(self.parent)).astype(np.float64, copy=False))
+
+    def gathered(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of ``own`` (M,) over each node and all nodes within it (M,)."""
+        order, place, end = self._descent
+        running = np.concatenate([[0.0], np.cumsum(own[order])])
+        return np.asarray(running[end] - running[place], dtype=np.float64)
+
+    @cached_property
+    def _descent(self) -> tuple[Nodes, Nodes, Nodes]:
+        """The nodes, each before what it holds and after what holds it; their places there; where their runs end."""
+        count = len(self.parent)
+        # What begins at the same pixel is nested: the larger number holds the smaller one.
+        order = np.argsort(self.first * count + (count - 1 - np.arange(count)))
+        place = np.empty_like(order)
+        place[order] = np.arange(count)
+        return order, place, np.searchsorted(self.first[order], self.first + self.area)
 
     def meeting(self, a: Nodes, b: Nodes) -> Nodes:
         """Smallest node that contains both ``a`` and ``b``, elementwise."""
@@ -79,23 +94,21 @@ class Hierarchy:
 
     def mask(self, node: int) -> tuple[int, int, BoolMask]:
         """Top, left, and the region inside its bounding box."""
+        top, left, bottom, right = (int(side) for side in self.boxes[:, node])
         held = self.order[self.first[node] : self.first[node] + self.area[node]]
-        rows, columns = np.divmod(held, self.shape[1])
-        top, left = int(rows.min()), int(columns.min())
-        mask = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), dtype=np.bool_)
-        mask[rows - top, columns - left] = True
-        return top, left, mask
+        strip = np.zeros((bottom - top) * self.shape[1], dtype=np.bool_)
+        strip[held - top * self.shape[1]] = True
+        return top, left, strip.reshape(bottom - top, -1)[:, left:right].copy()
 
 
-def build(levels: NDArray[np.int32], min_area: int, graph: hg.UndirectedGraph | None = None) -> Hierarchy:
+def build(levels: NDArray[np.int32], min_area: int) -> Hierarchy:
     """Max-tree of integer levels (H, W) without nodes smaller than ``min_area`` pixels.
 
-    ``graph`` is that of the 4 neighbours, where several hierarchies of one image share it. Salembier et al. 1998;
-    Carlinet and Géraud 2014; Perret et al. 2019 (higra).
+    Salembier et al. 1998; Carlinet and Géraud 2014; Perret et al. 2019 (higra).
     """
     height, width = levels.shape
-    graph = hg.get_4_adjacency_graph((height, width)) if graph is None else graph
-    tree, _ = hg.component_tree_max_tree(graph, levels)
+    # The implicit graph has no lists of neighbours to be made and read: half the time.
+    tree, _ = hg.component_tree_max_tree(hg.get_4_adjacency_implicit_graph((height, width)), levels)
     small = hg.attribute_area(tree) < min_area
     small[: tree.num_leaves()] = False
     small[-1] = False
@@ -120,5 +133,6 @@ def indexed(tree: hg.Tree, shape: tuple[int, int]) -> Hierarchy:
     every = np.concatenate([np.zeros(pixels, dtype=np.int64), offset])
     first = hg.propagate_sequential_and_accumulate(tree, every, hg.Accumulators.sum)[pixels:]
     home = parents[:pixels]
-    order = np.argsort(first[home], kind="stable")
+    # Sorting numbers is several times faster than sorting by them, and every pixel has one of its own.
+    order = np.sort(first[home] * pixels + np.arange(pixels)) % pixels
     return Hierarchy(shape, tree, parent, area, home, first, order)

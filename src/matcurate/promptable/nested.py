@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 
+import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,8 @@ from matcurate.types import Candidate
 
 FITTING = 0.3
 """Least IoU of a region's bounding box with the box of a prompt."""
+MOST = 3
+"""Answers to one prompt."""
 CHUNK = 2048
 """Prompts answered together; bounds the memory of their paths."""
 
@@ -90,14 +94,9 @@ class NestedRegions:
             fit = box_iou(own, box)
             near = np.flatnonzero(fit >= FITTING)
             quality = self.boxed(answering[near], fit[near]) if self.boxed else self._boxed(answering[near], fit[near])
-            taken: list[int] = []
-            for place in np.argsort(-quality, kind="stable"):
-                node = int(answering[near[place]])
-                if all(self._overlap(node, other) <= self.nesting for other in taken):
-                    found[number, len(taken)], values[number, len(taken)] = node, quality[place]
-                    taken.append(node)
-                if len(taken) == 3:
-                    break
+            nodes = answering[near]
+            chosen = best_apart(quality, partial(self._overlap_at, nodes), self.nesting)
+            found[number, : len(chosen)], values[number, : len(chosen)] = nodes[chosen], quality[chosen]
         return found, values
 
     def _boxed(self, nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,10 +104,14 @@ class NestedRegions:
         quality = np.array([self.quality(float(score)) for score in self.score[nodes]])
         return np.sqrt(quality * fit**4)
 
+    def _overlap_at(self, nodes: Nodes, one: int, other: int) -> float:
+        """IoU of the nodes at two places of ``nodes`` (n,)."""
+        return self._overlap(int(nodes[one]), int(nodes[other]))
+
     def _overlap(self, one: int, other: int) -> float:
         """IoU of two nodes: of areas where one holds the other, else none."""
         tree = self.hierarchy
-        inner, outer = min(one, other), max(one, other)
+        inner, outer = sorted((one, other))
         held = tree.first[outer] <= tree.first[inner] < tree.first[outer] + tree.area[outer]
         return float(tree.area[inner] / tree.area[outer]) if held else 0.0
 
@@ -126,11 +129,22 @@ class NestedRegions:
             stop = np.where(refused, np.minimum(stop, tree.meeting(start, place)), stop)
         return start, stop
 
+    @cached_property
+    def _answering(self) -> Nodes:
+        """Smallest node (M,) that holds a node, or is it, and may be an answer; the root where none may."""
+        tree = self.hierarchy.tree
+        passed = np.ones(tree.num_vertices(), dtype=np.bool_)
+        passed[tree.num_leaves() :] = self.score <= self.min_answer
+        passed[-1] = False
+        numbers = np.arange(len(passed)) - tree.num_leaves()
+        return np.asarray(hg.propagate_sequential(tree, numbers, passed)[tree.num_leaves() :], dtype=np.int64)
+
     def _best_on(self, start: Nodes, stop: Nodes) -> Nodes:
         """Answers (B, 3) on the paths from ``start`` (B,) towards the root, before ``stop`` (B,)."""
-        steps = [start]
+        steps = [self._answering[start]]
+        above = self._answering[self.hierarchy.parent]
         while (steps[-1] < stop).any():
-            steps.append(np.where(steps[-1] < stop, self.hierarchy.parent[steps[-1]], steps[-1]))
+            steps.append(np.where(steps[-1] < stop, above[steps[-1]], steps[-1]))
         path = np.stack(steps)
         value = np.where((path < stop) & (self.score[path] > self.min_answer), self.score[path], 0.0)
         area = self.hierarchy.area[path]
@@ -144,6 +158,20 @@ class NestedRegions:
             overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
             value = np.where(overlap > self.nesting, 0.0, value)
         return found
+
+
+def best_apart(quality: NDArray[np.float64], overlap: Callable[[int, int], float], nesting: float) -> list[int]:
+    """Places of the three best of ``quality`` (n,), best first, none of which overlaps a better one too much.
+
+    ``overlap`` gives the IoU of what stands at two places; above ``nesting`` is too much.
+    """
+    taken: list[int] = []
+    for place in np.argsort(-quality, kind="stable").tolist():
+        if all(overlap(place, other) <= nesting for other in taken):
+            taken.append(place)
+        if len(taken) == MOST:
+            break
+    return taken
 
 
 def box_iou(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ of the micrograph matters.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import higra as hg
@@ -60,7 +61,7 @@ DESCRIPTORS = (
 """Names of the columns of :func:`describe`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What regions are measured on, made once for an image.
 
@@ -87,24 +88,43 @@ class Evidence:
         inside = said[heads.index("inside")].astype(np.float64) if "inside" in heads else np.full(grey.shape, 0.5)
         return cls(parted, inside, grey)
 
+    @cached_property
+    def pairs(self) -> Between:
+        """1 for every pair."""
+        return Between(np.ones_like(self.parted.right), np.ones_like(self.parted.below))
+
+    @cached_property
+    def rough(self) -> Between:
+        """Grey step."""
+        return Between(np.abs(np.diff(self.grey, axis=1)), np.abs(np.diff(self.grey, axis=0)))
+
+    @cached_property
+    def closed(self) -> Between:
+        """1 where the boundary is clear, else 0."""
+        return Between(*((side > CLEAR).astype(np.float64) for side in (self.parted.right, self.parted.below)))
+
+    @cached_property
+    def faint(self) -> Between:
+        """Logarithm of the boundary probability."""
+        return Between(*(np.log(side + FAINT) for side in (self.parted.right, self.parted.below)))
+
+    @cached_property
+    def drop(self) -> Field:
+        """By how much each pixel (H, W) is brighter than its neighbours."""
+        return drop(self.grey)
+
 
 def describe(nested: Nested, evidence: Evidence) -> NDArray[np.float32]:
     """Descriptors (M, D) of every region of a hierarchy, columns as in :data:`DESCRIPTORS`."""
     tree, grey = nested.hierarchy, evidence.grey
     area = tree.area.astype(np.float64)
-    ones = Between(np.ones(nested.right.shape), np.ones(nested.below.shape))
-    rough = Between(np.abs(np.diff(grey, axis=1)), np.abs(np.diff(grey, axis=0)))
-    closed = Between(*((side > CLEAR).astype(np.float64) for side in (evidence.parted.right, evidence.parted.below)))
-    faint = Between(*(np.log(side + FAINT) for side in (evidence.parted.right, evidence.parted.below)))
-    sums = _Sums(nested)
-    perimeter, pairs = sums.of(ones)
+    perimeter, pairs, met = _sums(nested, evidence.pairs)
     length, held = np.maximum(perimeter, 1), np.maximum(pairs, 1)
-    outline, inner = sums.of(evidence.parted)
-    seam = sums.joint(evidence.parted) / np.maximum(sums.joint(ones), 1)
-    outline = outline / length
-    jump, rise = sums.of(rough)
+    outline, inner, seam = _sums(nested, evidence.parted)
+    outline, seam = outline / length, seam / np.maximum(met, 1)
+    jump, rise, _ = _sums(nested, evidence.rough)
     frame = tree.total(_frame(grey.shape))
-    step = tree.total(drop(grey)) / length
+    step = tree.total(evidence.drop) / length
     mean = tree.total(grey) / area
     spread = np.sqrt(np.maximum(tree.total(grey**2) / area - mean**2, 0))
     inside = tree.total(evidence.inside) / area
@@ -116,8 +136,8 @@ def describe(nested: Nested, evidence: Evidence) -> NDArray[np.float32]:
         np.log(area / area[-1]),
         frame / (perimeter + frame),
         outline,
-        sums.of(faint)[0] / length,
-        sums.of(closed)[0] / length,
+        _sums(nested, evidence.faint)[0] / length,
+        _sums(nested, evidence.closed)[0] / length,
         inner / held,
         seam,
         seam[tree.parent],
@@ -142,30 +162,16 @@ def describe(nested: Nested, evidence: Evidence) -> NDArray[np.float32]:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-class _Sums:
-    """Sums over the outline and over the inside of each region, of numbers between pixels."""
+def _sums(nested: Nested, values: Between) -> tuple[Column, Column, Column]:
+    """Sums (M,) over the pairs that each region parts, over those it holds, and over those where its parts meet.
 
-    def __init__(self, nested: Nested) -> None:
-        self._nested = nested
-        tree = nested.hierarchy
-        # A region comes before what it holds and after what holds it; its descendants follow it in one run.
-        self._order = np.lexsort((-np.arange(len(tree.parent)), tree.first))
-        starts = tree.first[self._order]
-        self._place = np.empty_like(self._order)
-        self._place[self._order] = np.arange(len(self._order))
-        self._end = np.searchsorted(starts, tree.first + tree.area)
-
-    def of(self, values: Between) -> tuple[Column, Column]:
-        """Sum (M,) over the pairs that a region parts, and sum (M,) over those it holds."""
-        running = np.concatenate([[0.0], np.cumsum(self.joint(values)[self._order])])
-        held = running[self._end] - running[self._place]
-        return self._nested.hierarchy.total(values.around()) - 2 * held, held
-
-    def joint(self, values: Between) -> Column:
-        """Sum (M,) over the pairs that a region holds and no smaller one does: where its parts meet."""
-        nested, count = self._nested, len(self._order)
-        across = np.bincount(nested.right.ravel(), values.right.ravel(), count)
-        return np.asarray(across + np.bincount(nested.below.ravel(), values.below.ravel(), count), dtype=np.float64)
+    The last are the pairs that the region holds and no smaller one does.
+    """
+    tree, count = nested.hierarchy, len(nested.hierarchy.parent)
+    across = np.bincount(nested.right.ravel(), values.right.ravel(), count)
+    joint = (across + np.bincount(nested.below.ravel(), values.below.ravel(), count)).astype(np.float64)
+    held = tree.gathered(joint)
+    return tree.total(values.around) - 2 * held, held, joint
 
 
 def _frame(shape: tuple[int, ...]) -> Field:

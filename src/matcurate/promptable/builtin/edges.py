@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from matcurate.promptable.builtin.network import Head
 Field = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Between:
     """A number for each pair of 4-neighbours.
 
@@ -33,6 +34,7 @@ class Between:
         """(H, W) of the image."""
         return self.right.shape[0], self.below.shape[1]
 
+    @cached_property
     def around(self) -> Field:
         """Sum (H, W) over the pairs that each pixel belongs to."""
         total = np.zeros(self.shape)

@@ -97,7 +97,7 @@ def patches_of(parted: Between, grey: Field) -> Patches:
         Mean 0 and standard deviation 1.
     """
     slope = _slope(grey)
-    strength = _smooth(parted.around() / 4 + SIGHT * slope / (np.percentile(slope, 95) + FLAT), 1.0)
+    strength = _smooth(parted.around / 4 + SIGHT * slope / (np.percentile(slope, 95) + FLAT), 1.0)
     basins = peak_local_max(-strength, min_distance=3, exclude_border=False)
     markers = np.zeros(grey.shape, dtype=np.int32)
     markers[tuple(basins.T)] = np.arange(1, len(basins) + 1)
@@ -113,7 +113,7 @@ def summed(labels: Numbers, parted: Between, grey: Field) -> Patches:
     frame = np.zeros(grey.shape)
     frame[[0, -1]] += 1
     frame[:, [0, -1]] += 1
-    inside = [np.ones_like(grey), grey, grey**2, frame, _slope(grey), parted.around() / 4]
+    inside = [np.ones_like(grey), grey, grey**2, frame, _slope(grey), parted.around / 4]
     values = [*inside, rows, columns, rows**2, columns**2, rows * columns]
     count = int(labels.max()) + 1
     sums: Table = np.stack([np.bincount(labels.ravel(), value.ravel(), count) for value in values], axis=1)

@@ -117,14 +117,12 @@ def _mean_and_length(adjacency: hg.UndirectedGraph, strength: Column, length: Co
     return sums / total, total
 
 
-def of_grey_levels(
-    levels: NDArray[np.int32], min_area: int, origin: Origin, graph: hg.UndirectedGraph | None = None
-) -> Nested:
+def of_grey_levels(levels: NDArray[np.int32], min_area: int, origin: Origin) -> Nested:
     """Regions above every threshold of ``levels`` (H, W), at least ``min_area`` pixels large.
 
     Two neighbours lie together in every region that holds the darker of both.
     """
-    hierarchy = build(levels, min_area, graph)
+    hierarchy = build(levels, min_area)
     home = hierarchy.home.reshape(levels.shape)
     right = np.where(levels[:, :-1] <= levels[:, 1:], home[:, :-1], home[:, 1:])
     below = np.where(levels[:-1] <= levels[1:], home[:-1], home[1:])

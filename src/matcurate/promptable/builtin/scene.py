@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.promptable.builtin.descriptors import Evidence, describe
-from matcurate.promptable.builtin.edges import Field, drop, parted
+from matcurate.promptable.builtin.edges import Field, parted
 from matcurate.promptable.builtin.inference import probabilities
 from matcurate.promptable.builtin.network import Head, UNet
 from matcurate.promptable.builtin.patches import Patches, patches_of
@@ -57,7 +57,7 @@ class Scene:
     @cached_property
     def drop(self) -> Field:
         """By how much each pixel (H, W) is brighter than its neighbours."""
-        return drop(self._evidence.grey)
+        return self._evidence.drop
 
     @cached_property
     def hierarchies(self) -> tuple[Nested, Nested, Nested]:
@@ -66,8 +66,8 @@ class Scene:
         graph = hg.get_4_adjacency_graph(self.parted.shape)
         return (
             between_boundaries(self.parted, graph),
-            of_grey_levels(calm, MIN_AREA, "bright", graph),
-            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark", graph),
+            of_grey_levels(calm, MIN_AREA, "bright"),
+            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark"),
         )
 
     @cached_property

@@ -22,7 +22,7 @@ def strips(weak: float = 0.4, strong: float = 0.9) -> Between:
 def test_a_pixel_sums_over_its_pairs() -> None:
     between = Between(np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[16.0, 32.0, 64.0]]))
     assert between.shape == (2, 3)
-    assert between.around().tolist() == [[17, 35, 66], [20, 44, 72]]
+    assert between.around.tolist() == [[17, 35, 66], [20, 44, 72]]
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (1, 5), (5, 1)])
