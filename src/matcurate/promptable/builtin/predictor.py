@@ -14,6 +14,7 @@ from skimage.segmentation import expand_labels
 
 from matcurate.config import Strict
 from matcurate.errors import CheckpointError
+from matcurate.promptable.builtin.inference import folded
 from matcurate.promptable.builtin.joining import joined, sureness
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.regions import Nested
@@ -63,6 +64,7 @@ class BuiltinBackbone:
         if weights.judge is None:
             raise CheckpointError("these weights cannot judge regions yet; finish them with 'curate pretrain --resume'")
         self.weights = weights
+        self._network = folded(weights.network)
         self._judge = weights.judge
         self.settings = settings
 
@@ -85,7 +87,7 @@ class BuiltinBackbone:
         ValueError
             When the image is not two-dimensional, is empty or is not finite.
         """
-        return BuiltinPredictor(Scene.seen_by(self.weights.network, pixels), self._judge, self.settings)
+        return BuiltinPredictor(Scene.seen_by(self._network, pixels), self._judge, self.settings)
 
 
 class BuiltinPredictor:
@@ -121,7 +123,8 @@ class BuiltinPredictor:
         settings, tree, judge = self._settings, nested.hierarchy, self._judge
         described = self._scene.described(nested)
         allowed = (tree.area >= settings.min_area) & (tree.area <= settings.max_share * tree.area[tree.root])
-        score = np.where(allowed, judge.points.judge(described), 0)
+        score = np.zeros(len(allowed))
+        score[allowed] = judge.points.judge(described[allowed])  # most basins are too small to be answers
 
         def boxed(nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
             return judge.boxes.judge(np.column_stack([described[nodes], fit]).astype(np.float32))

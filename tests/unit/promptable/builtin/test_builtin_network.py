@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from matcurate.errors import CheckpointError
-from matcurate.promptable.builtin.inference import probabilities
+from matcurate.promptable.builtin.inference import folded, probabilities
 from matcurate.promptable.builtin.network import NetworkSettings, UNet, standardised
 from matcurate.promptable.builtin.weights import load_weights, save_weights
 from matcurate.promptable.digests import sha256_of
@@ -54,6 +54,16 @@ def test_group_norm_does_not_look_at_the_other_images() -> None:
     pair = torch.randn(2, 1, 24, 40)
     assert torch.allclose(net(pair)[:1], net(pair[:1]), atol=1e-5)
     assert not torch.allclose(network().train()(pair)[:1], network().train()(pair[:1]), atol=1e-3)
+
+
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_a_folded_network_says_the_same(norm: str) -> None:
+    net, pixels = network(TINY.model_copy(update={"norm": norm})), torch.randn(1, 1, 24, 40)
+    copy, before = folded(net), {name: value.clone() for name, value in net.state_dict().items()}
+    norms = [module for module in copy.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        assert torch.allclose(copy(pixels), net(pixels), atol=1e-5) and not norms
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 def test_any_size_is_answered_at_its_size() -> None:
