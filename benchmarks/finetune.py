@@ -34,10 +34,11 @@ def main() -> None:
     parser.add_argument("--backbone", default="builtin")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--zero-shot", action="store_true", help="Also MatSAM's preset phases, without training.")
+    parser.add_argument("--no-train", action="store_true", help="Only the tables of what is in the file.")
     options = parser.parse_args()
     runs = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     known = {(run["train"], run["val"], run["seed"], run["plm"]) for run in runs}
-    for seed in range(options.seeds):
+    for seed in range(0 if options.no_train else options.seeds):
         for plm in (True, False):
             if (str(options.train), str(options.val), seed, plm) not in known:
                 runs.append(trained(options, seed, plm))

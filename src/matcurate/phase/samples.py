@@ -86,6 +86,12 @@ class SamplingSettings(Strict):
     ratio_accuracy: tuple[float, float] = Field(
         default=(1.0, 1.0), description="Range that the accuracy of the told ratio is drawn from; the paper's is exact."
     )
+    ratio_of_picture: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Part of the crops that are told the ratio of their whole picture, as an expert tells it.",
+    )
     augmentation: Augmentation = Augmentation()
 
 
@@ -130,7 +136,8 @@ class Sampler:
     ) -> None:
         if not pictures:
             raise ValueError("there must be at least one picture to learn from")
-        self.frequencies = np.mean([exact_ratio(each.labels, phases) for each in pictures], axis=0)
+        self._ratios = [exact_ratio(each.labels, phases) for each in pictures]
+        self.frequencies = np.mean(self._ratios, axis=0)
         self._pictures = [resized(each, scale) for each in pictures]
         self._phases = phases
         self._settings = settings
@@ -149,7 +156,9 @@ class Sampler:
             chosen.grey, chosen.labels, self._centre(chosen, rng), settings.crop, settings.augmentation, rng
         )
         grey = augmented(grey, settings.augmentation, rng)
-        ratio = torch.from_numpy(self._told(labels.numpy(), rng)).float()
+        whole = settings.ratio_of_picture > 0 and rng.random() < settings.ratio_of_picture
+        exact = self._ratios[index] if whole else exact_ratio(labels.numpy(), self._phases)
+        ratio = torch.from_numpy(self._told(exact, rng)).float()
         return (grey - levels.zero) / (levels.one - levels.zero), labels.long(), ratio
 
     def _centre(self, chosen: Picture, rng: np.random.Generator) -> tuple[int, int]:
@@ -160,6 +169,6 @@ class Sampler:
         row, column = divmod(int(rng.choice(np.flatnonzero(chosen.labels == phase))), shape[1])
         return row, column
 
-    def _told(self, labels: NDArray[np.uint8], rng: np.random.Generator) -> Ratio:
+    def _told(self, exact: Ratio, rng: np.random.Generator) -> Ratio:
         told, accuracy = rng.random() >= self._settings.ratio_dropout, rng.uniform(*self._settings.ratio_accuracy)
-        return guessed_ratio(exact_ratio(labels, self._phases), accuracy) if told else no_ratio(self._phases)
+        return guessed_ratio(exact, accuracy) if told else no_ratio(self._phases)

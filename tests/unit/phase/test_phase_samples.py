@@ -89,6 +89,12 @@ def test_told_ratios_are_those_of_the_crops():
         assert ratio.tolist() == pytest.approx([(labels == phase).float().mean().item() for phase in range(3)])
 
 
+def test_the_ratio_of_the_whole_picture_is_told_with_its_crops():
+    batch = sampler(ratio_dropout=0, ratio_of_picture=1).batch(0, 0)
+    third = torch.tensor([54 / 160, 53 / 160, 53 / 160])  # columns of the stripes
+    assert torch.allclose(batch.ratios, third.expand(6, 3))
+
+
 def test_ratios_are_dropped_or_guessed_as_set():
     assert sampler(ratio_dropout=1).batch(0, 0).ratios.abs().max() == 0
     exact = sampler(ratio_dropout=0).batch(0, 0).ratios
