@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.promptable.hierarchy import Nodes
-from matcurate.promptable.nested import NestedRegions
+from matcurate.promptable.nested import NestedRegions, best_apart
 from matcurate.promptable.protocol import PointLabels
 from matcurate.types import Candidate, intersection
-
-MOST = 3
-"""Answers to one prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +67,12 @@ class Forest:
 
     def _best(self, offered: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Best of what the hierarchies answer to one prompt."""
-        taken: list[Candidate] = []
-        for candidate in sorted(offered, key=lambda one: -one.quality):
-            if len(taken) < MOST and all(overlap(candidate, one) <= self.nesting for one in taken):
-                taken.append(candidate)
-        return tuple(sorted(taken, key=lambda one: one.area))
+
+        def shared(one: int, other: int) -> float:
+            return overlap(offered[one], offered[other])
+
+        chosen = best_apart(np.array([one.quality for one in offered]), shared, self.nesting)
+        return tuple(sorted((offered[place] for place in chosen), key=lambda one: one.area))
 
 
 def overlap(one: Candidate, other: Candidate) -> float:
