@@ -92,7 +92,7 @@ def encodings(model: PhaseModel, shown: Picture) -> Figure:
             pairs.append(("before the head", decoded, model.decoded_plm(decoded, told)))
     for level, old, new in pairs:
         panels += [(f"{level}, before", components(old[0])), (f"{level}, after", components(new[0]))]
-    columns = 4
+    columns = 5
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(2.3 * columns, 2.5 * rows), layout="constrained")
     for index, (title, image) in enumerate(panels):

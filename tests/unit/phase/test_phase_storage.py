@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,17 @@ def test_a_changed_tensor_is_refused(saved, tmp_path):
     save_file(tensors, tmp_path / "changed.safetensors", metadata)
     with pytest.raises(CheckpointError, match="digest differs"):
         load_adapter(tmp_path / "changed.safetensors")
+
+
+def test_a_file_from_before_modules_elsewhere_and_magnification_is_read(saved, tmp_path):
+    with safe_open(str(saved[0]), framework="pt") as file:
+        header = json.loads(file.metadata()[FORMAT])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    del header["settings"]["scale"], header["settings"]["plm"]["skips"], header["settings"]["plm"]["decoded"]
+    save_file(tensors, tmp_path / "old.safetensors", {FORMAT: json.dumps(header)})
+    adapter = load_adapter(tmp_path / "old.safetensors")
+    assert adapter.card.settings == SETTINGS
+    assert len(adapter.model(backbone()).modules_of_ratio()) == 1
 
 
 def test_half_a_file_another_file_and_no_file_are_refused(saved, tmp_path):
