@@ -191,7 +191,8 @@ def _manifest(data: bytes, path: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise CheckpointError(f"{path}: {MANIFEST} is damaged ({first_problem(error)}); {AGAIN}") from error
+        problem = "".join(each if each.isprintable() else "?" for each in first_problem(error))  # names are theirs
+        raise CheckpointError(f"{path}: {MANIFEST} is damaged ({problem}); {AGAIN}") from error
 
 
 def _sha256(data: bytes) -> str:

@@ -146,6 +146,7 @@ def rewritten(file, path, *, drop=(), add=(), store=zipfile.ZIP_STORED, **manife
         ({"base_sha256": "0" * 64}, "name another base or other phases"),
         ({"lab": "no\x1b[2Jrth"}, "manifest.json is damaged (lab"),
         ({"unknown": 1}, "manifest.json is damaged (unknown"),
+        ({"un\x1b[2Jknown": 1}, "manifest.json is damaged (un?[2Jknown"),
     ],
 )
 def test_what_is_no_whole_export_is_refused_and_named(south, file, tmp_path, change, said):
