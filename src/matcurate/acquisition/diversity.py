@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from matcurate.acquisition.pool import Indices
 from matcurate.types import FloatArray
 
-NEAR = 0.1
+NEAR = 0.2
 """Candidates are near-duplicates closer than this share of the pool's typical distance."""
 
 

@@ -56,7 +56,7 @@ def test_typical_distance_is_that_of_pairs() -> None:
 def test_near_duplicates_do_not_chain() -> None:
     # Reach is .1 · √2 · std = .1 · √2 · 46.9…: 6.6.
     places = np.array([[0.0], [5.0], [10.0], [100.0], [101.0]])
-    assert near_duplicates(places).tolist() == [0, 0, 2, 3, 3]
+    assert near_duplicates(places, near=0.1).tolist() == [0, 0, 2, 3, 3]
 
 
 def test_quota_by_hand() -> None:
