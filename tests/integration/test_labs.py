@@ -44,7 +44,7 @@ def test_from_lab_to_lab_and_back(tmp_path: Path, curate: Curate, capsys: pytest
     taught = curate("south", "retrain")
     assert taught["champion_metrics"]["dice"] == scores["alloy-v2"][own["golden"]]["dice"]
     shown = curate("south", "models", "show", "3")
-    assert shown["lab"] == "south" and shown["tags"]["start"] == "from alloy-v2"
+    assert shown["lab"] == "south" and shown["tags"]["start"] == "from alloy-v2 (alloy-v1 of north)"
 
     curate("south", "models", "export", "3", "--out", post[1])
     came = curate("north", "models", "import", post[1])

@@ -124,7 +124,13 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
     if others:
         why = f"from the base: {champion.version.name} has other {' and '.join(others)}"
         return Plan(preset, backbone, base, phases, seed, None, why)
-    return Plan(preset, backbone, base, phases, seed, champion.adapter, f"from {champion.version.name}")
+    return Plan(preset, backbone, base, phases, seed, champion.adapter, f"from {_lineage(champion.version)}")
+
+
+def _lineage(version: RegisteredVersion) -> str:
+    """Name of a version, and of one that was imported its name in the lab that trained it."""
+    original = version.tags.get("original_name")
+    return version.name if original is None else f"{version.name} ({original} of {version.tags['lab']})"
 
 
 def backbone_of(workspace: Workspace, name: str) -> Backbone:
