@@ -13,17 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from matcurate.config import load_settings
 from matcurate.imaging.synth.textures import texture
 from matcurate.uncertainty.calibration import risk_coverage
 from matcurate.uncertainty.dirichlet import class_means, vacuity
 from matcurate.workflows.bench_novelty import NoveltyAnswers, bench_novelty
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
 
 SIZE = (512, 512)
 FIRST = 1000
@@ -45,12 +43,14 @@ def draw(answers: Sequence[NoveltyAnswers], path: Path) -> None:
     novel = np.concatenate([vacuity(each.novel) for each in answers])
     confidence = np.concatenate([class_means(each.known).max(axis=1) for each in answers])
     wrong = ~np.concatenate([each.correct for each in answers])
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
     for values, label, colour in ((known, "known", "#0072B2"), (novel, "novel", "#D55E00")):
         weights = np.full(len(values), 1 / len(values))
         left.hist(values, BINS, weights=weights, alpha=0.6, color=colour, label=f"{label}, mean {values.mean():.3f}")
     left.set(xlabel="vacuity u", ylabel="share of the crops", xlim=(0, 1))
-    left.legend(frameon=False)
+    left.legend(frameon=False, loc="upper center")
     # Of all crops: a novel one is always answered wrongly.
     both, mistaken = np.concatenate([known, novel]), np.concatenate([wrong, np.ones(len(novel), dtype=np.bool_)])
     for values, flags, label, colour in (
@@ -61,7 +61,7 @@ def draw(answers: Sequence[NoveltyAnswers], path: Path) -> None:
         curve = risk_coverage(values, flags)
         right.plot(curve.coverage, curve.risk, color=colour, label=f"{label}, area {curve.area:.4f}")
     right.set(xlabel="coverage", ylabel="risk", xlim=(0, 1), ylim=(0, None))
-    right.legend(frameon=False)
+    right.legend(frameon=False, loc="upper left", fontsize="small")
     figure.savefig(path, dpi=120)
 
 
