@@ -17,7 +17,7 @@ from matcurate.workflows.model_export import export_model
 from matcurate.workflows.model_import import import_model, take_measurements
 from matcurate.workflows.models import open_registry, promote
 from matcurate.workflows.snapshot import golden_set, take_snapshot
-from matcurate.workflows.training import load_adapter_of
+from matcurate.workflows.training import load_adapter_of, load_champion, make_plan
 
 THERE = Measurement(
     lab="north", golden="d" * 64, images=3, dice=0.75, fraction_error=0.125, at=datetime(2026, 11, 21, tzinfo=UTC)
@@ -77,6 +77,8 @@ def test_a_version_arrives_as_it_left(north, file, store, tmp_path):
     with pytest.raises(CatalogError, match="north-v1 of north is north-v1 here already"):  # its own version comes home
         import_model(north, open_registry(north), again)
     assert len(registry.versions()) == len(open_registry(north).versions()) == 1
+    promote(west, registry, "1", why="to go on from", who="bob")
+    assert make_plan(west, load_champion(registry), 0).start == "from west-v1 (north-v1 of north)"
 
 
 def test_the_file_is_the_same_whenever_it_is_written_and_holds_no_pickle(north, file, tmp_path):
