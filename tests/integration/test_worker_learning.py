@@ -205,6 +205,29 @@ def test_the_button_of_label_studio_trains(workspace: Workspace, worker: None, r
     assert done.result["run_id"] is not None and done.result["champion_metrics"] is not None
 
 
+def test_an_experts_ratio_reaches_the_model_through_label_studio(
+    workspace: Workspace, running: RunningServices
+) -> None:
+    """What the page sends when an expert asks again; the answer carries the ratio that was typed."""
+    micrograph = list_of(workspace)[0]
+    project_id = connected_project_id(workspace.settings)
+    with workspace.reading() as session:
+        links = links_for_project(session, workspace.project().id, project_id)
+    (task,) = [link.ls_task_id for link in links if link.micrograph_id == micrograph.id]
+    typed = {"type": "number", "from_name": "ratio_1", "to_name": "image", "value": {"number": 0.25}}
+    with label_studio_client(workspace.settings) as client:
+        (backend,) = client.backends.of_project(project_id)
+        answer = httpx.post(
+            f"{client.url}/api/ml/{backend.id}/interactive-annotating",
+            json={"task": task, "context": {"result": [typed]}},
+            headers={"Authorization": f"Token {running.token}"},
+            timeout=60,
+        )
+    regions = answer.raise_for_status().json().get("data", {}).get("result", [])
+    numbers = [region["value"]["number"] for region in regions if region["type"] == "number"]
+    assert numbers == [0.25], answer.text[:500]
+
+
 def ended(workspace: Workspace, kind: str, trigger: str | None = None) -> JobRecord | None:
     jobs = [job for job in jobs_of(workspace) if job.kind == kind and trigger in (None, job.trigger)]
     return next((job for job in jobs if job.state in (JobState.DONE, JobState.FAILED)), None)

@@ -51,7 +51,8 @@ class Backends:
         Label Studio checks that the backend answers /health and /setup, and registers a webhook of its own
         without any secret; that one is replaced by ours, for annotations only, with the secret in the header
         ``X-Matcurate-Secret``. It also sets the project's model version to ``title``; set it to the predictions'
-        version with :meth:`matcurate.labelstudio.projects.Projects.update`.
+        version with :meth:`matcurate.labelstudio.projects.Projects.update`. The connection is interactive, so that an
+        expert can ask again with what is on the page; without that Label Studio does not pass questions on.
 
         Returns
         -------
@@ -59,7 +60,7 @@ class Backends:
             Id of the connection.
         """
         address = url.rstrip("/")
-        settings: dict[str, Any] = {"project": project_id, "url": address, "title": title}
+        settings: dict[str, Any] = {"project": project_id, "url": address, "title": title, "is_interactive": True}
         if username is not None and password is not None:
             settings |= {"auth_method": "BASIC_AUTH", "basic_auth_user": username, "basic_auth_pass": password}
         same = [backend for backend in self.of_project(project_id) if backend.url.rstrip("/") == address]
