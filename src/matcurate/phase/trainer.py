@@ -125,10 +125,8 @@ def train(
 
     Raises
     ------
-    CheckpointError
-        When the checkpoint is damaged.
-    ConfigError
-        When it belongs to other settings or another seed.
+    CheckpointError, ConfigError
+        When the checkpoint is damaged, or belongs to other settings or another seed.
     KeyError, ValueError
         When ``start`` does not fit, there is no picture, or a phase id is too large.
     TrainingError
@@ -144,14 +142,7 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         run.restore(checkpoint, course.fingerprint)
     last = settings.steps if stop_after is None else run.step + stop_after
-    while not course.ended and run.step < last:
-        course.advance(progress)
-        if course.looks:
-            report(course.look(validation))
-        if checkpoint is not None and (run.step == last or run.step % settings.checkpoint_every == 0):
-            run.save(checkpoint, course.fingerprint)
-    if course.ended:
-        course.close(checkpoint)
+    course.run(last, validation, checkpoint, report, progress)
     return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), course.stale)
 
 
@@ -177,6 +168,26 @@ class _Course:
     def looks(self) -> bool:
         """Whether the validation part is looked at after this step."""
         return self._run.step % self._settings.validate_every == 0 or self._run.step == self._settings.steps
+
+    def run(
+        self,
+        last: int,
+        validation: Sequence[Picture],
+        checkpoint: Path | None,
+        report: Callable[[StepReport], None],
+        progress: Progress,
+    ) -> None:
+        """Go on to the step ``last`` or to the end, whichever comes first."""
+        while not self.ended and self._run.step < last:
+            self.advance(progress)
+            if self.looks:
+                report(self.look(validation))
+            if checkpoint is not None and (
+                self._run.step == last or self._run.step % self._settings.checkpoint_every == 0
+            ):
+                self._run.save(checkpoint, self.fingerprint)
+        if self.ended:
+            self.close(checkpoint)
 
     def advance(self, progress: Progress) -> None:
         """One step."""
