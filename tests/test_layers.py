@@ -11,7 +11,7 @@ PACKAGES = {
     "matcurate_backend": ROOT / "backend" / "matcurate_backend",
 }
 
-FOUNDATION = {"types", "config", "errors", ""}
+FOUNDATION = {"types", "config", "errors", "files", "tensorfile", ""}
 ADAPTERS = {"catalog", "labelstudio", "tracking"}
 SCIENCE = {"imaging", "promptable", "segmentation", "phase", "uncertainty", "acquisition", "morphology"}
 ENTRY_POINTS = {"cli", "worker", "backend"}
@@ -30,6 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "config": set(),
     "errors": set(),
+    "files": set(),
+    "tensorfile": set(),
     "": set(),
 }
 

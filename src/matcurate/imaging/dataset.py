@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from matcurate.config import Strict, first_problem
 from matcurate.errors import DatasetError
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.imaging.labels import encode_labels, read_labels, write_labels
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.proxy import encode_image

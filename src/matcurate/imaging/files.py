@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -61,10 +60,3 @@ def decoding(name: str) -> Iterator[None]:
         raise UnreadableImageError(
             f"{name}: truncated, damaged or of an unknown kind ({reason}); copy or export it again"
         ) from error
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write ``data`` so that ``path`` holds either its old content or all of the new, never a part."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(data)
-    partial.replace(path)

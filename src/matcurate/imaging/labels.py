@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from matcurate.errors import DatasetError, UnreadableImageError
+from matcurate.files import replace_file
 from matcurate.imaging.calibration import NM_PER_UNIT
-from matcurate.imaging.files import decoding, opened, replace_file
+from matcurate.imaging.files import decoding, opened
 from matcurate.imaging.raster import PNG_MAGIC, require_png_end
 from matcurate.imaging.tiff import TIFF_MAGIC, require_all_segments
 from matcurate.types import Calibration, LabelMap

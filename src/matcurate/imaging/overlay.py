@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.types import BoolMask, LabelMap, Pixels
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.morphology.objects import ObjectTable
 from matcurate.types import Calibration
 

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from pydantic import Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from pydantic import Field
 from torch import Tensor
 
-from matcurate.config import Strict, first_problem
 from matcurate.errors import CheckpointError
-from matcurate.imaging.files import replace_file
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.promptable.protocol import Backbone
+from matcurate.tensorfile import AGAIN, TensorCard, read_tensors, write_tensors
 
 FORMAT = "matcurate-phase-1"
-REMEDY = "copy or export it again"
 
 
-class AdapterCard(Strict):
+class AdapterCard(TensorCard):
     """What a file of an adapter says about itself."""
 
     backbone: str
     base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that it was trained on.")
     phases: tuple[str, ...] = Field(min_length=2, description="Names, in the order of the ids.")
     settings: ModelSettings
-    tensors_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Over names, types, shapes and values.")
-    notes: dict[str, str] = Field(default_factory=dict, description="Snapshot, seed, lab, metrics: for people.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +61,7 @@ class Adapter:
             model.load_learned_state(dict(self.tensors))
         except (KeyError, ValueError) as error:
             raise CheckpointError(
-                f"the adapter's tensors do not fit its settings ({error.args[0]}); {REMEDY}"
+                f"the adapter's tensors do not fit its settings ({error.args[0]}); {AGAIN}"
             ) from error
         return model.eval()
 
@@ -92,17 +83,18 @@ def save_adapter(
     """
     if len(phases) != model.phases:
         raise ValueError(f"{len(phases)} names for {model.phases} phases")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.learned_state().items()}
-    card = AdapterCard(
-        backbone=base.name,
-        base_sha256=base.sha256,
-        phases=phases,
-        settings=settings,
-        tensors_sha256=_digest(tensors),
-        notes=dict(notes or {}),
-    )
-    replace_file(path, save(tensors, {FORMAT: card.model_dump_json()}))
-    return card
+
+    def card(digest: str) -> AdapterCard:
+        return AdapterCard(
+            backbone=base.name,
+            base_sha256=base.sha256,
+            phases=phases,
+            settings=settings,
+            tensors_sha256=digest,
+            notes=dict(notes or {}),
+        )
+
+    return write_tensors(path, model.learned_state(), FORMAT, card)
 
 
 def load_adapter(path: Path) -> Adapter:
@@ -113,32 +105,4 @@ def load_adapter(path: Path) -> Adapter:
     CheckpointError
         When the file is missing, damaged, something else, or its tensors have another digest than it states.
     """
-    try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; check the path") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); {REMEDY}") from error
-    if FORMAT not in metadata:
-        raise CheckpointError(f"{path}: not an adapter of this project ({FORMAT}); name another file")
-    try:
-        card = AdapterCard.model_validate(json.loads(metadata[FORMAT]))
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: its header is damaged ({first_problem(error)}); {REMEDY}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its header is damaged ({error}); {REMEDY}") from error
-    if _digest(tensors) != card.tensors_sha256:
-        raise CheckpointError(f"{path}: its tensors are not those it was written with (digest differs); {REMEDY}")
-    return Adapter(card, tensors)
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Hex SHA-256 over names, types, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return Adapter(*read_tensors(path, FORMAT, AdapterCard, "an adapter of this project"))

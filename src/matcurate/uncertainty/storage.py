@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from pydantic import Field, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from pydantic import Field
 from torch import Tensor
 
-from matcurate.config import Strict, first_problem
 from matcurate.errors import CheckpointError
+from matcurate.tensorfile import AGAIN, TensorCard, read_tensors, write_tensors
 from matcurate.uncertainty.head import EvidentialHead, HeadSettings
 from matcurate.uncertainty.whitening import Whitening
 
 FORMAT = "matcurate-evidence-1"
-REMEDY = "copy or export it again"
 SHA256 = r"^[0-9a-f]{64}$"
 
 
-class HeadCard(Strict):
+class HeadCard(TensorCard):
     """What a file of a head says about itself."""
 
     classes: tuple[str, ...] = Field(min_length=2, description="Names, in the order of the outputs.")
     embedder_sha256: str = Field(pattern=SHA256, description="Of what makes the embeddings that it was trained on.")
     crop: int = Field(ge=1, description="Edge in pixels of the crops that it was trained on.")
     settings: HeadSettings
-    tensors_sha256: str = Field(pattern=SHA256, description="Over names, types, shapes and values.")
-    notes: dict[str, str] = Field(default_factory=dict, description="Snapshot, seed, lab, metrics: for people.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,19 +54,18 @@ def save_head(
     path: Path, head: EvidentialHead, embedder_sha256: str, crop: int, notes: Mapping[str, str] | None = None
 ) -> HeadCard:
     """Write a head; ``path`` holds the old file or all of the new one, never a part."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in head.state_dict().items()}
-    card = HeadCard(
-        classes=head.classes,
-        embedder_sha256=embedder_sha256,
-        crop=crop,
-        settings=head.settings,
-        tensors_sha256=_digest(tensors),
-        notes=dict(notes or {}),
-    )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_bytes(save(tensors, {FORMAT: card.model_dump_json()}))
-    partial.replace(path)
-    return card
+
+    def card(digest: str) -> HeadCard:
+        return HeadCard(
+            classes=head.classes,
+            embedder_sha256=embedder_sha256,
+            crop=crop,
+            settings=head.settings,
+            tensors_sha256=digest,
+            notes=dict(notes or {}),
+        )
+
+    return write_tensors(path, head.state_dict(), FORMAT, card)
 
 
 def load_head(path: Path) -> StoredHead:
@@ -86,24 +76,7 @@ def load_head(path: Path) -> StoredHead:
     CheckpointError
         When the file is missing, damaged, something else, or its tensors have another digest than it states.
     """
-    try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; check the path") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); {REMEDY}") from error
-    if FORMAT not in metadata:
-        raise CheckpointError(f"{path}: not a head of this project ({FORMAT}); name another file")
-    try:
-        card = HeadCard.model_validate(json.loads(metadata[FORMAT]))
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: its header is damaged ({first_problem(error)}); {REMEDY}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its header is damaged ({error}); {REMEDY}") from error
-    if _digest(tensors) != card.tensors_sha256:
-        raise CheckpointError(f"{path}: its tensors are not those it was written with (digest differs); {REMEDY}")
+    card, tensors = read_tensors(path, FORMAT, HeadCard, "a head of this project")
     return StoredHead(card, _head(path, card, tensors))
 
 
@@ -114,15 +87,5 @@ def _head(path: Path, card: HeadCard, tensors: Mapping[str, Tensor]) -> Evidenti
         head.load_state_dict(dict(tensors))
     except (KeyError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: its tensors do not fit its card ({reason}); {REMEDY}") from error
+        raise CheckpointError(f"{path}: its tensors do not fit its card ({reason}); {AGAIN}") from error
     return head
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Hex SHA-256 over names, types, shapes and bytes, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

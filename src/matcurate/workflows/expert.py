@@ -16,7 +16,7 @@ from matcurate.catalog.predictions import latest_prediction
 from matcurate.catalog.records import CorrectionRecord, MicrographRecord, TaskLink
 from matcurate.catalog.tasks import links_for_project
 from matcurate.errors import CatalogError, DatasetError
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.imaging.labels import decode_labels, read_labels
 from matcurate.imaging.overlay import overlay
 from matcurate.imaging.proxy import encode_png

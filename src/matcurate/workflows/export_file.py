@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from matcurate.config import Strict, first_problem
 from matcurate.errors import CheckpointError
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.workflows.measurements import LINE, SHA256, Measurement
 
 FORMAT = 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from matcurate.errors import ConfigError
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.morphology.plot import draw_morphology
 from matcurate.morphology.report import Morphology, MorphologyReport, measure_image
 from matcurate.morphology.structure import Structure

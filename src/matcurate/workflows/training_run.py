@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from matcurate import __version__
-from matcurate.imaging.files import replace_file
+from matcurate.files import replace_file
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport

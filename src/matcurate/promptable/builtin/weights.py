@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from matcurate.errors import CheckpointError
-from matcurate.imaging.files import replace_file
 from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.digests import sha256_of
+from matcurate.tensorfile import read_header, write_header
 
 FORMAT = "matcurate-builtin-3"
 NETWORK, JUDGE = "network.", "judge."
@@ -55,8 +54,7 @@ def save_weights(path: Path, network: UNet, judge: Judge | None, card: Mapping[s
     if judge is not None:
         state.update({JUDGE + name: value for name, value in judge.state_dict().items()})
     about = {"network": network.settings.model_dump(mode="json"), "card": dict(card)}
-    # A single entry: safetensors writes several in any order, and the digest would differ from run to run.
-    replace_file(path, save(_halved(state), {FORMAT: json.dumps(about, sort_keys=True)}))
+    write_header(path, _halved(state), FORMAT, json.dumps(about, sort_keys=True))
 
 
 def load_weights(path: Path) -> Weights:
@@ -68,18 +66,9 @@ def load_weights(path: Path) -> Weights:
         When the file is missing, damaged, or holds something else.
     """
     remedy = "train again with 'curate pretrain', or install the package again"
+    header, tensors = read_header(path, FORMAT, "weights of the built-in network", remedy)
     try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file; {remedy}") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error}); {remedy}") from error
-    if FORMAT not in metadata:
-        raise CheckpointError(f"{path}: not weights of the built-in network ({FORMAT}); {remedy}")
-    try:
-        about = json.loads(metadata[FORMAT])
+        about = json.loads(header)
         network = UNet(NetworkSettings.model_validate(about["network"]))
         network.load_state_dict(_below(NETWORK, tensors))
         learned = _below(JUDGE, tensors)
