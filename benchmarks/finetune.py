@@ -18,8 +18,8 @@ import numpy as np
 
 from matcurate.config import load_settings
 from matcurate.workflows.bench_finetune import FinetuneChoice, bench_finetune
+from matcurate.workflows.bench_zero_shot import bench_zero_shot
 from matcurate.workflows.finetune_scores import COMPARED
-from matcurate.workflows.zero_shot import zero_shot
 
 Run = dict[str, Any]
 
@@ -94,7 +94,7 @@ def classes(runs: list[Run]) -> None:
 
 def untrained(options: argparse.Namespace, runs: list[Run]) -> None:
     """What MatSAM gives on the same images, beside the means over the seeds."""
-    found = zero_shot(options.val, settings=load_settings(), preset="phases", backbone=options.backbone)
+    found = bench_zero_shot(options.val, settings=load_settings(), preset="phases", backbone=options.backbone)
     cells = " | ".join("–" if value is None else f"{100 * value:.2f}" for value in found.dice_per_class)
     print(f"\n| | Dice | background and all phases as one | {' | '.join(runs[0]['phases'])} |")
     print(f"|---|---|---|{'---|' * len(runs[0]['phases'])}")

@@ -3,8 +3,8 @@ import pytest
 
 from matcurate.config import load_settings
 from matcurate.imaging.dataset import write_sample
+from matcurate.workflows.bench_zero_shot import bench_zero_shot
 from matcurate.workflows.finetune_scores import dice_of_classes, foreground_dice, mean_dice
-from matcurate.workflows.zero_shot import zero_shot
 
 
 def test_dice_by_hand():
@@ -25,7 +25,7 @@ def test_what_is_found_gets_the_name_that_suits_it_best(tmp_path):
     noise = np.random.default_rng(0).integers(0, 10, labels.shape)
     pixels = (60 + 120 * (labels == 2) + noise).astype(np.uint8)
     write_sample(tmp_path / "data", "discs", pixels, labels)
-    found = zero_shot(tmp_path / "data", settings=load_settings(tmp_path), preset="phases", backbone="tree")
+    found = bench_zero_shot(tmp_path / "data", settings=load_settings(tmp_path), preset="phases", backbone="tree")
     assert found.names == (2,) and found.images == 1
     background, rare, discs = found.dice_per_class
     assert background > 0.95 and rare == 0 and discs > 0.9

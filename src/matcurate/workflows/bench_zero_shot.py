@@ -20,7 +20,7 @@ Found = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class ZeroShot:
+class ZeroShotBenchmark:
     """Means over the micrographs of a dataset folder.
 
     MatSAM does not know the names of what it finds. ``names`` has the phase that each of its classes was taken for,
@@ -37,14 +37,14 @@ class ZeroShot:
     dice_foreground: float
 
 
-def zero_shot(
+def bench_zero_shot(
     folder: Path,
     *,
     settings: Settings,
     preset: str | None = None,
     backbone: str | None = None,
     progress: Progress = silent,
-) -> ZeroShot:
+) -> ZeroShotBenchmark:
     """Segment every image of a dataset folder with MatSAM and compare with its masks.
 
     Raises
@@ -66,7 +66,7 @@ def zero_shot(
     names = _best_names(found, truth)
     named = [_named(each, names) for each in found]
     phases = 1 + max(int(each.max()) for each in truth)
-    return ZeroShot(
+    return ZeroShotBenchmark(
         dataset=str(folder),
         version=segmenter.version,
         images=len(found),
