@@ -122,10 +122,8 @@ class LiveState:
         self.current().drain()
 
     def follow(self) -> None:
-        """Serve the champion of this moment, once a model is served at all."""
-        serving = self.current().serving
-        if serving.held is not None:
-            serving.follow()
+        """Serve the champion of this moment, and load what could not be loaded at the start."""
+        self.current().serving.follow()
 
     def _renewed(self, settings: Settings) -> BackendState:
         """State for other settings; the open catalog and the loaded model stay when they are the same."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from skimage.measure import label
 
-from matcurate.config import Settings
-from matcurate.errors import CheckpointError
+from matcurate.catalog.aliases import alias_history
+from matcurate.errors import CheckpointError, TrackingError
 from matcurate.imaging.proxy import to_float, to_uint8
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
@@ -19,9 +18,13 @@ from matcurate.phase.ratios import Ratio, no_ratio
 from matcurate.phase.storage import Adapter
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.result import Segmentation
+from matcurate.tracking.reach import state_of
 from matcurate.types import Pixels
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.workspace import Workspace
+
+CHAMPION = "champion"
+"""The alias; as :data:`matcurate.tracking.registry.CHAMPION`, whose module takes seconds to import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +132,11 @@ def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = Non
     ConfigError
         When there is no such preset or backbone.
     TrackingError
-        When MLflow does not answer.
+        When MLflow does not answer, and this home knows that there is a champion.
     """
-    if workspace.settings.pre_segmentation == "matsam" or not _may_have_champion(workspace.settings):
+    if workspace.settings.pre_segmentation == "matsam" or not _may_have_champion(workspace):
         return present if isinstance(present, ZeroShot) else zero_shot(workspace)
     # MLflow takes seconds to import, which homes without a model need not pay.
-    from matcurate.tracking.registry import CHAMPION
     from matcurate.workflows.models import open_registry
     from matcurate.workflows.training import load_adapter_of
 
@@ -173,7 +175,25 @@ def learned(workspace: Workspace, version: str, adapter: Adapter) -> Learned:
     return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model)
 
 
-def _may_have_champion(settings: Settings) -> bool:
-    """Whether there is a store of model versions to look into: none is made only to find it empty."""
-    uri = settings.resolved_tracking_uri
-    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+def _may_have_champion(workspace: Workspace) -> bool:
+    """Whether there is a store of model versions to look into: none is made only to find it empty.
+
+    A server that does not answer counts as empty where this home has promoted nothing.
+
+    Raises
+    ------
+    TrackingError
+        When its server does not answer, and this home knows that there is a champion.
+    """
+    uri = workspace.settings.resolved_tracking_uri
+    state = state_of(uri)
+    if state != "silent":
+        return state == "there"
+    with workspace.reading() as session:
+        moves = alias_history(session, workspace.project().id)
+    if any(move.alias == CHAMPION for move in moves):
+        raise TrackingError(
+            f"MLflow at {uri} does not answer, and the champion is there; start it ('curate up'), or set "
+            "pre_segmentation: matsam"
+        )
+    return False

@@ -8,7 +8,7 @@ from learning_samples import add_disc
 from loop_samples import make_workspace, with_settings
 
 from matcurate.catalog.learning_records import JobState
-from matcurate.errors import CheckpointError
+from matcurate.errors import CheckpointError, TrackingError
 from matcurate.labelstudio.annotations import decode_annotation
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.phase.build import ModelSettings, base_of, build_model
@@ -23,6 +23,7 @@ from matcurate.workflows.models import open_registry, promote, rollback
 from matcurate.workflows.predict import answer_tasks
 from matcurate.workflows.presegment import load_original, presegment
 from matcurate.workflows.presegmenter import Learned, ZeroShot, choose_presegmenter, open_presegmenter
+from matcurate.workflows.processes import free_port
 from matcurate.workflows.push import push
 from matcurate.workflows.serving import Serving
 from matcurate.workflows.tasks import Draft, TaskQuestion
@@ -93,6 +94,15 @@ def test_promotion_and_rollback_ask_for_predictions(workspace, champion):
     assert choose_presegmenter(workspace).version == first
     (job,) = jobs_of(workspace)  # still waiting: one is enough
     assert (job.kind, job.trigger, job.state) == ("presegment", "promotion", JobState.QUEUED)
+
+
+def test_without_mlflow_a_home_that_promoted_nothing_goes_on(workspace, champion):
+    address = f"http://127.0.0.1:{free_port()}"
+    silent = with_settings(workspace, workspace.settings.model_copy(update={"tracking_uri": address}))
+    assert isinstance(choose_presegmenter(silent), ZeroShot)
+    champion(1)
+    with pytest.raises(TrackingError, match=r"does not answer, and the champion is there; start it"):
+        choose_presegmenter(silent)
 
 
 def test_a_champion_of_other_phases_is_refused(workspace, champion):

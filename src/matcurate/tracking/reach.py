@@ -1,0 +1,33 @@
+"""Whether an MLflow store is there at all, told at once: MLflow's own client takes seconds to import and to give up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+SQLITE = "sqlite:///"
+SECONDS = 3.0
+"""How long a server may take to answer at all."""
+
+State = Literal["there", "absent", "silent"]
+
+
+def state_of(tracking_uri: str) -> State:
+    """Say whether a store is there.
+
+    Returns
+    -------
+    {"there", "absent", "silent"}
+        ``absent``: a local file that nobody has made yet. ``silent``: a server that does not answer.
+    """
+    if tracking_uri.startswith(SQLITE):
+        return "there" if Path(tracking_uri.removeprefix(SQLITE)).exists() else "absent"
+    if not tracking_uri.startswith(("http://", "https://")):
+        return "there"
+    try:
+        httpx.get(tracking_uri, timeout=SECONDS)
+    except httpx.TransportError:
+        return "silent"
+    return "there"
