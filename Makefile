@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-# How many processes run the tests; each loads torch.
+# How many processes run the unit tests; each loads torch. Those with real services run in one, after them.
 WORKERS ?= 2
 
 .PHONY: install demo test lint docs clean
@@ -21,8 +21,8 @@ demo: install
 	$(BIN)/curate --home .demo demo $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup \
-	  --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/integration --cov --cov-report=
+	$(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term --cov-fail-under=90
 
 lint: install
 	$(BIN)/ruff check .
