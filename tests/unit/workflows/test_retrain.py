@@ -117,10 +117,12 @@ def test_corrections_become_a_champion_that_can_be_traced(workspace, tmp_path):
 def test_the_next_begins_with_the_champion_and_a_bad_one_is_refused(workspace, tmp_path):
     teach(workspace, tmp_path / "a", golden=3)
     first = retrain(workspace)
-    teach(workspace, tmp_path / "b", 12, shuffled=True)
+    teach(workspace, tmp_path / "b", 16, shuffled=True)
+    # without a validation part, which would stop the training before it has done much harm
+    workspace = changed(workspace, validation_share=0.0)
     second = retrain(workspace, if_due=True)
     assert not second.promoted and second.why.startswith("refused: Dice")
-    assert second.metrics.overall.dice < second.champion_metrics.overall.dice - 0.1
+    assert second.metrics.overall.dice < second.champion_metrics.overall.dice - 0.03
     assert second.champion_metrics == first.metrics  # the same model on the same images
     registry = open_registry(workspace)
     assert registry.by_alias("champion").name == first.model_version
