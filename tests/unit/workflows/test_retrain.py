@@ -66,13 +66,11 @@ def truth(workspace, micrograph):
 
 
 def teach(workspace, folder, count=4, *, golden=0, shuffled=False):
-    """Micrographs of specimens of their own, with the expert's masks; shuffled: their pixels in any order."""
-    rng = np.random.default_rng(7)
+    """Micrographs of specimens of their own, with the expert's masks; shuffled: with the class ids exchanged."""
     for index in range(count + golden):
         micrograph = add_disc(workspace, folder, specimen=f"{folder.name}{index}", golden=index >= count)
         mask = truth(workspace, micrograph)
-        wrong = rng.permutation(mask.ravel()).reshape(mask.shape)
-        correct(workspace, micrograph, wrong if shuffled else mask, minutes=index)
+        correct(workspace, micrograph, 1 - mask if shuffled else mask, minutes=index)
 
 
 def learned(registry, version, folder):
@@ -122,7 +120,7 @@ def test_the_next_begins_with_the_champion_and_a_bad_one_is_refused(workspace, t
     workspace = changed(workspace, validation_share=0.0)
     second = retrain(workspace, if_due=True)
     assert not second.promoted and second.why.startswith("refused: Dice")
-    assert second.metrics.overall.dice < second.champion_metrics.overall.dice - 0.03
+    assert second.metrics.overall.dice < second.champion_metrics.overall.dice - 0.1
     assert second.champion_metrics == first.metrics  # the same model on the same images
     registry = open_registry(workspace)
     assert registry.by_alias("champion").name == first.model_version
