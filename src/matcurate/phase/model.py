@@ -51,8 +51,6 @@ class Segmenter(nn.Module, ABC):
     """C of the features."""
     skip_channels: tuple[int, ...] = ()
     """Of the skips, finest first."""
-    decoded_channels: int | None = None
-    """Of what the decoder gives to its head; None where the two cannot be parted."""
     lora_targets: tuple[str, ...]
     """Modules of the encoder that carry adapters, unless the settings name others."""
     window: int | None
@@ -66,17 +64,28 @@ class Segmenter(nn.Module, ABC):
     def decode(self, encoding: Encoding) -> Tensor:
         """Logits (B, n, H, W) of an encoding."""
 
-    def decoded(self, encoding: Encoding) -> Tensor:
-        """What the decoder makes of an encoding for its head, (B, C', h', w'), where they can be parted."""
-        raise NotImplementedError
-
-    def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Logits (B, n, H, W) of what the decoder has made."""
-        raise NotImplementedError
-
     @abstractmethod
     def levels(self, grey: Tensor) -> Levels:
         """How this network normalises a whole micrograph (H, W) of grey values in [0, 1]."""
+
+
+class PartedSegmenter(Segmenter):
+    """One whose decoder and head can be parted, so that a module fits between them."""
+
+    decoded_channels: int
+    """Of what the decoder gives to its head."""
+
+    @abstractmethod
+    def decoded(self, encoding: Encoding) -> Tensor:
+        """What the decoder makes of an encoding for its head, (B, C', h', w')."""
+
+    @abstractmethod
+    def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
+        """Logits (B, n, H, W) of what the decoder has made."""
+
+    def decode(self, encoding: Encoding) -> Tensor:
+        """Logits (B, n, H, W) of an encoding."""
+        return self.classified(self.decoded(encoding), encoding.shape)
 
 
 class PhaseModel(nn.Module):
@@ -128,7 +137,7 @@ class PhaseModel(nn.Module):
         float tensor (B, n, H, W)
         """
         encoding = self.aware(self.segmenter.encode(images), ratios)
-        if self.decoded_plm is None:
+        if self.decoded_plm is None or not isinstance(self.segmenter, PartedSegmenter):
             return self.segmenter.decode(encoding)
         decoded = self.decoded_plm(self.segmenter.decoded(encoding), ratios)
         return self.segmenter.classified(decoded, encoding.shape)
@@ -202,7 +211,6 @@ def _skip_modules(segmenter: Segmenter, phases: int, plm: PlmSettings) -> nn.Mod
 
 
 def _decoded_module(segmenter: Segmenter, phases: int, plm: PlmSettings) -> PhaseLearningModule:
-    channels: int | None = segmenter.decoded_channels
-    if channels is None:
+    if not isinstance(segmenter, PartedSegmenter):
         raise ConfigError("plm.decoded is set, but this decoder and its head cannot be parted; unset it")
-    return PhaseLearningModule(channels, phases, plm)
+    return PhaseLearningModule(segmenter.decoded_channels, phases, plm)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matcurate.phase.model import Encoding, Levels, Segmenter
+from matcurate.phase.model import Encoding, Levels, PartedSegmenter
 from matcurate.promptable.builtin.network import UNet
 
 
-class UNetSegmenter(Segmenter):
+class UNetSegmenter(PartedSegmenter):
     """Encoder and decoder of the built-in network under a new head; its skips are those of the U-Net.
 
     Parameters
@@ -50,10 +50,6 @@ class UNetSegmenter(Segmenter):
             x = block(functional.max_pool2d(x, 2) if level else x)
             found.append(x)
         return Encoding(found[-1], tuple(found[:-1]), (height, width))
-
-    def decode(self, encoding: Encoding) -> Tensor:
-        """Logits (B, n, H, W)."""
-        return self.classified(self.decoded(encoding), encoding.shape)
 
     def decoded(self, encoding: Encoding) -> Tensor:
         """Features (B, C, H, W) at the images' size, continued to a multiple of the stride."""
