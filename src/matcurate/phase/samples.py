@@ -14,7 +14,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from matcurate.config import Strict
-from matcurate.imaging.proxy import to_uint8
+from matcurate.imaging.proxy import to_float, to_uint8
 from matcurate.phase.augment import Augmentation, augmented, cut
 from matcurate.phase.model import Levels, Segmenter
 from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
@@ -46,6 +46,11 @@ class Picture:
             raise ValueError(f"{self.name}: grey values must be finite")
 
 
+def grey_levels(pixels: Pixels) -> NDArray[np.float32]:
+    """What models see of a micrograph (H, W) of any type: its 8-bit proxy as float32 in [0, 1]."""
+    return to_float(to_uint8(pixels))
+
+
 def picture(name: str, pixels: Pixels, labels: LabelMap) -> Picture:
     """Picture of pixels (H, W) of any type, and phase ids (H, W) below 256.
 
@@ -56,7 +61,7 @@ def picture(name: str, pixels: Pixels, labels: LabelMap) -> Picture:
     """
     if labels.size and int(labels.max()) > 255:
         raise ValueError(f"{name}: phase id {int(labels.max())}; 255 is the largest")
-    return Picture(name, to_uint8(pixels).astype(np.float32) / np.float32(255), labels.astype(np.uint8))
+    return Picture(name, grey_levels(pixels), labels.astype(np.uint8))
 
 
 def resized(picture: Picture, scale: float) -> Picture:

@@ -10,8 +10,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from matcurate.errors import TrackingError
-
-SQLITE = "sqlite:///"
+from matcurate.tracking.reach import SQLITE
 
 
 def open_client(tracking_uri: str) -> MlflowClient:

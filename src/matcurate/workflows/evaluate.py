@@ -12,7 +12,7 @@ from matcurate.phase.comparison import Difference, paired_difference
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
-from matcurate.phase.samples import picture
+from matcurate.phase.samples import grey_levels
 from matcurate.phase.scores import PhaseScores, mean_of, score_phases
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.workflows.presegmenter import zero_shot
@@ -124,8 +124,7 @@ def evaluate(
     """
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        grey = picture(sample.name, sample.pixels, sample.phases).grey
-        return segment_phases(model, grey, no_ratio(model.phases))
+        return segment_phases(model, grey_levels(sample.pixels), no_ratio(model.phases))
 
     return _measure(workspace, predict, golden, seen, progress)
 

@@ -11,10 +11,10 @@ from skimage.measure import label
 
 from matcurate.catalog.aliases import alias_history
 from matcurate.errors import CheckpointError, TrackingError
-from matcurate.imaging.proxy import to_float, to_uint8
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, no_ratio
+from matcurate.phase.samples import grey_levels
 from matcurate.phase.storage import Adapter
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.result import Segmentation
@@ -95,7 +95,7 @@ class Learned:
         The score is the mean over the pixels of the probability of the phase that was chosen.
         """
         told = no_ratio(self.model.phases) if ratio is None else ratio
-        shares = phase_shares(self.model, to_float(to_uint8(pixels)), told)
+        shares = phase_shares(self.model, grey_levels(pixels), told)
         phases = shares.argmax(axis=0).astype(np.uint8)
         instances = label(phases, background=0, connectivity=1).astype(np.uint32)
         return Segmentation(phases, instances, float(np.clip(shares.max(axis=0).mean(), 0.0, 1.0)))

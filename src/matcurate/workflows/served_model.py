@@ -22,7 +22,7 @@ from matcurate.imaging.read import decode_micrograph
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, exact_ratio, no_ratio
-from matcurate.phase.samples import picture
+from matcurate.phase.samples import grey_levels
 from matcurate.phase.storage import load_adapter
 from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.pyfunc import Column, write_pyfunc
@@ -97,8 +97,7 @@ class ServedModel:
         except ValueError as error:
             raise UnreadableImageError(f"{name}: not base64 ({error}); send the file's bytes as base64") from error
         pixels = decode_micrograph(data, name, max_megapixels=self._max_megapixels).pixels
-        grey = picture(name, pixels, np.zeros(pixels.shape, dtype=np.uint8)).grey
-        shares = phase_shares(self._model, grey, self._ratio(row.get("ratio"), name))
+        shares = phase_shares(self._model, grey_levels(pixels), self._ratio(row.get("ratio"), name))
         labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
         unsure = 1 - shares.max(axis=0)
         return Segmented(
