@@ -67,7 +67,7 @@ def pool_of(seed: int) -> tuple[Pool, NDArray[np.int64]]:
     train_head(head, learned, labels, HeadTraining(), rng=rng)
     alpha = head.parameters_of(looked)
     draws = np.stack([dropped(head.logits_of, looked, rng) for _ in range(DRAWS)])
-    return Pool(looked, class_means(alpha), draws, vacuity(alpha)), np.array(source)
+    return Pool(looked, {"vacuity": vacuity(alpha)}, class_means(alpha), draws), np.array(source)
 
 
 def dropped(

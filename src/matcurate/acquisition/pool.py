@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,13 @@ class Pool:
     ----------
     embeddings : float array (N, D)
         Where they lie; near-duplicates lie close together.
+    scores : mapping of str to float array (N,)
+        What a model has said of each candidate as a whole, none negative: "vacuity", and for images, whose pixels
+        each have probabilities of their own, the means of "entropy", "margin" and "bald".
     probabilities : float array (N, K), optional
-        Of classes, or mean phase probabilities of an image; each row sums to 1.
+        Of classes; each row sums to 1. Entropy and margin follow from them where they are no scores.
     draws : float array (T, N, K), optional
-        Probabilities of T passes with dropout.
-    vacuity : float array (N,), optional
-        Evidential uncertainty in (0, 1].
+        Probabilities of T passes with dropout, for BALD.
     fractions : float array (N, P), optional
         Predicted area fraction of every phase, for rarity.
     specimens : int array (N,), optional
@@ -44,9 +46,9 @@ class Pool:
     """
 
     embeddings: FloatArray
+    scores: Mapping[str, FloatArray] = field(default_factory=dict)
     probabilities: FloatArray | None = None
     draws: FloatArray | None = None
-    vacuity: FloatArray | None = None
     fractions: FloatArray | None = None
     specimens: NDArray[np.integer] | None = None
     labelled: FloatArray | None = None
@@ -59,7 +61,6 @@ class Pool:
             "embeddings": (count, width),
             "probabilities": (count, None),
             "draws": (None, count, None),
-            "vacuity": (count,),
             "fractions": (count, None),
             "specimens": (count,),
             "labelled": (None, width),
@@ -68,6 +69,10 @@ class Pool:
             values = getattr(self, name)
             if values is not None:
                 _check(name, values, shape)
+        for name, values in self.scores.items():
+            _check(name, values, (count,))
+            if values.min(initial=0) < 0:
+                raise ValueError(f"scores {name!r} must not be negative")
         for name in ("probabilities", "draws"):
             rows = getattr(self, name)
             if rows is not None and (
@@ -79,14 +84,14 @@ class Pool:
         return len(self.embeddings)
 
     def needed(self, name: str, strategy: str) -> FloatArray:
-        """The array of this name.
+        """The array or the scores of this name.
 
         Raises
         ------
         ConfigError
             When the pool has none.
         """
-        values: FloatArray | None = getattr(self, name)
+        values: FloatArray | None = self.scores.get(name, getattr(self, name, None))
         if values is None:
             raise ConfigError(f"strategy {strategy!r} needs {name} of the pool; choose another, or a model that has it")
         return values

@@ -10,6 +10,7 @@ from matcurate.acquisition.diversity import clustered, near_duplicates, weighted
 from matcurate.acquisition.pool import Indices, Pool
 from matcurate.acquisition.scores import Scores, bald, entropy, expected_gradient, margin, rarity
 from matcurate.errors import ConfigError
+from matcurate.types import FloatArray
 
 Score = Callable[[Pool, np.random.Generator], Scores]
 Strategy = Callable[[Pool, int, np.random.Generator], Indices]
@@ -53,16 +54,15 @@ def _vacuity(pool: Pool, rng: np.random.Generator) -> Scores:
     return pool.needed("vacuity", "evidential").astype(np.float64)
 
 
-def _entropy(pool: Pool, rng: np.random.Generator) -> Scores:
-    return entropy(pool.needed("probabilities", "entropy"))
+def _said_or(name: str, needed: str, derive: Callable[[FloatArray], Scores]) -> Score:
+    """What the model has said under this name; else what follows from the array ``needed``."""
 
+    def score(pool: Pool, rng: np.random.Generator) -> Scores:
+        if name in pool.scores:
+            return pool.scores[name].astype(np.float64)
+        return derive(pool.needed(needed, name))
 
-def _margin(pool: Pool, rng: np.random.Generator) -> Scores:
-    return margin(pool.needed("probabilities", "margin"))
-
-
-def _bald(pool: Pool, rng: np.random.Generator) -> Scores:
-    return bald(pool.needed("draws", "bald"))
+    return score
 
 
 def _change(pool: Pool, rng: np.random.Generator) -> Scores:
@@ -75,9 +75,9 @@ def _equal(pool: Pool, rng: np.random.Generator) -> Scores:
 
 STRATEGIES: dict[str, Strategy] = {
     "random": by_score(_equal),
-    "entropy": by_score(_entropy),
-    "margin": by_score(_margin),
-    "bald": by_score(_bald),
+    "entropy": by_score(_said_or("entropy", "probabilities", entropy)),
+    "margin": by_score(_said_or("margin", "probabilities", margin)),
+    "bald": by_score(_said_or("bald", "draws", bald)),
     "change": by_score(_change),
     "kcenter": by_score_and_distance(_equal),
     "evidential": by_score(_vacuity),

@@ -18,7 +18,7 @@ def drawn_pool(count: int = COUNT, seed: int = 0) -> Pool:
         embeddings=rng.normal(size=(count, WIDTH)),
         probabilities=probabilities,
         draws=np.stack([rng.dirichlet(1 + 5 * row, 5) for row in probabilities], axis=1),
-        vacuity=rng.uniform(0.05, 1, count),
+        scores={"vacuity": rng.uniform(0.05, 1, count)},
         fractions=rng.dirichlet(np.ones(2), count),
         specimens=rng.integers(0, 5, count),
         labelled=rng.normal(size=(4, WIDTH)),
@@ -46,8 +46,9 @@ class TestContract:
     def test_leaves_the_pool_as_it_is(self, strategy: str) -> None:
         pool, same = drawn_pool(), drawn_pool()
         chosen(strategy, pool)
-        for name in ("embeddings", "probabilities", "draws", "vacuity", "fractions", "specimens", "labelled"):
+        for name in ("embeddings", "probabilities", "draws", "fractions", "specimens", "labelled"):
             assert np.array_equal(getattr(pool, name), getattr(same, name))
+        assert np.array_equal(pool.scores["vacuity"], same.scores["vacuity"])
 
     def test_keeps_the_quota_while_there_are_others(self, strategy: str) -> None:
         pool = drawn_pool()
@@ -61,8 +62,9 @@ class TestContract:
             pool,
             **{
                 name: np.broadcast_to(getattr(pool, name)[:1], getattr(pool, name).shape)
-                for name in ("embeddings", "probabilities", "vacuity", "fractions")
+                for name in ("embeddings", "probabilities", "fractions")
             },
+            scores={"vacuity": np.full(COUNT, 0.3)},
             draws=np.broadcast_to(pool.draws[:, :1], pool.draws.shape),
             labelled=None,
         )
@@ -72,7 +74,7 @@ class TestContract:
         assert chosen(strategy, Pool(np.empty((0, WIDTH)))) == []
 
 
-@pytest.mark.parametrize("name", ["embeddings", "probabilities", "draws", "vacuity", "fractions", "labelled"])
+@pytest.mark.parametrize("name", ["embeddings", "probabilities", "draws", "fractions", "labelled"])
 def test_a_pool_that_is_not_finite_is_refused(name: str) -> None:
     pool = drawn_pool()
     for bad in (np.nan, np.inf):
@@ -82,10 +84,19 @@ def test_a_pool_that_is_not_finite_is_refused(name: str) -> None:
             replace(pool, **{name: values})
 
 
+@pytest.mark.parametrize("name", ["vacuity", "entropy"])
+def test_scores_that_are_not_finite_negative_or_too_few_are_refused(name: str) -> None:
+    pool, values = drawn_pool(), np.ones(COUNT)
+    for bad, why in ((np.nan, "finite"), (np.inf, "finite"), (-0.1, "negative")):
+        values[3] = bad
+        with pytest.raises(ValueError, match=f"{name}.* must .*{why}"):
+            replace(pool, scores={name: values})
+    with pytest.raises(ValueError, match=f"{name} has shape"):
+        replace(pool, scores={name: np.ones(COUNT - 1)})
+
+
 def test_a_pool_that_does_not_fit_is_refused() -> None:
     pool = drawn_pool()
-    with pytest.raises(ValueError, match="vacuity"):
-        replace(pool, vacuity=np.ones(COUNT - 1))
     with pytest.raises(ValueError, match="labelled"):
         replace(pool, labelled=np.ones((2, WIDTH + 1)))
     with pytest.raises(ValueError, match="sum to 1"):
@@ -110,12 +121,19 @@ def test_another_seed_is_another_random_batch() -> None:
 
 def test_scores_alone_take_the_largest_first() -> None:
     pool = drawn_pool()
-    assert chosen("evidential", pool, 5) == np.argsort(-pool.vacuity)[:5].tolist()
+    assert chosen("evidential", pool, 5) == np.argsort(-pool.scores["vacuity"])[:5].tolist()
     certain = np.array([[0.9, 0.1], [0.5, 0.5], [0.7, 0.3]])
     pool = Pool(np.zeros((3, 1)), probabilities=certain, draws=np.stack([certain, certain[:, ::-1]]))
     assert chosen("entropy", pool, 3) == [1, 2, 0]
     assert chosen("margin", pool, 3) == [1, 2, 0]
     assert chosen("bald", pool, 3) == [0, 2, 1]  # the passes contradict each other most about the first
+
+
+@pytest.mark.parametrize("strategy", ["entropy", "margin", "bald"])
+def test_what_a_model_says_of_images_counts_before_what_follows_from_probabilities(strategy: str) -> None:
+    pool = replace(drawn_pool(), scores={strategy: np.arange(COUNT, dtype=np.float64)})
+    assert chosen(strategy, pool, 3) == [COUNT - 1, COUNT - 2, COUNT - 3]
+    assert chosen(strategy, Pool(np.zeros((2, 1)), scores={strategy: np.array([0.1, 0.2])}), 1) == [1]
 
 
 def test_k_center_takes_what_is_far_from_the_labelled_and_the_chosen() -> None:
@@ -126,14 +144,16 @@ def test_k_center_takes_what_is_far_from_the_labelled_and_the_chosen() -> None:
 
 def test_score_times_distance_by_hand() -> None:
     # Worth at first .9 · 1, .5 · 4, .3 · 10: the last; then .5 · 4 against .9 · 1.
-    pool = Pool(np.array([[1.0], [4.0], [10.0]]), vacuity=np.array([0.9, 0.5, 0.3]), labelled=np.array([[0.0]]))
+    pool = Pool(
+        np.array([[1.0], [4.0], [10.0]]), scores={"vacuity": np.array([0.9, 0.5, 0.3])}, labelled=np.array([[0.0]])
+    )
     assert chosen("evidential-diverse", pool, 3) == [2, 1, 0]
 
 
 def test_rare_phases_come_first_among_equals() -> None:
     fractions = np.array([[0.9, 0.1], [0.9, 0.1], [0.5, 0.5], [0.9, 0.1]])
     places = np.eye(4) * 5
-    pool = Pool(places, vacuity=np.full(4, 0.5), fractions=fractions)
+    pool = Pool(places, scores={"vacuity": np.full(4, 0.5)}, fractions=fractions)
     assert chosen("evidential-diverse", pool, 1) == [2]
     assert chosen("evidential-clusters", pool, 1) == [2]
 
@@ -145,12 +165,12 @@ def test_near_duplicates_are_not_shown_twice(strategy: str) -> None:
     places = np.concatenate([originals, np.repeat(originals[:3], 15, axis=0) + rng.normal(0, 1e-3, (45, 8))])
     source = np.concatenate([np.arange(30), np.repeat(np.arange(3), 15)])
     vacuity = np.where(source < 3, 0.95, 0.5)
-    found = chosen(strategy, Pool(places, vacuity=vacuity), 15)
+    found = chosen(strategy, Pool(places, scores={"vacuity": vacuity}), 15)
     assert len(set(source[found])) == 15
-    assert len(set(source[chosen("evidential", Pool(places, vacuity=vacuity), 15)])) <= 3
+    assert len(set(source[chosen("evidential", Pool(places, scores={"vacuity": vacuity}), 15)])) <= 3
 
 
 def test_what_the_expert_has_seen_is_not_shown_again() -> None:
     places = np.random.default_rng(0).normal(size=(20, 8))
-    pool = Pool(places, vacuity=np.ones(20), labelled=places[:10] + 1e-4)
+    pool = Pool(places, scores={"vacuity": np.ones(20)}, labelled=places[:10] + 1e-4)
     assert min(chosen("evidential-diverse", pool, 10)) >= 10
