@@ -8,6 +8,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from catalog_samples import T0, annotation, image
 from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import StatementError
@@ -16,21 +17,22 @@ from matcurate.catalog import schema
 from matcurate.catalog.columns import CatalogTable
 from matcurate.catalog.corrections import list_corrections, record_correction
 from matcurate.catalog.engine import open_catalog, reading, shown, writing
-from matcurate.catalog.learning_tables import METADATA
 from matcurate.catalog.micrographs import add_micrograph
 from matcurate.catalog.projects import create_project, get_project, list_projects
+from matcurate.catalog.ranking_tables import METADATA
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.schema import MIGRATIONS, VERSION_TABLE, alembic_config, current_revision, migrate
 from matcurate.catalog.tables import LabelStudioTask, Project
 from matcurate.catalog.tasks import link_task
 from matcurate.errors import CatalogError
 
-ADDITION = '''
+HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+ADDITION = f'''
 """A later migration."""
 import sqlalchemy as sa
 from alembic import op
-revision = "0003"
-down_revision = "0002"
+revision = "later"
+down_revision = "{HEAD}"
 branch_labels = depends_on = None
 def upgrade():
     rebuild = "always" if op.get_bind().dialect.name == "sqlite" else "never"
@@ -48,7 +50,7 @@ def later_scripts(tmp_path: Path) -> Path:
     (scripts / "versions").mkdir(parents=True)
     for path in (*MIGRATIONS.glob("*.py"), *MIGRATIONS.glob("*.mako"), *MIGRATIONS.glob("versions/*.py")):
         (scripts / path.relative_to(MIGRATIONS)).write_text(path.read_text())
-    (scripts / "versions" / "0003_colour.py").write_text(ADDITION)
+    (scripts / "versions" / "later_colour.py").write_text(ADDITION)
     return scripts
 
 
@@ -63,7 +65,7 @@ def test_models_and_migrations_agree(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, METADATA) == []
-        assert current_revision(connection) == "0002"
+        assert current_revision(connection) == HEAD
 
 
 def test_the_comparison_would_see_a_forgotten_migration(engine: Engine) -> None:
@@ -78,8 +80,8 @@ def test_a_generated_migration_does_not_depend_on_our_column_types(sqlite: Engin
         connection.execute(text("DROP TABLE correction_revision"))
         config = alembic_config(connection, later_scripts)
         command.upgrade(config, "head")
-        command.revision(config, "Bring it back", autogenerate=True, rev_id="0004")
-    (script,) = later_scripts.glob("versions/0004*.py")
+        command.revision(config, "Bring it back", autogenerate=True, rev_id="latest")
+    (script,) = later_scripts.glob("versions/latest*.py")
     assert 'sa.Column("received_at", sa.DateTime(timezone=True), nullable=False)' in script.read_text().replace(
         "'", '"'
     )
@@ -103,7 +105,7 @@ def test_an_older_catalog_is_upgraded_and_keeps_its_rows(
 ) -> None:
     migrate(engine, later_scripts)
     with engine.connect() as connection:
-        assert current_revision(connection) == "0003"
+        assert current_revision(connection) == "later"
         assert connection.execute(text("SELECT name, colour FROM project")).all() == [("alloy", "blue")]
 
 
@@ -133,31 +135,31 @@ def test_a_newer_catalog_is_refused_and_left_alone(
     engine: Engine, catalog_url: str, project: ProjectRecord, later_scripts: Path
 ) -> None:
     migrate(engine, later_scripts)
-    with pytest.raises(CatalogError, match=r"newer matcurate \(schema 0003\); run 'pip install --upgrade") as refusal:
+    with pytest.raises(CatalogError, match=r"newer matcurate \(schema later\); run 'pip install --upgrade") as refusal:
         open_catalog(catalog_url)
     assert "\n" not in str(refusal.value)
     with engine.connect() as connection:
-        assert current_revision(connection) == "0003"
+        assert current_revision(connection) == "later"
 
 
 def test_a_failing_migration_leaves_the_old_schema(sqlite: Engine, later_scripts: Path) -> None:
-    script = later_scripts / "versions" / "0003_colour.py"
+    script = later_scripts / "versions" / "later_colour.py"
     script.write_text(ADDITION.replace("def downgrade", "    op.execute('no such statement')\ndef downgrade"))
     with pytest.raises(Exception, match="syntax error"):
         migrate(sqlite, later_scripts)
     with sqlite.connect() as connection:
-        assert current_revision(connection) == "0002"
+        assert current_revision(connection) == HEAD
         assert "colour" not in {column["name"] for column in inspect(connection).get_columns("project")}
 
 
 def test_a_migration_that_orphans_rows_is_taken_back(sqlite: Engine, later_scripts: Path) -> None:
-    script = later_scripts / "versions" / "0003_colour.py"
+    script = later_scripts / "versions" / "later_colour.py"
     insert = "    op.execute('INSERT INTO specimen (lab_id, name) VALUES (99, 1)')\ndef downgrade"
     script.write_text(ADDITION.replace("def downgrade", insert))
     with pytest.raises(CatalogError, match="'specimen' refers to a row that does not exist"):
         migrate(sqlite, later_scripts)
     with sqlite.connect() as connection:
-        assert current_revision(connection) == "0002"
+        assert current_revision(connection) == HEAD
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ def test_mlflow_may_live_in_the_same_database(tmp_path: Path) -> None:
         database.execute("INSERT INTO alembic_version VALUES ('mlflow')")
     engine = open_catalog(f"sqlite:///{tmp_path}/both.db")
     with engine.connect() as connection:
-        assert current_revision(connection) == "0002"
+        assert current_revision(connection) == HEAD
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "mlflow"
     engine.dispose()
 
@@ -322,5 +324,5 @@ def test_every_constraint_has_a_name() -> None:
 
 def test_the_migrations_are_part_of_the_package() -> None:
     shipped = {str(path.relative_to(MIGRATIONS)) for path in MIGRATIONS.rglob("*") if path.suffix in {".py", ".mako"}}
-    assert {"env.py", "script.py.mako", "versions/0001_the_first_schema.py", "versions/0002_learning.py"} <= shipped
+    assert {"env.py", "script.py.mako", "versions/0001_the_first_schema.py", "versions/0003_ranking.py"} <= shipped
     assert MIGRATIONS.parent.name == "catalog"

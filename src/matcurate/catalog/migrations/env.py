@@ -7,7 +7,7 @@ from typing import Literal
 from alembic import context
 from sqlalchemy import TypeDecorator
 
-from matcurate.catalog.learning_tables import METADATA
+from matcurate.catalog.ranking_tables import METADATA
 from matcurate.catalog.schema import VERSION_TABLE
 
 
