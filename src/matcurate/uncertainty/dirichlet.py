@@ -30,7 +30,7 @@ def class_means(alpha: Parameters) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        When ``alpha`` is neither (N, K) nor (K, H, W), has fewer than two classes, is not finite or below 1.
+        When ``alpha`` is neither (N, K) nor (K, H, W), has no class, is not finite or below 1.
     """
     checked, axis = _classes_of(alpha)
     return np.asarray(checked / checked.sum(axis=axis, keepdims=True))
@@ -114,8 +114,8 @@ def _classes_of(alpha: Parameters) -> tuple[NDArray[np.float64], int]:
     if alpha.ndim not in (2, 3):
         raise ValueError(f"alpha must be (N, K) or (K, H, W), got shape {alpha.shape}")
     axis = 1 if alpha.ndim == 2 else 0
-    if alpha.shape[axis] < 2:
-        raise ValueError(f"alpha needs at least two classes, got shape {alpha.shape}")
+    if alpha.shape[axis] < 1:
+        raise ValueError(f"alpha needs at least one class, got shape {alpha.shape}")
     checked = alpha.astype(np.float64)
     if not np.isfinite(checked).all() or (checked < 1).any():
         raise ValueError("alpha must be finite and at least 1 (evidence + 1)")

@@ -12,7 +12,7 @@ ICML (2020): radial outputs for what a network has not seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -102,21 +102,40 @@ class EvidentialHead(nn.Module):
         """
         if not len(embeddings):
             raise ValueError(f"class {name!r} needs at least one crop")
-        fixed = Whitening(*(self.get_buffer(each).double().cpu().numpy() for each in ("centre", "projection")))
         with torch.no_grad():
             samples = self.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(self.bias.device))
             prototype = samples.mean(0)
             spread = (samples - prototype).square().sum(1).median()
             alike = -spread.log() if len(samples) > 1 and spread > 0 else self.log_precision.median()
-            rows = {
-                "prototypes": torch.cat([self.prototypes, prototype[None]]),
-                "log_precision": torch.cat([self.log_precision, alike[None]]),
-                "bias": torch.cat([self.bias, self.bias.new_tensor([self._first_bias(len(self.classes) + 1)])]),
-            }
-            head = EvidentialHead((*self.classes, name), fixed, rows["prototypes"].cpu().numpy(), self.settings).to(
-                self.bias.device
+            return self._with(
+                (*self.classes, name),
+                {
+                    "prototypes": torch.cat([self.prototypes, prototype[None]]),
+                    "log_precision": torch.cat([self.log_precision, alike[None]]),
+                    "bias": torch.cat([self.bias, self.bias.new_tensor([self._first_bias(len(self.classes) + 1)])]),
+                },
             )
-            head.load_state_dict(self.state_dict() | rows)
+
+    def without(self, name: str) -> EvidentialHead:
+        """A head with one output less; all other weights bit for bit.
+
+        Raises
+        ------
+        ValueError
+            When there is no such class, or no other.
+        """
+        if name not in self.classes or len(self.classes) == 1:
+            raise ValueError(f"cannot take class {name!r} out of {list(self.classes)}")
+        kept = [number for number, each in enumerate(self.classes) if each != name]
+        with torch.no_grad():
+            rows = {each: self.get_parameter(each)[kept] for each in ("prototypes", "log_precision", "bias")}
+            return self._with([self.classes[number] for number in kept], rows)
+
+    def _with(self, classes: Sequence[str], rows: Mapping[str, Tensor]) -> EvidentialHead:
+        """A head with other outputs on the same whitening."""
+        fixed = Whitening(*(self.get_buffer(each).double().cpu().numpy() for each in ("centre", "projection")))
+        head = EvidentialHead(classes, fixed, rows["prototypes"].cpu().numpy(), self.settings).to(self.bias.device)
+        head.load_state_dict({**self.state_dict(), **rows})
         return head
 
     def _first_bias(self, classes: int) -> float:
@@ -130,35 +149,42 @@ class EvidentialHead(nn.Module):
 
 
 def begin_head(
-    classes: Sequence[str], embeddings: FloatArray, labels: Labels, settings: HeadSettings
+    classes: Sequence[str],
+    embeddings: FloatArray,
+    labels: Labels,
+    settings: HeadSettings,
+    whitening: Whitening | None = None,
 ) -> EvidentialHead:
     """A head before training: whitening, and every class at the mean and with the spread of its embeddings.
+
+    One class alone is a head, too: there is nothing to tell apart, so that training changes nothing (Bayes risk and
+    divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
 
     Parameters
     ----------
     classes : sequence of str
-        K names.
+        K names, at least one.
     embeddings : float array (N, D)
         Of crops.
     labels : int array (N,)
         Classes in 0 … K - 1, each at least once.
     settings : HeadSettings
         Shape of the head.
+    whitening : Whitening, optional
+        Of embeddings of length D; fitted to these by default, which takes several of each class to say anything.
 
     Raises
     ------
     ValueError
-        When lengths differ, an embedding is not finite, there are fewer than two classes, or a class has no sample.
+        When lengths differ, an embedding is not finite, there is no class, or a class has no sample.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}")
     if not np.isfinite(embeddings).all():
         raise ValueError("embeddings must be finite")
-    if len(classes) < 2 or not np.array_equal(np.unique(labels), np.arange(len(classes))):
-        raise ValueError(
-            f"needs two classes and a sample of each; got {len(classes)} names, labels {np.unique(labels)}"
-        )
-    whitening = fit_whitening(embeddings, labels, settings.axes, settings.shrinkage)
+    if not len(classes) or not np.array_equal(np.unique(labels), np.arange(len(classes))):
+        raise ValueError(f"needs a class and a sample of each; got {len(classes)} names, labels {np.unique(labels)}")
+    whitening = whitening or fit_whitening(embeddings, labels, settings.axes, settings.shrinkage)
     samples = whitening(embeddings)
     prototypes = np.stack([samples[labels == number].mean(axis=0) for number in range(len(classes))])
     head = EvidentialHead(classes, whitening, prototypes, settings)

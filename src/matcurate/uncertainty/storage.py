@@ -21,7 +21,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 class HeadCard(TensorCard):
     """What a file of a head says about itself."""
 
-    classes: tuple[str, ...] = Field(min_length=2, description="Names, in the order of the outputs.")
+    classes: tuple[str, ...] = Field(min_length=1, description="Names, in the order of the outputs.")
     embedder_sha256: str = Field(pattern=SHA256, description="Of what makes the embeddings that it was trained on.")
     crop: int = Field(ge=1, description="Edge in pixels of the crops that it was trained on.")
     settings: HeadSettings

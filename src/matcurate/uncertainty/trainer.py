@@ -53,6 +53,8 @@ def train_head(
 ) -> None:
     """Train a head in place, with Adam and a learning rate that falls along half a cosine.
 
+    A head of one class stays as it began: there is nothing to tell apart, and its loss is 0 everywhere.
+
     Parameters
     ----------
     head : EvidentialHead
@@ -77,6 +79,8 @@ def train_head(
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or not len(labels):
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}, or there are none")
+    if len(head.classes) == 1:
+        return
     device = head.bias.device
     with torch.no_grad():
         samples = head.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(device))

@@ -80,7 +80,7 @@ def test_single_precision_is_widened(measure) -> None:
     ("alpha", "problem"),
     [
         (np.ones(3), "shape"),
-        (np.ones((3, 1)), "two classes"),
+        (np.ones((3, 0)), "one class"),
         (np.array([[1.0, np.nan]]), "finite"),
         (np.array([[1.0, 0.5]]), "at least 1"),
     ],
@@ -89,3 +89,11 @@ def test_what_is_no_evidence_is_refused(alpha: np.ndarray, problem: str) -> None
     for measure in MEASURES:
         with pytest.raises(ValueError, match=problem):
             measure(alpha)
+
+
+def test_one_class_alone_has_vacuity_and_nothing_else() -> None:
+    alpha = np.array([[1.0], [4.0]])  # evidence 0 and 3
+    np.testing.assert_allclose(vacuity(alpha), [1, 1 / 4])
+    np.testing.assert_allclose(class_means(alpha), 1)
+    for measure in (dissonance, entropy_of_mean, expected_entropy, mutual_information):
+        np.testing.assert_allclose(measure(alpha), 0, atol=1e-15)

@@ -117,6 +117,44 @@ def test_after_a_new_class_training_goes_on_with_old_and_new() -> None:
     assert vacuity(longer.parameters_of(fresh[truth == 4])).mean() < 0.3
 
 
+def test_a_class_is_taken_out_with_its_output_and_the_others_stay_bit_for_bit() -> None:
+    head = begun()
+    train_head(head, *clouds(4, 30), QUICK, rng=np.random.default_rng(0))
+    samples, _ = clouds(4, 5, seed=1)
+    shorter = head.without("class 1")
+    assert shorter.classes == ("class 0", "class 2", "class 3")
+    assert np.array_equal(shorter.parameters_of(samples), head.parameters_of(samples)[:, [0, 2, 3]])
+    assert torch.equal(shorter.get_buffer("projection"), head.get_buffer("projection"))
+    with pytest.raises(ValueError, match="cannot take class 'x'"):
+        head.without("x")
+
+
+def test_one_class_alone_has_evidence_by_distance_and_learns_nothing() -> None:
+    samples, labels = clouds(1, 60)
+    head = begin_head(["only"], samples, labels, HeadSettings())
+    before = copy.deepcopy(head.state_dict())
+    train_head(head, samples, labels, QUICK, rng=np.random.default_rng(0))
+    assert all(torch.equal(value, before[name]) for name, value in head.state_dict().items())
+    alpha = head.parameters_of(clouds(1, 40, seed=1)[0])
+    np.testing.assert_allclose(vacuity(alpha), 1 / alpha[:, 0])
+    assert vacuity(alpha).mean() < 0.2
+    assert vacuity(head.parameters_of(np.full((1, DIMENSIONS), 1e4)))[0] > 0.99
+    with pytest.raises(ValueError, match="cannot take"):
+        head.without("only")
+    with pytest.raises(ValueError, match="needs a class"):
+        begin_head([], samples[:0], labels[:0], HeadSettings())
+
+
+def test_a_head_can_stand_on_a_whitening_from_elsewhere() -> None:
+    samples, labels = clouds(5, 40)
+    whitening = fit_whitening(samples, labels, 64, 0.02)
+    head = begin_head(["one"], samples[:1], labels[:1], HeadSettings(), whitening)
+    assert np.allclose(head.get_buffer("projection").numpy(), whitening.projection.astype(np.float32))
+    u = vacuity(head.parameters_of(samples))
+    assert u[:40].mean() < 0.2  # one crop is enough, since how far crops of a class scatter is known
+    assert u[40:].min() > 0.9
+
+
 def test_a_class_of_one_crop_is_as_wide_as_the_others() -> None:
     head = begun()
     samples, _ = clouds(5, 1)
