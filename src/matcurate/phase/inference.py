@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import Description, PhaseModel
 from matcurate.phase.ratios import Ratio
 from matcurate.phase.samples import scaled_shape
 from matcurate.types import Progress, silent
@@ -51,6 +53,27 @@ def phase_shares(
     ValueError
         When the image is not two-dimensional, empty or not finite, or the ratio has another length.
     """
+    return blended_maps(model, grey, ratio, phase_probabilities, window=window, progress=progress)
+
+
+def phase_probabilities(description: Description) -> Tensor:
+    """Probability of every phase, (B, n, H, W)."""
+    return description.logits.float().softmax(dim=1)
+
+
+def blended_maps(
+    model: PhaseModel,
+    grey: NDArray[np.float32],
+    ratio: Ratio,
+    of: Callable[[Description], Tensor],
+    *,
+    window: int = WINDOW,
+    progress: Progress = silent,
+) -> NDArray[np.float32]:
+    """Maps (C, H, W) of whatever follows from the model's description of a window, blended where windows overlap.
+
+    ``of`` gives (1, C, h, w) for a window of (h, w) pixels; all else, and errors, as of :func:`phase_shares`.
+    """
     if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
         raise ValueError(f"grey must be a finite, non-empty (H, W) array, got shape {grey.shape}")
     if ratio.shape != (model.phases,):
@@ -61,26 +84,34 @@ def phase_shares(
         image = functional.resize(image[None], scaled_shape(grey.shape, model.scale), antialias=True)[0]
     levels = model.segmenter.levels(image)
     image = (image - levels.zero) / (levels.one - levels.zero)
-    shares = _blended(model, image, torch.from_numpy(ratio).float(), model.segmenter.window or window, progress)
+    maps = _blended(model, image, torch.from_numpy(ratio).float(), of, model.segmenter.window or window, progress)
     if model.scale != 1:
-        shares = functional.resize(shares, list(grey.shape), antialias=False)
-    result: NDArray[np.float32] = shares.numpy()
+        maps = functional.resize(maps, list(grey.shape), antialias=False)
+    result: NDArray[np.float32] = maps.numpy()
     return result
 
 
-def _blended(model: PhaseModel, image: Tensor, told: Tensor, edge: int, progress: Progress) -> Tensor:
-    """Shares (n, H, W) of an image (H, W) in the model's units: those of its windows, weighed by :func:`_blend`."""
+def _blended(
+    model: PhaseModel,
+    image: Tensor,
+    told: Tensor,
+    of: Callable[[Description], Tensor],
+    edge: int,
+    progress: Progress,
+) -> Tensor:
+    """Maps (C, H, W) of an image (H, W) in the model's units: those of its windows, weighed by :func:`_blend`."""
     device = next(model.parameters()).device
     height, width = image.shape
     places = [(top, left) for top in starts(height, edge) for left in starts(width, edge)]
-    total, weight = torch.zeros(model.phases, height, width), torch.zeros(height, width)
+    total, weight = torch.zeros(0, height, width), torch.zeros(height, width)
     with torch.inference_mode():
         for done, (top, left) in enumerate(places):
             progress(done, len(places))
             area = (slice(top, top + edge), slice(left, left + edge))
-            shares = model(image[area][None, None].to(device), told[None].to(device))[0].float().softmax(dim=0).cpu()
-            blend = _blend(shares.shape[1])[:, None] * _blend(shares.shape[2])
-            total[(slice(None), *area)] += blend * shares
+            maps = of(model.described(image[area][None, None].to(device), told[None].to(device)))[0].cpu()
+            blend = _blend(maps.shape[1])[:, None] * _blend(maps.shape[2])
+            total = total if len(total) else maps.new_zeros(len(maps), height, width)
+            total[(slice(None), *area)] += blend * maps
             weight[area] += blend
     progress(len(places), len(places))
     return total / weight

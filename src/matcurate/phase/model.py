@@ -32,6 +32,27 @@ class Encoding:
     shape: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Description:
+    """What a model makes of images: its answer, and the maps that led to it.
+
+    Parameters
+    ----------
+    logits : float tensor (B, n, H, W)
+        Of the phases.
+    maps : tuple of float tensors (B, C, h, w)
+        Features at every level of the encoder, and what the decoder gives to its head (its logits, where the two cannot
+        be parted); interpolated to one size they are a vector for each pixel (hypercolumns; Hariharan et al., CVPR
+        2015).
+    span : (H', W')
+        Pixels from the upper left corner that every map spans; at least (H, W).
+    """
+
+    logits: Tensor
+    maps: tuple[Tensor, ...]
+    span: tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """Grey values (in [0, 1]) that a network takes as 0 and as 1."""
@@ -67,6 +88,10 @@ class Segmenter(nn.Module, ABC):
     @abstractmethod
     def levels(self, grey: Tensor) -> Levels:
         """How this network normalises a whole micrograph (H, W) of grey values in [0, 1]."""
+
+    def span(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Size that the features of images of a shape (H, W) span; larger than that where images are continued."""
+        return shape
 
 
 class PartedSegmenter(Segmenter):
@@ -136,11 +161,22 @@ class PhaseModel(nn.Module):
         -------
         float tensor (B, n, H, W)
         """
+        return self.described(images, ratios).logits
+
+    def described(self, images: Tensor, ratios: Tensor) -> Description:
+        """Logits and the maps that led to them; arguments as of :meth:`forward`."""
         encoding = self.aware(self.segmenter.encode(images), ratios)
-        if self.decoded_plm is None or not isinstance(self.segmenter, PartedSegmenter):
-            return self.segmenter.decode(encoding)
-        decoded = self.decoded_plm(self.segmenter.decoded(encoding), ratios)
-        return self.segmenter.classified(decoded, encoding.shape)
+        span = self.segmenter.span(encoding.shape)
+        if isinstance(self.segmenter, PartedSegmenter):
+            last = self.segmenter.decoded(encoding)
+            if self.decoded_plm is not None:
+                last = self.decoded_plm(last, ratios)
+            logits = self.segmenter.classified(last, encoding.shape)
+        else:
+            logits = self.segmenter.decode(encoding)
+            beyond = (0, span[1] - logits.shape[3], 0, span[0] - logits.shape[2])
+            last = nn.functional.pad(logits, beyond, mode="replicate")
+        return Description(logits, (*encoding.skips, encoding.features, last), span)
 
     def aware(self, encoding: Encoding, ratios: Tensor) -> Encoding:
         """What the modules make of an encoding and ratios (B, n); the encoding itself where there is none."""

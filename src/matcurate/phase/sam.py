@@ -93,6 +93,10 @@ class SamSegmenter(Segmenter):
         """SAM takes grey values as they are."""
         return Levels(0.0, 1.0)
 
+    def span(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """The whole window."""
+        return self.window, self.window
+
 
 def resized_encoder(encoder: ImageEncoderViT, image_size: int) -> ImageEncoderViT:
     """Copy of SAM's image encoder for squares of another size; only the absolute position embedding changes.

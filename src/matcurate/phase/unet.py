@@ -44,7 +44,8 @@ class UNetSegmenter(PartedSegmenter):
     def encode(self, images: Tensor) -> Encoding:
         """Features of the coarsest level, (B, C, ⌈H / stride⌉, ⌈W / stride⌉), and the finer ones as skips."""
         height, width = images.shape[-2:]
-        x = functional.pad(images, (0, -width % self.stride, 0, -height % self.stride), mode="replicate")
+        rows, columns = self.span((height, width))
+        x = functional.pad(images, (0, columns - width, 0, rows - height), mode="replicate")
         found: list[Tensor] = []
         for level, block in enumerate(self.encoder.children()):
             x = block(functional.max_pool2d(x, 2) if level else x)
@@ -67,3 +68,7 @@ class UNetSegmenter(PartedSegmenter):
         """Mean and mean plus deviation, as the network was pre-trained; a constant image becomes zero."""
         mean, deviation = float(grey.mean()), float(grey.std(correction=0))
         return Levels(mean, mean + (deviation or 1.0))
+
+    def span(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """The next multiples of the stride."""
+        return shape[0] + -shape[0] % self.stride, shape[1] + -shape[1] % self.stride

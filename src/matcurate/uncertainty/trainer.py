@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from matcurate.config import Strict
 from matcurate.errors import TrainingError
 from matcurate.types import FloatArray
-from matcurate.uncertainty.head import EvidentialHead
-from matcurate.uncertainty.loss import dirichlet_parameters, divergence_from_uniform, evidential_loss
+from matcurate.uncertainty.loss import (
+    EvidenceSettings,
+    dirichlet_parameters,
+    divergence_from_uniform,
+    evidential_loss,
+)
 from matcurate.uncertainty.whitening import Labels
 
 
@@ -32,6 +36,38 @@ class HeadTraining(Strict):
     )
 
 
+class HasEvidence(Protocol):
+    """Settings that say how logits become evidence."""
+
+    @property
+    def evidence(self) -> EvidenceSettings:
+        """How."""
+
+
+class Trainable(Protocol):
+    """What can be trained here: a fixed first step, and logits of what comes out of it."""
+
+    @property
+    def settings(self) -> HasEvidence:
+        """Of its evidence."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names, in the order of the outputs."""
+
+    def whitened(self, embeddings: Tensor) -> Tensor:
+        """What does not learn: (N, d) of embeddings (N, D)."""
+
+    def logits(self, whitened: Tensor) -> Tensor:
+        """What learns: logits (N, K)."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All that learn."""
+
+    def train(self, mode: bool = True) -> object:
+        """Switch dropout on or off."""
+
+
 @dataclass(frozen=True, slots=True)
 class EpochReport:
     """How a training stands: epochs done, mean loss and share of right answers in this one."""
@@ -43,7 +79,7 @@ class EpochReport:
 
 
 def train_head(
-    head: EvidentialHead,
+    head: Trainable,
     embeddings: FloatArray,
     labels: Labels,
     settings: HeadTraining,
@@ -57,8 +93,8 @@ def train_head(
 
     Parameters
     ----------
-    head : EvidentialHead
-        Its whitening stays as it is.
+    head : Trainable
+        Its whitening stays as it is; afterwards it is in evaluation mode.
     embeddings : float array (N, D)
         Of crops of all its classes: after :meth:`EvidentialHead.extended`, of old and new ones.
     labels : int array (N,)
@@ -81,12 +117,13 @@ def train_head(
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}, or there are none")
     if len(head.classes) == 1:
         return
-    device = head.bias.device
+    device = next(head.parameters()).device
     with torch.no_grad():
         samples = head.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(device))
     truth = torch.from_numpy(labels.astype(np.int64)).to(device)
     optimizer = torch.optim.Adam(head.parameters(), lr=settings.learning_rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
+    head.train()
     for epoch in range(settings.epochs):
         losses, right = 0.0, 0
         for chosen in _batches(len(truth), settings.batch, rng):
@@ -101,10 +138,11 @@ def train_head(
             right += int((logits.argmax(1) == truth[chosen]).sum())
         falling.step()
         report(EpochReport(epoch + 1, settings.epochs, losses / len(truth), right / len(truth)))
+    head.train(False)
 
 
 def _loss(
-    head: EvidentialHead,
+    head: Trainable,
     logits: Tensor,
     samples: Tensor,
     truth: Tensor,
@@ -121,7 +159,7 @@ def _loss(
     return loss
 
 
-def _between(head: EvidentialHead, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
+def _between(head: Trainable, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
     """Divergence from no evidence of points between samples (N, d) of different classes."""
     partner = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
     share = torch.from_numpy(rng.uniform(0.3, 0.7, len(samples))).to(samples)[:, None]

@@ -67,6 +67,24 @@ def test_contract_of_every_segmenter(segmenter):
         assert not torch.allclose(model(IMAGES[:1], RATIOS[:1]), model(IMAGES[:1], RATIOS[1:]), atol=1e-4)
 
 
+@pytest.mark.parametrize("segmenter", [builtin, sam])
+def test_every_map_of_a_description_shows_a_pixel_at_its_place(segmenter):
+    """A change at (row 70, column 20) moves every map most near there, counted in pixels of the span."""
+    model, grey = model_of(segmenter).eval(), torch.zeros(1, 1, 90, 150)
+    spot = grey.clone()
+    spot[..., 68:73, 18:23] = 5.0
+    with torch.inference_mode():
+        before, after = (model.described(each, RATIOS[:1]) for each in (grey, spot))
+        assert torch.equal(after.logits, model(spot, RATIOS[:1]))
+    assert before.span[0] >= 90 and before.span[1] >= 150
+    for old, new in zip(before.maps[:-1], after.maps[:-1], strict=True):
+        rows, columns = (edge / side for edge, side in zip(before.span, new.shape[2:], strict=True))
+        row, column = divmod(int((new - old).abs().sum(1).argmax()), new.shape[3])
+        assert abs((row + 0.5) * rows - 70.5) <= 2 * rows + 3
+        assert abs((column + 0.5) * columns - 20.5) <= 2 * columns + 3
+    assert after.maps[-1].shape[2:] == after.span
+
+
 @pytest.mark.parametrize("segmenter", SEGMENTERS)
 def test_training_moves_what_is_learned_and_nothing_else(segmenter):
     model = model_of(segmenter).train()

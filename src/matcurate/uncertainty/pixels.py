@@ -1,0 +1,202 @@
+"""Evidence for every pixel: a small perceptron on what a segmentation model has made of it.
+
+It looks at the features of all levels at once (hypercolumns), and leaves the segmentation itself as it is.
+
+References
+----------
+B. Hariharan, P. Arbeláez, R. Girshick, J. Malik, "Hypercolumns for object segmentation and fine-grained localization",
+CVPR (2015): perceptrons on interpolated features; since both are linear, features are weighed first, interpolated then.
+M. Sensoy, L. Kaplan, M. Kandemir, "Evidential deep learning to quantify classification uncertainty", NeurIPS (2018).
+Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation", ICML (2016): draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from matcurate.config import Strict
+from matcurate.types import FloatArray, LabelMap
+from matcurate.uncertainty.loss import EvidenceSettings, dirichlet_parameters
+from matcurate.uncertainty.trainer import HeadTraining, train_head
+
+Size = tuple[int, int]
+
+
+class PixelSettings(Strict):
+    """Shape and training of a pixel head; it travels with the weights."""
+
+    hidden: int = Field(default=64, ge=1, description="Width of the perceptron's one hidden layer.")
+    dropout: float = Field(default=0.2, ge=0, lt=1, description="Of hidden units, in training and for draws.")
+    pixels: int = Field(default=6000, ge=1, description="Pixels drawn of every picture to learn from.")
+    balance: float = Field(
+        default=0.5, ge=0, le=1, description="Pixels are drawn by the inverse frequency of their phase to this power."
+    )
+    evidence: EvidenceSettings = EvidenceSettings(annealing=3)
+    training: HeadTraining = HeadTraining(epochs=6, batch=512)
+
+
+class PixelHead(nn.Module):
+    """Logits of evidence for hypercolumns of D numbers.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Channels of the maps that it looks at, in their order; their sum is D.
+    classes : sequence of str
+        Names of the K phases, in the order of their ids.
+    settings : PixelSettings
+        Frozen.
+    generator : torch.Generator
+        Of the first weights.
+    """
+
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(
+        self, widths: Sequence[int], classes: Sequence[str], settings: PixelSettings, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.widths, self.classes, self.settings = tuple(widths), tuple(classes), settings
+        self.register_buffer("centre", torch.zeros(sum(widths)))
+        self.register_buffer("scale", torch.ones(sum(widths)))
+        self.first = nn.Linear(sum(widths), settings.hidden)
+        self.last = nn.Linear(settings.hidden, len(classes))
+        with torch.no_grad():
+            for layer in (self.first, self.last):
+                layer.weight.normal_(std=(2 / layer.in_features) ** 0.5, generator=generator)
+                layer.bias.zero_()
+
+    def standardise(self, features: Tensor) -> None:
+        """Take over mean and deviation of features (N, D); what does not vary counts nothing."""
+        deviation, mean = torch.std_mean(features, dim=0, correction=0)
+        self.centre.copy_(mean)
+        self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.inf))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, K) of hypercolumns (N, D)."""
+        return self.logits(self.whitened(features))
+
+    def whitened(self, embeddings: Tensor) -> Tensor:
+        """Standardised hypercolumns (N, D)."""
+        return (embeddings - self.centre) / self.scale
+
+    def logits(self, whitened: Tensor) -> Tensor:
+        """Logits (N, K) of standardised hypercolumns (N, D)."""
+        return self._answer(self.first(whitened))
+
+    def logits_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
+        """Logits (B, K, H, W) of maps (B, C, h, w) that span (H', W') pixels, for the first (H, W) of them.
+
+        Raises
+        ------
+        ValueError
+            When the maps have other channels than the head was made for.
+        """
+        weights, shift = self._folded(maps)
+        parts = [
+            _enlarged(functional.conv2d(each, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
+            for each, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
+        ]
+        hidden = sum(parts[1:], parts[0]) + shift[:, None, None]
+        return self._answer(hidden.movedim(1, -1)).movedim(-1, 1)
+
+    def parameters_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
+        """Dirichlet parameters α (B, K, H, W), at least 1; arguments and errors as of :meth:`logits_of`."""
+        return dirichlet_parameters(self.logits_of(maps, span, shape), self.settings.evidence.bound)
+
+    def _folded(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """First layer with the standardisation in it: weights (hidden, D) and shift (hidden,)."""
+        given = tuple(each.shape[1] for each in maps)
+        if given != self.widths:
+            raise ValueError(f"maps have {given} channels, the head was made for {self.widths}")
+        weights = self.first.weight / self.scale
+        return weights, self.first.bias - weights @ self.centre
+
+    def _answer(self, hidden: Tensor) -> Tensor:
+        active = functional.dropout(functional.relu(hidden), self.settings.dropout, self.training)
+        answer: Tensor = self.last(active)
+        return answer
+
+
+def fit_pixel_head(
+    features: FloatArray,
+    labels: NDArray[np.integer],
+    widths: Sequence[int],
+    classes: Sequence[str],
+    settings: PixelSettings,
+    seed: int,
+    device: torch.device | None = None,
+) -> PixelHead:
+    """A trained head.
+
+    Parameters
+    ----------
+    features : float array (N, D)
+        Hypercolumns of pixels of labelled pictures.
+    labels : int array (N,)
+        Their phases, in 0 … K - 1; not every one must occur.
+    widths : sequence of int
+        Channels of the maps, in their order.
+    classes : sequence of str
+        Names of the K phases, in the order of their ids.
+    settings : PixelSettings
+        Shape and training.
+    seed : int
+        Of first weights, order and dropout.
+    device : torch.device, optional
+        Where it is trained and stays [the CPU].
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, there is nothing, or a label is no class.
+    TrainingError
+        When the loss is not finite.
+    """
+    head = PixelHead(widths, classes, settings, torch.Generator().manual_seed(seed))
+    head.standardise(torch.from_numpy(features.astype(np.float32)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        train_head(head.to(device), features, labels, settings.training, rng=np.random.default_rng(seed))
+    return head
+
+
+def features_at(maps: Sequence[Tensor], span: Size, rows: Tensor, columns: Tensor) -> Tensor:
+    """Hypercolumns (N, D) of pixels (N,) of one image, from its maps (1, C, h, w) that span (H', W') pixels.
+
+    The same numbers as of the maps enlarged bilinearly, without enlarging them.
+    """
+    sides = torch.tensor([span[1], span[0]], device=maps[0].device)
+    places = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
+    found = [
+        functional.grid_sample(each, places[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+        for each in maps
+    ]
+    return torch.cat(found).T
+
+
+def drawn_pixels(labels: LabelMap, count: int, balance: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Flat indices (count,) of pixels of phase ids (H, W), drawn by the inverse frequency of their phase ** balance.
+
+    With replacement, so that a rare phase of few pixels is no trouble.
+    """
+    phases, where, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    order = np.argsort(where.ravel(), kind="stable")
+    share = sizes ** (1 - balance)
+    drawn = rng.choice(len(phases), count, p=share / share.sum())
+    begins = np.cumsum(sizes) - sizes
+    return np.asarray(order[begins[drawn] + (rng.random(count) * sizes[drawn]).astype(np.int64)])
+
+
+def _enlarged(maps: Tensor, span: Size) -> Tensor:
+    if maps.shape[2:] == span:
+        return maps
+    return functional.interpolate(maps, span, mode="bilinear", align_corners=False)
