@@ -10,6 +10,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.insertion import insert_if_absent
+from matcurate.catalog.ranking_records import PushedPrediction
 from matcurate.catalog.records import NewPrediction, PredictionRecord, TaskLink, UnpushedPrediction
 from matcurate.catalog.tables import LabelStudioTask, ModelVersion, Prediction, PredictionPush
 from matcurate.errors import CatalogError
@@ -162,19 +163,33 @@ def unpushed_predictions(session: Session, ls_project_id: int, model_version_id:
         )
         .order_by(col(LabelStudioTask.ls_task_id))
     )
-    return [
-        UnpushedPrediction(
-            _record(row),
-            TaskLink(task.id, task.project_id, task.micrograph_id, task.ls_project_id, task.ls_task_id, task.gone_at),
+    return [UnpushedPrediction(_record(row), _link(task)) for row, task in session.exec(query)]
+
+
+def pushed_predictions(session: Session, ls_project_id: int, model_version_id: int) -> list[PushedPrediction]:
+    """Predictions of a version that a Label Studio project holds on tasks that are there, in the order of the tasks."""
+    query = (
+        select(Prediction, LabelStudioTask, PredictionPush.ls_prediction_id)
+        .join(PredictionPush, col(PredictionPush.prediction_id) == Prediction.id)
+        .join(LabelStudioTask, col(LabelStudioTask.id) == PredictionPush.task_id)
+        .where(
+            Prediction.model_version_id == model_version_id,
+            LabelStudioTask.ls_project_id == ls_project_id,
+            col(LabelStudioTask.gone_at).is_(None),
         )
-        for row, task in session.exec(query)
-    ]
+        .order_by(col(LabelStudioTask.ls_task_id))
+    )
+    return [PushedPrediction(_record(row), _link(task), known) for row, task, known in session.exec(query)]
 
 
 def _query(micrograph_id: int, model_version_id: int) -> SelectOfScalar[Prediction]:
     return select(Prediction).where(
         Prediction.micrograph_id == micrograph_id, Prediction.model_version_id == model_version_id
     )
+
+
+def _link(task: LabelStudioTask) -> TaskLink:
+    return TaskLink(task.id, task.project_id, task.micrograph_id, task.ls_project_id, task.ls_task_id, task.gone_at)
 
 
 def _record(row: Prediction) -> PredictionRecord:
