@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.config import Settings, load_preset
-from matcurate.errors import DatasetError
-from matcurate.imaging.dataset import open_dataset
 from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.samples import Picture, picture
+from matcurate.phase.samples import Picture
 from matcurate.phase.scores import score_phases
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport, TrainReport, train
-from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
+from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
+from matcurate.workflows.bench_folders import class_names, labelled_pictures, learning_backbone
 from matcurate.workflows.finetune_scores import (
     COMPARED,
     dice_of_classes,
@@ -162,11 +160,11 @@ def bench_finetune(
     DatasetError, UnreadableImageError
         When a folder cannot be read, or VAL has a phase that TRAIN has not.
     """
-    backbone = _backbone(choice, settings)
+    backbone = learning_backbone(choice.backbone, settings, choice.random_weights)
     base = base_of(backbone)
     preset = _changed(load_preset(choice.preset or _preset(base), PhaseSettings, PRESETS), choice)
-    pictures, measured = _pictures(train_folder, settings), _pictures(val_folder, settings)
-    phases = _phases(open_dataset(train_folder).info.classes, pictures, measured)
+    pictures, measured = (labelled_pictures(folder, settings) for folder in (train_folder, val_folder))
+    phases = class_names(train_folder, pictures, measured)
     learned, kept = _parted(pictures, preset.validation_share, choice.seed)
     model = build_model(backbone, len(phases), preset.model, choice.seed)
     history: list[StepReport] = []
@@ -227,16 +225,6 @@ def _report(
     )
 
 
-def _backbone(choice: FinetuneChoice, settings: Settings) -> Backbone:
-    name = choice.backbone or settings.backbone
-    return load_backbone(
-        OFFLINE if name == AUTO else name,
-        settings.resolved_cache_dir,
-        cache_gib=settings.cache_gib,
-        random_weights=choice.random_weights,
-    )
-
-
 def _preset(base: Base) -> str:
     return "builtin" if base.name == OFFLINE else "sam"
 
@@ -251,23 +239,6 @@ def _changed(preset: PhaseSettings, choice: FinetuneChoice) -> PhaseSettings:
     if choice.steps is not None:
         content["train"]["steps"] = choice.steps
     return PhaseSettings.model_validate(content)
-
-
-def _pictures(folder: Path, settings: Settings) -> list[Picture]:
-    found = []
-    for sample in open_dataset(folder):
-        labelled = sample.load(max_megapixels=settings.max_megapixels)
-        found.append(picture(sample.name, labelled.micrograph.pixels, labelled.phases))
-    return found
-
-
-def _phases(named: tuple[str, ...], learned: Sequence[Picture], measured: Sequence[Picture]) -> tuple[str, ...]:
-    """Names of the phases: those of ``dataset.yaml``, else numbers up to the largest id that is learned."""
-    count = len(named) or 1 + max(int(each.labels.max()) for each in learned)
-    for each in measured:
-        if int(each.labels.max()) >= count:
-            raise DatasetError(f"{each.name}: phase id {each.labels.max()}, but {count} are learned; mend its mask")
-    return named or tuple(str(index) for index in range(count))
 
 
 def _parted(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:

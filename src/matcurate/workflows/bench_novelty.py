@@ -13,12 +13,12 @@ from scipy.special import softmax
 
 from matcurate.config import Settings
 from matcurate.errors import ConfigError
-from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.calibration import Flags, Reliability, detection_auroc, reliability
 from matcurate.uncertainty.dirichlet import class_means, vacuity
 from matcurate.uncertainty.head import EvidentialHead, HeadSettings, begin_head
 from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.workflows.bench_folders import learning_backbone
 from matcurate.workflows.bench_images import mean_of
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.texture_crops import LEARNED, TextureClass, texture_classes
@@ -130,8 +130,7 @@ def bench_novelty(
         When the folder cannot be used.
     """
     begun = time.perf_counter()
-    name = backbone or settings.backbone
-    loaded = load_backbone(OFFLINE if name == AUTO else name, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
+    loaded = learning_backbone(backbone, settings)
     embed, rng = embedder_of(loaded), np.random.default_rng(seed)
     found = texture_classes(
         folder, embed, crop=crop, rng=rng, max_megapixels=settings.max_megapixels, progress=progress

@@ -1,0 +1,63 @@
+"""What benchmarks read alike: a backbone with weights, the pictures of a dataset folder, names of their phases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matcurate.config import Settings
+from matcurate.errors import DatasetError
+from matcurate.imaging.dataset import open_dataset
+from matcurate.phase.samples import Picture, picture
+from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
+
+
+def learning_backbone(name: str | None, settings: Settings, random_weights: bool = False) -> Backbone:
+    """A backbone by its name, or that of the settings, where ``auto`` stands for the built-in network.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown one.
+    CheckpointError
+        When its checkpoint is not at hand.
+    """
+    chosen = name or settings.backbone
+    return load_backbone(
+        OFFLINE if chosen == AUTO else chosen,
+        settings.resolved_cache_dir,
+        cache_gib=settings.cache_gib,
+        random_weights=random_weights,
+    )
+
+
+def labelled_pictures(folder: Path, settings: Settings) -> list[Picture]:
+    """All pictures of a dataset folder.
+
+    Raises
+    ------
+    DatasetError, UnreadableImageError
+        When the folder or one of them cannot be read.
+    """
+    found = []
+    for sample in open_dataset(folder):
+        labelled = sample.load(max_megapixels=settings.max_megapixels)
+        found.append(picture(sample.name, labelled.micrograph.pixels, labelled.phases))
+    return found
+
+
+def class_names(folder: Path, learned: Sequence[Picture], measured: Sequence[Picture]) -> tuple[str, ...]:
+    """Names of the phases: those of the folder's ``dataset.yaml``, else numbers up to the largest id that is learned.
+
+    Raises
+    ------
+    DatasetError
+        When a measured picture has a phase that none of these is.
+    """
+    named = open_dataset(folder).info.classes
+    count = len(named) or 1 + max(int(each.labels.max()) for each in learned)
+    for each in measured:
+        if int(each.labels.max()) >= count:
+            raise DatasetError(f"{each.name}: phase id {each.labels.max()}, but {count} are learned; mend its mask")
+    return named or tuple(str(index) for index in range(count))
