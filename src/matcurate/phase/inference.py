@@ -79,16 +79,21 @@ def blended_maps(
     if ratio.shape != (model.phases,):
         raise ValueError(f"ratio must have {model.phases} values, got shape {ratio.shape}")
     model.eval()
-    image = torch.from_numpy(grey)
-    if model.scale != 1:
-        image = functional.resize(image[None], scaled_shape(grey.shape, model.scale), antialias=True)[0]
-    levels = model.segmenter.levels(image)
-    image = (image - levels.zero) / (levels.one - levels.zero)
-    maps = _blended(model, image, torch.from_numpy(ratio).float(), of, model.segmenter.window or window, progress)
+    told = torch.from_numpy(ratio).float()
+    maps = _blended(model, as_seen(model, grey), told, of, model.segmenter.window or window, progress)
     if model.scale != 1:
         maps = functional.resize(maps, list(grey.shape), antialias=False)
     result: NDArray[np.float32] = maps.numpy()
     return result
+
+
+def as_seen(model: PhaseModel, grey: NDArray[np.float32]) -> Tensor:
+    """A micrograph (H, W) of grey values in [0, 1] at the model's magnification and in its units, (H', W')."""
+    image = torch.from_numpy(grey)
+    if model.scale != 1:
+        image = functional.resize(image[None], scaled_shape(grey.shape, model.scale), antialias=True)[0]
+    levels = model.segmenter.levels(image)
+    return (image - levels.zero) / (levels.one - levels.zero)
 
 
 def _blended(
@@ -102,7 +107,7 @@ def _blended(
     """Maps (C, H, W) of an image (H, W) in the model's units: those of its windows, weighed by :func:`_blend`."""
     device = next(model.parameters()).device
     height, width = image.shape
-    places = [(top, left) for top in starts(height, edge) for left in starts(width, edge)]
+    places = windows((height, width), edge)
     total, weight = torch.zeros(0, height, width), torch.zeros(height, width)
     with torch.inference_mode():
         for done, (top, left) in enumerate(places):
@@ -124,6 +129,11 @@ def segment_phases(
     shares = phase_shares(model, grey, ratio, window=window, progress=progress)
     labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
     return labels
+
+
+def windows(shape: tuple[int, ...], edge: int) -> list[tuple[int, int]]:
+    """Upper left corners of the windows of ``edge`` that cover (H, W)."""
+    return [(top, left) for top in starts(shape[0], edge) for left in starts(shape[1], edge)]
 
 
 def starts(side: int, edge: int) -> list[int]:
