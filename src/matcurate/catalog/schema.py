@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, inspect, text
 
-from matcurate.catalog.ranking_tables import METADATA
+from matcurate.catalog.class_tables import METADATA
 from matcurate.errors import CatalogError
 
 MIGRATIONS = Path(__file__).parent / "migrations"

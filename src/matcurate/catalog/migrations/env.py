@@ -7,7 +7,7 @@ from typing import Literal
 from alembic import context
 from sqlalchemy import TypeDecorator
 
-from matcurate.catalog.ranking_tables import METADATA
+from matcurate.catalog.class_tables import METADATA
 from matcurate.catalog.schema import VERSION_TABLE
 
 
