@@ -14,12 +14,12 @@ from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import StatementError
 
 from matcurate.catalog import schema
+from matcurate.catalog.class_tables import METADATA
 from matcurate.catalog.columns import CatalogTable
 from matcurate.catalog.corrections import list_corrections, record_correction
 from matcurate.catalog.engine import open_catalog, reading, shown, writing
 from matcurate.catalog.micrographs import add_micrograph
 from matcurate.catalog.projects import create_project, get_project, list_projects
-from matcurate.catalog.class_tables import METADATA
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.schema import MIGRATIONS, VERSION_TABLE, alembic_config, current_revision, migrate
 from matcurate.catalog.tables import LabelStudioTask, Project
