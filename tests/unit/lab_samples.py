@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 import yaml
 from learning_samples import add_disc, correct
 
@@ -15,6 +16,9 @@ from matcurate.phase.storage import save_adapter
 from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.registry import Origin, RegisteredVersion
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.uncertainty.pixel_storage import save_pixel_head
+from matcurate.uncertainty.pixels import PixelHead, PixelSettings
+from matcurate.workflows.evidence import EVIDENCE_FILE
 from matcurate.workflows.models import open_registry
 from matcurate.workflows.presegment import load_original
 from matcurate.workflows.workspace import Workspace, initialise, open_workspace
@@ -48,16 +52,30 @@ def teach_disc(workspace: Workspace, folder: Path, **provenance: object) -> None
 
 
 def add_version(
-    workspace: Workspace, folder: Path, seed: int = 0, tags: dict[str, str] | None = None, snapshot: str = "a" * 64
+    workspace: Workspace,
+    folder: Path,
+    seed: int = 0,
+    tags: dict[str, str] | None = None,
+    snapshot: str = "a" * 64,
+    evidence: bool = False,
 ) -> RegisteredVersion:
-    """A version with an untrained model, registered as 'curate retrain' does."""
+    """A version with an untrained model, registered as 'curate retrain' does; with an untrained head of evidence."""
     registry = open_registry(workspace)
     backbone = load_backbone("builtin", workspace.settings.resolved_cache_dir)
     base = base_of(backbone)
     phases = ("matrix", *workspace.project().phases)
     files = folder / f"version{seed}"
     files.mkdir(parents=True)
-    save_adapter(files / "adapter.safetensors", build_model(backbone, len(phases), TINY, seed), base, phases, TINY)
+    model = build_model(backbone, len(phases), TINY, seed)
+    card = save_adapter(files / "adapter.safetensors", model, base, phases, TINY)
+    if evidence:
+        head = PixelHead(
+            (*model.segmenter.skip_channels, model.segmenter.channels, 16),
+            phases,
+            PixelSettings(hidden=4),
+            torch.Generator().manual_seed(seed),
+        )
+        save_pixel_head(files / EVIDENCE_FILE, head, card.tensors_sha256)
     (files / "preset.json").write_text(PhaseSettings(name="tiny", model=TINY).model_dump_json(indent=2))
     with live_run(registry.uri, workspace.project().name, RunReport("retrain")) as live:
         live.files(files, "model")

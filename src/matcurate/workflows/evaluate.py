@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.phase.scores import PhaseScores, mean_of, score_phases
 from matcurate.types import LabelMap, Progress, silent
+from matcurate.uncertainty.calibration import Reliability
+from matcurate.uncertainty.pixels import PixelHead
+from matcurate.workflows.evidence import Calibration, judge
 from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.samples import CorrectedMicrograph, golden_samples
 from matcurate.workflows.snapshot import GoldenSet
@@ -77,6 +80,8 @@ class Evaluation:
         By the phase's name, the matrix among them; by the specimen's name, a micrograph without one by its own.
     images : tuple of GoldenScore
         In the order of the golden set.
+    reliability : Reliability or None
+        Of its uncertainty there; None for what has no head of evidence.
     """
 
     golden: str
@@ -84,6 +89,7 @@ class Evaluation:
     per_phase: Mapping[str, Means]
     per_specimen: Mapping[str, Means]
     images: tuple[GoldenScore, ...]
+    reliability: Reliability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ def evaluate(
     model: PhaseModel,
     golden: GoldenSet,
     *,
+    evidence: PixelHead | None = None,
     seen: Callable[[CorrectedMicrograph, LabelMap], None] = lambda sample, predicted: None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -112,6 +119,8 @@ def evaluate(
         Of the project's phases and the matrix.
     golden : GoldenSet
         At least one item.
+    evidence : PixelHead, optional
+        That belongs to the model: its uncertainty is measured too.
     seen : callable
         Told every micrograph with what was predicted for it, ids (H, W).
     progress : Progress
@@ -122,11 +131,19 @@ def evaluate(
     CatalogError
         When the golden set is empty, or an image or mask of it is missing or damaged.
     """
+    calibration = Calibration()
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        return segment_phases(model, grey_levels(sample.pixels), no_ratio(model.phases))
+        grey, told = grey_levels(sample.pixels), no_ratio(model.phases)
+        if evidence is None:
+            return segment_phases(model, grey, told)
+        judged = judge(model, evidence, grey, told)
+        calibration.add(judged, sample.phases)
+        labels: LabelMap = judged.shares.argmax(axis=0).astype(np.uint8)
+        return labels
 
-    return _measure(workspace, predict, golden, seen, progress)
+    found = _measure(workspace, predict, golden, seen, progress)
+    return found if evidence is None else replace(found, reliability=calibration.result())
 
 
 def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:

@@ -1,8 +1,9 @@
-"""The one file that carries a model version from lab to lab: a zip of four stored members, none of them pickled.
+"""The one file that carries a model version from lab to lab: a zip of stored members, none of them pickled.
 
 ``manifest.json`` says what it is and holds the SHA-256 of the others; ``adapter.safetensors`` has what was learned
-(adapters, Phase Learning Module, decoder and head), ``settings.json`` how, ``card.md`` tells it to people. The weights
-of the base do not travel: their digest does. Nothing is unpacked by the names in the file.
+(adapters, Phase Learning Module, decoder and head), ``settings.json`` how, ``card.md`` tells it to people, and
+``evidence.safetensors``, where the version has it, holds the head of evidence (since format 2). The weights of
+the base do not travel: their digest does. Nothing is unpacked by the names in the file.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from matcurate.errors import CheckpointError
 from matcurate.files import replace_file
 from matcurate.workflows.measurements import LINE, SHA256, Measurement
 
-FORMAT = 1
+FORMAT = 2
 KIND = "matcurate-model"
 MANIFEST, ADAPTER, SETTINGS, CARD = "manifest.json", "adapter.safetensors", "settings.json", "card.md"
-LARGEST = {MANIFEST: 4 * 2**20, ADAPTER: 4 * 2**30, SETTINGS: 2**20, CARD: 4 * 2**20}
+EVIDENCE = "evidence.safetensors"
+LARGEST = {MANIFEST: 4 * 2**20, ADAPTER: 4 * 2**30, SETTINGS: 2**20, CARD: 4 * 2**20, EVIDENCE: 2**28}
 """Bytes of each member at most; a LoRA of rank 512 on SAM ViT-H has about 0.4 GB."""
 TEXT = r"^[^\x00-\x1f\x7f-\x9f]{0,5000}$"
 """Text that a terminal shows as it is, or none."""
@@ -66,7 +68,7 @@ class Manifest(Strict):
     """What an export says about itself."""
 
     kind: Literal["matcurate-model"] = "matcurate-model"
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     matcurate: str = Field(pattern=LINE, description="Version of this software that wrote the file.")
     exported_by: str = Field(pattern=LINE, description="Lab that wrote the file.")
     lab: str = Field(pattern=LINE, description="Lab that trained the version.")
@@ -105,9 +107,9 @@ def write_export(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
     Raises
     ------
     ValueError
-        When ``members`` are not the three beside the manifest.
+        When ``members`` are not those beside the manifest.
     """
-    if members.keys() != LARGEST.keys() - {MANIFEST}:
+    if members.keys() | {EVIDENCE} != LARGEST.keys() - {MANIFEST}:
         raise ValueError(f"an export has {', '.join(sorted(LARGEST))}; got {', '.join(sorted(members))}")
     listed = {name: Member(sha256=_sha256(data), size=len(data)) for name, data in sorted(members.items())}
     said = manifest.model_copy(update={"members": listed}).model_dump_json(indent=2).encode()
@@ -159,7 +161,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
     unknown = next((name for name in names if name not in LARGEST or names.count(name) > 1), None)
     if unknown is not None:
         raise CheckpointError(f"{path}: holds {unknown[:80]!r}, which no export does; do not trust it, {AGAIN}")
-    missing = LARGEST.keys() - set(names)
+    missing = LARGEST.keys() - set(names) - {EVIDENCE}
     if missing:
         raise CheckpointError(f"{path}: lacks {min(missing)}; {AGAIN}")
     for each in found:

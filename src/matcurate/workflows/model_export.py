@@ -13,13 +13,23 @@ from matcurate.catalog.learning_records import Part
 from matcurate.catalog.snapshots import list_snapshots, snapshot_items
 from matcurate.config import first_problem
 from matcurate.errors import CatalogError, CheckpointError
-from matcurate.phase.storage import Adapter, load_adapter
+from matcurate.phase.storage import Adapter
 from matcurate.tracking.registry import AliasMove, RegisteredVersion, Registry
-from matcurate.workflows.export_file import ADAPTER, CARD, SETTINGS, Manifest, Move, TrainingData, write_export
+from matcurate.workflows.evidence import EVIDENCE_FILE
+from matcurate.workflows.export_file import (
+    ADAPTER,
+    CARD,
+    EVIDENCE,
+    SETTINGS,
+    Manifest,
+    Move,
+    TrainingData,
+    write_export,
+)
 from matcurate.workflows.measurements import measurements
 from matcurate.workflows.model_card import model_card
 from matcurate.workflows.models import find_version, full_history
-from matcurate.workflows.training import ADAPTER_FILE
+from matcurate.workflows.training import ADAPTER_FILE, read_version_files
 from matcurate.workflows.training_run import PRESET_FILE
 from matcurate.workflows.workspace import Workspace
 
@@ -71,8 +81,12 @@ def export_model(
         files = registry.download(version, Path(name))
         if not (files / ADAPTER_FILE).exists() or not (files / PRESET_FILE).exists():
             raise CheckpointError(f"{version.name} keeps no {ADAPTER_FILE} and {PRESET_FILE}; name a version that does")
-        adapter = load_adapter(files / ADAPTER_FILE)
-        tensors, preset = ((files / name).read_bytes() for name in (ADAPTER_FILE, PRESET_FILE))
+        adapter = read_version_files(files, version.name).adapter
+        members = {
+            member: (files / name).read_bytes()
+            for member, name in ((ADAPTER, ADAPTER_FILE), (SETTINGS, PRESET_FILE), (EVIDENCE, EVIDENCE_FILE))
+            if (files / name).exists()
+        }
         before = files / ORIGIN_FILE
         origin = Manifest.model_validate_json(before.read_bytes()) if before.exists() else None
     try:
@@ -81,9 +95,9 @@ def export_model(
         raise CatalogError(
             f"{version.name} cannot be described for others ({first_problem(error)}); mend it in MLflow"
         ) from error
-    card = model_card(manifest, preset.decode()).encode()
+    card = model_card(manifest, members[SETTINGS].decode()).encode()
     try:
-        digest = write_export(out, manifest, {ADAPTER: tensors, SETTINGS: preset, CARD: card})
+        digest = write_export(out, manifest, {**members, CARD: card})
     except OSError as error:
         raise CatalogError(f"{out}: cannot be written ({error.strerror}); name another file") from error
     return ExportReport(out, version.name, out.stat().st_size, digest)

@@ -9,15 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
-from matcurate.phase.storage import Adapter, load_adapter
+from matcurate.phase.storage import Adapter
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.export_file import ADAPTER, CARD, MANIFEST, SETTINGS, ExportFile, Manifest, read_export
+from matcurate.workflows.evidence import EVIDENCE_FILE
+from matcurate.workflows.export_file import (
+    ADAPTER,
+    CARD,
+    EVIDENCE,
+    MANIFEST,
+    SETTINGS,
+    ExportFile,
+    Manifest,
+    read_export,
+)
 from matcurate.workflows.measurements import TAG, Measurement, as_tags, measurements
 from matcurate.workflows.model_export import ORIGIN_FILE
 from matcurate.workflows.served_model import write_served_files
 from matcurate.workflows.snapshot import golden_set
-from matcurate.workflows.training import ADAPTER_FILE, backbone_of, load_adapter_of
+from matcurate.workflows.training import ADAPTER_FILE, backbone_of, load_adapter_of, read_version_files
 from matcurate.workflows.training_run import MODEL, PRESET_FILE
 from matcurate.workflows.workspace import Workspace, current_user
 
@@ -146,13 +156,14 @@ def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:
 
 
 def _adapter(export: ExportFile, path: Path) -> Adapter:
+    """The adapter, and with it the head of evidence, checked."""
     with tempfile.TemporaryDirectory() as name:
-        file = Path(name) / ADAPTER_FILE
-        file.write_bytes(export.members[ADAPTER])
+        folder = Path(name)
+        _write_learned(folder, export)
         try:
-            adapter = load_adapter(file)
+            adapter = read_version_files(folder, export.manifest.name).adapter
         except CheckpointError as error:
-            raise CheckpointError(f"{path}: {str(error).replace(f'{file}: ', '')}") from error
+            raise CheckpointError(f"{path}: {str(error).replace(f'{folder}/', '')}") from error
     card, manifest = adapter.card, export.manifest
     if (card.backbone, card.base_sha256, card.phases) != (
         manifest.backbone,
@@ -166,7 +177,13 @@ def _adapter(export: ExportFile, path: Path) -> Adapter:
 def _write_files(folder: Path, export: ExportFile) -> None:
     """The version's files; how to load it is never taken from elsewhere."""
     write_served_files(folder)
-    (folder / ADAPTER_FILE).write_bytes(export.members[ADAPTER])
+    _write_learned(folder, export)
     (folder / PRESET_FILE).write_bytes(export.members[SETTINGS])
     (folder / CARD).write_bytes(export.members[CARD])
     (folder / ORIGIN_FILE).write_text(export.manifest.model_dump_json(indent=2))
+
+
+def _write_learned(folder: Path, export: ExportFile) -> None:
+    (folder / ADAPTER_FILE).write_bytes(export.members[ADAPTER])
+    if EVIDENCE in export.members:
+        (folder / EVIDENCE_FILE).write_bytes(export.members[EVIDENCE])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from skimage.measure import label
@@ -15,13 +15,16 @@ from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, no_ratio
 from matcurate.phase.samples import grey_levels
-from matcurate.phase.storage import Adapter
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.result import Segmentation
 from matcurate.tracking.reach import state_of
 from matcurate.types import Pixels
+from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.workspace import Workspace
+
+if TYPE_CHECKING:
+    from matcurate.workflows.training import VersionFiles
 
 CHAMPION = "champion"
 """The alias; as :data:`matcurate.tracking.registry.CHAMPION`, whose module takes seconds to import."""
@@ -82,11 +85,12 @@ class ZeroShot:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A phase model that was trained on corrections: a version of the registry."""
+    """A phase model that was trained on corrections: a version of the registry, with its head of evidence if any."""
 
     version: str
     facts: VersionFacts
     model: PhaseModel
+    evidence: PixelHead | None = None
     method: str = "LoRA-SAM with Phase Learning Module"
 
     def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
@@ -138,7 +142,7 @@ def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = Non
         return present if isinstance(present, ZeroShot) else zero_shot(workspace)
     # MLflow takes seconds to import, which homes without a model need not pay.
     from matcurate.workflows.models import open_registry
-    from matcurate.workflows.training import load_adapter_of
+    from matcurate.workflows.training import load_files_of
 
     registry = open_registry(workspace)
     version = registry.by_alias(CHAMPION)
@@ -146,7 +150,7 @@ def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = Non
         return present if isinstance(present, ZeroShot) else zero_shot(workspace)
     if present is not None and present.version == version.name:
         return present
-    return learned(workspace, version.name, load_adapter_of(registry, version))
+    return learned(workspace, version.name, load_files_of(registry, version))
 
 
 def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreSegmenter:
@@ -154,7 +158,7 @@ def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreS
     return choose_presegmenter(workspace) if backbone is None else zero_shot(workspace, backbone)
 
 
-def learned(workspace: Workspace, version: str, adapter: Adapter) -> Learned:
+def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
     """A version of the registry, ready to segment.
 
     Raises
@@ -164,15 +168,15 @@ def learned(workspace: Workspace, version: str, adapter: Adapter) -> Learned:
     """
     from matcurate.workflows.training import backbone_of
 
-    card, phases = adapter.card, workspace.project().classes
+    card, phases = files.adapter.card, workspace.project().classes
     if card.phases != phases:
         raise CheckpointError(
             f"{version} knows the phases {', '.join(card.phases)}, the project {', '.join(phases)}; "
             "promote a version of this project, or set pre_segmentation: matsam"
         )
-    model = adapter.model(backbone_of(workspace, card.backbone))
+    model = files.adapter.model(backbone_of(workspace, card.backbone))
     settings = {"adapter": card.tensors_sha256, "phases": card.phases, "model": card.settings.model_dump(mode="json")}
-    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model)
+    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model, files.evidence)
 
 
 def _may_have_champion(workspace: Workspace) -> bool:

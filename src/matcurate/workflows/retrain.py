@@ -19,6 +19,7 @@ from matcurate.phase.trainer import StepReport
 from matcurate.tracking.registry import CHALLENGER, Origin, Registry
 from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.types import LabelMap, Progress, silent
+from matcurate.uncertainty.calibration import Reliability
 from matcurate.workflows.due import Due, decide, learning_state
 from matcurate.workflows.evaluate import Evaluation, compare, evaluate, evaluate_without_training
 from matcurate.workflows.measurements import as_tags, measurement
@@ -145,7 +146,8 @@ def as_document(report: RetrainReport) -> dict[str, object]:
 def _metrics(found: Evaluation) -> dict[str, object]:
     groups = {"per_phase": found.per_phase, "per_specimen": found.per_specimen}
     means = {group: {name: asdict(each) for name, each in named.items()} for group, named in groups.items()}
-    return {**asdict(found.overall), **means, "golden": found.golden}
+    trusted = None if found.reliability is None else asdict(found.reliability)
+    return {**asdict(found.overall), **means, "calibration": trusted, "golden": found.golden}
 
 
 def _nothing(due: Due, why: str) -> RetrainReport:
@@ -232,17 +234,19 @@ def _judge(
             if len(list(pictures.iterdir())) < OVERLAYS:
                 write_overlay(pictures / f"{sample.content_hash[:12]}.png", sample.pixels, predicted)
 
-        metrics = evaluate(workspace, trained.model, golden, seen=keep, progress=progress)
+        metrics = evaluate(workspace, trained.model, golden, evidence=trained.evidence, seen=keep, progress=progress)
         live.files(pictures, "golden")
     rng = np.random.default_rng(seed)
     if champion is None:
         matsam = evaluate_without_training(workspace, golden, progress=progress)
-        decision = decide_promotion(compare(metrics, matsam, rng, policy.confidence), "MatSAM", policy)
+        comparison = compare(metrics, matsam, rng, policy.confidence)
+        decision = decide_promotion(comparison, "MatSAM", policy, metrics.reliability)
         return Judgement(metrics, None, matsam, decision)
     model = champion.adapter.model(backbone_of(workspace, champion.adapter.card.backbone))
-    theirs = evaluate(workspace, model, golden, progress=progress)
+    theirs = evaluate(workspace, model, golden, evidence=champion.evidence, progress=progress)
     comparison = compare(metrics, theirs, rng, policy.confidence)
-    return Judgement(metrics, theirs, None, decide_promotion(comparison, champion.version.name, policy))
+    decision = decide_promotion(comparison, champion.version.name, policy, metrics.reliability)
+    return Judgement(metrics, theirs, None, decision)
 
 
 def _register(
@@ -266,6 +270,7 @@ def _register(
         overall = asdict(judgement.metrics.overall)
         tags |= {f"golden_{name}": f"{value:.4g}" for name, value in overall.items() if value is not None}
         tags["golden"] = judgement.metrics.golden
+        tags |= _calibration_tags(judgement.metrics.reliability)
         tags |= as_tags([measurement(judgement.metrics, lab)])
     origin = Origin(digest, plan.base.name, plan.base.sha256, plan.settings_sha256, lab)
     number = registry.register(run_id, MODEL, origin, tags)
@@ -277,3 +282,8 @@ def _register(
         for whose in (None, lab):  # the project's champion, and the lab's own
             promote(workspace, registry, str(number), why=decision.why, lab=whose, who=who)
     return registry.version(number).name
+
+
+def _calibration_tags(trusted: Reliability | None) -> dict[str, str]:
+    found = {} if trusted is None else asdict(trusted)
+    return {f"calibration_{name}": f"{value:.4g}" for name, value in found.items() if value is not None}

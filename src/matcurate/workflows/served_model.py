@@ -23,10 +23,11 @@ from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, exact_ratio, no_ratio
 from matcurate.phase.samples import grey_levels
-from matcurate.phase.storage import load_adapter
 from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.pyfunc import Column, write_pyfunc
-from matcurate.workflows.training import ADAPTER_FILE
+from matcurate.uncertainty.pixels import PixelHead
+from matcurate.workflows.evidence import judge
+from matcurate.workflows.training import read_version_files
 
 TAKES = (Column("image", "string"), Column("ratio", "numbers", required=False))
 """``image``: base64 of a PNG, JPEG or TIFF file (its first page). ``ratio``: area fractions of all phases in the order
@@ -41,8 +42,10 @@ ANSWERS = (
 )
 """``mask``: base64 of an 8-bit PNG of phase ids, of the image's size. ``phases``: names by id. ``fractions``: area
 fractions of the mask. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1. ``uncertainty_kind``: what it is."""
+VACUITY = "vacuity"
+"""How little evidence there is, by the version's head of evidence."""
 MAX_SOFTMAX = "1 - max softmax"
-"""How sure the network sounds, not how much evidence it has: a texture that it never saw may sound sure."""
+"""How sure the network sounds, of a version without such a head: a texture that it never saw may sound sure."""
 
 
 class Table(Protocol):
@@ -72,12 +75,17 @@ class ServedModel:
         In evaluation mode.
     phases : sequence of str
         Names by id.
+    evidence : PixelHead or None
+        That belongs to the model.
     max_megapixels : float
         Larger images are refused before they are decoded.
     """
 
-    def __init__(self, model: PhaseModel, phases: Sequence[str], max_megapixels: float) -> None:
+    def __init__(
+        self, model: PhaseModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
+    ) -> None:
         self._model = model
+        self._evidence = evidence
         self._phases = tuple(phases)
         self._max_megapixels = max_megapixels
 
@@ -97,16 +105,21 @@ class ServedModel:
         except ValueError as error:
             raise UnreadableImageError(f"{name}: not base64 ({error}); send the file's bytes as base64") from error
         pixels = decode_micrograph(data, name, max_megapixels=self._max_megapixels).pixels
-        shares = phase_shares(self._model, grey_levels(pixels), self._ratio(row.get("ratio"), name))
+        grey, ratio = grey_levels(pixels), self._ratio(row.get("ratio"), name)
+        if self._evidence is None:
+            shares = phase_shares(self._model, grey, ratio)
+            unsure = 1 - shares.max(axis=0)
+        else:
+            judged = judge(self._model, self._evidence, grey, ratio)
+            shares, unsure = judged.shares, judged.vacuity
         labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
-        unsure = 1 - shares.max(axis=0)
         return Segmented(
             mask=_text(encode_labels(labels, ".png")),
             phases=list(self._phases),
             fractions=[float(value) for value in exact_ratio(labels, len(self._phases))],
             uncertainty=_text(encode_png(np.rint(unsure * 255).astype(np.uint8))),
             mean_uncertainty=float(unsure.mean()),
-            uncertainty_kind=MAX_SOFTMAX,
+            uncertainty_kind=MAX_SOFTMAX if self._evidence is None else VACUITY,
         )
 
     def _ratio(self, given: object, name: str) -> Ratio:
@@ -134,9 +147,10 @@ def served_model(folder: Path) -> ServedModel:
         When the adapter is damaged, or its base is not at hand or another.
     """
     settings = load_settings()
-    adapter = load_adapter(folder / ADAPTER_FILE)
-    backbone = load_backbone(adapter.card.backbone, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
-    return ServedModel(adapter.model(backbone), adapter.card.phases, settings.max_megapixels)
+    files = read_version_files(folder, str(folder))
+    card = files.adapter.card
+    backbone = load_backbone(card.backbone, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
+    return ServedModel(files.adapter.model(backbone), card.phases, files.evidence, settings.max_megapixels)
 
 
 def write_served_files(folder: Path) -> None:

@@ -22,6 +22,9 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import OFFLINE, load_backbone
 from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
 from matcurate.types import Progress
+from matcurate.uncertainty.pixel_storage import load_pixel_head
+from matcurate.uncertainty.pixels import PixelHead
+from matcurate.workflows.evidence import EVIDENCE_FILE, fit_evidence
 from matcurate.workflows.samples import snapshot_samples
 from matcurate.workflows.workspace import Workspace
 
@@ -36,6 +39,7 @@ class Champion:
 
     version: RegisteredVersion
     adapter: Adapter
+    evidence: PixelHead | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,9 +67,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A trained model, and how its training ended."""
+    """A trained model, its head of evidence, and how the training ended."""
 
     model: PhaseModel
+    evidence: PixelHead
     report: TrainReport
 
 
@@ -80,18 +85,45 @@ def load_champion(registry: Registry) -> Champion | None:
         When MLflow does not answer.
     """
     version = registry.by_alias(CHAMPION)
-    return None if version is None else Champion(version, load_adapter_of(registry, version))
+    if version is None:
+        return None
+    files = load_files_of(registry, version)
+    return Champion(version, files.adapter, files.evidence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VersionFiles:
+    """What a version has learned: its adapter, and its head of evidence, which versions from elsewhere may lack."""
+
+    adapter: Adapter
+    evidence: PixelHead | None
+
+
+def load_files_of(registry: Registry, version: RegisteredVersion) -> VersionFiles:
+    """What a version has learned; errors as of :func:`load_champion`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return read_version_files(registry.download(version, Path(folder)), version.name)
 
 
 def load_adapter_of(registry: Registry, version: RegisteredVersion) -> Adapter:
-    """What a version has learned; errors as of :func:`load_champion`."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = registry.download(version, Path(folder)) / ADAPTER_FILE
-        if not path.exists():
-            raise CheckpointError(
-                f"{version.name} keeps no {ADAPTER_FILE}; 'curate models rollback' or name a version that does"
-            )
-        return load_adapter(path)
+    """A version's adapter; errors as of :func:`load_champion`."""
+    return load_files_of(registry, version).adapter
+
+
+def read_version_files(folder: Path, name: str) -> VersionFiles:
+    """Read a version's files from a folder.
+
+    Raises
+    ------
+    CheckpointError
+        When there is no adapter, a file is damaged, or the two do not belong together.
+    """
+    if not (folder / ADAPTER_FILE).exists():
+        raise CheckpointError(f"{name} keeps no {ADAPTER_FILE}; 'curate models rollback' or name a version that does")
+    adapter = load_adapter(folder / ADAPTER_FILE)
+    if not (folder / EVIDENCE_FILE).exists():
+        return VersionFiles(adapter, None)
+    return VersionFiles(adapter, load_pixel_head(folder / EVIDENCE_FILE).fitting(adapter.card.tensors_sha256))
 
 
 def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Plan:
@@ -195,7 +227,8 @@ def train_on(
         report=report,
         progress=progress,
     )
-    return Trained(model, ended)
+    evidence = fit_evidence(model, learned, plan.phases, plan.seed, progress=progress)
+    return Trained(model, evidence, ended)
 
 
 def _pictures(workspace: Workspace, snapshot: SnapshotRecord, part: Part) -> list[Picture]:

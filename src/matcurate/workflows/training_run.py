@@ -15,7 +15,10 @@ from matcurate.files import replace_file
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport
+from matcurate.uncertainty.calibration import Reliability
+from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.workflows.evaluate import Evaluation, Means
+from matcurate.workflows.evidence import EVIDENCE_FILE
 from matcurate.workflows.models import as_run_data
 from matcurate.workflows.promotion import Decision
 from matcurate.workflows.served_model import write_served_files
@@ -95,20 +98,22 @@ def keep_results(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / MODEL
         write_served_files(folder)
-        save_adapter(folder / ADAPTER_FILE, trained.model, plan.base, plan.phases, plan.preset.model, notes)
+        card = save_adapter(folder / ADAPTER_FILE, trained.model, plan.base, plan.phases, plan.preset.model, notes)
+        save_pixel_head(folder / EVIDENCE_FILE, trained.evidence, card.tensors_sha256, notes)
         replace_file(folder / PRESET_FILE, plan.preset.model_dump_json(indent=2).encode())
         live.files(folder, MODEL)
 
 
 def flat_metrics(prefix: str, found: Evaluation) -> dict[str, float]:
     """Metrics by name; a phase by its id, since MLflow refuses many characters in names."""
-    means: Mapping[str, Means] = {
+    means: Mapping[str, Means | Reliability] = {
         prefix: found.overall,
         **{f"{prefix}_phase_{index}": each for index, each in enumerate(found.per_phase.values())},
+        **({} if found.reliability is None else {f"{prefix}_calibration": found.reliability}),
     }
     return {
         f"{name}_{score}": float(value)
         for name, each in means.items()
         for score, value in asdict(each).items()
-        if value is not None and score != "images"
+        if value is not None and score not in ("images", "samples")
     }

@@ -5,19 +5,20 @@ import zipfile
 from datetime import UTC, datetime
 
 import pytest
+import torch
 from lab_samples import add_version, make_lab, teach_disc
 
 from matcurate.errors import CatalogError, CheckpointError
 from matcurate.phase import storage
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
-from matcurate.workflows.export_file import ADAPTER, CARD, MANIFEST, TrainingData, read_export
+from matcurate.workflows.export_file import ADAPTER, CARD, MANIFEST, TrainingData, read_export, write_export
 from matcurate.workflows.measurements import Measurement, as_tags, measurements
 from matcurate.workflows.model_export import export_model
 from matcurate.workflows.model_import import import_model, take_measurements
 from matcurate.workflows.models import open_registry, promote
 from matcurate.workflows.snapshot import golden_set, take_snapshot
-from matcurate.workflows.training import load_adapter_of, load_champion, make_plan
+from matcurate.workflows.training import load_adapter_of, load_champion, load_files_of, make_plan
 
 THERE = Measurement(
     lab="north", golden="d" * 64, images=3, dice=0.75, fraction_error=0.125, at=datetime(2026, 11, 21, tzinfo=UTC)
@@ -104,6 +105,27 @@ def test_the_file_is_the_same_whenever_it_is_written_and_holds_no_pickle(north, 
         export_model(north, open_registry(north), "1", tmp_path / "no" / "b")
 
 
+def test_evidence_travels_with_the_model_it_belongs_to(north, file, store, tmp_path):
+    harbour = make_lab(tmp_path / "harbour", "harbour", store)
+    registry = open_registry(harbour)
+    version = add_version(harbour, tmp_path / "files", seed=3, evidence=True)
+    sent = tmp_path / "sent.matcurate"
+    export_model(harbour, registry, version.name, sent)
+    home = make_lab(tmp_path / "port", "port", store)
+    arrived = import_model(home, open_registry(home), sent).version
+    here, there = load_files_of(open_registry(home), arrived), load_files_of(registry, version)
+    assert torch.equal(here.evidence.first.weight, there.evidence.first.weight)
+    with zipfile.ZipFile(file) as archive:
+        other = archive.read(ADAPTER)
+    manifest = read_export(sent).manifest.model_copy(update={"run_id": "other"})
+    mixed = {**read_export(sent).members, ADAPTER: other}
+    write_export(tmp_path / "mixed", manifest, mixed)
+    with pytest.raises(CheckpointError, match=r"mixed: the pixel head belongs to the model"):
+        import_model(home, open_registry(home), tmp_path / "mixed")
+    # A file of before there was evidence is still read.
+    import_model(home, open_registry(home), rewritten(file, tmp_path / "old", format=1))
+
+
 def test_what_was_measured_since_is_taken_over_but_not_of_our_own_golden_set(file, store, tmp_path):
     lab = make_lab(tmp_path / "home", "home", store, golden=1)
     ours = THERE.model_copy(update={"lab": "home", "golden": golden_set(lab).digest, "dice": 1.0})
@@ -134,7 +156,7 @@ def rewritten(file, path, *, drop=(), add=(), store=zipfile.ZIP_STORED, **manife
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": 2}, "written in format 2, this version of matcurate reads up to 1; update it"),
+        ({"format": 3}, "written in format 3, this version of matcurate reads up to 2; update it"),
         ({"kind": "other"}, "no export of a model version"),
         ({"drop": (MANIFEST,)}, "no export of a model version"),
         ({"drop": (CARD,)}, "lacks card.md"),

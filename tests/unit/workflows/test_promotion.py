@@ -4,6 +4,7 @@ import pytest
 
 from matcurate.config import PromotionSettings
 from matcurate.phase.comparison import Difference
+from matcurate.uncertainty.calibration import Reliability
 from matcurate.workflows.evaluate import Comparison
 from matcurate.workflows.promotion import decide_promotion
 
@@ -44,3 +45,30 @@ def test_by_hand_means_by_hand_but_the_reason_is_still_said():
     assert not found.promoted
     assert found.why.startswith("would be promoted, but the policy is manual: against MatSAM on 6 golden micrographs")
     assert decide_promotion(compared(-1, -1, -1), "MatSAM", manual).why.startswith("refused")
+
+
+def trusted(ece=0.05, auroc=0.9):
+    return Reliability(1000, 0.95, 0.01, 0.005, ece, auroc)
+
+
+@pytest.mark.parametrize(
+    ("found", "asked", "promoted", "why"),
+    [
+        (trusted(), {"max_ece": 0.05, "min_error_auroc": 0.9}, True, "against steel-v1"),
+        (trusted(ece=0.06), {"max_ece": 0.05}, False, "refused: its calibration error 0.060 is above 0.05"),
+        (
+            trusted(auroc=0.8),
+            {"min_error_auroc": 0.9},
+            False,
+            "refused: its vacuity finds errors with an AUROC of 0.800",
+        ),
+        (trusted(auroc=None), {"min_error_auroc": 0.9}, True, "against"),  # it makes no errors
+        (None, {"max_ece": 0.05}, False, "refused: its uncertainty was not measured"),
+        (None, {}, True, "against"),
+        (trusted(ece=0.9, auroc=0.1), {}, True, "against"),  # nobody asks
+    ],
+)
+def test_promotion_can_ask_for_an_uncertainty_to_be_trusted(found, asked, promoted, why):
+    settings = SETTINGS.model_copy(update=asked)
+    decided = decide_promotion(compared(0.03, 0.01, 0.05), "steel-v1", settings, found)
+    assert decided.promoted is promoted and decided.why.startswith(why)

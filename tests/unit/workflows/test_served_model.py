@@ -1,6 +1,7 @@
 """A version as MLflow loads it: what goes in, what comes out, and what it says to nonsense."""
 
 import base64
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,17 @@ from matcurate.phase.build import base_of, build_model
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.ratios import exact_ratio, no_ratio
+from matcurate.phase.samples import Picture
 from matcurate.phase.storage import load_adapter, save_adapter
 from matcurate.promptable.registry import load_backbone
-from matcurate.workflows.served_model import ANSWERS, MAX_SOFTMAX, served_model, write_served_files
+from matcurate.uncertainty.pixel_storage import save_pixel_head
+from matcurate.uncertainty.pixels import PixelSettings
+from matcurate.uncertainty.trainer import HeadTraining
+from matcurate.workflows.evidence import EVIDENCE_FILE, fit_evidence, judge
+from matcurate.workflows.served_model import ANSWERS, MAX_SOFTMAX, VACUITY, served_model, write_served_files
 
 PHASES = ("matrix", "γ'", "carbide")
+FEW = PixelSettings(hidden=8, pixels=200, training=HeadTraining(epochs=1))
 
 
 def text(data: bytes) -> str:
@@ -59,6 +66,30 @@ def test_masks_are_those_of_the_model(folder, model):
     np.testing.assert_allclose(unsure / 255, 1 - shares.max(axis=0), atol=0.5 / 255 + 1e-6)
     assert answer["mean_uncertainty"] == pytest.approx(float(1 - shares.max(axis=0).mean()), abs=1e-6)
     assert answer["uncertainty_kind"] == MAX_SOFTMAX
+
+
+def test_with_a_head_of_evidence_the_uncertainty_is_vacuity(folder, tmp_path):
+    import mlflow.pyfunc
+
+    made = tmp_path / "model"
+    shutil.copytree(folder, made)
+    adapter = load_adapter(made / "adapter.safetensors")
+    network = adapter.model(load_backbone("builtin", made))
+    image = disc(40, 70)
+    grey = image.astype(np.float32) / 255
+    head = fit_evidence(network, [Picture("disc", grey, (grey > 0.5).astype(np.uint8))], PHASES, 0, FEW)
+    save_pixel_head(made / EVIDENCE_FILE, head, adapter.card.tensors_sha256)
+    (answer,) = mlflow.pyfunc.load_model(str(made), suppress_warnings=True).predict(
+        pd.DataFrame([{"image": text(png(image))}])
+    )
+    judged = judge(network, head, grey, no_ratio(3))
+    assert answer["uncertainty_kind"] == VACUITY
+    unsure = decode_labels(base64.b64decode(answer["uncertainty"]))
+    np.testing.assert_allclose(unsure / 255, judged.vacuity, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_array_equal(decode_labels(base64.b64decode(answer["mask"])), judged.shares.argmax(axis=0))
+    save_pixel_head(made / EVIDENCE_FILE, head, "0" * 64)
+    with pytest.raises(CheckpointError, match="pixel head belongs to the model 000000000000"):
+        served_model(made)
 
 
 def test_rows_keep_their_order_and_a_ratio_is_heard(model):

@@ -1,0 +1,146 @@
+"""Evidence of a phase model: a head fitted to what it makes of its training pictures, and what that says of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matcurate.phase.inference import blended_maps, phase_probabilities
+from matcurate.phase.model import Description, PhaseModel
+from matcurate.phase.ratios import Ratio
+from matcurate.phase.samples import Picture
+from matcurate.types import Progress, silent
+from matcurate.uncertainty.calibration import Reliability, reliability
+from matcurate.uncertainty.pixels import PixelHead, PixelSettings, drawn_pixels, fit_pixel_head
+from matcurate.workflows.hypercolumns import hypercolumns
+
+EVIDENCE_FILE = "evidence.safetensors"
+"""Of a model version, beside its adapter."""
+STRIDE = 5
+"""Of a golden micrograph, every fifth row and column is looked at for calibration: neighbours say the same."""
+
+
+def fit_evidence(
+    model: PhaseModel,
+    pictures: Sequence[Picture],
+    classes: Sequence[str],
+    seed: int,
+    settings: PixelSettings = PixelSettings(),  # noqa: B008 - frozen
+    progress: Progress = silent,
+) -> PixelHead:
+    """A pixel head for a trained model, learned from labelled pictures; the model itself is not changed.
+
+    Parameters
+    ----------
+    model : PhaseModel
+        Trained, on any device.
+    pictures : sequence of Picture
+        At least one.
+    classes : sequence of str
+        Names of the model's phases.
+    seed : int
+        Of pixels and training, non-negative.
+    settings : PixelSettings
+        Shape and training of the head.
+    progress : Progress
+        Told pictures looked at.
+
+    Raises
+    ------
+    TrainingError
+        When the loss is not finite.
+    """
+    rng = np.random.default_rng((seed, 2))
+    features, labels = [], []
+    widths: tuple[int, ...] = ()
+    for done, each in enumerate(pictures):
+        progress(done, len(pictures), f"evidence: {each.name}")
+        drawn = drawn_pixels(each.labels, settings.pixels, settings.balance, rng)
+        rows, columns = np.divmod(drawn, each.labels.shape[1])
+        seen = hypercolumns(model, each.grey, rows, columns)
+        features.append(seen.features.astype(np.float32))
+        labels.append(each.labels.ravel()[drawn])
+        widths = seen.widths
+    progress(len(pictures), len(pictures))
+    return fit_pixel_head(np.concatenate(features), np.concatenate(labels), widths, classes, settings, seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """A micrograph's phases and how well they are known.
+
+    Parameters
+    ----------
+    shares : float32 array (n, H, W)
+        Probabilities of the phases by the model.
+    vacuity : float32 array (H, W)
+        In (0, 1], by the pixel head.
+    """
+
+    shares: NDArray[np.float32]
+    vacuity: NDArray[np.float32]
+
+
+def judge(
+    model: PhaseModel, head: PixelHead, grey: NDArray[np.float32], ratio: Ratio, progress: Progress = silent
+) -> Judged:
+    """Phases and vacuity of a micrograph of any size, in one pass.
+
+    Parameters
+    ----------
+    model, head : PhaseModel, PixelHead
+        That belong together.
+    grey : float32 array (H, W)
+        In [0, 1], finite.
+    ratio : float array (n,)
+        Of the whole micrograph; zeros where the expert gave none.
+    progress : Progress
+        Told windows done.
+
+    Raises
+    ------
+    ValueError
+        As :func:`matcurate.phase.inference.phase_shares`.
+    """
+    head = head.to(next(model.parameters()).device).eval()
+
+    def both(seen: Description) -> Tensor:
+        height, width = seen.logits.shape[2:]
+        alpha = head.parameters_of(seen.maps, seen.span, (height, width))
+        unknown = alpha.shape[1] / alpha.sum(dim=1, keepdim=True)
+        return torch.cat([phase_probabilities(seen), unknown], dim=1)
+
+    maps = blended_maps(model, grey, ratio, both, progress=progress)
+    return Judged(maps[:-1], maps[-1])
+
+
+class Calibration:
+    """Collects pixels of micrographs whose phases are known, and says how far the uncertainty can be trusted."""
+
+    def __init__(self) -> None:
+        self._vacuity: list[NDArray[np.float32]] = []
+        self._confidence: list[NDArray[np.float32]] = []
+        self._correct: list[NDArray[np.bool_]] = []
+
+    def add(self, judged: Judged, truth: NDArray[np.integer]) -> None:
+        """Take in a micrograph and its true phase ids (H, W)."""
+        grid = (slice(STRIDE // 2, None, STRIDE),) * 2
+        self._vacuity.append(judged.vacuity[grid].ravel())
+        self._confidence.append(judged.shares.max(axis=0)[grid].ravel())
+        self._correct.append((judged.shares.argmax(axis=0) == truth)[grid].ravel())
+
+    def result(self) -> Reliability:
+        """Errors of the segmentation found by vacuity, and the calibration of its probabilities.
+
+        Raises
+        ------
+        ValueError
+            When nothing was added.
+        """
+        confidence = np.clip(np.concatenate(self._confidence), 0.0, 1.0)
+        return reliability(np.concatenate(self._vacuity), confidence, np.concatenate(self._correct))
