@@ -56,6 +56,12 @@ class PromotionSettings(Strict):
     fraction_tolerance: float = Field(
         default=0.01, ge=0, le=1, description="Largest rise of the mean error of the area fractions."
     )
+    max_ece: float | None = Field(
+        default=None, ge=0, le=1, description="Largest expected calibration error of its probabilities; None: any."
+    )
+    min_error_auroc: float | None = Field(
+        default=None, ge=0, le=1, description="At least so well must vacuity find its errors (AUROC); None: any."
+    )
 
 
 class RetrainSettings(Strict):
@@ -73,6 +79,20 @@ class RetrainSettings(Strict):
         default=None, description="In configs/phase, or a YAML file. Default: builtin, or sam for an official SAM."
     )
     promotion: PromotionSettings = PromotionSettings()
+
+
+class RankSettings(Strict):
+    """What 'curate rank' does unless it is told otherwise."""
+
+    strategy: str | None = Field(
+        default=None, description="Of the registry in acquisition. None: by evidence where the model has it."
+    )
+    count: int = Field(default=10, ge=1, description="Micrographs in a batch.")
+    lease_hours: float = Field(
+        default=24.0, gt=0, allow_inf_nan=False, description="Nobody else is given them so long."
+    )
+    seed: int = Field(default=0, ge=0)
+    quota: int | None = Field(default=None, ge=1, description="Of one specimen in a batch at most.")
 
 
 class WorkerSettings(Strict):
@@ -115,6 +135,7 @@ class Settings(BaseSettings):
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
     retrain: RetrainSettings = RetrainSettings()
+    rank: RankSettings = RankSettings()
     worker: WorkerSettings = WorkerSettings()
 
     @property
