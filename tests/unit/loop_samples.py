@@ -80,6 +80,7 @@ class FakeLabelStudio:
     url: str = URL
     outage_after: int | None = None
     model_version: str = ""
+    sampling: str = ""
     stored_tasks: dict[int, TaskRef] = field(default_factory=dict)
     stored_predictions: dict[int, PredictionRecord] = field(default_factory=dict)
     stored_annotations: dict[int, AnnotationRecord] = field(default_factory=dict)
@@ -164,6 +165,19 @@ class FakeLabelStudio:
         )
         return prediction_id
 
+    def score_of(self, task_id: int) -> float | None:
+        """Mean score of the shown version's predictions of a task."""
+        shown = [p for p in self.stored_predictions.values() if p.model_version == self.model_version]
+        scores = [p.score for p in shown if p.task_id == task_id and p.score is not None]
+        return sum(scores) / len(scores) if scores else None
+
+    def served(self) -> list[int]:
+        """Tasks in the order in which annotators are given them: by uncertainty sampling, as the real one does it."""
+        assert self.sampling == "Uncertainty sampling"
+        open_tasks = [t.id for t in self.stored_tasks.values() if not t.annotations + t.skipped]
+        scores = {task_id: self.score_of(task_id) for task_id in open_tasks}
+        return sorted((t for t in open_tasks if scores[t] is not None), key=lambda t: scores[t] or 0.0)
+
 
 class _Part:
     def __init__(self, studio: FakeLabelStudio) -> None:
@@ -175,7 +189,9 @@ class _Projects(_Part):
         self.studio.call("projects.get")
         if project_id != LS_PROJECT:
             raise LabelStudioNotFoundError(f"Label Studio at {self.studio.url} has no project {project_id}")
-        return ProjectRecord(project_id, "t", self.studio.label_config, self.studio.model_version, "", 0)
+        return ProjectRecord(
+            project_id, "t", self.studio.label_config, self.studio.model_version, self.studio.sampling, 0
+        )
 
     def create(self, title: str, label_config: str, *, sampling: str) -> ProjectRecord:
         self.studio.call("projects.create")
@@ -183,11 +199,12 @@ class _Projects(_Part):
         self.studio.label_config = label_config
         return ProjectRecord(LS_PROJECT, title, label_config, "", sampling, 0)
 
-    def update(self, project_id: int, *, model_version: str) -> ProjectRecord:
+    def update(self, project_id: int, *, model_version: str, sampling: str | None = None) -> ProjectRecord:
         self.studio.call("projects.update")
         if model_version not in {p.model_version for p in self.studio.stored_predictions.values()}:
             raise LabelStudioError(f"Label Studio answers 400: no predictions of {model_version}")
         self.studio.model_version = model_version
+        self.studio.sampling = sampling or self.studio.sampling
         return self.get(project_id)
 
 
@@ -195,7 +212,10 @@ class _Tasks(_Part):
     def of_project(self, project_id: int) -> Iterator[TaskRef]:
         self.studio.call("tasks.of_project")
         counts = Counter(p.task_id for p in self.studio.stored_predictions.values())
-        listed = [t.model_copy(update={"predictions": counts[t.id]}) for t in self.studio.stored_tasks.values()]
+        listed = [
+            t.model_copy(update={"predictions": counts[t.id], "score": self.studio.score_of(t.id)})
+            for t in self.studio.stored_tasks.values()
+        ]
         return iter(sorted(listed, key=lambda task: -task.id))
 
     def get(self, task_id: int) -> TaskRef:
@@ -221,6 +241,13 @@ class _Predictions(_Part):
     def of_task(self, task_id: int) -> list[PredictionRecord]:
         self.studio.call("predictions.of_task")
         return [p for p in self.studio.stored_predictions.values() if p.task_id == task_id]
+
+    def rescore(self, prediction_id: int, score: float) -> None:
+        self.studio.call("predictions.rescore")
+        stored = self.studio.stored_predictions
+        if prediction_id not in stored:
+            raise LabelStudioNotFoundError(f"Label Studio has no prediction {prediction_id}")
+        stored[prediction_id] = stored[prediction_id].model_copy(update={"score": score})
 
     def versions(self, project_id: int) -> dict[str, int]:
         self.studio.call("predictions.versions")

@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 
 from matcurate import __version__
-from matcurate.cli import bench, checkpoints, jobs, loop, measure, models, pretrain, retrain, segment, services, synth
+from matcurate.cli import (
+    bench,
+    checkpoints,
+    jobs,
+    loop,
+    measure,
+    models,
+    pretrain,
+    rank,
+    retrain,
+    segment,
+    services,
+    synth,
+)
 from matcurate.cli.output import Session
 from matcurate.errors import CurateError
 
@@ -23,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (segment, measure, synth, bench, checkpoints, pretrain, loop, jobs, retrain, models, services):
+for group in (segment, measure, synth, bench, checkpoints, pretrain, loop, rank, jobs, retrain, models, services):
     group.register(app)
 
 

@@ -54,6 +54,10 @@ class Predictions:
         answer = self._connection.get(f"/api/tasks/{task_id}/", _Holder, include="predictions")
         return sorted(answer.predictions, key=lambda prediction: prediction.id)
 
+    def rescore(self, prediction_id: int, score: float) -> None:
+        """Change the score of a prediction; raises LabelStudioNotFoundError when it is gone."""
+        self._connection.send("PATCH", f"/api/predictions/{prediction_id}/", {"score": score})
+
     def versions(self, project_id: int) -> dict[str, int]:
         """Number of predictions stored for each model version."""
         return self._connection.get(f"/api/projects/{project_id}/model-versions/", RootModel[dict[str, int]]).root

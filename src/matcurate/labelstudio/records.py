@@ -69,7 +69,10 @@ class _Stored(BaseModel):
 
 
 class TaskRef(_Stored):
-    """A task: its data, how much it holds, and when it or one of its annotations last changed."""
+    """A task: its data, how much it holds, and when it or one of its annotations last changed.
+
+    ``score`` is the mean of its predictions' by the model version that its project shows, None without such.
+    """
 
     id: int
     data: dict[str, JsonValue]
@@ -77,6 +80,7 @@ class TaskRef(_Stored):
     annotations: int = Field(default=0, validation_alias="total_annotations")
     skipped: int = Field(default=0, validation_alias="cancelled_annotations")
     predictions: int = Field(default=0, validation_alias="total_predictions")
+    score: float | None = Field(default=None, validation_alias="predictions_score")
 
 
 def _user_id(user: object) -> object:

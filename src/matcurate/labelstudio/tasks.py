@@ -17,7 +17,7 @@ from matcurate.types import Progress, silent
 FILES_PER_REQUEST = 50
 BYTES_PER_REQUEST = 64 << 20
 TASKS_PER_PAGE = 500
-LISTED = "id,data,updated_at,total_annotations,cancelled_annotations,total_predictions"
+LISTED = "id,data,updated_at,total_annotations,cancelled_annotations,total_predictions,predictions_score"
 
 
 class _Uploaded(BaseModel):

@@ -106,6 +106,12 @@ def _retrain(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     return as_document(retrain(workspace, if_due=trigger in (SCHEDULE, CORRECTIONS), progress=progress))
 
 
+def _rank(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+    from matcurate.workflows.rank import as_document, rank_project  # torch, as above
+
+    return as_document(rank_project(workspace, workspace.settings.rank, trigger, progress))
+
+
 KINDS: Mapping[str, JobKind] = {
     kind.name: kind
     for kind in (
@@ -113,6 +119,7 @@ KINDS: Mapping[str, JobKind] = {
         JobKind("presegment", "predict what the model has not seen, and push it to Label Studio", _presegment),
         JobKind("snapshot", "freeze the usable corrections", _snapshot),
         JobKind("retrain", "train on the corrections (when that is due, unless a person asks), and promote", _retrain),
+        JobKind("rank", "choose what the experts see next, and let Label Studio serve it first", _rank),
     )
 }
 SCHEDULED = ("sync", "presegment", "retrain")
@@ -248,9 +255,11 @@ def _fail(workspace: Workspace, job_id: int, error: str) -> None:
 
 
 def _go_on(workspace: Workspace, job: JobRecord) -> None:
-    """Ask for what the schedule wants after this job."""
+    """Ask for what the schedule wants after this job, and for the new champion's order when it has predicted."""
     if job.trigger == SCHEDULE and job.kind in SCHEDULED[:-1]:
         ask(workspace, SCHEDULED[SCHEDULED.index(job.kind) + 1], SCHEDULE)
+    if (job.kind, job.trigger) == ("presegment", PROMOTION) and workspace.settings.label_studio.project_id is not None:
+        ask(workspace, "rank", PROMOTION)
 
 
 @dataclass(slots=True)

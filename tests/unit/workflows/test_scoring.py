@@ -1,0 +1,125 @@
+"""Scores and embeddings of micrographs: worked out by hand, kept, and read again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from lab_samples import TINY
+from learning_samples import add_disc
+from loop_samples import disc, make_workspace
+
+from matcurate.phase.build import build_model
+from matcurate.phase.inference import phase_shares
+from matcurate.phase.samples import grey_levels
+from matcurate.promptable.registry import load_backbone
+from matcurate.workflows import scoring
+from matcurate.workflows.embedders import embedder_of
+from matcurate.workflows.presegment import register_version
+from matcurate.workflows.presegmenter import Learned, VersionFacts, zero_shot
+from matcurate.workflows.scoring import (
+    ScoredImage,
+    Scorer,
+    crops_of,
+    embeddings_of,
+    load_embedding,
+    load_vacuity,
+    open_scorer,
+    scored_by_model,
+    store_scored,
+)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return make_workspace(tmp_path / "home", connected=False)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return load_backbone("builtin", tmp_path_factory.mktemp("cache"))
+
+
+def learned(backbone):
+    return Learned("v1", VersionFacts("builtin", backbone.digest, "", {}), build_model(backbone, 3, TINY, 0))
+
+
+class Brightness:
+    """Embedding of a crop: its mean and its size."""
+
+    digest = "b" * 64
+
+    def __call__(self, crops):
+        return np.array([[crop.mean(), *crop.shape] for crop in crops], np.float32)
+
+
+def test_crops_reach_from_border_to_border():
+    grey = np.arange(400 * 200, dtype=np.float32).reshape(400, 200)
+    crops = crops_of(grey)
+    assert crops.shape == (6, 192, 192)  # rows from 0, 104 and 208, columns from 0 and 8
+    assert [int(crop[0, 0]) for crop in crops] == [row * 200 + column for row in (0, 104, 208) for column in (0, 8)]
+    assert crops_of(np.zeros((2000, 3000), np.float32)).shape == (9, 192, 192)
+    assert crops_of(np.zeros((96, 500), np.float32)).shape == (3, 96, 192)
+    small = crops_of(np.arange(6, dtype=np.float32).reshape(2, 3))
+    assert small.shape == (1, 32, 32) and small[0, 2, :6].tolist() == [3, 4, 5, 5, 4, 3]
+
+
+def test_the_embedding_is_the_mean_of_its_crops(workspace):
+    pixels = np.zeros((192, 384), np.uint8)
+    pixels[:, 192:] = 255
+    scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
+    np.testing.assert_allclose(scorer.embedding(pixels), [0.5, 192, 192])
+    scored = scorer.score(pixels, [0.75, 0.25])
+    assert scored.fractions.tolist() == [0.75, 0.25] and scored.scores == {} and scored.vacuity is None
+
+
+@pytest.mark.parametrize("rows", [1000, 7])
+def test_a_models_scores_are_means_over_the_pixels(backbone, monkeypatch, rows):
+    monkeypatch.setattr(scoring, "ROWS", rows)
+    segmenter, pixels = learned(backbone), disc(40, 60)
+    shares = phase_shares(segmenter.model, grey_levels(pixels), np.zeros(3, np.float32)).astype(np.float64)
+    best, second = np.sort(shares, axis=0)[[-1, -2]]
+    found = scored_by_model(segmenter, pixels)
+    assert found.scores["entropy"] == pytest.approx(-(shares * np.log(shares)).sum(axis=0).mean(), rel=1e-5)
+    assert found.scores["margin"] == pytest.approx((1 - (best - second)).mean(), rel=1e-5)
+    np.testing.assert_allclose(found.fractions, shares.mean(axis=(1, 2)), rtol=1e-5)
+    assert sum(found.fractions) == pytest.approx(1)
+
+
+def test_every_segmenter_is_embedded_by_a_network(workspace, backbone):
+    own = embedder_of(backbone).digest
+    for segmenter in (zero_shot(workspace, "tree"), zero_shot(workspace, "builtin"), learned(backbone)):
+        assert open_scorer(workspace, segmenter).embed.digest == own
+
+
+def test_another_way_of_scoring_has_another_digest(workspace, monkeypatch):
+    scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
+    before = scorer.digest
+    monkeypatch.setattr(scoring, "VERSION", 2)
+    assert scorer.digest != before and len(before) == 64
+
+
+def test_what_is_stored_is_read_again(workspace, tmp_path):
+    segmenter, micrograph = zero_shot(workspace, "tree"), add_disc(workspace, tmp_path / "in")
+    version = register_version(workspace, workspace.project(), segmenter)
+    vacuity = np.linspace(0, 1, 96 * 160, dtype=np.float32).reshape(96, 160)
+    scored = ScoredImage(np.array([0.1, -3.0], np.float32), np.array([1.0, 0.0]), {"vacuity": 0.5}, vacuity)
+    stored = store_scored(workspace, "a" * 64, version, micrograph, scored)
+    assert dict(stored.scores) == {"vacuity": 0.5} and stored.fractions == (1.0, 0.0)
+    np.testing.assert_array_equal(load_embedding(workspace, stored.embedding_key), scored.embedding)
+    np.testing.assert_allclose(load_vacuity(workspace, stored), vacuity, atol=0.5 / 65535)
+    other = store_scored(workspace, "b" * 64, version, micrograph, replace(scored, vacuity=None))
+    assert load_vacuity(workspace, other) is None
+
+
+def test_embeddings_of_what_the_experts_have_seen_are_made_once(workspace, tmp_path, monkeypatch):
+    scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
+    version = register_version(workspace, workspace.project(), scorer.segmenter)
+    good, bad = (add_disc(workspace, tmp_path / "in") for _ in range(2))
+    path = workspace.objects.local_path(bad.object_key)
+    path.write_bytes(path.read_bytes()[:40])
+    found, failed = embeddings_of(workspace, scorer, version, [good, bad])
+    assert found.shape == (1, 3) and len(failed) == 1 and failed[0].startswith(f"{bad.name}: ")
+    monkeypatch.setattr(Scorer, "embedding", None)
+    again, _ = embeddings_of(workspace, scorer, version, [good])
+    np.testing.assert_array_equal(again, found)
+    assert embeddings_of(workspace, scorer, version, [])[0].shape == (0, 0)
