@@ -1,0 +1,173 @@
+"""Whether another round of labelling is worth its effort: what is known of the phase fractions, and what a round gains.
+
+References
+----------
+B. Efron, R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall (1993), chapter 13: percentile intervals.
+C. Cortes, L. D. Jackel, S. A. Solla, V. Vapnik, J. S. Denker, "Learning curves: asymptotic values and rate of
+convergence", NeurIPS 6 (1993): a score approaches its last value by a power of the number of examples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from matcurate.types import FloatArray
+
+RESAMPLES = 9999
+POWER = 0.5
+"""Exponent of the learning curve: fixed, since a handful of rounds cannot tell it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Mean over images of an area fraction, the interval it lies in, and how many images it stands on."""
+
+    mean: float
+    low: float
+    high: float
+    images: int
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's length."""
+        return (self.high - self.low) / 2
+
+    def images_for(self, half_width: float) -> int:
+        """Images of the same spread that would give such an interval: its width falls with the root of their number.
+
+        Raises
+        ------
+        ValueError
+            When ``half_width`` is not positive.
+        """
+        if not half_width > 0:
+            raise ValueError(f"half_width must be positive, got {half_width}")
+        return math.ceil(self.images * (self.half_width / half_width) ** 2 - 1e-9)
+
+
+def fraction_interval(fractions: FloatArray, rng: np.random.Generator, confidence: float = 0.95) -> Interval:
+    """Percentile bootstrap interval of a phase's mean area fraction, drawn over images.
+
+    Parameters
+    ----------
+    fractions : float array (N,)
+        Of each image, in [0, 1]; N at least 2, since one image does not tell how images vary.
+    rng : numpy.random.Generator
+        Of the resamples.
+    confidence : float
+        In (0, 1).
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two images, or a fraction is not in [0, 1].
+    """
+    if fractions.ndim != 1 or len(fractions) < 2:
+        raise ValueError(f"needs the fractions of two images or more, got shape {fractions.shape}")
+    if not ((fractions >= 0) & (fractions <= 1)).all():
+        raise ValueError("fractions must lie in [0, 1]")
+    mean = float(fractions.mean())
+    if np.ptp(fractions) == 0:
+        return Interval(mean, mean, mean, len(fractions))
+    found = bootstrap(
+        (fractions,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile", rng=rng
+    ).confidence_interval
+    return Interval(mean, float(found.low), float(found.high), len(fractions))
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """Score that is expected after learning from n images: ``limit`` - ``distance`` / √n."""
+
+    limit: float
+    distance: float
+
+    def at(self, images: int) -> float:
+        """Expected score after so many images, at least 1."""
+        return self.limit - self.distance * float(images) ** -POWER
+
+    def gain(self, images: int, more: int) -> float:
+        """What ``more`` images are expected to add to the score after ``images``; never negative."""
+        return max(0.0, self.at(images + more) - self.at(images))
+
+
+def learning_curve(images: Sequence[int], scores: Sequence[float]) -> LearningCurve | None:
+    """Curve through the scores of trainings, by least squares; None when they are of fewer than two sizes.
+
+    A score that falls with more images gives a flat curve: chance, and no gain to be expected.
+
+    Parameters
+    ----------
+    images : sequence of int (N,)
+        Learned from, each at least 1.
+    scores : sequence of float (N,)
+        Higher is better.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, a number of images is below 1, or a score is not finite.
+    """
+    if len(images) != len(scores) or any(count < 1 for count in images) or not np.isfinite(scores).all():
+        raise ValueError("needs one finite score for each number of images, at least 1")
+    if len(set(images)) < 2:
+        return None
+    slope, limit = np.polyfit(np.asarray(images, dtype=np.float64) ** -POWER, scores, 1)
+    if slope >= 0:
+        return LearningCurve(float(np.mean(scores)), 0.0)
+    return LearningCurve(float(limit), float(-slope))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether to stop labelling, and in whole sentences why or why not."""
+
+    stop: bool
+    why: tuple[str, ...]
+
+
+def decide_stop(
+    intervals: Mapping[str, Interval],
+    gain: float | None,
+    round_size: int,
+    *,
+    half_width: float,
+    least_gain: float,
+) -> Verdict:
+    """Stop when every phase's fraction is known well enough and another round would hardly make the model better.
+
+    Parameters
+    ----------
+    intervals : mapping of str to Interval
+        By phase.
+    gain : float or None
+        In Dice, that another round is expected to bring; None when that cannot be told yet.
+    round_size : int
+        Images of a round.
+    half_width : float
+        Of the intervals, that is narrow enough; positive.
+    least_gain : float
+        In Dice, that is worth a round.
+    """
+    wide = {name: each for name, each in intervals.items() if each.half_width > half_width}
+    why = [
+        f"The fraction of {name} is {each.mean:.3f}, {each.low:.3f} to {each.high:.3f}: wider than ±{half_width:g}. At "
+        f"this spread about {each.images_for(half_width)} images would do, {each.images} are there."
+        for name, each in wide.items()
+    ]
+    if intervals and not wide:
+        why.append(f"Every phase's fraction is known to ±{half_width:g} or better.")
+    if not intervals:
+        why.append("No phase's fraction is known yet: there are fewer than two images with phases.")
+    if gain is None:
+        why.append("What another round would gain cannot be told: that needs two trainings on different numbers.")
+    else:
+        worth = "worth it" if gain >= least_gain else "not worth it"
+        why.append(f"Another {round_size} corrections should bring {gain:+.4f} Dice: {worth} (from {least_gain:g} on).")
+    stop = bool(intervals) and not wide and gain is not None and gain < least_gain
+    return Verdict(stop, tuple(why))
