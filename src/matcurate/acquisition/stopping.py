@@ -19,8 +19,6 @@ from scipy.stats import bootstrap
 from matcurate.types import FloatArray
 
 RESAMPLES = 9999
-POWER = 0.5
-"""Exponent of the learning curve: fixed, since a handful of rounds cannot tell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +80,17 @@ def fraction_interval(fractions: FloatArray, rng: np.random.Generator, confidenc
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """Score that is expected after learning from n images: ``limit`` - ``distance`` / √n."""
+    """Score that is expected after learning from n images: ``limit`` - ``distance`` / √n.
+
+    The exponent is fixed at the root: a handful of rounds cannot tell it.
+    """
 
     limit: float
     distance: float
 
     def at(self, images: int) -> float:
         """Expected score after so many images, at least 1."""
-        return self.limit - self.distance * float(images) ** -POWER
+        return self.limit - self.distance / math.sqrt(images)
 
     def gain(self, images: int, more: int) -> float:
         """What ``more`` images are expected to add to the score after ``images``; never negative."""
@@ -117,7 +118,7 @@ def learning_curve(images: Sequence[int], scores: Sequence[float]) -> LearningCu
         raise ValueError("needs one finite score for each number of images, at least 1")
     if len(set(images)) < 2:
         return None
-    slope, limit = np.polyfit(np.asarray(images, dtype=np.float64) ** -POWER, scores, 1)
+    slope, limit = np.polyfit(1 / np.sqrt(images), scores, 1)
     if slope >= 0:
         return LearningCurve(float(np.mean(scores)), 0.0)
     return LearningCurve(float(limit), float(-slope))
