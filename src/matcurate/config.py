@@ -95,6 +95,33 @@ class RankSettings(Strict):
     quota: int | None = Field(default=None, ge=1, description="Of one specimen in a batch at most.")
 
 
+class ClassSettings(Strict):
+    """How microstructure classes are learned from named micrographs, and when one may be new."""
+
+    crop: int = Field(default=128, ge=32, description="Edge of a crop in pixels.")
+    per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a micrograph, at most.")
+    growth: Literal["afresh", "append"] = Field(
+        default="afresh",
+        description="append: a named class appends an output, other weights stay and are trained on. afresh: all is "
+        "fitted to old and new crops again.",
+    )
+    quantile: float = Field(
+        default=0.8, gt=0, lt=1, description="Of vacuity of known crops, held out; a median above it may be new."
+    )
+
+
+class ReportSettings(Strict):
+    """When 'curate report' says "stop": both must hold."""
+
+    half_width: float = Field(
+        default=0.02, gt=0, le=0.5, description="Every phase's area fraction is known to this, plus or minus."
+    )
+    least_gain: float = Field(
+        default=0.005, ge=0, le=1, description="Another round should bring less Dice than this on the golden set."
+    )
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the intervals.")
+
+
 class WorkerSettings(Strict):
     """The job queue, and how long it waits for corrections to stop coming."""
 
@@ -136,6 +163,8 @@ class Settings(BaseSettings):
     backend: BackendSettings = BackendSettings()
     retrain: RetrainSettings = RetrainSettings()
     rank: RankSettings = RankSettings()
+    report: ReportSettings = ReportSettings()
+    classes: ClassSettings = ClassSettings()
     worker: WorkerSettings = WorkerSettings()
 
     @property

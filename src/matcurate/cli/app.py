@@ -21,6 +21,7 @@ from matcurate.cli import (
     models,
     pretrain,
     rank,
+    report,
     retrain,
     segment,
     services,
@@ -36,7 +37,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (segment, measure, synth, bench, checkpoints, pretrain, loop, rank, jobs, retrain, models, services):
+for group in (
+    segment,
+    measure,
+    synth,
+    bench,
+    checkpoints,
+    pretrain,
+    loop,
+    rank,
+    jobs,
+    retrain,
+    models,
+    report,
+    services,
+):
     group.register(app)
 
 

@@ -1,0 +1,49 @@
+"""``curate report``: how a project stands, and whether to stop labelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
+
+if TYPE_CHECKING:
+    from matcurate.workflows.report import ProjectReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to ``curate``."""
+    app.command()(report)
+
+
+def report(
+    ctx: typer.Context,
+    out: Annotated[Path | None, typer.Option(help="HTML file to write; a file that is there is replaced.")] = None,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say whether another round of labelling is worth it, and why; with --out as a page with pictures."""
+    from matcurate.workflows.report import as_document, project_report
+    from matcurate.workflows.report_page import write_page
+    from matcurate.workflows.workspace import open_workspace
+
+    if seed < 0:
+        raise typer.BadParameter("must not be negative", param_hint="--seed")
+    with progress_bar("report") as progress:
+        found = project_report(open_workspace(session(ctx).settings), seed=seed, progress=progress)
+    if out is not None:
+        write_page(out, found)
+    if as_json:
+        emit_json(cast("Json", {**as_document(found), "out": None if out is None else str(out)}))
+    else:
+        _show(found)
+
+
+def _show(found: ProjectReport) -> None:
+    verdict = "stop" if found.verdict.stop else "go on"
+    emit_table(f"{found.project}: {verdict}", ["why"], [[each] for each in found.verdict.why])
+    rows = [[name, each.mean, each.low, each.high, each.images] for name, each in found.fractions.items()]
+    if rows:
+        emit_table("Area fractions", ["phase", "mean", "low", "high", "micrographs"], rows)
