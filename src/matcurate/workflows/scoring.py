@@ -22,13 +22,15 @@ from matcurate.phase.samples import grey_levels
 from matcurate.promptable.registry import OFFLINE
 from matcurate.types import FloatArray, Pixels, Progress, silent
 from matcurate.uncertainty.embedding import Embedder
+from matcurate.uncertainty.regions import region_scores
 from matcurate.workflows.embedders import embedder_of
+from matcurate.workflows.evidence import judge
 from matcurate.workflows.presegment import load_original
 from matcurate.workflows.presegmenter import Learned, PreSegmenter, ZeroShot
 from matcurate.workflows.training import backbone_of
 from matcurate.workflows.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 """Of the way of scoring: another one scores everything again."""
 CROP, CROPS_PER_AXIS = 192, 3
 """Edge of the crops that are embedded, in pixels, and how many of them along a side at most."""
@@ -105,11 +107,22 @@ class Scorer:
 def scored_by_model(learned: Learned, pixels: Pixels) -> ScoredImage:
     """Means over the pixels of what a phase model says of a micrograph (H, W); the embedding is left empty.
 
-    A head of evidence adds its vacuity map and image scores here.
+    With a head of evidence also "vacuity" away from boundaries, "unknown", the share of pixels there that are not
+    known, and "vacuity NAME" of every phase that was found.
     """
-    shares = phase_shares(learned.model, grey_levels(pixels), no_ratio(learned.model.phases))
-    scores = {"entropy": _pixel_mean(entropy, shares), "margin": _pixel_mean(margin, shares)}
-    return ScoredImage(np.empty(0, dtype=np.float32), np.clip(shares.mean(axis=(1, 2)), 0.0, 1.0), scores)
+    grey, told = grey_levels(pixels), no_ratio(learned.model.phases)
+    vacuity, scores = None, {}
+    if learned.evidence is None:
+        shares = phase_shares(learned.model, grey, told)
+    else:
+        judged = judge(learned.model, learned.evidence, grey, told)
+        shares, vacuity = judged.shares, judged.vacuity
+        regions = region_scores(vacuity, shares.argmax(axis=0), len(shares))
+        named = zip(learned.evidence.classes, regions.per_phase, strict=True)
+        scores = {"vacuity": regions.mean, "unknown": regions.unknown}
+        scores |= {f"vacuity {name}": value for name, value in named if value is not None}
+    scores |= {"entropy": _pixel_mean(entropy, shares), "margin": _pixel_mean(margin, shares)}
+    return ScoredImage(np.empty(0, dtype=np.float32), np.clip(shares.mean(axis=(1, 2)), 0.0, 1.0), scores, vacuity)
 
 
 def _pixel_mean(score: Callable[[FloatArray], FloatArray], shares: NDArray[np.float32]) -> float:

@@ -10,10 +10,15 @@ from loop_samples import disc, make_workspace
 
 from matcurate.phase.build import build_model
 from matcurate.phase.inference import phase_shares
-from matcurate.phase.samples import grey_levels
+from matcurate.phase.ratios import no_ratio
+from matcurate.phase.samples import Picture, grey_levels
 from matcurate.promptable.registry import load_backbone
+from matcurate.uncertainty.pixels import PixelSettings
+from matcurate.uncertainty.regions import region_scores
+from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows import scoring
 from matcurate.workflows.embedders import embedder_of
+from matcurate.workflows.evidence import fit_evidence, judge
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import Learned, VersionFacts, zero_shot
 from matcurate.workflows.scoring import (
@@ -85,6 +90,23 @@ def test_a_models_scores_are_means_over_the_pixels(backbone, monkeypatch, rows):
     assert sum(found.fractions) == pytest.approx(1)
 
 
+def test_evidence_adds_a_map_and_what_it_says_of_the_image(backbone):
+    segmenter, pixels = learned(backbone), disc(40, 60)
+    grey = grey_levels(pixels)
+    truth = np.where(grey > 0.5, 2, 0).astype(np.uint8)
+    few = PixelSettings(hidden=8, pixels=300, training=HeadTraining(epochs=2))
+    head = fit_evidence(segmenter.model, [Picture("disc", grey, truth)], ("matrix", "a", "b"), 0, few)
+    found = scored_by_model(replace(segmenter, evidence=head), pixels)
+    judged = judge(segmenter.model, head, grey, no_ratio(3))
+    regions = region_scores(judged.vacuity, judged.shares.argmax(axis=0), 3)
+    np.testing.assert_array_equal(found.vacuity, judged.vacuity)
+    assert (found.scores["vacuity"], found.scores["unknown"]) == (regions.mean, regions.unknown)
+    named = {name: value for name, value in zip(("matrix", "a", "b"), regions.per_phase, strict=True) if value}
+    assert {name: found.scores[f"vacuity {name}"] for name in named} == named
+    without = scored_by_model(segmenter, pixels)
+    assert without.scores["entropy"] == pytest.approx(found.scores["entropy"]) and without.vacuity is None
+
+
 def test_every_segmenter_is_embedded_by_a_network(workspace, backbone):
     own = embedder_of(backbone).digest
     for segmenter in (zero_shot(workspace, "tree"), zero_shot(workspace, "builtin"), learned(backbone)):
@@ -94,7 +116,7 @@ def test_every_segmenter_is_embedded_by_a_network(workspace, backbone):
 def test_another_way_of_scoring_has_another_digest(workspace, monkeypatch):
     scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
     before = scorer.digest
-    monkeypatch.setattr(scoring, "VERSION", 2)
+    monkeypatch.setattr(scoring, "VERSION", 0)
     assert scorer.digest != before and len(before) == 64
 
 
