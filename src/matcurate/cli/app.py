@@ -15,6 +15,7 @@ from matcurate import __version__
 from matcurate.cli import (
     bench,
     checkpoints,
+    classes,
     jobs,
     loop,
     measure,
@@ -46,6 +47,7 @@ for group in (
     pretrain,
     loop,
     rank,
+    classes,
     jobs,
     retrain,
     models,

@@ -96,8 +96,7 @@ class PatchClassifier:
         ValueError
             When ``similar`` is below 1 or ``examples`` below 0.
         """
-        if similar < 1 or examples < 0:
-            raise ValueError(f"similar must be at least 1 and examples at least 0, got {similar} and {examples}")
+        _check(similar, examples)
         embeddings = self._embedder(crops)
         alpha = self._head.parameters_of(embeddings)
         shares, unknown, placed = class_means(alpha), vacuity(alpha), self._whitened(embeddings)
@@ -107,6 +106,26 @@ class PatchClassifier:
             for row in range(len(embeddings))
         )
 
+    def together(self, embeddings: FloatArray, similar: int = SIMILAR, examples: int = EXAMPLES) -> PatchAnswer:
+        """One answer for the crops of one micrograph or region, from their embeddings (N, D).
+
+        Probabilities are means over the crops. Vacuity is their median: neither a crop of the mount nor one that
+        happens to look familiar decides. Classes without evidence are ranked by their mean logits. Examples are the
+        gallery's crops that lie nearest to any of these.
+
+        Raises
+        ------
+        ValueError
+            When there is no crop, ``similar`` is below 1 or ``examples`` below 0.
+        """
+        _check(similar, examples)
+        if not len(embeddings):
+            raise ValueError("needs the embedding of at least one crop")
+        alpha, placed = self._head.parameters_of(embeddings), self._whitened(embeddings)
+        shares = class_means(alpha).mean(axis=0)
+        ranked = np.lexsort((-self._head.logits_of(embeddings).mean(axis=0), -shares.round(6)))[:similar]
+        return PatchAnswer(self._similar(placed, ranked, shares, examples), float(np.median(vacuity(alpha))))
+
     def _similar(self, place: FloatArray, ranked: Labels, shares: FloatArray, examples: int) -> tuple[Similar, ...]:
         return tuple(
             Similar(self._head.classes[number], float(shares[number]), self._examples(place, int(number), examples))
@@ -114,14 +133,21 @@ class PatchClassifier:
         )
 
     def _examples(self, place: FloatArray, number: int, count: int) -> tuple[int, ...]:
+        """Crops of a class nearest to a place (d,), or to the nearest of several (N, d)."""
         own = np.flatnonzero(self._labels == number)
-        nearest = np.argsort(((self._gallery[own] - place) ** 2).sum(axis=1), kind="stable")[:count]
+        apart = [((self._gallery[own] - each) ** 2).sum(axis=1) for each in np.atleast_2d(place)]
+        nearest = np.argsort(np.min(apart, axis=0), kind="stable")[:count]
         return tuple(int(index) for index in own[nearest])
 
     def _whitened(self, embeddings: FloatArray) -> FloatArray:
         with torch.inference_mode():
             placed = self._head.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(self._head.bias.device))
             return np.asarray(placed.cpu().numpy())
+
+
+def _check(similar: int, examples: int) -> None:
+    if similar < 1 or examples < 0:
+        raise ValueError(f"similar must be at least 1 and examples at least 0, got {similar} and {examples}")
 
 
 def most_unknown(answers: Sequence[PatchAnswer], threshold: float) -> tuple[int, ...]:

@@ -57,6 +57,27 @@ def test_what_is_unlike_all_classes_may_be_new(classifier: PatchClassifier) -> N
     assert 0 not in most_unknown(answers, 0.5)
 
 
+def test_crops_of_one_micrograph_answer_together(classifier: PatchClassifier) -> None:
+    embed = MeanAndSpread()
+    asked = embed(np.concatenate([crops(10.0, 2, 3), crops(14.0, 1, 4), crops(90.0, 1, 5)]))
+    single = classifier(np.concatenate([crops(10.0, 2, 3), crops(14.0, 1, 4), crops(90.0, 1, 5)]))
+    answer = classifier.together(asked, similar=3, examples=2)
+    assert [each.name for each in answer.similar] == ["middle", "bright", "dark"]
+    assert answer.vacuity == pytest.approx(np.median([each.vacuity for each in single]))
+    shares = [next(one.probability for one in each.similar if one.name == "bright") for each in single]
+    assert answer.similar[1].probability == pytest.approx(np.mean(shares))
+    own = [next(one.examples[0] for one in each.similar if one.name == "middle") for each in single]
+    assert answer.similar[0].examples[0] in own
+    with pytest.raises(ValueError, match="at least one crop"):
+        classifier.together(asked[:0])
+
+
+def test_without_evidence_the_nearest_class_ranks_first(classifier: PatchClassifier) -> None:
+    answer = classifier.together(MeanAndSpread()(crops(500.0, 3)))
+    assert answer.vacuity > 0.99
+    assert answer.name == "bright"
+
+
 def test_the_queue_begins_with_the_least_known() -> None:
     answers = [PatchAnswer((), vacuity) for vacuity in (0.6, 0.2, 0.9, 0.6)]
     assert most_unknown(answers, 0.5) == (2, 0, 3)

@@ -1,0 +1,177 @@
+"""Microstructure classes: list them and what may be new, name, merge, show examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
+
+if TYPE_CHECKING:
+    from matcurate.workflows.class_queue import Crop, Unnamed
+    from matcurate.workflows.classes import Box, ClassChange
+
+classes = typer.Typer(help="Microstructure classes, and micrographs that may be of a new one.", no_args_is_help=True)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the class, new or known.")]
+SHOWN = 3
+"""Similar classes in a table; ``--json`` has them all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to ``curate``."""
+    app.add_typer(classes, name="classes")
+
+
+@classes.command("list")
+def list_(
+    ctx: typer.Context,
+    similar: Annotated[int, typer.Option(min=1, help="Most similar classes for each micrograph.")] = 10,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the classes, and the unnamed micrographs: first those that may be a new class, least known first."""
+    from matcurate.workflows.class_queue import overview
+    from matcurate.workflows.workspace import open_workspace
+
+    with progress_bar("classes") as progress:
+        found = overview(open_workspace(session(ctx).settings), similar=similar, progress=progress)
+    if as_json:
+        emit_json(
+            {
+                "classes": [
+                    {
+                        "name": each.record.name,
+                        "channel": each.record.channel,
+                        "micrographs": each.micrographs,
+                        "named_by": each.record.named_by,
+                        "named_at": each.record.named_at.isoformat(),
+                        "merged_into": each.record.merged_into,
+                    }
+                    for each in found.classes
+                ],
+                "threshold": found.threshold,
+                "queue": [_unnamed(each) for each in found.queue],
+                "recognised": [_unnamed(each) for each in found.recognised],
+                "problems": list(found.problems),
+            }
+        )
+    else:
+        rows = [[c.record.name, c.record.merged_into or c.record.channel, c.micrographs] for c in found.classes]
+        emit_table("Classes", ["name", "channel, or merged into", "micrographs"], rows)
+        limit = "" if found.threshold is None else f" (u above {found.threshold:.3f})"
+        for title, part in ((f"New class?{limit}", found.queue), ("Recognised", found.recognised)):
+            emit_table(title, ["id", "micrograph", "u", "most similar"], [_row(each) for each in part])
+    refuse(found.problems)
+
+
+@classes.command()
+def name(
+    ctx: typer.Context,
+    called: NameArgument,
+    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="Micrographs that show it, by catalog id.")],
+    box: Annotated[
+        str | None, typer.Option(metavar="TOP,LEFT,HEIGHT,WIDTH", help="The part of one micrograph that shows it.")
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Name what micrographs show, and teach it to the head."""
+    from matcurate.workflows.classes import name_micrographs
+    from matcurate.workflows.workspace import open_workspace
+
+    workspace = open_workspace(session(ctx).settings)
+    with progress_bar("name") as progress:
+        _show(name_micrographs(workspace, called, ids, box=_box(box), seed=seed, progress=progress), as_json)
+
+
+@classes.command()
+def merge(
+    ctx: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The class that goes.")],
+    into: Annotated[str, typer.Argument(metavar="INTO", help="The class that takes its micrographs.")],
+    seed: SeedOption = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let one class take another's micrographs."""
+    from matcurate.workflows.classes import merge as run
+    from matcurate.workflows.workspace import open_workspace
+
+    with progress_bar("merge") as progress:
+        _show(run(open_workspace(session(ctx).settings), old, into, seed=seed, progress=progress), as_json)
+
+
+@classes.command()
+def show(
+    ctx: typer.Context,
+    wanted: Annotated[str, typer.Argument(metavar="NAME|ID", help="A class, or a micrograph to compare with them.")],
+    out: Annotated[Path, typer.Option(help="Folder for the PNG files.")],
+    count: Annotated[int, typer.Option(min=1, help="Crops of each.")] = 6,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write example crops of a class as PNG, or those of a micrograph beside those of the classes most like it."""
+    from matcurate.workflows.class_queue import write_examples
+    from matcurate.workflows.workspace import open_workspace
+
+    written = write_examples(open_workspace(session(ctx).settings), wanted, out, count)
+    if as_json:
+        emit_json({"files": [str(path) for path in written]})
+    else:
+        emit_table(f"Crops in {out}", ["file"], [[path.name] for path in written])
+
+
+def _show(change: ClassChange, as_json: bool) -> None:
+    if as_json:
+        emit_json(
+            {
+                "class": change.name,
+                "new": change.added,
+                "channel": change.channel,
+                "micrographs": list(change.micrographs),
+                "classes": list(change.classes),
+                "threshold": change.threshold,
+                "accuracy_before": change.accuracy_before,
+                "accuracy_after": change.accuracy_after,
+                "head": change.head,
+            }
+        )
+        return
+    columns = ["class", "new", "channel", "micrographs", "u of new ones above", "others before", "others after"]
+    before, after = ("" if each is None else each for each in (change.accuracy_before, change.accuracy_after))
+    row = [change.name, change.added, change.channel, len(change.micrographs), change.threshold, before, after]
+    emit_table("Learned (accuracy of held-out crops of the other classes)", columns, [row])
+
+
+def _unnamed(each: Unnamed) -> dict[str, Json]:
+    return {
+        "micrograph": each.micrograph_id,
+        "name": each.name,
+        "u": each.vacuity,
+        "similar": [
+            {"name": like.name, "probability": like.probability, "examples": [_crop(crop) for crop in like.examples]}
+            for like in each.similar
+        ],
+    }
+
+
+def _crop(crop: Crop) -> dict[str, Json]:
+    box = crop.box
+    return {"micrograph": crop.micrograph_id, "box": [box.top, box.left, box.height, box.width]}
+
+
+def _row(each: Unnamed) -> list[object]:
+    likest = ", ".join(f"{like.name} {like.probability:.2f}" for like in each.similar[:SHOWN])
+    return [each.micrograph_id, each.name, each.vacuity, likest]
+
+
+def _box(text: str | None) -> Box | None:
+    if text is None:
+        return None
+    from matcurate.workflows.classes import Box
+
+    try:
+        top, left, height, width = (int(part) for part in text.split(","))
+        return Box(top, left, height, width)
+    except ValueError as error:
+        raise typer.BadParameter(f"write TOP,LEFT,HEIGHT,WIDTH in pixels ({error})", param_hint="--box") from error
