@@ -15,6 +15,7 @@ from matcurate.cli.segment import BackboneOption
 def register(bench: typer.Typer) -> None:
     """Add these commands to ``curate bench``."""
     bench.command("novelty")(novelty)
+    bench.command("active")(active)
 
 
 def novelty(
@@ -51,3 +52,44 @@ def novelty(
     rows.append(("mean", *(getattr(report, name) for name in names)))
     title = f"{report.known} known and {report.novel} novel classes of {report.textures}, {report.backbone}"
     emit_table(title, ("novel", *(name.replace("_", " ") for name in names)), rows)
+
+
+def active(
+    ctx: typer.Context,
+    train: Annotated[Path, typer.Argument(help="Dataset folder to choose crops from.")],
+    val: Annotated[Path, typer.Argument(help="Dataset folder to measure on.")],
+    strategies: Annotated[
+        str, typer.Option(help="By comma: random, entropy, margin, bald, kcenter, evidential, evidential-diverse …")
+    ] = "random,entropy,margin,bald,kcenter,evidential,evidential-diverse",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of labelling.")] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Crops labelled in a round.")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions; means are reported.")] = 3,
+    crop: Annotated[int, typer.Option(min=32, help="Edge of a crop in pixels.")] = 256,
+    preset: Annotated[str | None, typer.Option(help="builtin, layers, sam or a YAML file: its magnification.")] = None,
+    backbone: BackboneOption = None,
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Label crops round by round as each strategy chooses them, and measure after each round."""
+    from matcurate.workflows.bench_active import ActiveChoice, bench_active
+
+    names = tuple(name.strip() for name in strategies.split(",") if name.strip())
+    choice = ActiveChoice(names, rounds, batch, seeds, crop, preset, backbone, seed)
+    with progress_bar("Playing") as progress:
+        report = bench_active(train, val, choice, settings=session(ctx).settings, progress=progress)
+    if json:
+        emit_json(asdict(report))
+        return
+    marks = [report.labelled[place] for place in range(0, len(report.labelled), max(1, len(report.labelled) // 5))]
+    rows = [
+        (
+            name,
+            *(curve.dice[report.labelled.index(mark)] for mark in marks),
+            curve.area,
+            curve.images_to_target or "not reached",
+        )
+        for name, curve in report.strategies.items()
+    ]
+    title = f"{report.pool} crops of {report.crop} pixels; Dice with all of them {report.full_dice:.4f}"
+    header = ("strategy", *(f"{mark} crops" for mark in marks), "area", f"crops to {report.target:.4f}")
+    emit_table(title, header, rows)
