@@ -72,10 +72,11 @@ def test_crops_of_one_micrograph_answer_together(classifier: PatchClassifier) ->
         classifier.together(asked[:0])
 
 
-def test_without_evidence_the_nearest_class_ranks_first(classifier: PatchClassifier) -> None:
-    answer = classifier.together(MeanAndSpread()(crops(500.0, 3)))
-    assert answer.vacuity > 0.99
-    assert answer.name == "bright"
+def test_without_evidence_classes_are_ranked_as_for_single_crops(classifier: PatchClassifier) -> None:
+    for level in (-300.0, 500.0):  # where every probability is 1/3
+        answer = classifier.together(MeanAndSpread()(crops(level, 3)))
+        assert answer.vacuity > 0.99
+        assert [each.name for each in answer.similar] == [each.name for each in classifier(crops(level, 1))[0].similar]
 
 
 def test_the_queue_begins_with_the_least_known() -> None:
