@@ -224,6 +224,17 @@ class _Tasks(_Part):
             raise LabelStudioNotFoundError(f"Label Studio has no task {task_id}")
         return self.studio.stored_tasks[task_id]
 
+    def upload_image(self, project_id: int, image: ImageUpload) -> str:
+        self.studio.call("tasks.upload_image")
+        address = f"/data/upload/{project_id}/{self.studio.new_id()}.png"
+        self.studio.images[address] = image.content
+        return address
+
+    def change_data(self, task: TaskRef, changes: dict[str, str]) -> None:
+        self.studio.call("tasks.change_data")
+        stored = self.studio.stored_tasks[task.id]
+        self.studio.stored_tasks[task.id] = stored.model_copy(update={"data": {**task.data, **changes}})
+
     def import_images(self, project_id: int, images: list[ImageUpload], *, key: str) -> dict[str, int]:
         self.studio.call("tasks.import_images")
         shuffled = random.Random(3).sample(images, len(images))

@@ -53,7 +53,7 @@ def rank(
 
 
 def _show(report: RankReport) -> None:
-    names = sorted({name for each in report.chosen for name in each.scores})
+    names = sorted({name for each in report.chosen for name in each.scores if " " not in name})  # those of one phase
     rows = [
         [
             each.place,

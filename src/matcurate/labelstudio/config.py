@@ -28,6 +28,8 @@ TAGS: dict[str, Shape] = {
 }
 PAINTING = ("brushlabels", "bitmasklabels", "polygonlabels")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+LOOK_KEY = "look"
+"""Key of a task's data with a Markdown text that says where to look; a task without one shows nothing there."""
 RATIO_NAME = re.compile(r"ratio_([1-9][0-9]{0,2})")
 
 
@@ -83,7 +85,8 @@ def labelling_config(
     """Write the labelling configuration of a project.
 
     One brush label for each phase; with ``instances`` polygons, one label for each phase (an object *of* that
-    phase) and one that only outlines an object; for each phase a task-level number, its area fraction.
+    phase) and one that only outlines an object; for each phase a task-level number, its area fraction; beside them
+    whatever the task says about where to look.
 
     Parameters
     ----------
@@ -106,14 +109,17 @@ def labelling_config(
     view = Element("View")
     _add(view, "Image", name="image", value="$image", zoom="true", zoomControl="true",
          brightnessControl="true", contrastControl="true")  # fmt: skip
-    painted = _add(view, "BitmaskLabels" if bitmask else "BrushLabels", name="phase", toName="image")
+    below = _add(view, "View", style="display: flex; gap: 2em")
+    controls = _add(below, "View")
+    painted = _add(controls, "BitmaskLabels" if bitmask else "BrushLabels", name="phase", toName="image")
     _add_labels(painted, names, shades)
     if instances:
-        outlined = _add(view, "PolygonLabels", name="outline", toName="image", strokeWidth="2", pointSize="small")
+        outlined = _add(controls, "PolygonLabels", name="outline", toName="image", strokeWidth="2", pointSize="small")
         _add_labels(outlined, (*names, INSTANCE_LABEL), (*shades, INSTANCE_COLOUR))
     for class_id, name in enumerate(names, start=1):
-        _add(view, "Header", value=f"Area fraction of {name}", size="6")
-        _add(view, "Number", name=f"ratio_{class_id}", toName="image", min="0", max="1", step="0.001")
+        _add(controls, "Header", value=f"Area fraction of {name}", size="6")
+        _add(controls, "Number", name=f"ratio_{class_id}", toName="image", min="0", max="1", step="0.001")
+    _add(below, "Markdown", value=f"${LOOK_KEY}")  # nameless: tasks need not have it
     indent(view)
     return tostring(view, encoding="unicode")
 
@@ -160,6 +166,11 @@ def labels_of_controls(xml: str) -> dict[str, tuple[str, ...]]:
                 label.get("alias") or label.get("value") or "" for label in tag.iter("Label")
             )
     return found
+
+
+def shows_look(xml: str) -> bool:
+    """Whether a labelling configuration shows where to look: ``<Markdown value="$look"/>``."""
+    return any(tag.get("value") == f"${LOOK_KEY}" for tag in _parse(xml).iter("Markdown"))
 
 
 def check_phases(phases: Sequence[str], *, instances: bool = False) -> tuple[str, ...]:

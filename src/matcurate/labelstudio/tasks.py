@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, RootModel
@@ -75,6 +75,14 @@ class Tasks:
             found |= self._import_batch(project_id, batch, key)
             progress(len(found), len(images))
         return found
+
+    def upload_image(self, project_id: int, image: ImageUpload) -> str:
+        """Upload an image that is to be no task; returns its address on the page."""
+        return f"/data/{self._upload(project_id, [image])[_upload_name(image)]}"
+
+    def change_data(self, task: TaskRef, changes: Mapping[str, str]) -> None:
+        """Change some keys of a task's data; the others stay as ``task`` has them."""
+        self._connection.send("PATCH", f"/api/tasks/{task.id}/", {"data": {**task.data, **changes}})
 
     def of_project(self, project_id: int, *, progress: Progress = silent) -> Iterator[TaskRef]:
         """All tasks of a project, in the order of their ids."""

@@ -52,6 +52,10 @@ class Candidates:
         evidence = bool(self.scores) and all("vacuity" in score.scores for score in self.scores.values())
         return BY_EVIDENCE if evidence else BY_DISTANCE
 
+    def of(self, micrograph_id: int) -> tuple[MicrographRecord, ScoreRecord]:
+        """A candidate and its scores."""
+        return self.micrographs[micrograph_id], self.scores[micrograph_id]
+
     def batch(self, ids: Sequence[int], strategy: str, count: int, *, seed: int, quota: int | None) -> tuple[int, ...]:
         """Choose ``count`` of ``ids``, the first to be shown first; errors as of choose_batch."""
         if not ids:

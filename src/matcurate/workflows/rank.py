@@ -18,6 +18,7 @@ from matcurate.errors import CatalogError, ConfigError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.types import Progress, silent
 from matcurate.workflows.candidates import Candidates, gather
+from matcurate.workflows.look import Look, attach_looks
 from matcurate.workflows.presegment import presegment, register_version
 from matcurate.workflows.presegmenter import PreSegmenter, choose_presegmenter
 from matcurate.workflows.push import push
@@ -51,6 +52,8 @@ class RankReport:
     chosen: tuple[Chosen, ...]
     failed: tuple[str, ...]
     written: bool
+    overlays: int
+    """Tasks of the batch that show where to look."""
 
 
 def as_document(report: RankReport) -> dict[str, object]:
@@ -72,6 +75,7 @@ def as_document(report: RankReport) -> dict[str, object]:
         ],
         "failed": list(report.failed),
         "written": report.written,
+        "overlays": report.overlays,
     }
 
 
@@ -148,14 +152,16 @@ def rank(
         workspace, open_scorer(workspace, segmenter), version, desk.annotated(), request.strategy, progress
     )
     ranking = desk.unfinished(candidates) or desk.choose(candidates)
-    written = False
+    chosen, written, overlays = desk.chosen(candidates, ranking), False, 0
     if client is not None:
         written = write_order(workspace, client, version, desk.confidences(candidates, ranking), progress) > 0
+        looks = [Look(*candidates.of(each.id), each.task) for each in chosen if each.task is not None]
+        overlays = attach_looks(workspace, client, version, looks, progress)
     if written:
         with workspace.writing() as session:
             mark_written(session, ranking.id)
     failed = tuple(dict.fromkeys((*unpredicted, *candidates.failed)))
-    return RankReport(ranking.strategy, version.name, ranking.pool, desk.chosen(candidates, ranking), failed, written)
+    return RankReport(ranking.strategy, version.name, ranking.pool, chosen, failed, written, overlays)
 
 
 @dataclass(frozen=True, slots=True)
