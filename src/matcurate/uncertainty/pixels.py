@@ -34,12 +34,14 @@ class PixelSettings(Strict):
 
     hidden: int = Field(default=64, ge=1, description="Width of the perceptron's one hidden layer.")
     dropout: float = Field(default=0.2, ge=0, lt=1, description="Of hidden units, in training and for draws.")
-    pixels: int = Field(default=6000, ge=1, description="Pixels drawn of every picture to learn from.")
+    pixels: int = Field(default=4000, ge=1, description="Pixels drawn of every picture to learn from.")
     balance: float = Field(
         default=0.5, ge=0, le=1, description="Pixels are drawn by the inverse frequency of their phase to this power."
     )
-    evidence: EvidenceSettings = EvidenceSettings(annealing=3)
-    training: HeadTraining = HeadTraining(epochs=6, batch=512)
+    evidence: EvidenceSettings = EvidenceSettings(penalty=0.1)
+    steps: int = Field(default=300, ge=2, description="Of training, about; the penalty grows in the first half.")
+    batch: int = Field(default=512, ge=1, description="Pixels of a step.")
+    learning_rate: float = Field(default=0.004, gt=0)
 
 
 class PixelHead(nn.Module):
@@ -161,11 +163,16 @@ def fit_pixel_head(
     TrainingError
         When the loss is not finite.
     """
-    head = PixelHead(widths, classes, settings, torch.Generator().manual_seed(seed))
+    epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
+    growing = settings.evidence.model_copy(update={"annealing": epochs // 2})
+    head = PixelHead(
+        widths, classes, settings.model_copy(update={"evidence": growing}), torch.Generator().manual_seed(seed)
+    )
     head.standardise(torch.from_numpy(features.astype(np.float32)))
+    training = HeadTraining(epochs=epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        train_head(head.to(device), features, labels, settings.training, rng=np.random.default_rng(seed))
+        train_head(head.to(device), features, labels, training, rng=np.random.default_rng(seed))
     return head
 
 

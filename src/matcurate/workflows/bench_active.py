@@ -18,13 +18,12 @@ from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
-from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows.bench_folders import class_names, labelled_pictures, learning_backbone
 from matcurate.workflows.crop_pool import CropPool, build_pool
 from matcurate.workflows.embedders import embedder_of
 
 CROP = 256
-HEAD = PixelSettings(pixels=2000, training=HeadTraining(batch=1024, learning_rate=0.004))
+HEAD = PixelSettings(pixels=2000)
 SHARE = 0.95
 """Part of the full-data Dice that is to be reached."""
 NEEDED: dict[str, tuple[str, ...]] = {

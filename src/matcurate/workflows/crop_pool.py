@@ -25,8 +25,6 @@ STRIDE = 4
 """Of every picture, each fourth row and column is looked at."""
 DRAWS = 8
 """Passes with dropout for BALD."""
-STEPS = 300
-"""Of training, however many crops there are, so that a round is neither better nor worse for being longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +72,7 @@ class CropPool:
         return len(self.crops)
 
     def learn(self, chosen: Sequence[int], settings: PixelSettings, seed: int) -> PixelHead:
-        """A head that has learned these crops and nothing else, in :data:`STEPS` steps; the penalty grows in half."""
+        """A head that has learned these crops and nothing else, in as many steps however many there are."""
         rng = np.random.default_rng((seed, len(chosen)))
         features, labels = [], []
         for place in sorted(chosen):
@@ -82,14 +80,8 @@ class CropPool:
             drawn = drawn_pixels(crop.labels, settings.pixels, settings.balance, rng)
             features.append(crop.features[drawn].astype(np.float32))
             labels.append(crop.labels.ravel()[drawn])
-        epochs = max(2, round(STEPS * settings.training.batch / (len(chosen) * settings.pixels)))
-        changes = {
-            "training": settings.training.model_copy(update={"epochs": epochs}),
-            "evidence": settings.evidence.model_copy(update={"annealing": epochs // 2}),
-        }
-        adapted = settings.model_copy(update=changes)
         return fit_pixel_head(
-            np.concatenate(features), np.concatenate(labels), self.widths, self.classes, adapted, seed
+            np.concatenate(features), np.concatenate(labels), self.widths, self.classes, settings, seed
         )
 
     def found(self, head: PixelHead) -> list[NDArray[np.uint8]]:

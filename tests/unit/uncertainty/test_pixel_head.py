@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings, drawn_pixels, features_at, fit_pixel_head
-from matcurate.uncertainty.trainer import HeadTraining
 
 SPAN, SHAPE = (32, 48), (30, 41)
 NAMES = ("matrix", "phase 1", "phase 2")
@@ -63,7 +62,7 @@ def toy(count: int = 3000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(seed: int = 0, classes: tuple[str, ...] = NAMES) -> PixelHead:
-    settings = PixelSettings(hidden=16, training=HeadTraining(epochs=8, batch=64, learning_rate=0.01))
+    settings = PixelSettings(hidden=16, steps=300, batch=64, learning_rate=0.01)
     return fit_pixel_head(*toy(), (3, 1), classes, settings, seed)
 
 

@@ -11,13 +11,12 @@ from matcurate.config import load_settings
 from matcurate.errors import ConfigError
 from matcurate.imaging.dataset import write_sample
 from matcurate.uncertainty.pixels import PixelSettings
-from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows import bench_active as room
 from matcurate.workflows import crop_pool
 from matcurate.workflows.bench_active import ActiveChoice, bench_active
 from matcurate.workflows.crop_pool import Looked, areas
 
-HEAD = PixelSettings(hidden=16, pixels=300, training=HeadTraining(batch=128, learning_rate=0.01))
+HEAD = PixelSettings(hidden=16, pixels=300, steps=40, batch=128, learning_rate=0.01)
 TRIED = ("random", "evidential-diverse", "bald")
 
 
@@ -40,11 +39,6 @@ def folders(tmp_path_factory):
     return dataset(root / "train", 4, 0), dataset(root / "val", 2, 9)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(crop_pool, "STEPS", 40)
-
-
 def played(folders, **changes):
     options = {"strategies": TRIED, "rounds": 3, "batch": 2, "seeds": 2, "crop": 64, **changes}
     settings = load_settings(folders[0] / "home")
@@ -53,9 +47,7 @@ def played(folders, **changes):
 
 @pytest.fixture(scope="module")
 def report(folders):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crop_pool, "STEPS", 40)
-        return played(folders)
+    return played(folders)
 
 
 def test_all_strategies_begin_alike_and_are_measured_after_each_round(report):
@@ -121,7 +113,6 @@ def test_what_cannot_be_played_is_refused(folders):
 
 
 def test_the_command(folders, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(room, "HEAD", HEAD)
     monkeypatch.setattr(room.bench_active, "__kwdefaults__", {**room.bench_active.__kwdefaults__, "head": HEAD})
     call = ["--home", str(tmp_path), "bench", "active", *map(str, folders), "--strategies", "random,kcenter"]
     call += ["--rounds", "2", "--batch", "2", "--seeds", "1", "--crop", "64"]

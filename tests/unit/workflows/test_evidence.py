@@ -14,11 +14,10 @@ from matcurate.phase.unet import UNetSegmenter
 from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.uncertainty.pixel_storage import load_pixel_head, save_pixel_head
 from matcurate.uncertainty.pixels import PixelSettings
-from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows.evidence import Calibration, Judged, fit_evidence, judge
 
 CLASSES = ("matrix", "phase")
-SETTINGS = PixelSettings(hidden=16, pixels=1500, training=HeadTraining(epochs=6, batch=128, learning_rate=0.01))
+SETTINGS = PixelSettings(hidden=16, pixels=1500, steps=80, batch=128, learning_rate=0.01)
 
 
 def halves(step: float = 0.5, seed: int = 0) -> Picture:

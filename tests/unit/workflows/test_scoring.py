@@ -15,7 +15,6 @@ from matcurate.phase.samples import Picture, grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixels import PixelSettings
 from matcurate.uncertainty.regions import region_scores
-from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows import scoring
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.evidence import fit_evidence, judge
@@ -94,7 +93,7 @@ def test_evidence_adds_a_map_and_what_it_says_of_the_image(backbone):
     segmenter, pixels = learned(backbone), disc(40, 60)
     grey = grey_levels(pixels)
     truth = np.where(grey > 0.5, 2, 0).astype(np.uint8)
-    few = PixelSettings(hidden=8, pixels=300, training=HeadTraining(epochs=2))
+    few = PixelSettings(hidden=8, pixels=300, steps=4)
     head = fit_evidence(segmenter.model, [Picture("disc", grey, truth)], ("matrix", "a", "b"), 0, few)
     found = scored_by_model(replace(segmenter, evidence=head), pixels)
     judged = judge(segmenter.model, head, grey, no_ratio(3))

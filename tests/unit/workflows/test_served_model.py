@@ -20,12 +20,11 @@ from matcurate.phase.storage import load_adapter, save_adapter
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.uncertainty.pixels import PixelSettings
-from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows.evidence import EVIDENCE_FILE, fit_evidence, judge
 from matcurate.workflows.served_model import ANSWERS, MAX_SOFTMAX, VACUITY, served_model, write_served_files
 
 PHASES = ("matrix", "γ'", "carbide")
-FEW = PixelSettings(hidden=8, pixels=200, training=HeadTraining(epochs=1))
+FEW = PixelSettings(hidden=8, pixels=200, steps=4)
 
 
 def text(data: bytes) -> str:
