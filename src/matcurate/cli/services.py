@@ -128,6 +128,8 @@ def _show_learning(report: LearningReport) -> None:
     rows = [[each.name, each.before, each.after] for each in report.untouched]
     emit_table(title, ["untouched micrograph", "Dice before", "Dice after"], rows)
     emit_table("Learned", ["what", "where"], [["MLflow run", report.run_id], ["seconds", round(report.seconds)]])
+    if report.next_images:
+        emit_table("The experts see next", ["place", "micrograph"], list(enumerate(report.next_images, start=1)))
 
 
 def _wait(services: Services) -> None:

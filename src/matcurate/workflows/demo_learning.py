@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,6 +52,8 @@ class LearningReport:
         From the last correction to the new predictions on the page.
     untouched : tuple of UntouchedMicrograph
         Empty where it was not promoted.
+    next_images : tuple of str
+        What Label Studio serves next, the first first; empty where it was not promoted, or none is connected.
     """
 
     model_version: str
@@ -59,6 +62,7 @@ class LearningReport:
     why: str
     seconds: float
     untouched: tuple[UntouchedMicrograph, ...]
+    next_images: tuple[str, ...] = ()
 
 
 def follow_learning(
@@ -94,14 +98,23 @@ def follow_learning(
     version, promoted = str(result["model_version"]), bool(result["promoted"])
     if promoted:
         _result_of(workspace, "presegment", now, progress)
+    seconds = time.monotonic() - began
+    ranked = promoted and workspace.settings.label_studio.project_id is not None
     return LearningReport(
         model_version=version,
         run_id=str(result["run_id"]),
         promoted=promoted,
         why=str(result["why"]),
-        seconds=time.monotonic() - began,
+        seconds=seconds,
         untouched=tuple(_untouched(workspace, data, before, version)) if promoted else (),
+        next_images=_next_images(_result_of(workspace, "rank", now, progress)) if ranked else (),
     )
+
+
+def _next_images(ranked: Mapping[str, object]) -> tuple[str, ...]:
+    """Names in what the job "rank" has said."""
+    chosen = ranked["chosen"]
+    return tuple(str(each["name"]) for each in chosen) if isinstance(chosen, list) else ()
 
 
 def _result_of(workspace: Workspace, kind: str, since: datetime, progress: Progress) -> dict[str, object]:

@@ -90,7 +90,7 @@ def test_once_shows_tables(demo, tmp_path, capsys):
 
 def test_what_was_learned_is_shown(demo, tmp_path, capsys):
     learning = LearningReport(
-        "default-v1", "run8", True, "better by far", 61.4, (UntouchedMicrograph("m9", 0.61, 0.93),)
+        "default-v1", "run8", True, "better by far", 61.4, (UntouchedMicrograph("m9", 0.61, 0.93),), ("m12", "m9")
     )
     demo(report(), learning=learning)
     assert run(["--home", str(tmp_path), "demo", "--once", "--json"]) == 0
@@ -101,6 +101,7 @@ def test_what_was_learned_is_shown(demo, tmp_path, capsys):
         "why": "better by far",
         "seconds": 61.4,
         "untouched": [{"name": "m9", "before": 0.61, "after": 0.93}],
+        "next_images": ["m12", "m9"],
     }
     assert run(["--home", str(tmp_path), "demo", "--once"]) == 0
     table = capsys.readouterr().out

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from loop_samples import disc, make_workspace
+from loop_samples import disc, make_workspace, with_settings
 
 from matcurate.catalog.jobs import begin_job, fail_job, finish_job, report_progress
 from matcurate.catalog.model_versions import ensure_model_version
@@ -91,6 +91,28 @@ def test_the_champions_predictions_stand_beside_those_before(stage):
     # nothing found: Dice 0 of the disc (12² π = 441 of 15360 pixels), 2·14919 / (14919 + 15360) of the matrix
     (left,) = report.untouched
     assert left == UntouchedMicrograph("m1", left.before, 1.0) and left.before == pytest.approx(0.4927, abs=2e-4)
+
+
+def test_what_is_served_next_is_told_where_label_studio_is_connected(stage):
+    workspace, data = stage
+    label_studio = workspace.settings.label_studio.model_copy(update={"project_id": 3})
+    connected = with_settings(workspace, workspace.settings.model_copy(update={"label_studio": label_studio}))
+    ask(workspace, "retrain", "corrections")
+    results = {
+        "retrain": DONE,
+        "presegment": {},
+        "rank": {"chosen": [{"place": 1, "name": "b"}, {"place": 2, "name": "a"}]},
+    }
+    left = list(results)
+
+    def progress(done, total, note=""):
+        kind = left.pop(0)
+        worker(workspace, lambda session, job: finish_job(session, job.id, results[kind]))(done, total, note)
+        if left:
+            ask(workspace, left[0], "promotion")
+
+    assert follow_learning(connected, data, "matsam", progress).next_images == ("b", "a")
+    assert left == []
 
 
 def test_a_failed_training_is_one_line_and_nothing_due_is_none(stage):
