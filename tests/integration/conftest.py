@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
-from matcurate.config import Settings, load_settings
+from matcurate.config import Settings, load_settings, save_settings
+from matcurate.workflows.connect import connect
 from matcurate.workflows.services import Services, run_connected
+from matcurate.workflows.workspace import Workspace, initialise, open_workspace
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,18 @@ def label_studio(running: RunningServices) -> RunningLabelStudio:
     services = running.services
     personal = personal_token(services.label_studio_url, services.username, services.password)
     return RunningLabelStudio(services.label_studio_url, running.token, personal, services.username)
+
+
+@contextmanager
+def project_of_its_own(running: RunningServices, name: str) -> Iterator[Workspace]:
+    """Another project of the running installation, connected; afterwards the installation is as it was."""
+    home, services, before = running.settings.home, running.services, running.settings
+    assert before.label_studio.token_file is not None
+    initialise(load_settings(home), name, ("precipitate",), "phases")
+    url, backend_url = services.label_studio_url, services.backend_url
+    connect(load_settings(home), url, before.label_studio.token_file, backend_url=backend_url)
+    yield open_workspace(load_settings(home))
+    save_settings(home, {"project": before.project, "label_studio": {"project_id": before.label_studio.project_id}})
 
 
 def personal_token(url: str, email: str, password: str) -> str:

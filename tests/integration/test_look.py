@@ -8,18 +8,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import RunningServices
+from conftest import RunningServices, project_of_its_own
 from playwright.sync_api import Page, sync_playwright
 from test_page import CHROMIUM, FLAGS, SIZE
 
-from matcurate.config import RankSettings, load_settings
-from matcurate.workflows.connect import connect
+from matcurate.config import RankSettings
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.rank import rank
 from matcurate.workflows.scoring import ScoredImage, open_scorer, store_scored
-from matcurate.workflows.workspace import connected_project_id, initialise, label_studio_client, open_workspace
+from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client
 
 pytestmark = [
     pytest.mark.integration,
@@ -41,15 +40,15 @@ def page(running: RunningServices) -> Iterator[Page]:
         browser.close()
 
 
+@pytest.fixture
+def workspace(running: RunningServices) -> Iterator[Workspace]:
+    with project_of_its_own(running, "looking") as workspace:
+        yield workspace
+
+
 def test_a_map_is_shown_beside_the_labels_and_a_task_without_one_looks_as_before(
-    running: RunningServices, page: Page, tmp_path: Path
+    workspace: Workspace, page: Page, tmp_path: Path
 ) -> None:
-    home, services = running.settings.home, running.services
-    initialise(load_settings(home), "looking", ("precipitate",), "phases")
-    token_file = running.settings.label_studio.token_file
-    assert token_file is not None
-    connect(load_settings(home), services.label_studio_url, token_file, backend_url=services.backend_url)
-    workspace = open_workspace(load_settings(home))
     for index in range(2):
         image = np.random.default_rng(index).normal(90, 4, SIZE)
         cv2.imwrite(str(tmp_path / f"look{index}.png"), image.clip(0, 255).astype(np.uint8))
@@ -63,11 +62,11 @@ def test_a_map_is_shown_beside_the_labels_and_a_task_without_one_looks_as_before
         store_scored(workspace, open_scorer(workspace, segmenter).digest, version, micrograph, scored)
     with label_studio_client(workspace.settings) as client:
         report = rank(workspace, segmenter, client, RankSettings(strategy="evidential"), "ann")
-        project_id = connected_project_id(workspace.settings)
+        data_page = f"{client.url}/projects/{connected_project_id(workspace.settings)}/data"
     assert (report.overlays, report.written, len(report.chosen)) == (1, True, 2)
     tasks = {each.id: each.task for each in report.chosen}
 
-    page.goto(f"{services.label_studio_url}/projects/{project_id}/data?task={tasks[with_map.id]}")
+    page.goto(f"{data_page}?task={tasks[with_map.id]}")
     page.wait_for_selector("canvas", timeout=60_000)
     picture = page.wait_for_selector("img[alt^='vacuity map']", timeout=60_000)
     assert picture is not None
@@ -84,9 +83,8 @@ def test_a_map_is_shown_beside_the_labels_and_a_task_without_one_looks_as_before
     label = page.locator("text=precipitate").first.bounding_box()
     assert label is not None and label["x"] < box["x"]
 
-    page.goto(f"{services.label_studio_url}/projects/{project_id}/data?task={tasks[without.id]}")
+    page.goto(f"{data_page}?task={tasks[without.id]}")
     page.wait_for_selector("canvas", timeout=60_000)
     page.wait_for_selector("button:has-text('Submit')", timeout=60_000)
     assert page.locator("img[alt^='vacuity map']").count() == 0
     assert "$look" not in page.inner_text("body") and "Where to look" not in page.inner_text("body")
-    initialise(load_settings(home), running.settings.project)  # what the other tests expect

@@ -10,25 +10,17 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from conftest import RunningServices
+from conftest import RunningServices, project_of_its_own
 
 from matcurate.catalog.predictions import pushed_predictions
 from matcurate.catalog.rankings import newest_ranking
 from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
-from matcurate.config import load_settings
-from matcurate.workflows.connect import connect
 from matcurate.workflows.ingest import Provenance, ingest
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.sync import sync
-from matcurate.workflows.workspace import (
-    Workspace,
-    connected_project_id,
-    initialise,
-    label_studio_client,
-    open_workspace,
-)
+from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client
 
 pytestmark = pytest.mark.integration
 
@@ -39,17 +31,11 @@ MICROGRAPHS, BATCH = 14, 10
 @pytest.fixture(scope="module")
 def workspace(running: RunningServices, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A project of its own in the running installation, with fourteen micrographs to choose from and a golden one."""
-    home = running.settings.home
-    initialise(load_settings(home), "ranking", ("precipitate",), "phases")
-    token_file = running.settings.label_studio.token_file
-    assert token_file is not None
-    services = running.services
-    connect(load_settings(home), services.label_studio_url, token_file, backend_url=services.backend_url)
-    workspace, folder = open_workspace(load_settings(home)), tmp_path_factory.mktemp("micrographs")
-    ingest(workspace, [draw(folder / "golden.png", 99)], Provenance(golden=True))
-    ingest(workspace, [draw(folder / f"r{index:02d}.png", index) for index in range(MICROGRAPHS)])
-    yield workspace
-    initialise(load_settings(home), running.settings.project)  # what the other tests expect
+    folder = tmp_path_factory.mktemp("micrographs")
+    with project_of_its_own(running, "ranking") as workspace:
+        ingest(workspace, [draw(folder / "golden.png", 99)], Provenance(golden=True))
+        ingest(workspace, [draw(folder / f"r{index:02d}.png", index) for index in range(MICROGRAPHS)])
+        yield workspace
 
 
 def draw(path: Path, seed: int) -> Path:
