@@ -17,7 +17,7 @@ from skimage.segmentation import find_boundaries
 from matcurate.config import load_preset
 from matcurate.imaging.synth.nuisances import Nuisances
 from matcurate.imaging.synth.registry import generate
-from matcurate.promptable.builtin.joining import LEVELS, joined
+from matcurate.promptable.builtin.agglomeration import LEVELS, joined
 from matcurate.promptable.builtin.scene import Scene
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.tree import TreeBackbone

@@ -55,6 +55,8 @@ def pretrain(
         quality = report.quality
         judged += [("points: rank, error", quality.rank, quality.error)]
         judged += [("boxes: rank, error", quality.boxed_rank, quality.boxed_error)]
+    if report.answers is not None:
+        judged.append(("answers: IoU, error of the best", report.answers.overlap, report.answers.error))
     if report.seams is not None:
         judged.append(("grains: adjusted Rand index", report.seams.ari, None))
     emit_table(

@@ -38,41 +38,53 @@ class Forest:
             At most three each, smallest first.
         """
         found = [member.answers(pixels, labels) for member in self.members]
-        return [
-            self._best(
-                [
-                    member.candidate(int(node))
-                    for member, nodes in zip(self.members, found, strict=True)
-                    for node in nodes[prompt]
-                    if node >= 0
-                ]
-            )
-            for prompt in range(len(pixels))
+        quality = [
+            np.vectorize(member.quality, otypes=[float])(member.score[nodes])
+            for member, nodes in zip(self.members, found, strict=True)
         ]
+        return self.chosen(found, np.concatenate(quality, axis=1))
+
+    def chosen(self, found: Sequence[Nodes], quality: NDArray[np.float64]) -> list[tuple[Candidate, ...]]:
+        """Answer B prompts from the nodes (B, k) that each hierarchy offers.
+
+        Parameters
+        ----------
+        found : sequence of int array (B, k)
+            One for each hierarchy; -1 is none.
+        quality : float array (B, sum of k)
+            Predicted IoU in [0, 1] of each; what is not better than a hierarchy's ``min_answer`` is no answer.
+        """
+        least = np.concatenate(
+            [np.full(nodes.shape[1], member.min_answer) for member, nodes in zip(self.members, found, strict=True)]
+        )
+        return self._all_best(found, np.where(quality > least, quality, 0.0))
 
     def fitting(self, boxes: NDArray[np.float64]) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of top, left, bottom, right, the last two exclusive, as :meth:`answers` does."""
         found = [member.fitting(boxes) for member in self.members]
+        return self._all_best([nodes for nodes, _ in found], np.concatenate([values for _, values in found], axis=1))
+
+    def _all_best(self, found: Sequence[Nodes], quality: NDArray[np.float64]) -> list[tuple[Candidate, ...]]:
+        owners = np.repeat(np.arange(len(found)), [nodes.shape[1] for nodes in found])
+        nodes = np.concatenate(found, axis=1)
+        good = (nodes >= 0) & (quality > 0)
         return [
-            self._best(
-                [
-                    replace(member.candidate(int(node)), quality=float(value))
-                    for member, (nodes, values) in zip(self.members, found, strict=True)
-                    for node, value in zip(nodes[number], values[number], strict=True)
-                    if node >= 0
-                ]
-            )
-            for number in range(len(boxes))
+            self._best(owners[here], nodes[prompt, here], quality[prompt, here]) for prompt, here in enumerate(good)
         ]
 
-    def _best(self, offered: Sequence[Candidate]) -> tuple[Candidate, ...]:
-        """Best of what the hierarchies answer to one prompt."""
+    def _best(self, owners: Nodes, nodes: Nodes, quality: NDArray[np.float64]) -> tuple[Candidate, ...]:
+        """Best of what hierarchies (K,) offer for one prompt: nodes (K,) of some quality (K,)."""
+
+        def at(place: int) -> Candidate:
+            return self.members[int(owners[place])].candidate(int(nodes[place]))
 
         def shared(one: int, other: int) -> float:
-            return overlap(offered[one], offered[other])
+            return overlap(at(one), at(other))
 
-        chosen = best_apart(np.array([one.quality for one in offered]), shared, self.nesting)
-        return tuple(sorted((offered[place] for place in chosen), key=lambda one: one.area))
+        chosen = best_apart(quality, shared, self.nesting)
+        return tuple(
+            sorted((replace(at(place), quality=float(quality[place])) for place in chosen), key=lambda one: one.area)
+        )
 
 
 def overlap(one: Candidate, other: Candidate) -> float:

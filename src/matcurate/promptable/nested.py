@@ -63,16 +63,17 @@ class NestedRegions:
         """Regions of one prompt's answer (3,), smallest first; -1 is none."""
         return tuple(self.candidate(int(node)) for node in np.sort(nodes) if node >= 0)
 
-    def answers(self, pixels: Nodes, labels: PointLabels) -> Nodes:
-        """Up to three nodes (B, 3) for prompts given by pixel numbers and labels (B, N); -1 for none.
+    def answers(self, pixels: Nodes, labels: PointLabels, most: int = MOST, nesting: float | None = None) -> Nodes:
+        """Up to ``most`` nodes (B, most) for prompts given by pixel numbers and labels (B, N); -1 for none.
 
-        Of the regions that hold every foreground point and no background point: the best, then twice the best of
-        those whose IoU with every one taken is at most ``nesting``.
+        Of the regions that hold every foreground point and no background point: the best, then again and again the best
+        of those whose IoU with every one taken is at most ``nesting``, the hierarchy's own unless given.
         """
-        found = np.empty((len(pixels), 3), dtype=np.int64)
+        apart = self.nesting if nesting is None else nesting
+        found = np.empty((len(pixels), most), dtype=np.int64)
         for first in range(0, len(pixels), CHUNK):
             part = slice(first, first + CHUNK)
-            found[part] = self._best_on(*self._paths(pixels[part], labels[part]))
+            found[part] = self._best_on(*self._paths(pixels[part], labels[part]), most, apart)
         return found
 
     def fitting(self, boxes: NDArray[np.float64]) -> tuple[Nodes, NDArray[np.float64]]:
@@ -139,8 +140,8 @@ class NestedRegions:
         numbers = np.arange(len(passed)) - tree.num_leaves()
         return np.asarray(hg.propagate_sequential(tree, numbers, passed)[tree.num_leaves() :], dtype=np.int64)
 
-    def _best_on(self, start: Nodes, stop: Nodes) -> Nodes:
-        """Answers (B, 3) on the paths from ``start`` (B,) towards the root, before ``stop`` (B,)."""
+    def _best_on(self, start: Nodes, stop: Nodes, most: int, nesting: float) -> Nodes:
+        """Answers (B, most) on the paths from ``start`` (B,) towards the root, before ``stop`` (B,)."""
         steps = [self._answering[start]]
         above = self._answering[self.hierarchy.parent]
         while (steps[-1] < stop).any():
@@ -148,15 +149,15 @@ class NestedRegions:
         path = np.stack(steps)
         value = np.where((path < stop) & (self.score[path] > self.min_answer), self.score[path], 0.0)
         area = self.hierarchy.area[path]
-        found = np.full((len(start), 3), -1, dtype=np.int64)
+        found = np.full((len(start), most), -1, dtype=np.int64)
         prompts = np.arange(len(start))
-        for rank in range(3):
+        for rank in range(most):
             best = value.argmax(axis=0)
             good = value[best, prompts] > 0
             found[good, rank] = path[best, prompts][good]
             chosen = area[best, prompts]
             overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
-            value = np.where(overlap > self.nesting, 0.0, value)
+            value = np.where(overlap > nesting, 0.0, value)
         return found
 
 

@@ -14,8 +14,9 @@ import torch
 from matcurate import __version__
 from matcurate.config import load_preset
 from matcurate.errors import CheckpointError, ConfigError
+from matcurate.promptable.builtin.answers import AnswerExamples
 from matcurate.promptable.builtin.examples import RegionExamples
-from matcurate.promptable.builtin.judging import QualityReport, learn_quality
+from matcurate.promptable.builtin.judging import AnswerReport, QualityReport, learn_answers, learn_quality
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.recipe import Recipe
 from matcurate.promptable.builtin.seams import SeamPictures, SeamReport, learn_seams
@@ -51,6 +52,7 @@ class PretrainReport:
     checkpoint: str
     quality: QualityReport | None
     seams: SeamReport | None
+    answers: AnswerReport | None
 
 
 def pretrain(
@@ -163,11 +165,12 @@ class _Judged:
     judge: Judge
     quality: QualityReport | None = None
     seams: SeamReport | None = None
+    answers: AnswerReport | None = None
 
     def card(self) -> dict[str, str]:
         """Lines of the weights' card."""
         lines: dict[str, str] = {}
-        for prefix, report in (("", self.quality), ("seams_", self.seams)):
+        for prefix, report in (("", self.quality), ("seams_", self.seams), ("answers_", self.answers)):
             for name, value in (asdict(report) if report else {}).items():
                 lines[prefix + name] = "" if value is None else f"{value:.3g}"
         return lines
@@ -182,16 +185,25 @@ def _judged(training: Training, pictures: Mixed, known: Judge | None, progress: 
         judged = _Judged(Judge().to(training.device))
     if known is not None:
         judged.judge.load_state_dict(known.state_dict())
-    if recipe.prompts is not None:
-        regions = RegionExamples(pictures, network, recipe.prompts, seed)
-        described = _collected(one_by_one(regions, recipe.workers), len(regions), "regions", progress)
-        judged.quality = learn_quality(judged.judge, described, recipe.prompts, seed)
     if recipe.seams is not None:
         parts = SeamPictures(Generated(recipe.seams.kinds, recipe.seams.picture), network, recipe.seams, seed)
         found = _collected(one_by_one(parts, recipe.workers), len(parts), "pictures in patches", progress)
         judged.seams = learn_seams(judged.judge.seams, found, recipe.seams, seed, progress)
+    if recipe.prompts is not None:
+        # Regions are made with the judge of seams, and answers are offered by that of regions: each after the other.
+        regions = RegionExamples(pictures, network, recipe.prompts, seed, _on_cpu(judged.judge).seams.judge)
+        described = _collected(one_by_one(regions, recipe.workers), len(regions), "regions", progress)
+        judged.quality = learn_quality(judged.judge, described, recipe.prompts, seed)
+        answers = AnswerExamples(pictures, network, _on_cpu(judged.judge), recipe.prompts, seed)
+        offered = _collected(one_by_one(answers, recipe.workers), len(answers), "answers", progress)
+        judged.answers = learn_answers(judged.judge.panel, offered, recipe.prompts, seed)
     judged.judge.eval()
     return judged
+
+
+def _on_cpu(judge: Judge) -> Judge:
+    """A copy that drawing processes can use."""
+    return deepcopy(judge).cpu().eval()
 
 
 def _collected(source: Iterable[T], total: int, what: str, progress: Progress) -> list[T]:
@@ -217,4 +229,5 @@ def _report(training: Training, out: Path, reports: Sequence[TrainingReport], ju
         checkpoint=str(out / CHECKPOINT),
         quality=judged.quality,
         seams=judged.seams,
+        answers=judged.answers,
     )

@@ -26,7 +26,7 @@ real_share: 0.5
 steps: 4
 workers: 0
 report_steps: 2
-prompts: {pictures: 3, crop: 40, regions_per_picture: 50, boxes_per_picture: 2, epochs: 1}
+prompts: {pictures: 3, crop: 40, regions_per_picture: 50, boxes_per_picture: 2, epochs: 1, answered_pictures: 2}
 seams: {pictures: 2, picture: 64, crop: 64, rounds: 1, epochs: 1}
 """
 
@@ -59,9 +59,19 @@ def test_a_run_leaves_weights_state_and_metrics(recipe: str, steel: Path, tmp_pa
     assert (report.recipe, report.device, report.step) == ("tiny", "cpu", 4)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4] and lines[-1]["loss"] == report.loss
-    assert [stand[:2] for stand in told] == [(2, 4), (4, 4), (1, 3), (2, 3), (3, 3), *[(1, 2), (2, 2)] * 2]
+    assert [stand[:2] for stand in told] == [
+        (2, 4),
+        (4, 4),
+        *[(1, 2), (2, 2)] * 2,
+        (1, 3),
+        (2, 3),
+        (3, 3),
+        (1, 2),
+        (2, 2),
+    ]
     assert told[1][2].startswith(f"step 4 loss {report.loss:.3f}")
-    assert [stand[2] for stand in told[4:]] == ["regions", *["pictures in patches"] * 2, *["seams"] * 2]
+    stages = [*["pictures in patches"] * 2, *["seams"] * 2, *["regions"] * 3, *["answers"] * 2]
+    assert [stand[2] for stand in told[2:]] == stages
     loaded = load_weights(out / "weights.safetensors")
     assert loaded.digest == report.sha256 == sha256_of(Path(report.weights))
     assert loaded.card["sources"] == "precipitates, steel/train" and loaded.card["seed"] == "3"
@@ -128,7 +138,7 @@ def test_a_run_is_not_overwritten_nor_mixed(recipe: str, tmp_path: Path) -> None
 
 
 def test_what_cannot_run_is_one_line(recipe: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no preset 'boundry' in pretrain; use one of: boundary"):
+    with pytest.raises(ConfigError, match="no preset 'boundry' in pretrain; use one of: answers, boundary"):
         pretrain("boundry", tmp_path / "run")
     with pytest.raises(ConfigError, match="device 'cuda:99' cannot be used"):
         pretrain(recipe, tmp_path / "run", device="cuda:99")

@@ -6,7 +6,7 @@ of the micrograph matters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -29,6 +29,10 @@ FAINT = 0.02
 """Added to boundary probabilities before their logarithm."""
 CLEAR = 0.3
 """Boundary probability from which an edge counts as closed."""
+SPLIT = 0.5
+"""Probability from which a seam parts two grains."""
+MOST_WITHIN = 4.0
+"""Largest length of such seams inside a region, as a multiple of its outline."""
 
 DESCRIPTORS = (
     "log_area",
@@ -56,6 +60,11 @@ DESCRIPTORS = (
     "over_inner",
     "over_outer",
     "log_perimeter",
+    "split",
+    "split_closed",
+    "split_within",
+    "split_seam",
+    "split_parent",
     *(f"from_{origin}" for origin in ORIGINS),
 )
 """Names of the columns of :func:`describe`."""
@@ -73,11 +82,14 @@ class Evidence:
         Probability that the pixel belongs to an object; 0.5 where the network does not say.
     grey : float array (H, W)
         Smoothed grey values of mean 0 and standard deviation 1.
+    split : Between, optional
+        Probability that a seam parts two grains there; nothing is known of seams without it.
     """
 
     parted: Between
     inside: Field
     grey: Field
+    split: Between | None = None
 
     @classmethod
     def of(cls, pixels: Pixels, parted: Between, said: NDArray[np.float32], heads: tuple[Head, ...]) -> Evidence:
@@ -107,6 +119,20 @@ class Evidence:
     def faint(self) -> Between:
         """Logarithm of the boundary probability."""
         return Between(*(np.log(side + FAINT) for side in (self.parted.right, self.parted.below)))
+
+    def split_by(self, split: Between) -> Evidence:
+        """The same, with what is known of seams."""
+        return replace(self, split=split)
+
+    @cached_property
+    def seams(self) -> Between:
+        """Probability that a seam parts two grains."""
+        return self.split or Between(*(np.zeros_like(side) for side in (self.parted.right, self.parted.below)))
+
+    @cached_property
+    def sure(self) -> Between:
+        """1 where a seam is more likely than not to part two grains, else 0."""
+        return Between(*((side > SPLIT).astype(np.float64) for side in (self.seams.right, self.seams.below)))
 
     @cached_property
     def drop(self) -> Field:
@@ -157,9 +183,19 @@ def describe(nested: Nested, evidence: Evidence) -> NDArray[np.float32]:
         outline - below,
         outline - above,
         np.log1p(perimeter),
+        *_parting(nested, evidence, length, met),
         *(np.full(len(area), float(nested.origin == origin)) for origin in ORIGINS),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _parting(nested: Nested, evidence: Evidence, length: Column, met: Column) -> list[Column]:
+    """How surely grains are parted along a region's outline, inside it, and where its parts and its parent's meet."""
+    outline, _, seam = _sums(nested, evidence.seams)
+    closed, within, _ = _sums(nested, evidence.sure)
+    seam = seam / np.maximum(met, 1)
+    inside = np.minimum(within / length, MOST_WITHIN)
+    return [outline / length, closed / length, inside, seam, seam[nested.hierarchy.parent]]
 
 
 def _sums(nested: Nested, values: Between) -> tuple[Column, Column, Column]:

@@ -11,6 +11,7 @@ from scipy.ndimage import find_objects
 from skimage.measure import label
 from torch.utils.data import Dataset
 
+from matcurate.promptable.builtin.agglomeration import Splits
 from matcurate.promptable.builtin.network import UNet
 from matcurate.promptable.builtin.recipe import PromptRecipe
 from matcurate.promptable.builtin.scene import Scene
@@ -119,9 +120,12 @@ class RegionExamples(Dataset[Examples]):
         How pictures are cut and changed, and how many regions are taken.
     seed : int
         Non-negative.
+    splits : callable
+        Judges seams.
     """
 
-    def __init__(self, pictures: Pictures, network: UNet, recipe: PromptRecipe, seed: int) -> None:
+    def __init__(self, pictures: Pictures, network: UNet, recipe: PromptRecipe, seed: int, splits: Splits) -> None:
+        self._splits = splits
         self._pictures = pictures
         self._network = network
         self._recipe = recipe
@@ -143,8 +147,8 @@ class RegionExamples(Dataset[Examples]):
         drawn = rng.permutation(numbers)[: recipe.boxes_per_picture]
         boxes = {int(number): box_around(places[number - 1], rng) for number in drawn}
         reached, near = [], []
-        for nested in scene.hierarchies:
-            described = scene.described(nested)
+        regions = scene.regions(self._splits)
+        for nested, described in zip(regions.hierarchies, regions.described, strict=True):
             overlap, chance = expected_overlap(nested.hierarchy, objects)
             likely = chance >= LEAST_CHANCE
             reached.append(np.column_stack([described, overlap, np.minimum(chance, 1)])[likely].astype(np.float32))

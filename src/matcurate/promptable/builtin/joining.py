@@ -1,8 +1,6 @@
-"""Whether two patches that meet belong to one grain: what is measured of a seam, and the order of joining."""
+"""Whether two patches that meet belong to one grain: what is measured of the seam between them."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +9,7 @@ from matcurate.promptable.builtin import patches as p
 from matcurate.promptable.builtin.patches import Numbers, Patches, Table
 
 Column = NDArray[np.float64]
-Splits = Callable[[NDArray[np.float32]], Column]
-"""Probability (E,) that a seam parts two grains, of what is measured of it (E, D)."""
 
-LEVELS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
-"""Probabilities of a split up to which seams are joined, the surest first."""
-ROUNDS = 40
-"""At most, at each level."""
 LEAST_NOISE = 0.02
 """Of the pixels, in standard deviations of the image."""
 UNLIKE = 2.0
@@ -91,7 +83,7 @@ def measured(patches: Patches) -> NDArray[np.float32]:
 def _boundary(patches: Patches, small: Numbers, large: Numbers) -> list[Column]:
     """Learned boundary along the seam, and along what else the two patches border on."""
     length, parted = patches.seams[:, p.PAIRS], patches.seams[:, p.PARTED]
-    perimeter, total = (_both_sides(patches, values) for values in (length, parted))
+    perimeter, total = (both_sides(patches, values) for values in (length, parted))
     said = parted / length
     rest = (total[small] - parted) / np.maximum(perimeter[small] - length, 1)
     return [
@@ -128,7 +120,7 @@ def _shape(patches: Patches, small: Numbers, large: Numbers) -> list[Column]:
     """Sizes and shapes of the two patches, of both together, and of the seam."""
     sums, seams = patches.sums, patches.seams
     area, length = sums[:, p.AREA], seams[:, p.PAIRS]
-    outline = _both_sides(patches, length) + sums[:, p.FRAME]
+    outline = both_sides(patches, length) + sums[:, p.FRAME]
     both = sums[small] + sums[large]
     closed = outline[small] + outline[large] - 2 * length
     typical = np.sum(area**2) / np.sum(area)
@@ -175,63 +167,7 @@ def _surroundings(patches: Patches, small: Numbers, large: Numbers) -> list[Colu
     ]
 
 
-def joined(patches: Patches, splits: Splits, levels: tuple[float, ...] = LEVELS) -> Patches:
-    """Join what belongs together, the surest first, each patch only with the one it is surest of.
-
-    Parameters
-    ----------
-    patches : Patches
-        As first made.
-    splits : callable
-        Judges seams; asked anew after every round.
-    levels : tuple of float
-        Rising.
-    """
-    for level in levels:
-        for _ in range(ROUNDS):
-            if not len(patches.ends):
-                return patches
-            together = pairs(patches, splits(measured(patches)), level)
-            if together is None:
-                break
-            patches = patches.joined(together)
-    return patches
-
-
-def sureness(patches: Patches, splits: Splits) -> Column:
-    """Mean over the outline of each patch (N,) of the probability that it is one; 0 for a patch alone."""
-    length = patches.seams[:, p.PAIRS]
-    said = splits(measured(patches)) if len(length) else np.zeros(0)
-    return np.asarray(_both_sides(patches, said * length) / np.maximum(_both_sides(patches, length), 1))
-
-
-def pairs(patches: Patches, split: Column, level: float) -> Numbers | None:
-    """New numbers (N,) after joining every two patches that are each other's surest under ``level``; None: no pair."""
-    count = len(patches.sums)
-    first, second = patches.ends.T
-    best = np.full(count, np.inf)
-    np.minimum.at(best, first, split)
-    np.minimum.at(best, second, split)
-    mutual = (split <= best[first]) & (split <= best[second]) & (split < level)
-    if not mutual.any():
-        return None
-    chosen = patches.ends[mutual]
-    # Ties could make a patch part of two pairs: the first counts.
-    once = _firsts(chosen.ravel(), count).reshape(chosen.shape).all(axis=1)
-    target = np.arange(count)
-    target[chosen[once, 1]] = chosen[once, 0]
-    renumbered: Numbers = np.unique(target, return_inverse=True)[1].astype(np.int64)
-    return renumbered
-
-
-def _firsts(numbers: Numbers, count: int) -> NDArray[np.bool_]:
-    """Whether each number (N,) of 0 … ``count`` - 1 stands at its first place."""
-    place = np.full(count, len(numbers))
-    np.minimum.at(place, numbers, np.arange(len(numbers)))
-    return np.asarray(place[numbers] == np.arange(len(numbers)))
-
-
-def _both_sides(patches: Patches, values: Column) -> Column:
+def both_sides(patches: Patches, values: Column) -> Column:
     """Sum (N,) over the seams of each patch of their ``values`` (E,)."""
     first, second = patches.ends.T
     count = len(patches.sums)
@@ -274,7 +210,7 @@ def _opposite(patches: Patches, small: Numbers, large: Numbers) -> tuple[Column,
     count, mean = len(patches.sums), _grey(patches.sums)[0]
     order = np.argsort(ends.T.ravel(), kind="stable")
     owner, other = ends.T.ravel()[order], ends[:, ::-1].T.ravel()[order]
-    share = np.tile(length, 2)[order] / _both_sides(patches, length)[owner]
+    share = np.tile(length, 2)[order] / both_sides(patches, length)[owner]
     start = np.searchsorted(owner, np.arange(count + 1))
     neighbours = (start[1:] - start[:-1])[small]
     begins = np.cumsum(neighbours) - neighbours

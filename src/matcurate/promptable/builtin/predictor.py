@@ -14,11 +14,12 @@ from skimage.segmentation import expand_labels
 
 from matcurate.config import Strict
 from matcurate.errors import CheckpointError
+from matcurate.promptable.builtin.agglomeration import joined, sureness
 from matcurate.promptable.builtin.inference import folded
-from matcurate.promptable.builtin.joining import joined, sureness
+from matcurate.promptable.builtin.offers import APART, OFFERS, Offers, side_by_side
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.regions import Nested
-from matcurate.promptable.builtin.scene import Scene
+from matcurate.promptable.builtin.scene import Regions, Scene
 from matcurate.promptable.builtin.weights import Weights
 from matcurate.promptable.forest import Forest
 from matcurate.promptable.hierarchy import Nodes
@@ -28,7 +29,7 @@ from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.selection import best_disjoint
 from matcurate.types import Candidate, FloatArray, Pixels
 
-VERSION = 3
+VERSION = 4
 
 
 class BuiltinSettings(Strict):
@@ -36,7 +37,7 @@ class BuiltinSettings(Strict):
 
     min_area: int = Field(default=4, ge=1, description="Smallest region in pixels.")
     max_share: float = Field(default=0.95, gt=0, le=1, description="Largest answer, as part of the image.")
-    min_answer: float = Field(default=0.1, ge=0, lt=1, description="Answers to prompts have a better quality.")
+    min_answer: float = Field(default=0.05, ge=0, lt=1, description="Answers to prompts have a better quality.")
     min_region: float = Field(default=0.4, ge=0, lt=1, description="Regions without a prompt have a better quality.")
     nesting: float = Field(default=0.7, gt=0, lt=1, description="Largest IoU of two nested answers to one prompt.")
 
@@ -115,13 +116,19 @@ class BuiltinPredictor:
         return height, width
 
     @cached_property
-    def _forest(self) -> Forest:
-        members = tuple(self._judged(nested) for nested in self._scene.hierarchies)
+    def _regions(self) -> Regions:
+        return self._scene.regions(self._judge.seams.judge)
+
+    @cached_property
+    def forest(self) -> Forest:
+        """The hierarchies, judged."""
+        regions = self._regions
+        judged = zip(regions.hierarchies, regions.described, strict=True)
+        members = tuple(self._judged(nested, described) for nested, described in judged)
         return Forest(members, self._settings.nesting)
 
-    def _judged(self, nested: Nested) -> NestedRegions:
+    def _judged(self, nested: Nested, described: NDArray[np.float32]) -> NestedRegions:
         settings, tree, judge = self._settings, nested.hierarchy, self._judge
-        described = self._scene.described(nested)
         allowed = (tree.area >= settings.min_area) & (tree.area <= settings.max_share * tree.area[tree.root])
         score = np.zeros(len(allowed))
         score[allowed] = judge.points.judge(described[allowed])  # most basins are too small to be answers
@@ -140,7 +147,7 @@ class BuiltinPredictor:
             return ()  # one pixel makes no hierarchy
         towards = self._scene.drop if side == "bright" else -self._scene.drop
         found: list[Candidate] = []
-        for member in self._forest.members:
+        for member in self.forest.members:
             tree = member.hierarchy
             above = np.maximum(member.score - self._settings.min_region, 0) * (tree.total(towards) > 0)
             found += [member.candidate(int(node)) for node in best_disjoint(tree, tree.area * above)]
@@ -167,6 +174,12 @@ class BuiltinPredictor:
             for number, (grain, (rows, columns)) in enumerate(zip(kept, find_objects(filled), strict=True), start=1)
         )
 
+    def offers(self, pixels: Nodes, labels: PointLabels) -> tuple[list[Nodes], Offers]:
+        """Regions of each hierarchy (B, k) that may answer prompts of pixel numbers and labels (B, N), side by side."""
+        members = self.forest.members
+        found = [member.answers(pixels, labels, OFFERS, APART) for member in members]
+        return found, side_by_side(members, self._regions.described, found)
+
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three nested regions, smallest first.
 
@@ -187,7 +200,8 @@ class BuiltinPredictor:
         pixels, kinds = pixel_prompts(points, labels, self.shape)
         if not len(kinds) or self._scene.pixels.size == 1:
             return [()] * len(kinds)  # one pixel makes no hierarchy
-        return self._forest.answers(pixels, kinds)
+        found, offers = self.offers(pixels, kinds)
+        return self.forest.chosen(found, self._judge.panel.judge(offers.measured, offers.there))
 
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
@@ -198,4 +212,4 @@ class BuiltinPredictor:
             When a box is empty, not finite, or lies outside the image.
         """
         corners = checked_boxes(boxes, self.shape)
-        return [()] * len(corners) if self._scene.pixels.size == 1 else self._forest.fitting(corners)
+        return [()] * len(corners) if self._scene.pixels.size == 1 else self.forest.fitting(corners)

@@ -42,6 +42,15 @@ class PromptRecipe(Strict):
     epochs: int = Field(default=12, ge=1)
     batch: int = Field(default=4096, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
+    answered_pictures: int = Field(default=320, ge=1, description="In which points are answered.")
+    points_per_picture: int = Field(default=24, ge=1)
+    answered_epochs: int = Field(default=40, ge=1)
+    answered_batch: int = Field(default=128, ge=1, description="Points, each with all that is offered for it.")
+    answered_learning_rate: float = Field(default=2e-3, gt=0)
+    answered_weight_decay: float = Field(default=0.01, ge=0)
+    median: float = Field(
+        default=0.5, ge=0, le=1, description="Weight of the absolute error, which draws quality to the median."
+    )
 
 
 class SeamRecipe(Strict):

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from matcurate.promptable.builtin.edges import Between
 from matcurate.promptable.hierarchy import Hierarchy, Nodes, build, indexed
 
-Origin = Literal["boundary", "bright", "dark"]
+Origin = Literal["boundary", "seams", "bright", "dark"]
 Column = NDArray[np.float64]
 LEVELS = (*np.linspace(0.05, 0.95, 19), np.inf)
 """Boundary strengths up to which regions are joined before the strengths are taken anew."""
-ORIGINS: tuple[Origin, ...] = ("boundary", "bright", "dark")
+ORIGINS: tuple[Origin, ...] = ("boundary", "seams", "bright", "dark")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,7 @@ class Nested:
         Smallest region that holds both a pixel and the one on its right.
     below : int array (H - 1, W)
         The same for the pixel below.
-    origin : {"boundary", "bright", "dark"}
+    origin : {"boundary", "seams", "bright", "dark"}
         What the regions were made from.
     """
 
@@ -54,7 +54,7 @@ def between_boundaries(parted: Between, graph: hg.UndirectedGraph) -> Nested:
     basins = hg.labelisation_watershed(graph, weights).ravel()
     basins = basins - basins.min()
     adjacency = hg.make_region_adjacency_graph_from_labelisation(graph, basins.reshape(height, width))
-    above = joined(adjacency, *_mean_and_length(adjacency, weights, np.ones_like(weights)))
+    above = linked(adjacency, *_mean_and_length(adjacency, weights, np.ones_like(weights)))
     merged = hg.Tree(above)
     merged.lowest_common_ancestor_preprocess()
     meeting = np.append(merged.lowest_common_ancestor(*adjacency.edge_list()[:2]), 0)
@@ -67,12 +67,13 @@ def between_boundaries(parted: Between, graph: hg.UndirectedGraph) -> Nested:
     return Nested(indexed(tree, (height, width)), right, below, "boundary")
 
 
-def joined(adjacency: hg.UndirectedGraph, mean: Column, length: Column) -> Nodes:
+def linked(adjacency: hg.UndirectedGraph, mean: Column, length: Column) -> Nodes:
     """Parents (2 n - 1,) of n regions and of what they are joined to, two at a time.
 
-    Average linkage in rounds: up to each of :data:`LEVELS` the weakest boundary goes first, and after it the mean
-    strength of every boundary that is left is taken anew, weighted by length. A heap that does so after every
-    single merge costs ten times as much where one matrix has thousands of neighbours.
+    Average linkage (as in the ultrametric contour map of Arbeláez et al. 2011), in rounds: up to each of
+    :data:`LEVELS` the weakest boundary goes first, and after it the mean strength of every boundary that is left is
+    taken anew, weighted by length. A heap that does so after every single merge costs ten times as much where one
+    matrix has thousands of neighbours.
 
     Parameters
     ----------

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
+from matcurate.promptable.builtin.agglomeration import Splits, grown, of_seams
+from matcurate.promptable.builtin.denoising import calmed
 from matcurate.promptable.builtin.descriptors import Evidence, describe
 from matcurate.promptable.builtin.edges import Field, parted
 from matcurate.promptable.builtin.inference import probabilities
 from matcurate.promptable.builtin.network import Head, UNet
 from matcurate.promptable.builtin.patches import Patches, patches_of
 from matcurate.promptable.builtin.regions import Nested, between_boundaries, of_grey_levels
-from matcurate.promptable.tree.relief import relief
-from matcurate.promptable.tree.settings import TreeSettings
 from matcurate.types import Pixels
 
 LEVELS = 256
 """Grey levels whose regions are looked at."""
 MIN_AREA = 4
 """Smallest region between two grey levels, in pixels."""
-CALM = TreeSettings()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """All nested regions of an image.
+
+    Parameters
+    ----------
+    hierarchies : tuple of Nested
+        Between learned boundaries, between learned seams, brighter and darker than their surroundings.
+    described : tuple of float32 array (M, D)
+        Descriptors of the regions of each.
+    grains : Patches
+        What the seams part.
+    """
+
+    hierarchies: tuple[Nested, ...]
+    described: tuple[NDArray[np.float32], ...]
+    grains: Patches
 
 
 class Scene:
@@ -60,21 +79,20 @@ class Scene:
         return self._evidence.drop
 
     @cached_property
-    def hierarchies(self) -> tuple[Nested, Nested, Nested]:
-        """Regions between learned boundaries, and those brighter and darker than their surroundings."""
-        calm = np.rint(relief(self.pixels, CALM) * (LEVELS - 1)).astype(np.int32)
-        graph = hg.get_4_adjacency_graph(self.parted.shape)
-        return (
-            between_boundaries(self.parted, graph),
-            of_grey_levels(calm, MIN_AREA, "bright"),
-            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark"),
-        )
-
-    @cached_property
     def patches(self) -> Patches:
         """Patches of grains, along every boundary that there may be."""
         return patches_of(self.parted, self._evidence.grey)
 
-    def described(self, nested: Nested) -> NDArray[np.float32]:
-        """Descriptors (M, D) of the regions of a hierarchy."""
-        return describe(nested, self._evidence)
+    def regions(self, splits: Splits) -> Regions:
+        """Nested regions, given what says which seams part two grains."""
+        calm = np.rint(calmed(self.pixels) * (LEVELS - 1)).astype(np.int32)
+        parted = grown(self.patches, splits)
+        seams, split = of_seams(parted)
+        hierarchies = (
+            between_boundaries(self.parted, hg.get_4_adjacency_graph(self.parted.shape)),
+            seams,
+            of_grey_levels(calm, MIN_AREA, "bright"),
+            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark"),
+        )
+        evidence = self._evidence.split_by(split)
+        return Regions(hierarchies, tuple(describe(nested, evidence) for nested in hierarchies), parted.grains)

@@ -14,7 +14,8 @@ from scipy.sparse import coo_array
 from sklearn.metrics import adjusted_rand_score
 from torch.utils.data import Dataset
 
-from matcurate.promptable.builtin.joining import LEVELS, joined, measured, pairs
+from matcurate.promptable.builtin.agglomeration import LEVELS, joined, pairs
+from matcurate.promptable.builtin.joining import measured
 from matcurate.promptable.builtin.judging import HELD_OUT, learn
 from matcurate.promptable.builtin.network import UNet
 from matcurate.promptable.builtin.patches import Numbers, Patches

@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.weights import Weights, load_weights
 from matcurate.promptable.sam import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "4a96bb861ec403ca9d46be10690db1c2c1c09b5180bdae35436547668620ec5f"
+SHA256 = "7081f81c6d45133a335fb65061a77c0fbb014858b4b2dcf1fa224fee4c5a7eca"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 

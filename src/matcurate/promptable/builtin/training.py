@@ -198,7 +198,8 @@ def train(
     recipe = training.recipe
     tally = _Tally(training, pictures.sources)
     begun = last_saved = last_step = time.monotonic()
-    for batch in batches(pictures, recipe, training.seed, training.step):
+    coming = batches(pictures, recipe, training.seed, training.step) if training.step < recipe.steps else ()
+    for batch in coming:
         tally.add(batch, *training.advance(batch))
         now = time.monotonic()
         training.seconds, last_step = training.seconds + now - last_step, now

@@ -17,7 +17,7 @@ from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.digests import sha256_of
 from matcurate.tensorfile import read_header, write_header
 
-FORMAT = "matcurate-builtin-3"
+FORMAT = "matcurate-builtin-4"
 NETWORK, JUDGE = "network.", "judge."
 
 

@@ -16,7 +16,8 @@ def evidence() -> Evidence:
     rng = np.random.default_rng(2)
     between = Between(rng.random((11, 13)), rng.random((10, 14)))
     grey = rng.normal(size=SHAPE)
-    return Evidence(between, rng.random(SHAPE), (grey - grey.mean()) / grey.std())
+    split = Between(rng.random((11, 13)), rng.random((10, 14)))
+    return Evidence(between, rng.random(SHAPE), (grey - grey.mean()) / grey.std()).split_by(split)
 
 
 def hierarchies(evidence: Evidence) -> list[Nested]:
@@ -30,17 +31,23 @@ def hierarchies(evidence: Evidence) -> list[Nested]:
 
 def plainly(mask: np.ndarray, evidence: Evidence) -> dict[str, float]:
     """Descriptors of one region from its mask, one pair of neighbours after the other."""
-    outer, inner, steps, jumps, rises = [], [], [], [], []
-    for strength, along in ((evidence.parted.right, (0, 1)), (evidence.parted.below, (1, 0))):
+    outer, inner, steps, jumps, rises, sure, within = [], [], [], [], [], [], 0
+    both = (
+        (evidence.parted.right, evidence.seams.right, (0, 1)),
+        (evidence.parted.below, evidence.seams.below, (1, 0)),
+    )
+    for strength, split, along in both:
         for row, column in np.ndindex(strength.shape):
             one, other = (row, column), (row + along[0], column + along[1])
             difference = evidence.grey[one] - evidence.grey[other]
             if mask[one] != mask[other]:
                 outer.append(strength[row, column])
+                sure.append(split[row, column])
                 steps.append(difference if mask[one] else -difference)
                 jumps.append(abs(difference))
             elif mask[one]:
                 inner.append(strength[row, column])
+                within += split[row, column] > 0.5
                 rises.append(abs(difference))
     area = mask.sum()
     frame = mask[0].sum() + mask[-1].sum() + mask[:, 0].sum() + mask[:, -1].sum()
@@ -67,6 +74,9 @@ def plainly(mask: np.ndarray, evidence: Evidence) -> dict[str, float]:
         "elongation": np.log(rows / columns) ** 2,
         "level": evidence.grey[mask].mean(),
         "log_perimeter": np.log1p(len(outer)),
+        "split": sum(sure) / length,
+        "split_closed": (np.array(sure) > 0.5).sum() / length,
+        "split_within": min(within / length, 4),
     }
 
 
@@ -108,7 +118,12 @@ def test_a_region_is_compared_with_those_around_and_within(evidence: Evidence) -
         seam = np.concatenate(meet).mean() if sum(map(len, meet)) else 0
         assert column["seam"][node] == pytest.approx(seam, abs=1e-5)
         assert column["parent_seam"][node] == column["seam"][parent]
-        assert [column[f"from_{origin}"][node] for origin in ("boundary", "bright", "dark")] == [1, 0, 0]
+        pairs = ((evidence.seams.right, nested.right), (evidence.seams.below, nested.below))
+        meet = np.concatenate([split[nodes == node] for split, nodes in pairs])
+        assert column["split_seam"][node] == pytest.approx(meet.mean() if len(meet) else 0, abs=1e-5)
+        assert column["split_parent"][node] == column["split_seam"][parent]
+        origins = [column[f"from_{origin}"][node] for origin in ("boundary", "seams", "bright", "dark")]
+        assert origins == [1, 0, 0, 0]
 
 
 def test_depth_and_contrast_do_not_matter() -> None:

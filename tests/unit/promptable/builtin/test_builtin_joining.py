@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from matcurate.promptable.builtin.agglomeration import grown, joined, of_seams, pairs, sureness
 from matcurate.promptable.builtin.edges import Between
-from matcurate.promptable.builtin.joining import MEASURES, joined, measured, pairs, sureness
+from matcurate.promptable.builtin.joining import MEASURES, measured
 from matcurate.promptable.builtin.patches import Patches, summed
 
 
@@ -75,3 +76,28 @@ def test_joining_ends_where_every_seam_is_more_likely_than_not() -> None:
     np.testing.assert_allclose(sureness(found, boundary), [0.9, 0.8, 0.7])
     alone = joined(strips(0.1, 0.1, 0.1, 0.1), boundary)
     assert not alone.map().any() and sureness(alone, boundary).tolist() == [0]
+
+
+def test_what_was_joined_is_remembered() -> None:
+    """Seams of .1 and .4 go, in this order; between the three grains that are left, .9 and .7 stay."""
+    parted = grown(strips(0.9, 0.1, 0.7, 0.4), boundary)
+    assert parted.parents.tolist() == [0, 5, 5, 6, 6, 5, 6] and parted.nodes.tolist() == [0, 5, 6]
+    np.testing.assert_allclose(parted.height, [0, 0, 0, 0, 0, 0.1, 0.4])
+    np.testing.assert_allclose(parted.split, [0.9, 0.7])
+    assert np.array_equal(parted.grains.map(), joined(strips(0.9, 0.1, 0.7, 0.4), boundary).map())
+
+
+def test_grains_are_joined_on_to_the_whole_image_the_weakest_seam_first() -> None:
+    nested, split = of_seams(grown(strips(0.9, 0.1, 0.7, 0.4), boundary))
+    tree = nested.hierarchy
+    assert tree.area.tolist() == [96] * 5 + [192, 192, 384, 480]
+    assert tree.parent.tolist() == [8, 5, 5, 6, 6, 7, 7, 8, 8]  # .7 before .9
+    np.testing.assert_allclose(split.right[4, 7::8], [0.9, 0.1, 0.7, 0.4])
+    assert not split.right[:, :7].any() and not split.below.any()
+    assert nested.right[4, 7::8].tolist() == [8, 5, 7, 6] and nested.right[4, 6] == 0 and nested.below[0, 39] == 4
+    assert nested.origin == "seams"
+
+
+def test_one_patch_is_one_region() -> None:
+    nested, split = of_seams(grown(strips(shape=(4, 8)), boundary))
+    assert nested.hierarchy.area.tolist() == [32] and not nested.right.any() and not split.right.any()

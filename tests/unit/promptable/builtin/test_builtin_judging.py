@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from matcurate.promptable.builtin.answers import AnswerExamples, Answers
 from matcurate.promptable.builtin.descriptors import DESCRIPTORS
 from matcurate.promptable.builtin.examples import (
     CARELESS,
@@ -16,17 +17,28 @@ from matcurate.promptable.builtin.examples import (
     objects_of,
     shares,
 )
-from matcurate.promptable.builtin.judging import QualityReport, learn_quality
+from matcurate.promptable.builtin.judging import QualityReport, learn_answers, learn_quality
 from matcurate.promptable.builtin.network import NetworkSettings, UNet
-from matcurate.promptable.builtin.quality import Judge
+from matcurate.promptable.builtin.offers import COMPARED, Offers, side_by_side
+from matcurate.promptable.builtin.quality import Judge, Panel
 from matcurate.promptable.builtin.recipe import PromptRecipe
 from matcurate.promptable.builtin.stream import Generated, one_by_one
 from matcurate.promptable.hierarchy import Hierarchy, build
+from matcurate.promptable.nested import NestedRegions
 
 # The whole, the part above 0 (columns 2 to 7), and the part above 1 (columns 2 and 3); 2 x 8 pixels.
 LEVELS = np.array([[0, 0, 2, 2, 1, 1, 1, 1]] * 2, dtype=np.int32)
 OBJECTS = np.array([[0, 0, 1, 1, 1, 1, 2, 2]] * 2, dtype=np.int32)
-RECIPE = PromptRecipe(pictures=3, crop=48, regions_per_picture=300, boxes_per_picture=4, epochs=3, batch=64)
+RECIPE = PromptRecipe(
+    pictures=3,
+    crop=48,
+    regions_per_picture=300,
+    boxes_per_picture=4,
+    epochs=3,
+    batch=64,
+    answered_pictures=3,
+    points_per_picture=5,
+)
 
 
 def tree() -> Hierarchy:
@@ -72,7 +84,7 @@ def test_boxes_are_drawn_with_a_careless_hand() -> None:
 def source() -> RegionExamples:
     torch.manual_seed(0)
     network = UNet(NetworkSettings(widths=(4, 8))).eval()
-    return RegionExamples(Generated(("phases", "pores"), 64), network, RECIPE, seed=4)
+    return RegionExamples(Generated(("phases", "pores"), 64), network, RECIPE, 4, Judge().eval().seams.judge)
 
 
 def test_examples_of_a_picture_depend_on_its_number_alone(source: RegionExamples) -> None:
@@ -96,7 +108,7 @@ def test_examples_of_a_picture_depend_on_its_number_alone(source: RegionExamples
 
 def test_a_picture_without_objects_gives_no_examples(source: RegionExamples) -> None:
     empty = type("Empty", (), {"sources": ("none",), "draw": lambda self, rng: _blank()})()
-    none = RegionExamples(empty, source._network, RECIPE, seed=0)[0]
+    none = RegionExamples(empty, source._network, RECIPE, 0, source._splits)[0]
     assert len(none.overlap) == len(none.boxed_overlap) == 0 and none.descriptors.shape == (0, len(DESCRIPTORS))
 
 
@@ -143,3 +155,63 @@ def test_without_examples_nothing_is_learned_nor_reported() -> None:
     flat = replace(made(64, 1), overlap=np.full(64, 0.5, dtype=np.float32))
     _, report = learned([flat] * 2, RECIPE)
     assert report.rank is None and report.error is not None
+
+
+def test_offers_are_measured_side_by_side() -> None:
+    """Of regions of 4, 12 and 16 pixels the first two are offered for one point, the second alone for another."""
+    member = NestedRegions(tree(), np.array([0.5, 0.8, 0.0]), float, 0.05, 0.7)
+    described = np.arange(6, dtype=np.float32).reshape(3, 2)
+    offers = side_by_side([member], [described], [np.array([[1, 0, -1], [1, -1, -1]])])
+    assert offers.there.tolist() == [[True, True, False], [True, False, False]]
+    assert offers.measured.shape == (2, 3, 2 + len(COMPARED)) and not offers.measured[~offers.there].any()
+    mean = (0.8 * np.log(12) + 0.5 * np.log(4)) / 1.3
+    best = [2, 3, np.log(4), 0, 0, np.log(12) - mean]
+    second = [0, 1, 0, -np.log(4), np.log(4) - np.log(12), np.log(4) - mean]
+    np.testing.assert_allclose(offers.measured[0, :2], [best, second], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(offers.measured[1, 0], [2, 3, np.log(4), 0, 0, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_the_order_of_offers_changes_nothing_and_what_is_not_there_is_not_seen() -> None:
+    torch.manual_seed(1)
+    panel, rng = Panel(6).eval(), np.random.default_rng(0)
+    measured, there = rng.normal(size=(2, 5, 6)).astype(np.float32), np.ones((2, 5), dtype=np.bool_)
+    there[1, 3:] = False
+    judged, order = panel.judge(measured, there), np.array([4, 2, 0, 1, 3])
+    np.testing.assert_allclose(panel.judge(measured[:, order], there[:, order]), judged[:, order], atol=1e-6)
+    assert (judged[1, 3:] == 0).all() and (judged[there] > 0).all()
+    np.testing.assert_allclose(panel.judge(measured[1:, :3], there[1:, :3]), judged[1:, :3], atol=1e-6)
+    alone = panel.judge(measured[:1, :1], there[:1, :1])
+    assert abs(alone[0, 0] - judged[0, 0]) > 1e-4  # the others count
+
+
+def test_answers_of_a_picture_depend_on_its_number_alone(source: RegionExamples) -> None:
+    torch.manual_seed(0)
+    pictures = Generated(("phases", "pores"), 64)
+    answers = AnswerExamples(pictures, source._network, Judge().eval(), RECIPE, seed=4)
+    every = list(one_by_one(answers, workers=0))
+    for one, other in zip(every, one_by_one(answers, workers=1), strict=True):
+        np.testing.assert_array_equal(one.offers.measured, other.offers.measured)
+        np.testing.assert_array_equal(one.overlap, other.overlap)
+        assert one.overlap.shape == one.offers.there.shape and len(one.overlap) <= 5
+        assert (one.overlap >= 0).all() and (one.overlap <= 1).all() and not one.overlap[~one.offers.there].any()
+    assert max(one.overlap.max(initial=0) for one in every) > 0.5
+
+
+def test_which_of_several_offers_is_right_is_learned_from_the_others() -> None:
+    """Of two offers the one that is larger than the other is right: nothing that is seen of one alone."""
+    rng, found = np.random.default_rng(3), []
+    for _ in range(9):
+        measured = rng.normal(size=(64, 2, 4)).astype(np.float32)
+        overlap = (measured[..., 0] > measured[:, ::-1, 0]).astype(np.float32)
+        found.append(Answers(Offers(measured, np.ones((64, 2), dtype=np.bool_)), overlap))
+    recipe = RECIPE.model_copy(update={"answered_epochs": 30, "answered_batch": 32})
+    torch.manual_seed(0)
+    panel = Panel(4)
+    report = learn_answers(panel, found, recipe, 0)
+    assert report.examples == 7 * 64 and report.overlap > 0.95 and report.error < 0.1 and report.offered_error < 0.1
+    torch.manual_seed(0)
+    again = Panel(4)
+    assert learn_answers(again, found, recipe, 0) == report
+    nothing = Answers(Offers(np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.bool_)), np.zeros((2, 3), np.float32))
+    report = learn_answers(Panel(4), [nothing] * 2, recipe, 0)
+    assert (report.overlap, report.error, report.offered_error, report.examples) == (None, None, None, 0)

@@ -12,6 +12,7 @@ from matcurate.errors import CheckpointError, ConfigError
 from matcurate.promptable.builtin.descriptors import DESCRIPTORS
 from matcurate.promptable.builtin.joining import MEASURES
 from matcurate.promptable.builtin.network import Head, NetworkSettings, UNet
+from matcurate.promptable.builtin.offers import COMPARED
 from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinPredictor, BuiltinSettings
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.scene import Scene
@@ -38,6 +39,19 @@ def judge_of_outlines() -> Judge:
                 layer.bias.zero_()
             first.weight[0, column] = second.weight[0, 0] = 1
             last.weight[0, 0], last.bias[0] = 20, -10
+    return as_scored(judge)
+
+
+def as_scored(judge: Judge) -> Judge:
+    """The panel says of each what it is scored alone: the logit and its opposite pass through, and are subtracted."""
+    panel, score = judge.panel, len(DESCRIPTORS) + COMPARED.index("score")
+    with torch.no_grad():
+        for parameter in panel.parameters():
+            parameter.zero_()
+        panel.each[0].weight[0, score], panel.each[0].weight[1, score] = 1, -1
+        for layer in (panel.each[2], panel.own, panel.last[1]):
+            layer.weight[0, 0] = layer.weight[1, 1] = 1
+        panel.last[3].weight[0, 0], panel.last[3].weight[0, 1] = 1, -1
     return judge
 
 
@@ -71,7 +85,10 @@ def test_a_point_is_answered_by_the_best_regions_around_it() -> None:
     found = answer((5, 10))
     assert spans(found) == [(0, 12), (0, 22)]
     assert [one.quality for one in found] == pytest.approx([strength(0.5), strength(0.9)], abs=0.02)
-    assert spans(answer((35, 10))) == [(22, 40), (12, 40)]  # the pair is one of the bright side's regions
+    assert spans(answer((35, 10), min_answer=0.1)) == [
+        (22, 40),
+        (12, 40),
+    ]  # the pair is a region of the bright
     assert spans(answer((5, 10), (15, 10))) == [(0, 22)]
     assert answer((5, 10), (35, 10)) == ()  # only the whole image holds both
     assert spans(answer((5, 10), (15, 10), labels=(1, 0))) == [(0, 12)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from matcurate.promptable.builtin.edges import Between, drop, parted
-from matcurate.promptable.builtin.regions import Nested, between_boundaries, joined, of_grey_levels
+from matcurate.promptable.builtin.regions import Nested, between_boundaries, linked, of_grey_levels
 
 
 def parted_by(between: Between) -> Nested:
@@ -95,7 +95,7 @@ def graph(edges: list[tuple[int, int, float, float]], count: int) -> tuple[hg.Un
 def test_strengths_are_taken_anew_after_a_round() -> None:
     """0 and 1 join at .1. To 2 they have .2 over 1 and .8 over 9 pixels: .74 together, more than the .5 to 3."""
     adjacency = graph([(0, 1, 0.1, 5), (0, 2, 0.2, 1), (1, 2, 0.8, 9), (1, 3, 0.5, 4), (2, 3, 0.9, 4)], 4)
-    above = joined(*adjacency)
+    above = linked(*adjacency)
     assert above[0] == above[1] == 4  # a round ends at .15, before the .2 would have its turn
     assert above[4] == above[3] == 5 and above[5] == above[2] == 6 and above[6] == 6
 
