@@ -39,40 +39,40 @@ def near_duplicates(embeddings: FloatArray, near: float = NEAR) -> NDArray[np.in
     return groups
 
 
-def weighted_k_center(
+def k_center(
     embeddings: FloatArray,
-    weights: NDArray[np.float64],
     count: int,
     rng: np.random.Generator,
+    *,
     labelled: FloatArray | None = None,
+    first: int | None = None,
 ) -> Indices:
-    """Greedy k-center: again and again the candidate with the largest weight x distance to all chosen and labelled.
+    """Greedy k-center: again and again the candidate that lies farthest from all that are chosen or labelled.
 
     Parameters
     ----------
     embeddings : float array (N, D)
         Of the candidates.
-    weights : float array (N,)
-        Not negative; equal ones give plain k-center.
     count : int
         At most N.
     rng : np.random.Generator
-        Breaks ties.
+        Breaks ties, and draws the first where nothing is labelled.
     labelled : float array (M, D), optional
-        What is covered already; without it the largest weight comes first.
+        What is covered already.
+    first : int, optional
+        Candidate to begin with.
     """
     points = embeddings.astype(np.float64)
     order = rng.permutation(len(points))
-    points, weights = points[order], weights[order]
-    distance = np.full(len(points), typical_distance(points) or 1.0)
+    points = points[order]
+    distance = np.full(len(points), np.inf)
     if labelled is not None and len(labelled):
         distance = cKDTree(labelled.astype(np.float64)).query(points)[0]
     free = np.ones(len(points), dtype=np.bool_)
-    chosen = []
+    chosen: list[int] = []
     for _ in range(count):
-        # Where all that is left is covered, weights alone decide.
-        worth = weights * distance
-        best = int(np.argmax(np.where(free, worth if worth[free].any() else weights, -1.0)))
+        begins = not chosen and first is not None
+        best = int(np.flatnonzero(order == first)[0]) if begins else int(np.argmax(np.where(free, distance, -1.0)))
         chosen.append(best)
         free[best] = False
         distance = np.minimum(distance, np.sqrt(((points - points[best]) ** 2).sum(axis=1)))
@@ -91,15 +91,3 @@ def clustered(embeddings: FloatArray, weights: NDArray[np.float64], count: int, 
     leading = np.sort(first)
     rest = np.setdiff1d(np.arange(len(order)), leading)
     return np.asarray(order[np.concatenate([leading, rest])[:count]], dtype=np.int64)
-
-
-def within_quota(ranked: Indices, specimens: NDArray[np.integer], count: int, quota: int) -> Indices:
-    """The first ``count`` of a ranking (N,) with at most ``quota`` of a specimen; the passed over follow if needed."""
-    taken: dict[int, int] = {}
-    kept: list[int] = []
-    passed: list[int] = []
-    for place in ranked:
-        specimen = int(specimens[place])
-        taken[specimen] = taken.get(specimen, 0) + 1
-        (kept if taken[specimen] <= quota else passed).append(int(place))
-    return np.array((kept + passed)[:count], dtype=np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -82,6 +82,20 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.embeddings)
+
+    def part(self, places: Indices, seen: Sequence[int] = ()) -> Pool:
+        """Some of the candidates, with others, ``seen``, counted as labelled."""
+        covered = [] if self.labelled is None else [self.labelled]
+        labelled = np.concatenate([*covered, self.embeddings[list(seen)]]) if len(seen) else self.labelled
+        return Pool(
+            self.embeddings[places],
+            scores={name: values[places] for name, values in self.scores.items()},
+            probabilities=None if self.probabilities is None else self.probabilities[places],
+            draws=None if self.draws is None else self.draws[:, places],
+            fractions=None if self.fractions is None else self.fractions[places],
+            specimens=None if self.specimens is None else self.specimens[places],
+            labelled=labelled,
+        )
 
     def needed(self, name: str, strategy: str) -> FloatArray:
         """The array or the scores of this name.

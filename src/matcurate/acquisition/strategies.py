@@ -1,4 +1,9 @@
-"""The registry of strategies: from a pool to the candidates that the expert sees next."""
+"""The registry of strategies: from a pool to the candidates that the expert sees next.
+
+References
+----------
+G. Citovsky, G. DeSalvo, C. Gentile and others, "Batch active learning at scale", NeurIPS (2021): Cluster-Margin.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from matcurate.acquisition.diversity import clustered, near_duplicates, weighted_k_center, within_quota
+from matcurate.acquisition.diversity import clustered, k_center, near_duplicates
 from matcurate.acquisition.pool import Indices, Pool
 from matcurate.acquisition.scores import Scores, bald, entropy, expected_gradient, margin, rarity
 from matcurate.errors import ConfigError
 from matcurate.types import FloatArray
 
+BREADTH = 3
+"""So many times the batch are the best, among which diversity decides."""
 Score = Callable[[Pool, np.random.Generator], Scores]
 Strategy = Callable[[Pool, int, np.random.Generator], Indices]
 
@@ -26,14 +33,27 @@ def by_score(score: Score) -> Strategy:
     return choose
 
 
-def by_score_and_distance(score: Score) -> Strategy:
-    """Score x phase rarity x distance to all that is chosen or labelled; of near-duplicates only the best counts."""
+def by_distance(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
+    """Far from all that is chosen or labelled; of near-duplicates only one counts."""
+    equal = np.ones(len(pool))
+    kept = _representatives(pool, equal, count)
+    found = k_center(pool.embeddings[kept], min(count, len(kept)), rng, labelled=pool.labelled)
+    return _filled(kept[found], equal, count)
+
+
+def by_score_then_distance(score: Score) -> Strategy:
+    """Of the best by score x phase rarity, thrice as many as asked for, those far from each other and the labelled.
+
+    The best of all comes first; of near-duplicates only the best counts. Score first and diversity among the best, as
+    in Cluster-Margin: a product of both is won by what lies far away and hardly teaches.
+    """
 
     def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
         weights = _weights(pool, score, rng)
         kept = _representatives(pool, weights, count)
-        found = weighted_k_center(pool.embeddings[kept], weights[kept], min(count, len(kept)), rng, pool.labelled)
-        return _filled(kept[found], weights, count)
+        best = kept[np.argsort(-weights[kept], kind="stable")][: BREADTH * count]
+        found = k_center(pool.embeddings[best], min(count, len(best)), rng, labelled=pool.labelled, first=0)
+        return _filled(best[found], weights, count)
 
     return choose
 
@@ -79,9 +99,9 @@ STRATEGIES: dict[str, Strategy] = {
     "margin": by_score(_said_or("margin", "probabilities", margin)),
     "bald": by_score(_said_or("bald", "draws", bald)),
     "change": by_score(_change),
-    "kcenter": by_score_and_distance(_equal),
+    "kcenter": by_distance,
     "evidential": by_score(_vacuity),
-    "evidential-diverse": by_score_and_distance(_vacuity),
+    "evidential-diverse": by_score_then_distance(_vacuity),
     "evidential-clusters": by_score_and_cluster(_vacuity),
 }
 """A new strategy is one entry, and passes the contract test of all."""
@@ -121,8 +141,27 @@ def choose_batch(
         return np.empty(0, dtype=np.int64)
     if quota is None:
         return STRATEGIES[strategy](pool, wanted, rng)
-    specimens = pool.needed("specimens", strategy)
-    return within_quota(STRATEGIES[strategy](pool, len(pool), rng), specimens.astype(np.int64), wanted, quota)
+    return _within_quota(STRATEGIES[strategy], pool, pool.needed("specimens", strategy), wanted, quota, rng)
+
+
+def _within_quota(
+    choose: Strategy, pool: Pool, specimens: FloatArray, count: int, quota: int, rng: np.random.Generator
+) -> Indices:
+    """As a strategy chooses, with at most ``quota`` of a specimen; when no other is left, without a limit."""
+    chosen: list[int] = []
+    taken: dict[int, int] = {}
+    while len(chosen) < count:
+        full = [specimen for specimen, number in taken.items() if number >= quota]
+        left = np.setdiff1d(np.arange(len(pool)), chosen)
+        allowed = left[~np.isin(specimens[left], full)]
+        limit = quota if len(allowed) else count
+        free = allowed if len(allowed) else left
+        for place in free[choose(pool.part(free, chosen), count - len(chosen), rng)]:
+            specimen = int(specimens[place])
+            if taken.get(specimen, 0) < limit:
+                taken[specimen] = taken.get(specimen, 0) + 1
+                chosen.append(int(place))
+    return np.array(chosen, dtype=np.int64)
 
 
 def _weights(pool: Pool, score: Score, rng: np.random.Generator) -> Scores:

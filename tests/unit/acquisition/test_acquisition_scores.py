@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from matcurate.acquisition.diversity import near_duplicates, typical_distance, within_quota
+from matcurate.acquisition.diversity import near_duplicates, typical_distance
 from matcurate.acquisition.scores import bald, entropy, expected_gradient, margin, rarity
 
 
@@ -57,8 +57,3 @@ def test_near_duplicates_do_not_chain() -> None:
     # Reach is .1 · √2 · std = .1 · √2 · 46.9…: 6.6.
     places = np.array([[0.0], [5.0], [10.0], [100.0], [101.0]])
     assert near_duplicates(places, near=0.1).tolist() == [0, 0, 2, 3, 3]
-
-
-def test_quota_by_hand() -> None:
-    ranked, specimens = np.array([4, 0, 3, 1, 2]), np.array([7, 7, 8, 7, 7])
-    assert within_quota(ranked, specimens, 3, 1).tolist() == [4, 2, 0]

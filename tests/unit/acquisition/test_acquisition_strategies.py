@@ -142,12 +142,24 @@ def test_k_center_takes_what_is_far_from_the_labelled_and_the_chosen() -> None:
     assert found == [2, 3]
 
 
-def test_score_times_distance_by_hand() -> None:
-    # Worth at first .9 · 1, .5 · 4, .3 · 10: the last; then .5 · 4 against .9 · 1.
-    pool = Pool(
-        np.array([[1.0], [4.0], [10.0]]), scores={"vacuity": np.array([0.9, 0.5, 0.3])}, labelled=np.array([[0.0]])
-    )
-    assert chosen("evidential-diverse", pool, 3) == [2, 1, 0]
+def test_score_first_then_distance_by_hand() -> None:
+    # Of two, six are looked at: not the last, however far it lies. After the first (at 1), 20 lies farthest.
+    places = np.array([[1.0], [4.0], [7.0], [10.0], [20.0], [15.0], [30.0]])
+    vacuity = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3])
+    pool = Pool(places, scores={"vacuity": vacuity}, labelled=np.array([[-5.0]]))
+    assert chosen("evidential-diverse", pool, 2) == [0, 4]
+    # Of three all are looked at: 30 first, then 15, which lies 14 from 1.
+    assert chosen("evidential-diverse", pool, 3) == [0, 6, 5]
+
+
+def test_the_quota_keeps_the_score_first() -> None:
+    # Specimen 0 has the three best; one of it, then the best of the others, and not what lies farthest.
+    places = 5.0 * np.arange(12)[:, None]
+    vacuity = np.linspace(1.0, 0.1, 12)
+    pool = Pool(places, scores={"vacuity": vacuity}, specimens=np.array([0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8]))
+    assert chosen("evidential-diverse", pool, 2, quota=1) == [0, 5]
+    assert chosen("evidential", pool, 4, quota=1) == [0, 3, 5, 6]
+    assert chosen("evidential", pool, 3, quota=2) == [0, 1, 3]
 
 
 def test_rare_phases_come_first_among_equals() -> None:
