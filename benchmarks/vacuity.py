@@ -32,6 +32,8 @@ from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.bench_folders import class_names, labelled_pictures, learning_backbone
 from matcurate.workflows.evidence import Calibration, fit_evidence, judge
 
+TOP = 0.5
+"""Vacuity that full red stands for."""
 EDGE = 512
 """Of the pictures that are shown."""
 
@@ -79,7 +81,7 @@ def main() -> None:
         judged = judge(model, head, picture.grey, no_ratio(len(classes)))
         part, grey = (slice(EDGE), slice(EDGE)), to_uint8(picture.grey)
         found = judged.shares.argmax(axis=0).astype(np.uint8)
-        shown = [grey, overlay(grey, found), grey, heat_overlay(grey, judged.vacuity, 1.0)]
+        shown = [grey, overlay(grey, found), grey, heat_overlay(grey, judged.vacuity, TOP)]
         titles = [name[:28], "segmented", "wrong, in red", f"vacuity, mean {judged.vacuity.mean():.2f}"]
         if mistaken is None:
             titles[2] = "another material: no truth"
@@ -94,7 +96,10 @@ def main() -> None:
     axes.plot(curve.coverage, curve.risk, color="#B22222")
     axes.axhline(curve.risk[-1], color="grey", linestyle=":")
     axes.set(
-        xlabel="share of the pixels, the most certain first", ylabel="share of them wrong", xlim=(0, 1), ylim=(0, None)
+        xlabel="share of the pixels, the most certain first",
+        ylabel="share of them wrong",
+        xlim=(0, 1),
+        ylim=(0, 1.5 * float(curve.risk[-1])),
     )
     axes.grid(alpha=0.3)
     figure.savefig(given.out, dpi=80)
