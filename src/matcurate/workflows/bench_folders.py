@@ -1,4 +1,4 @@
-"""What benchmarks read alike: a backbone with weights, the pictures of a dataset folder, names of their phases."""
+"""What benchmarks and classes read alike: a backbone with weights, pictures of a dataset folder, their phases."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +11,12 @@ from matcurate.catalog.classes import embedding_key, store_embedding
 from matcurate.catalog.records import MicrographRecord
 from matcurate.config import ClassSettings
 from matcurate.errors import ConfigError
-from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
+from matcurate.workflows.bench_folders import learning_backbone
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.presegment import load_original
+from matcurate.workflows.scoring import load_embedding, put_embedding
 from matcurate.workflows.workspace import Workspace
 
 SMALLEST = 32
@@ -80,12 +80,10 @@ class CropEmbeddings:
         with self.workspace.reading() as session:
             key = embedding_key(session, *asked)
         if key is not None:
-            return np.asarray(np.load(io.BytesIO(self.workspace.objects.get(key)), allow_pickle=False))
+            return load_embedding(self.workspace, key)
         pixels = load_original(self.workspace, micrograph).pixels
         found = self.embedder(np.stack([cut(pixels, place) for place in places])).astype(np.float32)
-        buffer = io.BytesIO()
-        np.save(buffer, found, allow_pickle=False)
-        key = self.workspace.objects.put(buffer.getvalue(), ".npy")
+        key = put_embedding(self.workspace, found)
         with self.workspace.writing() as session:
             store_embedding(session, *asked, key)
         return found
@@ -103,10 +101,7 @@ def open_embeddings(workspace: Workspace) -> CropEmbeddings:
     CheckpointError
         When the backbone's checkpoint is not at hand.
     """
-    settings = workspace.settings
-    name = OFFLINE if settings.backbone == AUTO else settings.backbone
-    backbone = load_backbone(name, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
-    return CropEmbeddings(workspace, embedder_of(backbone))
+    return CropEmbeddings(workspace, embedder_of(learning_backbone(None, workspace.settings)))
 
 
 def _spread(length: int, edge: int, most: int) -> list[int]:

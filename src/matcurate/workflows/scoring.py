@@ -284,14 +284,14 @@ def embeddings_of(
 
 
 def put_embedding(workspace: Workspace, embedding: NDArray[np.float32]) -> str:
-    """Store an embedding (D,); returns its key."""
+    """Store one embedding (D,) or several (N, D); returns the key."""
     buffer = io.BytesIO()
     np.save(buffer, embedding.astype(np.float32), allow_pickle=False)
     return workspace.objects.put(buffer.getvalue(), ".npy")
 
 
 def load_embedding(workspace: Workspace, key: str) -> NDArray[np.float32]:
-    """Embedding (D,) of a key."""
+    """What :func:`put_embedding` has stored under a key."""
     return np.asarray(np.load(io.BytesIO(workspace.objects.get(key)), allow_pickle=False), dtype=np.float32)
 
 
