@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.dirichlet import class_means, vacuity
 from matcurate.uncertainty.embedding import Embedder
-from matcurate.uncertainty.head import EvidentialHead
+from matcurate.uncertainty.patch_model import PatchModel
 from matcurate.uncertainty.whitening import Labels
 
 SIMILAR = 10
@@ -50,13 +49,13 @@ class PatchAnswer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
-    """Embeddings (M, D) of crops that the classes were learned from, and their classes (M,)."""
+    """Embeddings (M, D) of crops that the classes were learned from, or the crops (M, h, w); their classes (M,)."""
 
     embeddings: FloatArray
     labels: Labels
 
     def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or self.labels.shape != self.embeddings.shape[:1]:
+        if self.embeddings.ndim < 2 or self.labels.shape != self.embeddings.shape[:1]:
             raise ValueError(f"embeddings {self.embeddings.shape} do not fit labels {self.labels.shape}")
 
 
@@ -66,18 +65,18 @@ class PatchClassifier:
     Parameters
     ----------
     embedder : Embedder
-        The one that the head was trained on.
-    head : EvidentialHead
-        Trained.
+        The one that the model was trained on; for a network what makes crops as it takes them.
+    model : PatchModel
+        Trained: a head, or a network.
     gallery : Gallery
         What examples are taken from; a class may have none.
     """
 
-    def __init__(self, embedder: Embedder, head: EvidentialHead, gallery: Gallery) -> None:
+    def __init__(self, embedder: Embedder, model: PatchModel, gallery: Gallery) -> None:
         self._embedder = embedder
-        self._head = head
+        self._model = model
         self._labels = gallery.labels
-        self._gallery = self._whitened(gallery.embeddings)
+        self._gallery = model.look(gallery.embeddings).places
 
     def __call__(self, crops: Pixels, similar: int = SIMILAR, examples: int = EXAMPLES) -> tuple[PatchAnswer, ...]:
         """Answers for crops (N, h, w).
@@ -97,17 +96,16 @@ class PatchClassifier:
             When ``similar`` is below 1 or ``examples`` below 0.
         """
         _check(similar, examples)
-        embeddings = self._embedder(crops)
-        alpha = self._head.parameters_of(embeddings)
-        shares, unknown, placed = class_means(alpha), vacuity(alpha), self._whitened(embeddings)
-        ranked = np.argsort(-self._head.logits_of(embeddings), axis=1, kind="stable")[:, :similar]
+        look = self._model.look(self._embedder(crops))
+        shares, unknown = class_means(look.alpha), vacuity(look.alpha)
+        ranked = np.argsort(-look.logits, axis=1, kind="stable")[:, :similar]
         return tuple(
-            PatchAnswer(self._similar(placed[row], ranked[row], shares[row], examples), float(unknown[row]))
-            for row in range(len(embeddings))
+            PatchAnswer(self._similar(look.places[row], ranked[row], shares[row], examples), float(unknown[row]))
+            for row in range(len(look.alpha))
         )
 
     def together(self, embeddings: FloatArray, similar: int = SIMILAR, examples: int = EXAMPLES) -> PatchAnswer:
-        """One answer for the crops of one micrograph or region, from their embeddings (N, D).
+        """One answer for the crops of one micrograph or region, from what the embedder makes of them (N, …).
 
         Probabilities are means over the crops. Vacuity is their median: neither a crop of the mount nor one that
         happens to look familiar decides. Classes without evidence are ranked by their mean logits. Examples are the
@@ -121,14 +119,14 @@ class PatchClassifier:
         _check(similar, examples)
         if not len(embeddings):
             raise ValueError("needs the embedding of at least one crop")
-        alpha, placed = self._head.parameters_of(embeddings), self._whitened(embeddings)
-        shares = class_means(alpha).mean(axis=0)
-        ranked = np.lexsort((-self._head.logits_of(embeddings).mean(axis=0), -shares.round(6)))[:similar]
-        return PatchAnswer(self._similar(placed, ranked, shares, examples), float(np.median(vacuity(alpha))))
+        look = self._model.look(embeddings)
+        shares = class_means(look.alpha).mean(axis=0)
+        ranked = np.lexsort((-look.logits.mean(axis=0), -shares.round(6)))[:similar]
+        return PatchAnswer(self._similar(look.places, ranked, shares, examples), float(np.median(vacuity(look.alpha))))
 
     def _similar(self, place: FloatArray, ranked: Labels, shares: FloatArray, examples: int) -> tuple[Similar, ...]:
         return tuple(
-            Similar(self._head.classes[number], float(shares[number]), self._examples(place, int(number), examples))
+            Similar(self._model.classes[number], float(shares[number]), self._examples(place, int(number), examples))
             for number in ranked
         )
 
@@ -138,11 +136,6 @@ class PatchClassifier:
         apart = [((self._gallery[own] - each) ** 2).sum(axis=1) for each in np.atleast_2d(place)]
         nearest = np.argsort(np.min(apart, axis=0), kind="stable")[:count]
         return tuple(int(index) for index in own[nearest])
-
-    def _whitened(self, embeddings: FloatArray) -> FloatArray:
-        with torch.inference_mode():
-            placed = self._head.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(self._head.bias.device))
-            return np.asarray(placed.cpu().numpy())
 
 
 def _check(similar: int, examples: int) -> None:

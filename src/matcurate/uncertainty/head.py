@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from matcurate.config import Strict
 from matcurate.types import FloatArray
-from matcurate.uncertainty.loss import EvidenceSettings, dirichlet_parameters
+from matcurate.uncertainty.loss import EvidenceSettings
+from matcurate.uncertainty.patch_model import Look, look_at
 from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 
 
@@ -75,23 +76,30 @@ class EvidentialHead(nn.Module):
         """Logits (N, K) of embeddings (N, D)."""
         return self.logits(self.whitened(embeddings))
 
+    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+        """Embeddings as they are: they do not vary."""
+        return whitened
+
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of whitened embeddings (N, d)."""
         return self.bias - self.log_precision.exp() * self._distances(whitened)
 
+    def look(self, samples: FloatArray) -> Look:
+        """What it makes of embeddings (N, D); places are whitened embeddings (N, d)."""
+        with torch.inference_mode():
+            places = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
+            return look_at(self.logits(places), places, self.settings.evidence.bound)
+
     def logits_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
         """Logits (N, K) of embeddings (N, D): unlike evidence they tell apart classes that are both far away."""
-        with torch.inference_mode():
-            logits = self(torch.from_numpy(embeddings.astype(np.float32)).to(self.bias.device))
-            return np.asarray(logits.double().cpu().numpy())
+        return self.look(embeddings).logits
 
-    def parameters_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
+    def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of embeddings (N, D)."""
-        logits = torch.from_numpy(self.logits_of(embeddings))
-        return np.asarray(dirichlet_parameters(logits, self.settings.evidence.bound).numpy())
+        return self.look(samples).alpha
 
-    def extended(self, name: str, embeddings: FloatArray) -> EvidentialHead:
-        """A head with one output more, for the class of these embeddings (N, D); all other weights bit for bit.
+    def extended(self, name: str, samples: FloatArray) -> EvidentialHead:
+        """A head with one output more, for the class of embeddings (N, D); all other weights bit for bit.
 
         The new output starts at their mean and with their spread, where the paper draws it at random.
 
@@ -100,13 +108,13 @@ class EvidentialHead(nn.Module):
         ValueError
             When the name is taken or there is no embedding.
         """
-        if not len(embeddings):
+        if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
         with torch.no_grad():
-            samples = self.whitened(torch.from_numpy(embeddings.astype(np.float32)).to(self.bias.device))
-            prototype = samples.mean(0)
-            spread = (samples - prototype).square().sum(1).median()
-            alike = -spread.log() if len(samples) > 1 and spread > 0 else self.log_precision.median()
+            places = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
+            prototype = places.mean(0)
+            spread = (places - prototype).square().sum(1).median()
+            alike = -spread.log() if len(places) > 1 and spread > 0 else self.log_precision.median()
             return self._with(
                 (*self.classes, name),
                 {

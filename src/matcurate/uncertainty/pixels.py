@@ -90,6 +90,10 @@ class PixelHead(nn.Module):
         """Standardised hypercolumns (N, D)."""
         return (embeddings - self.centre) / self.scale
 
+    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+        """Hypercolumns as they are: they do not vary."""
+        return whitened
+
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of standardised hypercolumns (N, D)."""
         return self._answer(self.first(whitened))

@@ -56,7 +56,10 @@ class Trainable(Protocol):
         """Names, in the order of the outputs."""
 
     def whitened(self, embeddings: Tensor) -> Tensor:
-        """What does not learn: (N, d) of embeddings (N, D)."""
+        """What does not learn: (N, d) of embeddings (N, D), or images of crops (N, h, w)."""
+
+    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+        """The same samples as they may look another time; drawn anew for each batch."""
 
     def logits(self, whitened: Tensor) -> Tensor:
         """What learns: logits (N, K)."""
@@ -96,7 +99,7 @@ def train_head(
     head : Trainable
         Its whitening stays as it is; afterwards it is in evaluation mode.
     embeddings : float array (N, D)
-        Of crops of all its classes: after :meth:`EvidentialHead.extended`, of old and new ones.
+        Of crops of all its classes, or for a network the crops (N, h, w): after ``extended``, old and new ones.
     labels : int array (N,)
         Classes in 0 … K - 1.
     settings : HeadTraining
@@ -113,7 +116,7 @@ def train_head(
     TrainingError
         When the loss is not finite.
     """
-    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1] or not len(labels):
+    if embeddings.ndim < 2 or labels.shape != embeddings.shape[:1] or not len(labels):
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}, or there are none")
     if len(head.classes) == 1:
         return
@@ -127,8 +130,9 @@ def train_head(
     for epoch in range(settings.epochs):
         losses, right = 0.0, 0
         for chosen in _batches(len(truth), settings.batch, rng):
-            logits = head.logits(samples[chosen])
-            loss = _loss(head, logits, samples[chosen], truth[chosen], settings, epoch, rng)
+            shown = head.varied(samples[chosen], rng)
+            logits = head.logits(shown)
+            loss = _loss(head, logits, shown, truth[chosen], settings, epoch, rng)
             if not torch.isfinite(loss):
                 raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
             optimizer.zero_grad()
@@ -160,9 +164,10 @@ def _loss(
 
 
 def _between(head: Trainable, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
-    """Divergence from no evidence of points between samples (N, d) of different classes."""
+    """Divergence from no evidence of points between samples (N, …) of different classes."""
     partner = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
-    share = torch.from_numpy(rng.uniform(0.3, 0.7, len(samples))).to(samples)[:, None]
+    share = torch.from_numpy(rng.uniform(0.3, 0.7, len(samples))).to(samples)
+    share = share.view(-1, *[1] * (samples.ndim - 1))
     different = truth != truth[partner]
     if not different.any():
         return samples.sum() * 0.0

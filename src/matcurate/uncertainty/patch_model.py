@@ -1,0 +1,79 @@
+"""What everything that tells microstructure classes apart has in common, whatever it looks at.
+
+The head looks at embeddings (N, D) of crops, a network at the crops (N, h, w) themselves; both are *samples* here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matcurate.types import FloatArray
+from matcurate.uncertainty.loss import dirichlet_parameters
+from matcurate.uncertainty.trainer import HeadTraining, Trainable
+from matcurate.uncertainty.whitening import Labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a model makes of samples.
+
+    Parameters
+    ----------
+    logits : float64 array (N, K)
+        Unlike evidence they tell apart classes that are both far away.
+    alpha : float64 array (N, K)
+        Dirichlet parameters, at least 1.
+    places : float32 array (N, d)
+        Where they lie: what is alike lies close together.
+    """
+
+    logits: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    places: NDArray[np.float32]
+
+
+class PatchModel(Trainable, Protocol):
+    """Tells classes apart by evidence, says how little it knows, and grows by a class."""
+
+    def look(self, samples: FloatArray) -> Look:
+        """What it makes of samples (N, …)."""
+
+    def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
+        """Dirichlet parameters α (N, K) of samples (N, …)."""
+
+    def extended(self, name: str, samples: FloatArray) -> Self:
+        """One output more, for the class that samples (N, …) show; all other weights bit for bit."""
+
+    def without(self, name: str) -> Self:
+        """One output less; all other weights bit for bit."""
+
+
+class PatchLearner(Protocol):
+    """How a kind of model begins, and how it is trained."""
+
+    @property
+    def training(self) -> HeadTraining:
+        """For :func:`~matcurate.uncertainty.trainer.train_head`."""
+
+    def begin(
+        self, classes: Sequence[str], samples: FloatArray, labels: Labels, rng: np.random.Generator
+    ) -> PatchModel:
+        """A model before training, that knows what these samples (N, …) of K classes (N,) show.
+
+        Raises
+        ------
+        ValueError
+            When lengths differ, a sample is not finite, there is no class, or a class has no sample.
+        """
+
+
+def look_at(logits: Tensor, places: Tensor, bound: float) -> Look:
+    """Logits (N, K) and places (N, d) as arrays, with the evidence that lies in them."""
+    found = logits.double().cpu()
+    return Look(np.asarray(found.numpy()), np.asarray(dirichlet_parameters(found, bound).numpy()), places.cpu().numpy())
