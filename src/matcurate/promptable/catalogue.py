@@ -1,4 +1,4 @@
-"""The official SAM checkpoints: where they are published and how to know them."""
+"""Published checkpoints, of SAM and of torchvision's classifiers: where they are and how to know them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 BASE_URL = "https://dl.fbaipublicfiles.com/segment_anything"
+TORCHVISION_URL = "https://download.pytorch.org/models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Checkpoint:
     Parameters
     ----------
     name : str
-        Registry name of the backbone.
+        Registry name of the backbone, or torchvision's of the network.
     filename : str
         Name in the store.
     url : str
@@ -73,4 +74,50 @@ OFFICIAL: Mapping[str, Checkpoint] = {
 The authors publish no digests. These agree between independent public projects that pin all three files:
 mazurowski-lab/SlicerSegmentWithSAM and norqis/mozarie; the latter also pins the sizes, as lllyasviel/Fooocus
 does for two of them. The hex digits in the file names are no part of the SHA-256.
+"""
+
+
+def _torchvision(name: str, filename: str, size: int, sha256: str) -> Checkpoint:
+    return Checkpoint(name, filename, f"{TORCHVISION_URL}/{filename}", size, sha256)
+
+
+IMAGENET: Mapping[str, Checkpoint] = {
+    checkpoint.name: checkpoint
+    for checkpoint in (
+        _torchvision(
+            "alexnet",
+            "alexnet-owt-7be5be79.pth",
+            244_408_911,
+            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        ),
+        _torchvision(
+            "mobilenet_v3_small",
+            "mobilenet_v3_small-047dcff4.pth",
+            10_306_551,
+            "047dcff4addef86ea5bc2eff13c9614dc11f47ab1160d0a71a25e7db994f4e1f",
+        ),
+        _torchvision(
+            "resnet18",
+            "resnet18-f37072fd.pth",
+            46_830_571,
+            "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+        ),
+        _torchvision(
+            "resnet34",
+            "resnet34-b627a593.pth",
+            87_319_819,
+            "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
+        ),
+        _torchvision(
+            "resnet50",
+            "resnet50-0676ba61.pth",
+            102_530_333,
+            "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+        ),
+    )
+}
+"""torchvision's classifiers trained on ImageNet (weights ``IMAGENET1K_V1``), at the addresses of its weight enums.
+
+torchvision publishes the first eight digits of each SHA-256, in the file's name, and the size rounded to thousandths of
+a MiB; these digests and sizes agree with both, and between independent public projects that pin the files.
 """

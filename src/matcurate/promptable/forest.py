@@ -78,8 +78,11 @@ class Forest:
         def at(place: int) -> Candidate:
             return self.members[int(owners[place])].candidate(int(nodes[place]))
 
+        areas = [int(self.members[int(owner)].hierarchy.area[node]) for owner, node in zip(owners, nodes, strict=True)]
+
         def shared(one: int, other: int) -> float:
-            return overlap(at(one), at(other))
+            most = min(areas[one], areas[other]) / max(areas[one], areas[other])
+            return overlap(at(one), at(other)) if most > self.nesting else most
 
         chosen = best_apart(quality, shared, self.nesting)
         return tuple(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matcurate.errors import ConfigError
+from matcurate.promptable.catalogue import IMAGENET, OFFICIAL
 from matcurate.promptable.checkpoints import CheckpointStore
 from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.tree import TreeBackbone
@@ -78,8 +79,8 @@ BACKBONES: dict[str, Callable[[BackboneRequest], Backbone]] = {
 
 
 def checkpoint_store(cache_dir: Path) -> CheckpointStore:
-    """Store of the official checkpoints below ``cache_dir``."""
-    return CheckpointStore(cache_dir / "checkpoints")
+    """Store below ``cache_dir`` of the official checkpoints, and of torchvision's for classes of microstructure."""
+    return CheckpointStore(cache_dir / "checkpoints", {**OFFICIAL, **IMAGENET})
 
 
 def resolve_name(name: str, cache_dir: Path) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -25,6 +24,7 @@ from matcurate.promptable.enlarge import Axis, Enlargement
 from matcurate.promptable.prompts import PADDING, checked_boxes, checked_prompts
 from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.sam_drafts import SamDrafted
+from matcurate.tensorfile import read_state
 from matcurate.types import Candidate, FloatArray, Pixels
 
 ENCODING = "grey to RGB, longest side 1024, float32; 1"
@@ -295,18 +295,12 @@ def _random(name: str, seed: int) -> Sam:
 
 def _read(name: str, path: Path) -> Sam:
     """Model with the weights of a checkpoint; code in the file is never run (``weights_only``)."""
-    refusal = f"{path} is not a checkpoint of {name}"
-    remedy = f"run 'curate checkpoints pull {name}' to replace it"
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise CheckpointError(f"{refusal}: damaged, or not a file of weights; {remedy}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(each, torch.Tensor) for each in state.values()):
-        raise CheckpointError(f"{refusal}: it does not hold a table of tensors; {remedy}")
+    what, remedy = f"a checkpoint of {name}", f"run 'curate checkpoints pull {name}' to replace it"
+    state = read_state(path, what, remedy)
     with torch.device("meta"):
         model = sam_model_registry[name]()
     try:
         model.load_state_dict(state, strict=True, assign=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{refusal}: its tensors are those of another model; {remedy}") from error
+        raise CheckpointError(f"{path} is not {what}: its tensors are those of another model; {remedy}") from error
     return model

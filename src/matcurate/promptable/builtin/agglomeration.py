@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.promptable.builtin import patches as p
+from matcurate.promptable.builtin.basins import Borders
 from matcurate.promptable.builtin.edges import Between
 from matcurate.promptable.builtin.joining import both_sides, measured
 from matcurate.promptable.builtin.patches import Numbers, Patches
@@ -133,7 +134,7 @@ def of_seams(parted: Grown) -> tuple[Nested, Between]:
     with which the two sides were joined, or that of the seam between the two grains left there; 0 within a patch.
     """
     grains, made, left = parted.grains, len(parted.parents), len(parted.nodes)
-    top = linked(_graph(grains), parted.split, grains.seams[:, p.PAIRS].copy())
+    top = linked(Borders(left, grains.ends, parted.split, grains.seams[:, p.PAIRS]))
     numbers = np.concatenate([parted.nodes, np.arange(made, made + left - 1)])
     parents = np.concatenate([parted.parents, numbers[left:]])
     parents[numbers] = numbers[top]
@@ -144,12 +145,6 @@ def of_seams(parted: Grown) -> tuple[Nested, Between]:
     ends = np.sort(grains.home[parted.first.ends[apart]], axis=1)
     split[apart] = parted.split[np.searchsorted(_codes(grains.ends, left), _codes(ends, left))]
     return nested, Between(*(np.append(split, 0.0)[seam] for seam, _ in _seams(parted.first)))
-
-
-def _graph(patches: Patches) -> hg.UndirectedGraph:
-    graph = hg.UndirectedGraph(len(patches.sums))
-    graph.add_edges(*patches.ends.T)
-    return graph
 
 
 def _meeting(patches: Patches, parents: Numbers) -> Numbers:

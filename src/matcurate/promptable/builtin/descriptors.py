@@ -186,7 +186,10 @@ def describe(nested: Nested, evidence: Evidence) -> NDArray[np.float32]:
         *_parting(nested, evidence, length, met),
         *(np.full(len(area), float(nested.origin == origin)) for origin in ORIGINS),
     ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    described = np.empty((len(columns), len(area)), dtype=np.float32)
+    for row, column in zip(described, columns, strict=True):
+        row[:] = column
+    return np.ascontiguousarray(described.T)
 
 
 def _parting(nested: Nested, evidence: Evidence, length: Column, met: Column) -> list[Column]:
@@ -205,7 +208,7 @@ def _sums(nested: Nested, values: Between) -> tuple[Column, Column, Column]:
     """
     tree, count = nested.hierarchy, len(nested.hierarchy.parent)
     across = np.bincount(nested.right.ravel(), values.right.ravel(), count)
-    joint = (across + np.bincount(nested.below.ravel(), values.below.ravel(), count)).astype(np.float64)
+    joint = (across + np.bincount(nested.below.ravel(), values.below.ravel(), count)).astype(np.float64, copy=False)
     held = tree.gathered(joint)
     return tree.total(values.around) - 2 * held, held, joint
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,28 +42,6 @@ class Between:
         total[:-1] += self.below
         total[1:] += self.below
         return total
-
-    def ordered(self) -> NDArray[Any]:
-        """The numbers in the order of higra's graph of the 4 neighbours: pixel by pixel, right, then below."""
-        height, width = self.shape
-        both = np.empty((height, width, 2), dtype=self.right.dtype)
-        both[:, :-1, 0], both[:-1, :, 1] = self.right, self.below
-        return both[_there((height, width))]
-
-    @classmethod
-    def from_ordered(cls, values: NDArray[Any], shape: tuple[int, int]) -> Between:
-        """The numbers of an image (H, W) back from that order."""
-        height, width = shape
-        both = np.empty((height, width, 2), dtype=values.dtype)
-        both[_there(shape)] = values
-        return cls(both[:, :-1, 0], both[:-1, :, 1])
-
-
-def _there(shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which pixels (H, W, 2) of an image have a neighbour on the right, and one below."""
-    there = np.ones((*shape, 2), dtype=np.bool_)
-    there[:, -1, 0] = there[-1, :, 1] = False
-    return there
 
 
 def drop(grey: Field) -> Field:

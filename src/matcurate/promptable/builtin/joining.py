@@ -77,7 +77,10 @@ def measured(patches: Patches) -> NDArray[np.float32]:
         *_shape(patches, small, large),
         *_surroundings(patches, small, large),
     ]
-    return np.stack(columns, axis=1).astype(np.float32)
+    found = np.empty((len(columns), len(small)), dtype=np.float32)
+    for row, column in zip(found, columns, strict=True):
+        row[:] = column
+    return np.ascontiguousarray(found.T)
 
 
 def _boundary(patches: Patches, small: Numbers, large: Numbers) -> list[Column]:
@@ -219,5 +222,7 @@ def _opposite(patches: Patches, small: Numbers, large: Numbers) -> tuple[Column,
     third = other[place]
     differs = np.minimum(np.abs(mean[third] - mean[large[seam]]), UNLIKE)
     differs[(third == large[seam]) | (share[place] < LEAST_SHARE)] = UNLIKE
-    best = np.lexsort((differs, seam))[begins]
-    return differs[best], np.where(differs[best] < UNLIKE, share[place[best]], 0.0)
+    least = np.minimum.reduceat(differs, begins) if len(begins) else np.zeros(0)
+    alike = np.flatnonzero(differs == least[seam])
+    best = alike[np.searchsorted(alike, begins)]  # the first of each seam
+    return least, np.where(least < UNLIKE, share[place[best]], 0.0)

@@ -18,6 +18,7 @@ from matcurate.promptable.builtin.edges import Between, Field
 
 Table = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+Column = NDArray[np.float64]
 
 CLEAR = 0.3
 """Boundary probability from which a pair of pixels counts as parted."""
@@ -25,12 +26,17 @@ FAINT = 0.02
 """Added to boundary probabilities before their logarithm."""
 SCALES = ((1.0, 1), (2.0, 3), (4.0, 6))
 """Gaussian and distance, in pixels, at which the two sides of a seam are compared."""
+THIN = 0.8
+"""Standard deviation in pixels of the Gaussian before lines are looked for."""
 SIGHT = 0.15
 """Weight of the image's own steps beside the learned boundaries, where the patches are made."""
 FLAT = 1e-9
 """Added to slopes before a division, for images that have none."""
 CALM = 1.5
 """Standard deviation in pixels of the Gaussian before patches are made."""
+
+APART = 3
+"""Least distance of two places from which patches grow, in pixels."""
 
 PAIRS, PARTED, CLOSED, LOGARITHM, LINE, ROW, COLUMN, ROW2, COLUMN2, ROW_COLUMN = range(10)
 STEP = 10
@@ -98,22 +104,38 @@ def patches_of(parted: Between, grey: Field) -> Patches:
     """
     slope = _slope(grey)
     strength = _smooth(parted.around / 4 + SIGHT * slope / (np.percentile(slope, 95) + FLAT), 1.0)
-    basins = peak_local_max(-strength, min_distance=3, exclude_border=False)
+    basins = lowest(strength)
     markers = np.zeros(grey.shape, dtype=np.int32)
     markers[tuple(basins.T)] = np.arange(1, len(basins) + 1)
     labels: Numbers = np.zeros(grey.shape, dtype=np.int64)
     if len(basins) > 1:
         labels = watershed(strength, markers).astype(np.int64) - 1
-    return summed(labels, parted, grey)
+    return summed(labels, parted, grey, slope)
 
 
-def summed(labels: Numbers, parted: Between, grey: Field) -> Patches:
-    """Given patches (H, W) of numbers 0 … N - 1 that all occur, with their sums."""
+def lowest(strength: Field) -> Numbers:
+    """Row and column (K, 2) of the pixels that are the lowest within :data:`APART`, the lowest first.
+
+    The same as scikit-image's ``peak_local_max`` of what is turned over, which looks at every two peaks even where none
+    of them are equal.
+    """
+    size = 2 * APART + 1
+    least = cv2.erode(strength, np.ones((size, size), dtype=np.uint8)).reshape(strength.shape)
+    found = (strength == least) & (strength < strength.max())
+    crowd = cv2.boxFilter(found.astype(np.float32), -1, (size, size), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    if (crowd.reshape(found.shape)[found] > 1.5).any():  # equal ones side by side
+        return np.asarray(peak_local_max(-strength, min_distance=APART, exclude_border=False), dtype=np.int64)
+    places = np.argwhere(found)
+    return places[np.argsort(strength[found], kind="stable")]
+
+
+def summed(labels: Numbers, parted: Between, grey: Field, slope: Field | None = None) -> Patches:
+    """Given patches (H, W) of numbers 0 … N - 1 that all occur, with their sums; the slope (H, W) if it is known."""
     rows, columns = (axis.astype(np.float64) for axis in np.indices(grey.shape))
     frame = np.zeros(grey.shape)
     frame[[0, -1]] += 1
     frame[:, [0, -1]] += 1
-    inside = [np.ones_like(grey), grey, grey**2, frame, _slope(grey), parted.around / 4]
+    inside = [np.ones_like(grey), grey, grey**2, frame, _slope(grey) if slope is None else slope, parted.around / 4]
     values = [*inside, rows, columns, rows**2, columns**2, rows * columns]
     count = int(labels.max()) + 1
     sums: Table = np.stack([np.bincount(labels.ravel(), value.ravel(), count) for value in values], axis=1)
@@ -136,18 +158,23 @@ def _noise(grey: Field) -> float:
 
 def _seams(labels: Numbers, parted: Between, grey: Field, count: int) -> tuple[Numbers, Table]:
     ends, rows = [], []
+    blurred = [_smooth(grey, blur) for blur in (THIN, *(blur for blur, _ in SCALES))]
     for values, turn in ((parted.right, False), (parted.below, True)):
-        mine, image, beside = (labels.T, grey.T, values.T) if turn else (labels, grey, values)
+        mine, beside = (labels.T, values.T) if turn else (labels, values)
+        fine, *coarser = (image.T if turn else image for image in blurred)
         first, second = mine[:, :-1], mine[:, 1:]
-        where = first != second
-        place = np.argwhere(where) + np.array([0.0, 0.5])
-        row, column = (place[:, 1], place[:, 0]) if turn else (place[:, 0], place[:, 1])
+        where = np.nonzero(first != second)
+        rows_at, columns_at = where
+        across, along = rows_at.astype(np.float64), columns_at + 0.5
+        row, column = (along, across) if turn else (across, along)
         said = beside[where]
-        table = [np.ones(len(said)), said, said > CLEAR, np.log(said + FAINT), _line(image)[where]]
+        table = [np.ones(len(said)), said, said > CLEAR, np.log(said + FAINT), _line(fine, rows_at, columns_at)]
         table += [row, column, row**2, column**2, row * column]
-        sign = np.where(first < second, 1, -1)[where]
-        table += [sign * _step(image, *scale)[where] for scale in SCALES]
-        ends.append(np.sort(np.stack([first[where], second[where]], axis=1), axis=1))
+        one, other = first[where], second[where]
+        sign = np.where(one < other, 1, -1)
+        steps = (_step(image, rows_at, columns_at, apart) for image, (_, apart) in zip(coarser, SCALES, strict=True))
+        table += [sign * step for step in steps]
+        ends.append(np.sort(np.stack([one, other], axis=1), axis=1))
         rows.append(np.stack(table, axis=1).astype(np.float64))
     return _gathered(np.concatenate(ends), np.concatenate(rows), count)
 
@@ -169,19 +196,17 @@ def _added(which: Numbers, table: Table, count: int) -> Table:
     return added
 
 
-def _step(grey: Field, blur: float, apart: int) -> Field:
-    """Grey (H, W - 1) some pixels right of each pair minus that left of it."""
-    pairs = grey.shape[1] - 1
-    wide = np.pad(_smooth(grey, blur), ((0, 0), (apart, apart)), mode="edge")
-    return np.asarray(wide[:, 2 * apart :][:, :pairs] - wide[:, 1:][:, :pairs])
+def _step(grey: Field, rows: Numbers, columns: Numbers, apart: int) -> Column:
+    """Grey some pixels right of pairs that begin at some places minus that left of them."""
+    right, left = np.minimum(columns + apart, grey.shape[1] - 1), np.maximum(columns + 1 - apart, 0)
+    return np.asarray(grey[rows, right] - grey[rows, left])
 
 
-def _line(grey: Field) -> Field:
-    """By how much each pair (H, W - 1) is brighter than what lies three pixels to both sides."""
-    smooth, pairs = _smooth(grey, 0.8), grey.shape[1] - 1
-    wide = np.pad(smooth, ((0, 0), (3, 3)), mode="edge")
-    sides = (wide[:, 6:][:, :pairs] + wide[:, 1:][:, :pairs]) / 2
-    return np.asarray((smooth[:, :-1] + smooth[:, 1:]) / 2 - sides)
+def _line(grey: Field, rows: Numbers, columns: Numbers) -> Column:
+    """By how much pairs that begin at some places are brighter than what lies three pixels to both sides."""
+    right, left = np.minimum(columns + 3, grey.shape[1] - 1), np.maximum(columns - 2, 0)
+    sides = (grey[rows, right] + grey[rows, left]) / 2
+    return np.asarray((grey[rows, columns] + grey[rows, columns + 1]) / 2 - sides)
 
 
 def _smooth(grey: Field, blur: float) -> Field:

@@ -29,7 +29,7 @@ from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.selection import best_disjoint
 from matcurate.types import Candidate, FloatArray, Pixels
 
-VERSION = 4
+VERSION = 5
 
 
 class BuiltinSettings(Strict):

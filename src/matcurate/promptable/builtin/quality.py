@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import Tensor, nn
 
+from matcurate.promptable.builtin.dense import judged, linear, numbers, through
 from matcurate.promptable.builtin.descriptors import DESCRIPTORS
 from matcurate.promptable.builtin.joining import MEASURES
 from matcurate.promptable.builtin.offers import COMPARED
 
 WIDTH = 64
-CHUNK = 65536
-"""Rows judged together; bounds the memory."""
 
 
 class Estimator(nn.Module):
@@ -50,11 +50,8 @@ class Estimator(nn.Module):
 
     def judge(self, measured: NDArray[np.float32]) -> NDArray[np.float64]:
         """Expected value (M,) in [0, 1] of measurements (M, D)."""
-        device = self.mean.device
-        with torch.inference_mode():
-            parts = torch.split(torch.from_numpy(measured), CHUNK)
-            judged = [self(part.to(device)).sigmoid().cpu() for part in parts]
-        return torch.cat(judged).double().numpy() if judged else np.zeros(0)
+        mean, deviation = numbers(self.mean), numbers(self.deviation)
+        return judged(lambda rows: through(self.layers, (rows - mean) / deviation)[:, 0], measured)
 
 
 class Panel(nn.Module):
@@ -92,10 +89,20 @@ class Panel(nn.Module):
 
     def judge(self, measured: NDArray[np.float32], there: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Expected overlap (B, K) in [0, 1] of offers (B, K, D); 0 for those that are not there (B, K)."""
-        device = self.mean.device
-        with torch.inference_mode():
-            judged = self(torch.from_numpy(measured).to(device), torch.from_numpy(there).to(device)).sigmoid().cpu()
-        return np.where(there, judged.double().numpy(), 0.0)
+        if not measured.size:
+            return np.zeros(there.shape)
+        mean, deviation = numbers(self.mean), numbers(self.deviation)
+        prompts, offers = there.shape
+        seen = through(self.each, ((measured - mean) / deviation).reshape(prompts * offers, -1)).reshape(
+            *there.shape, -1
+        )
+        seen *= there[..., None]
+        count = np.maximum(there.sum(axis=1, keepdims=True), 1).astype(np.float32)
+        together = np.concatenate([seen.sum(axis=1) / count, seen.max(axis=1)], axis=1)
+        every = linear(self.own, seen.reshape(prompts * offers, -1)).reshape(*there.shape, -1)
+        every += linear(self.others, together)[:, None]
+        logits = through(self.last, every.reshape(prompts * offers, -1)).reshape(there.shape)
+        return np.where(there, expit(logits.astype(np.float64)), 0.0)
 
 
 class Judge(nn.Module):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
-import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +23,8 @@ LEVELS = 256
 """Grey levels whose regions are looked at."""
 MIN_AREA = 4
 """Smallest region between two grey levels, in pixels."""
+THREADS = 2
+"""That make and measure regions; more would wait for each other, since trees are made by one at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,15 +86,18 @@ class Scene:
         return patches_of(self.parted, self._evidence.grey)
 
     def regions(self, splits: Splits) -> Regions:
-        """Nested regions, given what says which seams part two grains."""
-        calm = np.rint(calmed(self.pixels) * (LEVELS - 1)).astype(np.int32)
-        parted = grown(self.patches, splits)
-        seams, split = of_seams(parted)
-        hierarchies = (
-            between_boundaries(self.parted, hg.get_4_adjacency_graph(self.parted.shape)),
-            seams,
-            of_grey_levels(calm, MIN_AREA, "bright"),
-            of_grey_levels(LEVELS - 1 - calm, MIN_AREA, "dark"),
-        )
-        evidence = self._evidence.split_by(split)
-        return Regions(hierarchies, tuple(describe(nested, evidence) for nested in hierarchies), parted.grains)
+        """Nested regions, given what says which seams part two grains; two threads make them."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            grey = pool.submit(self._by_grey_levels)
+            joining = pool.submit(lambda: grown(self.patches, splits))
+            boundaries = pool.submit(between_boundaries, self.parted)
+            parted = joining.result()
+            seams, split = of_seams(parted)
+            hierarchies = (boundaries.result(), seams, *grey.result())
+            evidence = self._evidence.split_by(split)
+            described = tuple(pool.map(partial(describe, evidence=evidence), hierarchies))
+        return Regions(hierarchies, described, parted.grains)
+
+    def _by_grey_levels(self) -> tuple[Nested, Nested]:
+        levels = np.rint(calmed(self.pixels) * (LEVELS - 1)).astype(np.int32)
+        return of_grey_levels(levels, MIN_AREA, "bright"), of_grey_levels(LEVELS - 1 - levels, MIN_AREA, "dark")

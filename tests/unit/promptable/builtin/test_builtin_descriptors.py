@@ -1,6 +1,5 @@
 """What is measured of regions, against a plain measurement of every single one."""
 
-import higra as hg
 import numpy as np
 import pytest
 
@@ -23,7 +22,7 @@ def evidence() -> Evidence:
 def hierarchies(evidence: Evidence) -> list[Nested]:
     levels = np.digitize(evidence.grey, np.linspace(-2, 2, 9)).astype(np.int32)
     return [
-        between_boundaries(evidence.parted, hg.get_4_adjacency_graph(SHAPE)),
+        between_boundaries(evidence.parted),
         of_grey_levels(levels, 2, "bright"),
         of_grey_levels(9 - levels, 2, "dark"),
     ]

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from skimage.feature import peak_local_max
 
 from matcurate.promptable.builtin import patches as p
 from matcurate.promptable.builtin.edges import Between
-from matcurate.promptable.builtin.patches import Patches, patches_of, summed
+from matcurate.promptable.builtin.patches import Patches, lowest, patches_of, summed
 
 SHAPE = (4, 10)
 
@@ -81,3 +82,11 @@ def test_narrow_images_are_one_patch_or_more(shape: tuple[int, int]) -> None:
     nothing = Between(np.zeros((height, width - 1)), np.zeros((height - 1, width)))
     found = patches_of(nothing, np.zeros(shape))
     assert found.areas.sum() == height * width and found.map().shape == shape
+
+
+@pytest.mark.parametrize("levels", [10_000_000, 9])
+def test_thelowest_places_are_those_of_peak_local_max(levels: int) -> None:
+    rng = np.random.default_rng(4)
+    strength = rng.integers(0, levels, (31, 44)).astype(np.float64)  # nine levels: many equal neighbours
+    expected = peak_local_max(-strength, min_distance=3, exclude_border=False)
+    assert np.array_equal(lowest(strength), expected)

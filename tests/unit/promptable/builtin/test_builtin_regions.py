@@ -1,15 +1,15 @@
 """Numbers between pixels, and the regions that come out of them, worked out by hand."""
 
-import higra as hg
 import numpy as np
 import pytest
 
+from matcurate.promptable.builtin.basins import Borders, basins_of
 from matcurate.promptable.builtin.edges import Between, drop, parted
 from matcurate.promptable.builtin.regions import Nested, between_boundaries, linked, of_grey_levels
 
 
 def parted_by(between: Between) -> Nested:
-    return between_boundaries(between, hg.get_4_adjacency_graph(between.shape))
+    return between_boundaries(between)
 
 
 def strips(weak: float = 0.4, strong: float = 0.9) -> Between:
@@ -23,22 +23,6 @@ def test_a_pixel_sums_over_its_pairs() -> None:
     between = Between(np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[16.0, 32.0, 64.0]]))
     assert between.shape == (2, 3)
     assert between.around.tolist() == [[17, 35, 66], [20, 44, 72]]
-
-
-@pytest.mark.parametrize("shape", [(3, 4), (1, 5), (5, 1)])
-def test_the_order_is_that_of_the_graph(shape: tuple[int, int]) -> None:
-    height, width = shape
-    rng = np.random.default_rng(0)
-    between = Between(rng.random((height, width - 1)), rng.random((height - 1, width)))
-    source, target = hg.get_4_adjacency_graph(shape).edge_list()[:2]
-    expected = []
-    for one, other in zip(source, target, strict=True):
-        row, column = divmod(int(one), width)
-        below = int(other) == one + width and (width > 1 or row < height - 1)
-        expected.append(between.below[row, column] if below else between.right[row, column])
-    assert between.ordered().tolist() == expected
-    back = Between.from_ordered(between.ordered(), shape)
-    assert np.array_equal(back.right, between.right) and np.array_equal(back.below, between.below)
 
 
 def test_inner_steps_cancel_in_the_sum_over_a_region() -> None:
@@ -85,17 +69,46 @@ def test_a_flat_image_is_one_region() -> None:
     assert nested.hierarchy.area.tolist() == [15] and not nested.right.any() and not nested.below.any()
 
 
-def graph(edges: list[tuple[int, int, float, float]], count: int) -> tuple[hg.UndirectedGraph, np.ndarray, np.ndarray]:
-    source, target, mean, length = (np.array(column) for column in zip(*edges, strict=True))
-    adjacency = hg.UndirectedGraph(count)
-    adjacency.add_edges(source.astype(np.int64), target.astype(np.int64))
-    return adjacency, mean.astype(np.float64), length.astype(np.float64)
+def borders(edges: list[tuple[int, int, float, float]], count: int) -> Borders:
+    first, second, mean, length = (np.array(column) for column in zip(*edges, strict=True))
+    return Borders(count, np.stack([first, second], axis=1), mean.astype(np.float64), length.astype(np.float64))
+
+
+def test_water_runs_down_to_the_weakest_pair() -> None:
+    """Strengths .1 .3 .2 .4 .3 between six pixels: the third goes with the fourth, as does the fifth with the sixth."""
+    row = Between(np.array([[0.1, 0.3, 0.2, 0.4, 0.3]]), np.zeros((0, 6)))
+    assert basins_of(row).tolist() == [[0, 0, 1, 1, 2, 2]]
+    column = Between(np.zeros((6, 0)), row.right.T)
+    assert basins_of(column).ravel().tolist() == [0, 0, 1, 1, 2, 2]
+    rng = np.random.default_rng(1)
+    basins = basins_of(Between(rng.random((9, 13)), rng.random((8, 14))))
+    assert set(basins.ravel()) == set(range(basins.max() + 1)) and np.bincount(basins.ravel()).min() >= 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (5, 8)])
+def test_equal_neighbours_make_one_basin(shape: tuple[int, int]) -> None:
+    height, width = shape
+    assert not basins_of(Between(np.zeros((height, width - 1)), np.zeros((height - 1, width)))).any()
+
+
+def test_borders_of_the_same_two_become_one() -> None:
+    """.2 over 1 and .8 over 3 pixels are .65 over 4; what lies within is gone."""
+    found = borders([(0, 1, 0.2, 1), (0, 2, 0.8, 3), (1, 2, 0.1, 5), (2, 3, 0.4, 2)], 4)
+    assert found.within(0.1).tolist() == [0, 1, 1, 2] and found.within(0.3).tolist() == [0, 0, 0, 1]
+    joined = found.joined(np.array([1, 0, 0, 2]), 3)
+    assert joined.ends.tolist() == [[0, 1], [0, 2]] and joined.length.tolist() == [4, 2]
+    np.testing.assert_allclose(joined.mean, [0.65, 0.4])
+
+
+def test_hardly_a_boundary_parts_nothing() -> None:
+    tree = parted_by(strips(weak=0.09)).hierarchy
+    assert tree.area.tolist() == [24, 12, 36]
 
 
 def test_strengths_are_taken_anew_after_a_round() -> None:
     """0 and 1 join at .1. To 2 they have .2 over 1 and .8 over 9 pixels: .74 together, more than the .5 to 3."""
-    adjacency = graph([(0, 1, 0.1, 5), (0, 2, 0.2, 1), (1, 2, 0.8, 9), (1, 3, 0.5, 4), (2, 3, 0.9, 4)], 4)
-    above = linked(*adjacency)
+    found = borders([(0, 1, 0.1, 5), (0, 2, 0.2, 1), (1, 2, 0.8, 9), (1, 3, 0.5, 4), (2, 3, 0.9, 4)], 4)
+    above = linked(found)
     assert above[0] == above[1] == 4  # a round ends at .15, before the .2 would have its turn
     assert above[4] == above[3] == 5 and above[5] == above[2] == 6 and above[6] == 6
 
