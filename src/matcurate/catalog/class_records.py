@@ -26,6 +26,14 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionRecord:
+    """A region of one texture: a box that lies in it, and the share in (0, 1] of the micrograph that it covers."""
+
+    box: Box
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class ClassRecord:
     """A microstructure class.
 

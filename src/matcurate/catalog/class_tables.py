@@ -97,3 +97,14 @@ class CropEmbedding(CatalogTable, table=True):
     height: int = Field(primary_key=True)
     width: int = Field(primary_key=True)
     object_key: str
+
+
+class TexturePart(CatalogTable, table=True):
+    """Regions of one texture that a micrograph was parted into: boxes in them, and the shares that they cover."""
+
+    __tablename__ = "texture_part"
+
+    micrograph_id: int = Field(foreign_key="micrograph.id", primary_key=True)
+    method: str = Field(primary_key=True)
+    crop: int = Field(primary_key=True)
+    regions: list[list[float]] = Field(sa_type=JSON)

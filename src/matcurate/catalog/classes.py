@@ -7,8 +7,15 @@ from dataclasses import asdict
 
 from sqlmodel import Session, col, select
 
-from matcurate.catalog.class_records import Box, ClassHeadRecord, ClassRecord, MemberRecord, NewClassHead
-from matcurate.catalog.class_tables import ClassHead, ClassMember, CropEmbedding, MicrostructureClass
+from matcurate.catalog.class_records import (
+    Box,
+    ClassHeadRecord,
+    ClassRecord,
+    MemberRecord,
+    NewClassHead,
+    RegionRecord,
+)
+from matcurate.catalog.class_tables import ClassHead, ClassMember, CropEmbedding, MicrostructureClass, TexturePart
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.errors import CatalogError
@@ -186,6 +193,23 @@ def store_embedding(
     """Note where the embeddings of a box's crops are; those noted first stay."""
     values = {"micrograph_id": micrograph_id, "embedder_sha256": embedder_sha256, "crop": crop, **asdict(box)}
     insert_if_absent(session, CropEmbedding(**values, object_key=object_key), list(values))
+
+
+def stored_regions(session: Session, micrograph_id: int, method: str, crop: int) -> tuple[RegionRecord, ...] | None:
+    """Regions of one texture that a micrograph was parted into for crops of this edge, None when it has not been."""
+    row = session.get(TexturePart, (micrograph_id, method, crop))
+    if row is None:
+        return None
+    return tuple(RegionRecord(Box(*(int(side) for side in sides)), share) for *sides, share in row.regions)
+
+
+def store_regions(
+    session: Session, micrograph_id: int, method: str, crop: int, regions: Sequence[RegionRecord]
+) -> None:
+    """Note what regions a micrograph has; those noted first stay."""
+    told = [[each.box.top, each.box.left, each.box.height, each.box.width, each.share] for each in regions]
+    row = TexturePart(micrograph_id=micrograph_id, method=method, crop=crop, regions=told)
+    insert_if_absent(session, row, ["micrograph_id", "method", "crop"])
 
 
 def _rows(session: Session, project_id: int) -> list[MicrostructureClass]:

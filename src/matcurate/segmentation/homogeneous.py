@@ -104,11 +104,12 @@ def texture_labels(pixels: Pixels, crop: int, rng: np.random.Generator) -> Cells
     edge = _cells_of(crop, (pixels.shape[0] / shape[0], pixels.shape[1] / shape[1]))
     if min(shape) < edge or max(shape) < 2 * edge:
         return labels
-    features, waiting, done = _features(pixels, cell), [np.ones(shape, dtype=np.bool_)], 0
+    features, done = _features(pixels, cell), 0
+    waiting: list[BoolMask] = [np.ones(shape, dtype=np.bool_)]
     while waiting:
         part = waiting.pop()
         pieces = _parted(features, part, edge, rng)
-        waiting += pieces
+        waiting.extend(pieces)
         if not pieces:
             done += 1
             labels[part] = done
@@ -120,7 +121,7 @@ def largest_rectangle(mask: BoolMask, least: int) -> tuple[int, int, int, int]:
 
     Of several the first one from the top; where there is none at all, whatever the sides, the whole mask.
     """
-    best, found = 0, (0, 0, *mask.shape)
+    best, found = 0, (0, 0, mask.shape[0], mask.shape[1])
     high = np.zeros(mask.shape[1] + 1, dtype=np.int64)  # the last column is never True and closes what is open
     for row in range(mask.shape[0]):
         high[:-1] = np.where(mask[row], high[:-1] + 1, 0)
@@ -146,7 +147,7 @@ def _features(pixels: Pixels, cell: int) -> FloatArray:
     bank = FilterBankSettings(cell=cell, frequencies=(FREQUENCY,), patterns=False)
     found = FilterBank(bank)(pixels)
     energies = found[..., :-1].reshape(*found.shape[:2], -1, bank.directions).mean(axis=-1)
-    return np.concatenate([energies, GREY * found[..., -1:]], axis=-1).astype(np.float64)
+    return np.asarray(np.concatenate([energies, GREY * found[..., -1:]], axis=-1), dtype=np.float64)
 
 
 def _parted(features: FloatArray, part: BoolMask, edge: int, rng: np.random.Generator) -> list[BoolMask]:
@@ -178,10 +179,9 @@ def _windows(features: FloatArray, part: BoolMask, edge: int) -> FloatArray:
     """Gaussian means (h * w, C) of features over the cells of a part, in windows about as wide as a crop."""
     sigma = edge / 4
     weight = np.maximum(gaussian_filter(part.astype(np.float64), sigma, mode="constant"), 1e-9)
-    inside = np.where(part[..., None], features, 0.0)
-    return np.asarray(gaussian_filter(inside, (sigma, sigma, 0), mode="constant") / weight[..., None]).reshape(
-        part.size, -1
-    )
+    inside: FloatArray = np.where(part[..., None], features, 0.0)
+    means = np.asarray(gaussian_filter(inside, (sigma, sigma, 0), mode="constant")) / weight[..., None]
+    return np.asarray(means.reshape(part.size, -1))
 
 
 def _pairs(part: BoolMask, edge: int) -> tuple[Cells, Cells]:

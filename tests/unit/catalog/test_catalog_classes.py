@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy import Engine
 
-from matcurate.catalog.class_records import Box, NewClassHead
+from matcurate.catalog.class_records import Box, NewClassHead, RegionRecord
 from matcurate.catalog.classes import (
     append_head,
     embedding_key,
@@ -11,6 +11,8 @@ from matcurate.catalog.classes import (
     name_class,
     newest_head,
     store_embedding,
+    store_regions,
+    stored_regions,
 )
 from matcurate.catalog.engine import reading, writing
 from matcurate.errors import CatalogError
@@ -127,6 +129,19 @@ def test_embeddings_are_found_by_box_embedder_and_crop(engine, ingest) -> None:
         assert embedding_key(session, 1, "0" * 64, 64, WHOLE) is None
         assert embedding_key(session, 1, "1" * 64, 128, WHOLE) is None
         assert embedding_key(session, 1, "0" * 64, 128, CORNER) is None
+
+
+def test_regions_are_found_by_method_and_crop_and_the_first_stay(engine, ingest) -> None:
+    ingest(1)
+    found = (RegionRecord(WHOLE, 0.75), RegionRecord(CORNER, 0.25))
+    with writing(engine) as session:
+        assert stored_regions(session, 1, "texture 1", 128) is None
+        store_regions(session, 1, "texture 1", 128, found)
+        store_regions(session, 1, "texture 1", 128, found[:1])
+    with reading(engine) as session:
+        assert stored_regions(session, 1, "texture 1", 128) == found
+        assert stored_regions(session, 1, "texture 1", 64) is None
+        assert stored_regions(session, 1, "texture 2", 128) is None
 
 
 def test_a_box_knows_its_image() -> None:
