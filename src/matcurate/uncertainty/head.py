@@ -124,6 +124,10 @@ class EvidentialHead(nn.Module):
                 },
             )
 
+    def outputs(self) -> tuple[nn.Parameter, ...]:
+        """What learns and has one row for each class: prototypes, precisions, biases."""
+        return self.prototypes, self.log_precision, self.bias
+
     def without(self, name: str) -> EvidentialHead:
         """A head with one output less; all other weights bit for bit.
 

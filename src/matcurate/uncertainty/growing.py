@@ -1,0 +1,57 @@
+"""Training the newest outputs of a model alone, every other weight staying as it is, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Grows(Protocol):
+    """A model whose outputs are rows of some of its parameters."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All that learn."""
+
+    def outputs(self) -> tuple[nn.Parameter, ...]:
+        """Those with one row for each class, in the order of the classes."""
+
+
+@contextmanager
+def newest_outputs_only(model: Grows, first: int) -> Iterator[None]:
+    """Let nothing of a model learn but its outputs from number ``first`` on.
+
+    An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
+
+    Parameters
+    ----------
+    model : Grows
+        Afterwards all of it learns again.
+    first : int
+        Outputs before it stay, non-negative.
+    """
+    outputs = model.outputs()
+    others = [each for each in model.parameters() if all(each is not own for own in outputs)]
+    hooks = [
+        each.register_hook(lambda gradient: _from_row(gradient, first))  # type: ignore[no-untyped-call]
+        for each in outputs
+    ]
+    for each in others:
+        each.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for each in others:
+            each.requires_grad_(True)
+
+
+def _from_row(gradient: Tensor, first: int) -> Tensor:
+    """The gradient, 0 in the rows before ``first``."""
+    kept = torch.zeros_like(gradient)
+    kept[first:] = gradient[first:]
+    return kept
