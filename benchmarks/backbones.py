@@ -6,6 +6,7 @@ python benchmarks/backbones.py tree builtin vit_b --random-weights
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,47 +14,68 @@ from pathlib import Path
 
 import numpy as np
 
+from matcurate.config import load_preset
 from matcurate.imaging.synth.registry import generate
+from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import load_backbone
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 
 SIZE = (768, 1024)
 PROMPTS = 64
-HEAD = "| backbone | open | open again | first 64 prompts | next 64 prompts | all, as a ratio |"
+CLICKS = 20
+STEPS = ("open", "open again", "first 64 prompts", "next 64 prompts", "one more click", "everything segmented")
+"""What is timed; the last is MatSAM with the preset ``phases``, from the pixels to the mask."""
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Wall seconds of one call."""
-    start = time.perf_counter()
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall and CPU seconds of one call."""
+    start, used = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - used
 
 
-def measure(name: str, random_weights: bool, pixels: np.ndarray, points: np.ndarray) -> list[float]:
-    """Open an image, open it again, answer 64 one-point prompts, answer 64 others."""
+def measure(backbone: Backbone, pixels: np.ndarray, points: np.ndarray, segment: bool) -> list[tuple[float, float]]:
+    """Wall and CPU seconds of each of :data:`STEPS`, the click being the median of several; the last if wanted."""
     labels = np.ones(points.shape[1:3], dtype=np.int64)
-    with tempfile.TemporaryDirectory() as cache:
-        backbone = load_backbone(name, Path(cache), random_weights=random_weights and name.startswith("vit_"))
-        opened = [seconds(lambda: backbone.open(pixels)) for _ in range(2)]
-        predictor = backbone.open(pixels)
-        return opened + [seconds(lambda part=part: predictor.predict(part, labels)) for part in points]
+    found = [seconds(lambda: backbone.open(pixels)) for _ in range(2)]
+    predictor = backbone.open(pixels)
+    found += [seconds(lambda part=part: predictor.predict(part, labels)) for part in points]
+    clicks = [seconds(lambda one=one: predictor.predict(one[None], labels[:1])) for one in points[0, :CLICKS] + 0.5]
+    found.append((float(np.median([wall for wall, _ in clicks])), float(np.median([used for _, used in clicks]))))
+    if segment:
+        matsam = MatSam(backbone, load_preset("phases", MatSamPreset, "presets"))
+        found.append(seconds(lambda: matsam.segment(pixels)))
+    return found
+
+
+def row(title: str, values: list[float]) -> str:
+    """One line of the table."""
+    cells = [f"{value:.3f}" for value in values] + ["-"] * (len(STEPS) - len(values))
+    return f"| {title} | " + " | ".join(cells) + " |"
 
 
 def main() -> None:
-    """Print one row for each backbone."""
+    """Print seconds, CPU seconds and ratios for each backbone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backbones", nargs="+")
     parser.add_argument("--random-weights", action="store_true", help="for vit_b, vit_l and vit_h: speed only")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
-    pixels = generate("precipitates", SIZE, rng).pixels
-    points = rng.uniform((0, 0), (SIZE[1], SIZE[0]), (2, PROMPTS, 1, 2))
-    print(HEAD, "|---|---:|---:|---:|---:|---:|", sep="\n")
-    reference = 0.0
+    pixels, small = (generate("precipitates", size, rng).pixels for size in (SIZE, (96, 128)))
+    points = rng.uniform((0, 0), (SIZE[1] - 1, SIZE[0] - 1), (2, PROMPTS, 1, 2))
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
+    print("| backbone | " + " | ".join(STEPS) + " |", "|---" + "|---:" * len(STEPS) + "|", sep="\n")
+    first: list[float] = []
     for name in arguments.backbones:
-        found = measure(name, arguments.random_weights, pixels, points)
-        total = found[0] + found[2]
-        reference = reference or total
-        print(f"| {name} |", " | ".join(f"{value:.3f}" for value in found), f"| {total / reference:.1f} |")
+        official = name.startswith("vit_")
+        with tempfile.TemporaryDirectory() as cache:
+            backbone = load_backbone(name, Path(cache), random_weights=arguments.random_weights and official)
+            measure(backbone, small, points / 10, segment=False)  # what is loaded once is not counted
+            found = measure(backbone, pixels, points, segment=not official)
+        wall = [one for one, _ in found]
+        first = first or wall
+        print(row(name, wall), row(f"{name}, CPU", [used for _, used in found]), sep="\n")
+        print(row(f"{name}, ratio", [one / other for one, other in zip(wall, first, strict=False)]), flush=True)
 
 
 if __name__ == "__main__":

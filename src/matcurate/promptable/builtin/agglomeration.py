@@ -59,17 +59,21 @@ def rounds(patches: Patches, splits: Splits, levels: tuple[float, ...] = LEVELS)
     levels : tuple of float
         Rising.
     """
+    split = said_of(patches, splits)
     for level in levels:
         for _ in range(ROUNDS):
-            if not len(patches.ends):
-                return
-            split = splits(measured(patches))
             together = pairs(patches, split, level)
             if together is None:
                 break
             done = Round(patches, patches.joined(together), split, together)
             yield done
             patches = done.after
+            split = said_of(patches, splits)
+
+
+def said_of(patches: Patches, splits: Splits) -> Column:
+    """What is said of each seam (E,)."""
+    return splits(measured(patches)) if len(patches.ends) else np.zeros(0)
 
 
 def joined(patches: Patches, splits: Splits, levels: tuple[float, ...] = LEVELS) -> Patches:
@@ -123,7 +127,7 @@ def grown(patches: Patches, splits: Splits) -> Grown:
         kept = np.empty(len(both), dtype=np.int64)
         kept[together] = nodes
         nodes = np.where(both, fresh, kept)
-    split = splits(measured(patches)) if len(patches.ends) else np.zeros(0)
+    split = said_of(patches, splits)
     return Grown(first, patches, nodes, parents[:following], height[:following], np.ascontiguousarray(split))
 
 
@@ -181,8 +185,7 @@ def _codes(ends: Numbers, count: int) -> Numbers:
 
 def sureness(patches: Patches, splits: Splits) -> Column:
     """Mean over the outline of each patch (N,) of the probability that it is one; 0 for a patch alone."""
-    length = patches.seams[:, p.PAIRS]
-    said = splits(measured(patches)) if len(length) else np.zeros(0)
+    length, said = patches.seams[:, p.PAIRS], said_of(patches, splits)
     return np.asarray(both_sides(patches, said * length) / np.maximum(both_sides(patches, length), 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Literal
 
@@ -19,7 +20,7 @@ from matcurate.promptable.builtin.inference import folded
 from matcurate.promptable.builtin.offers import APART, OFFERS, Offers, side_by_side
 from matcurate.promptable.builtin.quality import Judge
 from matcurate.promptable.builtin.regions import Nested
-from matcurate.promptable.builtin.scene import Regions, Scene
+from matcurate.promptable.builtin.scene import THREADS, Regions, Scene
 from matcurate.promptable.builtin.weights import Weights
 from matcurate.promptable.forest import Forest
 from matcurate.promptable.hierarchy import Nodes
@@ -123,8 +124,8 @@ class BuiltinPredictor:
     def forest(self) -> Forest:
         """The hierarchies, judged."""
         regions = self._regions
-        judged = zip(regions.hierarchies, regions.described, strict=True)
-        members = tuple(self._judged(nested, described) for nested, described in judged)
+        with ThreadPoolExecutor(THREADS) as pool:
+            members = tuple(pool.map(self._judged, regions.hierarchies, regions.described))
         return Forest(members, self._settings.nesting)
 
     def _judged(self, nested: Nested, described: NDArray[np.float32]) -> NestedRegions:

@@ -19,7 +19,7 @@ from matcurate.promptable.builtin.patches import Patches, patches_of
 from matcurate.promptable.builtin.regions import Nested, between_boundaries, of_grey_levels
 from matcurate.types import Pixels
 
-LEVELS = 256
+LEVELS = 128
 """Grey levels whose regions are looked at."""
 MIN_AREA = 4
 """Smallest region between two grey levels, in pixels."""
