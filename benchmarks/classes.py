@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--named", type=int, default=4, help="Micrographs of a class to name; all but one where fewer.")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--growth", choices=("afresh", "append"), default="afresh")
+    parser.add_argument("--retraining", choices=("afresh", "onward", "off"), default="afresh")
     given = parser.parse_args()
     folders = {
         name: [Path(each) for each in text.split(",")] for name, _, text in (c.partition("=") for c in given.classes)
@@ -72,10 +72,10 @@ def story(
     given: argparse.Namespace, folders: dict[str, list[Path]], known: Sequence[str], new: str, seed: int
 ) -> Story:
     """One story from its beginning, in a project of its own; embeddings are kept for all."""
-    project = f"{'+'.join(known)} {new} {given.growth} {given.named} {seed}"
+    project = f"{'+'.join(known)} {new} {given.retraining} {given.named} {seed}"
     initialise(load_settings(given.home), project)
     settings = load_settings(given.home)
-    classes = settings.classes.model_copy(update={"growth": given.growth})
+    classes = settings.classes.model_copy(update={"retraining": given.retraining})
     workspace = open_workspace(settings.model_copy(update={"classes": classes}))
     ids = {name: taken(workspace, folders[name]) for name in (*known, new)}
     rng = np.random.default_rng(seed)
@@ -95,8 +95,8 @@ def story(
         flagged_later=flagged(second, later),
         right_known=right(first, old),
         right_known_later=right(second, old),
-        before=change.accuracy_before or 0.0,
-        after=change.accuracy_after or 0.0,
+        before=change.before.crops if change.before else 0.0,
+        after=change.after.crops if change.after else 0.0,
     )
 
 

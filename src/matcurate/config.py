@@ -100,10 +100,10 @@ class ClassSettings(Strict):
 
     crop: int = Field(default=128, ge=32, description="Edge of a crop in pixels.")
     per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a micrograph, at most.")
-    growth: Literal["afresh", "append"] = Field(
+    retraining: Literal["afresh", "onward", "off"] = Field(
         default="afresh",
-        description="append: a named class appends an output, other weights stay and are trained on. afresh: all is "
-        "fitted to old and new crops again.",
+        description="After a name has appended an output, all other weights bit for bit. afresh: all is fitted again "
+        "to old and new crops. onward: all outputs train on. off: the named class's output alone has learned.",
     )
     quantile: float = Field(
         default=0.8, gt=0, lt=1, description="Of vacuity of known crops, held out; a median above it may be new."

@@ -131,16 +131,22 @@ def _show(change: ClassChange, as_json: bool) -> None:
                 "micrographs": list(change.micrographs),
                 "classes": list(change.classes),
                 "threshold": change.threshold,
-                "accuracy_before": change.accuracy_before,
-                "accuracy_after": change.accuracy_after,
+                "accuracy_before": None if change.before is None else change.before.micrographs,
+                "accuracy_after": None if change.after is None else change.after.micrographs,
+                "crops_before": None if change.before is None else change.before.crops,
+                "crops_after": None if change.after is None else change.after.crops,
+                "grown": change.grown,
                 "head": change.head,
             }
         )
         return
     columns = ["class", "new", "channel", "micrographs", "u of new ones above", "others before", "others after"]
-    before, after = ("" if each is None else each for each in (change.accuracy_before, change.accuracy_after))
+    before, after = (
+        "" if each is None else f"{each.micrographs:.1%}, crops {each.crops:.1%}"
+        for each in (change.before, change.after)
+    )
     row = [change.name, change.added, change.channel, len(change.micrographs), change.threshold, before, after]
-    emit_table("Learned (accuracy of held-out crops of the other classes)", columns, [row])
+    emit_table("Learned (other classes: micrographs held out that were recognised, and their crops)", columns, [row])
 
 
 def _unnamed(each: Unnamed) -> dict[str, Json]:

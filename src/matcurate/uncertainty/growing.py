@@ -1,8 +1,8 @@
-"""Training the newest outputs of a model alone, every other weight staying as it is, bit for bit."""
+"""Training some outputs of a model alone, every other weight staying as it is, bit for bit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,8 +21,8 @@ class Grows(Protocol):
 
 
 @contextmanager
-def newest_outputs_only(model: Grows, first: int) -> Iterator[None]:
-    """Let nothing of a model learn but its outputs from number ``first`` on.
+def outputs_only(model: Grows, numbers: Sequence[int]) -> Iterator[None]:
+    """Let nothing of a model learn but these outputs.
 
     An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
 
@@ -30,13 +30,13 @@ def newest_outputs_only(model: Grows, first: int) -> Iterator[None]:
     ----------
     model : Grows
         Afterwards all of it learns again.
-    first : int
-        Outputs before it stay, non-negative.
+    numbers : sequence of int
+        Of the outputs that learn, in 0 … K - 1.
     """
     outputs = model.outputs()
     others = [each for each in model.parameters() if all(each is not own for own in outputs)]
     hooks = [
-        each.register_hook(lambda gradient: _from_row(gradient, first))  # type: ignore[no-untyped-call]
+        each.register_hook(lambda gradient: _rows(gradient, numbers))  # type: ignore[no-untyped-call]
         for each in outputs
     ]
     for each in others:
@@ -50,8 +50,8 @@ def newest_outputs_only(model: Grows, first: int) -> Iterator[None]:
             each.requires_grad_(True)
 
 
-def _from_row(gradient: Tensor, first: int) -> Tensor:
-    """The gradient, 0 in the rows before ``first``."""
-    kept = torch.zeros_like(gradient)
-    kept[first:] = gradient[first:]
+def _rows(gradient: Tensor, numbers: Sequence[int]) -> Tensor:
+    """The gradient, 0 but in these rows."""
+    kept, chosen = torch.zeros_like(gradient), list(numbers)
+    kept[chosen] = gradient[chosen]
     return kept

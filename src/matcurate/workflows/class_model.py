@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from matcurate.config import ClassSettings
 from matcurate.types import FloatArray
 from matcurate.uncertainty.calibration import Flags
-from matcurate.uncertainty.dirichlet import vacuity
+from matcurate.uncertainty.dirichlet import class_means, vacuity
+from matcurate.uncertainty.growing import outputs_only
 from matcurate.uncertainty.head import EvidentialHead, HeadSettings, begin_head
 from matcurate.uncertainty.trainer import HeadTraining, train_head
 
@@ -32,73 +33,118 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
-    """What heads made of crops of micrographs that they were not taught.
+class Asked:
+    """What a head made of a micrograph, or of a piece of one, that it was not taught.
 
     Parameters
     ----------
-    names : tuple of str
-        Class of each crop (M,).
-    vacuity : float array (M,)
-        In (0, 1].
-    right : bool array (M,)
-        Whether it was recognised.
+    name : str
+        Its class.
+    vacuity : float array (N,)
+        Of its crops, in (0, 1].
+    right : bool array (N,)
+        Which of them were recognised.
+    recognised : bool
+        Whether it was, by the mean probability over its crops.
     """
 
-    names: tuple[str, ...]
+    name: str
     vacuity: NDArray[np.float64]
     right: Flags
+    recognised: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What heads made of micrographs that they were not taught."""
+
+    asked: tuple[Asked, ...]
 
     def threshold(self, quantile: float) -> float:
         """Vacuity that this share of known crops stays below; :data:`NOTHING_HELD_OUT` where there are none.
 
         Of crops, since there are many, while a quantile of a few micrographs is little more than the largest value.
         """
-        return float(np.quantile(self.vacuity, quantile)) if len(self.vacuity) else NOTHING_HELD_OUT
+        if not self.asked:
+            return NOTHING_HELD_OUT
+        return float(np.quantile(np.concatenate([each.vacuity for each in self.asked]), quantile))
 
-    def accuracy(self, classes: Sequence[str]) -> float | None:
-        """Share of the crops of these classes that were recognised; None where none was held out."""
-        own = np.array([name in classes for name in self.names], dtype=np.bool_)
-        return float(self.right[own].mean()) if own.any() else None
+    def accuracy(self, classes: Sequence[str]) -> Accuracy | None:
+        """Shares of the micrographs and crops of these classes that were recognised; None where none was held out."""
+        own = [each for each in self.asked if each.name in classes]
+        if not own:
+            return None
+        crops = float(np.concatenate([each.right for each in own]).mean())
+        return Accuracy(float(np.mean([each.recognised for each in own])), crops)
 
 
-def teach(
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Shares that were recognised: of micrographs, which is what a user asks about, and of their single crops."""
+
+    micrographs: float
+    crops: float
+
+
+def grow(
+    head: EvidentialHead, named: str, classes: Sequence[str], shown: Sequence[Shown], rng: np.random.Generator
+) -> EvidentialHead:
+    """A head with an output for each of these classes, of which only that of ``named`` learns.
+
+    A class that the head lacks gets an output, one that is gone loses it; all other weights stay bit for bit.
+
+    Parameters
+    ----------
+    head : EvidentialHead
+        The one before, which knows some of the classes.
+    named : str
+        The class that is new, or that more or fewer micrographs show now.
+    classes : sequence of str
+        Names, in the order of the outputs.
+    shown : sequence of Shown
+        At least one of each class.
+    rng : np.random.Generator
+        Of balancing and training.
+    """
+    for name in head.classes:
+        if name not in classes:
+            head = head.without(name)
+    for name in classes:
+        if name not in head.classes:
+            head = head.extended(name, _joined(shown, [name])[0])
+    with outputs_only(head, [head.classes.index(named)]):
+        return _trained(head, shown, rng)
+
+
+def retrain(
     head: EvidentialHead | None,
     classes: Sequence[str],
     shown: Sequence[Shown],
     settings: ClassSettings,
     rng: np.random.Generator,
 ) -> EvidentialHead:
-    """A head that knows the classes, from what shows them.
+    """Train what has grown, as the settings say.
 
-    ``append``: the head gets an output for each class that it lacks and loses that of each class that is gone, all
-    other weights bit for bit, and training goes on with old and new crops. ``afresh``: whitening and places of the
-    classes are fitted to all crops in closed form, then trained; the head before is not looked at.
+    ``afresh``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head
+    before is not looked at. ``onward``: all outputs train on, as in the paper. ``off``: nothing more is trained.
 
     Parameters
     ----------
     head : EvidentialHead, optional
-        The one before; without it ``append`` begins with the first class, and appends the others one by one.
-    classes : sequence of str
-        Names in the order of the outputs.
-    shown : sequence of Shown
-        At least one of each class.
+        What :func:`grow` made; without it the first class begins, and the others are grown onto it one by one.
+    classes, shown, rng
+        As there.
     settings : ClassSettings
-        How it grows.
-    rng : np.random.Generator
-        Of balancing and training.
+        How.
     """
-    if settings.growth == "afresh":
+    if settings.retraining == "afresh":
         return _trained(_begun(classes, shown), shown, rng)
-    if head is None or not set(head.classes) & set(classes):
+    if head is None:
         head = _begun(classes[:1], shown)
-    for name in head.classes:
-        if name not in classes:
-            head = head.without(name)
-    for name in classes:
-        if name not in head.classes:
-            head = _trained(head.extended(name, _joined(shown, [name])[0]), shown, rng)
-    return _trained(head, shown, rng)
+        for number in range(1, len(classes)):
+            known = classes[: number + 1]
+            head = grow(head, known[-1], known, [each for each in shown if each.name in known], rng)
+    return head if settings.retraining == "off" else _trained(head, shown, rng)
 
 
 def hold_out(classes: Sequence[str], shown: Sequence[Shown], settings: ClassSettings, seed: int) -> HeldOut:
@@ -108,19 +154,18 @@ def hold_out(classes: Sequence[str], shown: Sequence[Shown], settings: ClassSett
     micrograph are more alike than those of two: such a class looks better known than it is.
     """
     pieces = _pieces(classes, shown)
-    folds = [fold for fold, _ in pieces]
-    names: list[str] = []
-    found: list[NDArray[np.float64]] = [np.zeros(0)]
-    right: list[Flags] = [np.zeros(0, dtype=np.bool_)]
-    for fold in sorted({each for each in folds if each is not None}):
+    found: list[Asked] = []
+    for fold in sorted({fold for fold, _ in pieces if fold is not None}):
         learned = [piece for number, piece in pieces if number != fold]
-        head = teach(None, classes, learned, settings, np.random.default_rng([seed, fold]))
-        for asked in (piece for number, piece in pieces if number == fold):
-            alpha = head.parameters_of(asked.embeddings)
-            names += [asked.name] * len(alpha)
-            found.append(vacuity(alpha))
-            right.append(alpha.argmax(axis=1) == head.classes.index(asked.name))
-    return HeldOut(tuple(names), np.concatenate(found), np.concatenate(right))
+        head = retrain(None, classes, learned, settings, np.random.default_rng([seed, fold]))
+        found += [_asked(head, piece) for number, piece in pieces if number == fold]
+    return HeldOut(tuple(found))
+
+
+def _asked(head: EvidentialHead, piece: Shown) -> Asked:
+    alpha, own = head.parameters_of(piece.embeddings), head.classes.index(piece.name)
+    together = int(class_means(alpha).mean(axis=0).argmax())
+    return Asked(piece.name, vacuity(alpha), alpha.argmax(axis=1) == own, together == own)
 
 
 def _pieces(classes: Sequence[str], shown: Sequence[Shown]) -> list[tuple[int | None, Shown]]:

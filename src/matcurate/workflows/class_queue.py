@@ -17,7 +17,8 @@ from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.classifier import EXAMPLES, SIMILAR, Gallery, PatchAnswer, PatchClassifier, most_unknown
 from matcurate.workflows.class_crops import CropEmbeddings, crop_boxes, cut, open_embeddings, whole
-from matcurate.workflows.classes import Known, fits, known_classes, load_class_head, shown_by
+from matcurate.workflows.class_heads import fits, load_class_head
+from matcurate.workflows.classes import Known, known_classes, shown_by
 from matcurate.workflows.presegment import load_original
 from matcurate.workflows.workspace import Workspace
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 from sqlmodel import Session
 
 from matcurate.catalog.class_records import Box as Box  # entry points name the type
@@ -24,10 +21,9 @@ from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.records import MicrographRecord
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.types import Progress, silent
-from matcurate.uncertainty.head import EvidentialHead
-from matcurate.uncertainty.storage import load_head, save_head
 from matcurate.workflows.class_crops import CropEmbeddings, open_embeddings, whole
-from matcurate.workflows.class_model import Shown, hold_out, teach
+from matcurate.workflows.class_heads import GROWN, make_heads, store_class_head
+from matcurate.workflows.class_model import Accuracy, Shown, hold_out
 from matcurate.workflows.workspace import Workspace, current_user
 
 MODEL = "embedding"
@@ -71,10 +67,12 @@ class ClassChange:
         All classes, in the order of the outputs.
     threshold : float
         Vacuity above which a micrograph may be new.
-    accuracy_before, accuracy_after : float, optional
-        Of crops of the other classes that were held out; None where there are none, or there was no head before.
+    before, after : Accuracy, optional
+        Of micrographs of the other classes that were held out; None where there are none, or there was no head before.
+    grown : int, optional
+        Number of the head in which the class's output alone has learned; None where there was no head to grow.
     head : int
-        Number of the head, which counts from 1.
+        Number of the head that counts now: of the grown one, or of that which was trained after it.
     """
 
     name: str
@@ -83,8 +81,9 @@ class ClassChange:
     micrographs: tuple[int, ...]
     classes: tuple[str, ...]
     threshold: float
-    accuracy_before: float | None
-    accuracy_after: float | None
+    before: Accuracy | None
+    after: Accuracy | None
+    grown: int | None
     head: int
 
 
@@ -166,26 +165,6 @@ def known_classes(workspace: Workspace) -> Known:
         return _known(session, workspace.project().id)
 
 
-def load_class_head(workspace: Workspace, record: ClassHeadRecord) -> EvidentialHead:
-    """Read a stored head.
-
-    Raises
-    ------
-    CheckpointError
-        When its file is damaged.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "head.safetensors"
-        path.write_bytes(workspace.objects.get(record.object_key))
-        return load_head(path).head
-
-
-def fits(workspace: Workspace, record: ClassHeadRecord, embeddings: CropEmbeddings) -> bool:
-    """Whether a head takes the embeddings that the settings make."""
-    made = (record.embedder_sha256, record.crop)
-    return made == (embeddings.embedder.digest, workspace.settings.classes.crop)
-
-
 def shown_by(
     workspace: Workspace, members: Sequence[MemberRecord], embeddings: CropEmbeddings, progress: Progress = silent
 ) -> tuple[Shown, ...]:
@@ -208,36 +187,41 @@ def _changed(
     after = _rehearsed(workspace, project.id, change)
     embeddings, chosen = open_embeddings(workspace), workspace.settings.classes
     shown = shown_by(workspace, after.members, embeddings, progress)
-    usable = before.head is not None and fits(workspace, before.head, embeddings)
-    old = load_class_head(workspace, before.head) if before.head is not None and usable else None
-    head = teach(old, after.names, shown, chosen, np.random.default_rng(seed))
     held_out = hold_out(after.names, shown, chosen, seed)
+    made = make_heads(
+        workspace, before.head, name, after.names, shown, held_out.threshold(chosen.quantile), embeddings, seed
+    )
     kept = [each for each in before.names if each in after.names and each != name]
     earlier = shown_by(workspace, before.members, embeddings)
-    new = NewClassHead(
-        object_key=_stored(workspace, head, embeddings),
-        model=MODEL,
-        embedder_sha256=embeddings.embedder.digest,
-        crop=chosen.crop,
-        classes=head.classes,
-        threshold=held_out.threshold(chosen.quantile),
-        seed=seed,
-        why=why,
-        made_by=who,
-    )
+    new = [
+        NewClassHead(
+            object_key=store_class_head(workspace, each.head, embeddings),
+            model=MODEL,
+            embedder_sha256=embeddings.embedder.digest,
+            crop=chosen.crop,
+            classes=each.head.classes,
+            threshold=each.threshold,
+            seed=seed,
+            why=f"{why}; {each.how}",
+            made_by=who,
+        )
+        for each in made
+    ]
+    first = before.head.number if before.head else 0
     with workspace.writing() as session:
         change(session, project.id)
-        number = append_head(session, project.id, new, after=before.head.number if before.head else 0).number
+        numbers = [append_head(session, project.id, each, first + place).number for place, each in enumerate(new)]
     return ClassChange(
         name=name,
         added=name not in before.names,
-        channel=head.classes.index(name),
+        channel=made[-1].head.classes.index(name),
         micrographs=tuple(sorted({each.micrograph_id for each in after.members_of(name)})),
-        classes=head.classes,
-        threshold=new.threshold,
-        accuracy_before=hold_out(before.names, earlier, chosen, seed).accuracy(kept) if kept else None,
-        accuracy_after=held_out.accuracy(kept) if kept else None,
-        head=number,
+        classes=made[-1].head.classes,
+        threshold=made[-1].threshold,
+        before=hold_out(before.names, earlier, chosen, seed).accuracy(kept) if kept else None,
+        after=held_out.accuracy(kept) if kept else None,
+        grown=numbers[0] if made[0].how == GROWN else None,
+        head=numbers[-1],
     )
 
 
@@ -254,14 +238,6 @@ def _rehearsed(workspace: Workspace, project_id: int, change: Change) -> Known:
 def _known(session: Session, project_id: int) -> Known:
     members = tuple(list_members(session, project_id))
     return Known(tuple(list_classes(session, project_id)), members, newest_head(session, project_id))
-
-
-def _stored(workspace: Workspace, head: EvidentialHead, embeddings: CropEmbeddings) -> str:
-    """Put a head's file into the object store, under the digest of its content; returns its key."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "head.safetensors"
-        save_head(path, head, embeddings.embedder.digest, workspace.settings.classes.crop)
-        return workspace.objects.put(path.read_bytes(), ".safetensors")
 
 
 def _boxes(workspace: Workspace, ids: Sequence[int], box: Box | None) -> list[tuple[int, Box]]:

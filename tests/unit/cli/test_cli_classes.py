@@ -40,7 +40,8 @@ def test_list_name_merge_and_show(curate, tmp_path):
     assert (first["accuracy_before"], first["accuracy_after"], first["head"]) == (None, None, 1)
     second = curate("classes", "name", "pearlite", "3", "--seed", "2", "--json")
     assert second["classes"] == ["ferrite", "pearlite"]
-    assert second["accuracy_before"] == 1.0
+    assert (second["accuracy_before"], second["crops_before"]) == (1.0, 1.0)
+    assert (second["grown"], second["head"]) == (2, 3)
     listed = curate("classes", "list", "--json")
     assert [(each["name"], each["channel"], each["micrographs"]) for each in listed["classes"]] == [
         ("ferrite", 0, 1),

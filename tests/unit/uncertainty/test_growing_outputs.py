@@ -1,9 +1,9 @@
-"""Training the newest outputs alone."""
+"""Training some outputs alone."""
 
 import numpy as np
 import torch
 
-from matcurate.uncertainty.growing import newest_outputs_only
+from matcurate.uncertainty.growing import outputs_only
 from matcurate.uncertainty.head import HeadSettings, begin_head
 from matcurate.uncertainty.trainer import HeadTraining, train_head
 
@@ -24,7 +24,7 @@ def test_the_new_output_learns_and_every_other_weight_stays_bit_for_bit() -> Non
     new = old.extended("c", samples[40:])
     begun = {name: new.get_parameter(name).detach().clone() for name in OUTPUTS}
 
-    with newest_outputs_only(new, 2):
+    with outputs_only(new, [2]):
         train_head(new, samples, labels, HeadTraining(epochs=30, learning_rate=0.05), rng=rng)
 
     for name in OUTPUTS:
@@ -39,7 +39,7 @@ def test_afterwards_all_of_it_learns_again() -> None:
     samples, labels = _crowd([0.0, 2.0], rng)
     head = begin_head(["a", "b"], samples, labels, HeadSettings(axes=3))
 
-    with newest_outputs_only(head, 2):
+    with outputs_only(head, [1]):
         pass
     before = head.prototypes.detach().clone()
     train_head(head, samples, labels, HeadTraining(epochs=3), rng=rng)
@@ -58,7 +58,7 @@ def test_what_has_no_row_for_a_class_gets_no_gradient_meanwhile() -> None:
         def outputs(self) -> tuple[torch.nn.Parameter, ...]:
             return self.last.weight, self.last.bias
 
-    with newest_outputs_only(Two(), 1):
+    with outputs_only(Two(), [1, 2]):
         last(body(torch.ones(4, 2))).sum().backward()
 
     assert body.weight.grad is None

@@ -3,9 +3,20 @@ import pytest
 
 from matcurate.config import ClassSettings
 from matcurate.uncertainty.dirichlet import vacuity
-from matcurate.workflows.class_model import NOTHING_HELD_OUT, HeldOut, Shown, balanced, hold_out, teach
+from matcurate.uncertainty.head import EvidentialHead
+from matcurate.workflows.class_model import (
+    NOTHING_HELD_OUT,
+    Accuracy,
+    Asked,
+    HeldOut,
+    Shown,
+    balanced,
+    grow,
+    hold_out,
+    retrain,
+)
 
-AFRESH, APPEND = ClassSettings(), ClassSettings(growth="append")
+AFRESH, ONWARD, OFF = (ClassSettings(retraining=each) for each in ("afresh", "onward", "off"))
 DIMENSIONS = 10
 
 
@@ -31,23 +42,36 @@ def test_every_class_comes_as_often_as_the_largest_and_nothing_is_left_out() -> 
 
 def test_the_threshold_and_accuracy_by_hand() -> None:
     found = HeldOut(
-        ("a", "a", "a", "b", "b"), np.array([0.1, 0.2, 0.3, 0.4, 0.5]), np.array([True, False, True, True, True])
+        (
+            Asked("a", np.array([0.1, 0.2, 0.3]), np.array([True, False, True]), True),
+            Asked("a", np.array([0.4]), np.array([False]), False),
+            Asked("b", np.array([0.5]), np.array([True]), True),
+        )
     )
     assert found.threshold(0.5) == pytest.approx(0.3)
-    assert found.accuracy(["a"]) == pytest.approx(2 / 3)
-    assert found.accuracy(["a", "b"]) == pytest.approx(4 / 5)
+    assert found.accuracy(["a"]) == Accuracy(micrographs=1 / 2, crops=2 / 4)
+    assert found.accuracy(["a", "b"]) == Accuracy(micrographs=2 / 3, crops=3 / 5)
     assert found.accuracy(["c"]) is None
-    assert HeldOut((), np.zeros(0), np.zeros(0, dtype=bool)).threshold(0.8) == NOTHING_HELD_OUT
+    assert HeldOut(()).threshold(0.8) == NOTHING_HELD_OUT
 
 
-@pytest.mark.parametrize("settings", [AFRESH, APPEND], ids=lambda each: each.growth)
+def taught(
+    head: EvidentialHead | None, names: list[str], learned: list[Shown], settings: ClassSettings
+) -> EvidentialHead:
+    """Grown by the last class, then trained as the settings say."""
+    rng = np.random.default_rng(0)
+    grown = None if head is None else grow(head, names[-1], names, learned, rng)
+    return retrain(grown, names, learned, settings, rng)
+
+
+@pytest.mark.parametrize("settings", [AFRESH, ONWARD, OFF], ids=lambda each: each.retraining)
 def test_class_after_class_is_learned_and_the_next_is_unknown(settings: ClassSettings) -> None:
     names, learned, head = ["ferrite", "pearlite", "bainite"], [], None
     for number, name in enumerate(names):
         if head is not None:
             assert np.median(vacuity(head.parameters_of(shown(name, 1, seed=9)[0].embeddings))) > 0.8
         learned += shown(name, 4)
-        head = teach(head, names[: number + 1], learned, settings, np.random.default_rng(0))
+        head = taught(head, names[: number + 1], learned, settings)
         assert head.classes == tuple(names[: number + 1])
     for number, name in enumerate(names):
         alpha = head.parameters_of(np.concatenate([each.embeddings for each in shown(name, 3, seed=5)]))
@@ -55,27 +79,45 @@ def test_class_after_class_is_learned_and_the_next_is_unknown(settings: ClassSet
         assert np.median(vacuity(alpha)) < 0.5
 
 
-def test_appending_stands_on_the_whitening_of_the_first_class_and_afresh_does_not() -> None:
-    first = teach(None, ["a"], shown("a", 3), APPEND, np.random.default_rng(0))
+def test_growing_keeps_every_weight_but_those_of_the_named_class_and_training_afresh_none() -> None:
+    first = taught(None, ["a"], shown("a", 3), AFRESH)
     both = shown("a", 3) + shown("b", 3)
-    grown = teach(first, ["a", "b"], both, APPEND, np.random.default_rng(0))
-    anew = teach(first, ["a", "b"], both, AFRESH, np.random.default_rng(0))
+    grown = grow(first, "b", ["a", "b"], both, np.random.default_rng(0))
+    begun = first.extended("b", np.concatenate([each.embeddings for each in both if each.name == "b"]))
+    for name in ("prototypes", "log_precision", "bias"):
+        old, now, start = (each.get_parameter(name).detach().numpy() for each in (first, grown, begun))
+        assert np.array_equal(now[:1], old)
+        assert not np.array_equal(now[1:], start[1:])
     assert np.array_equal(grown.get_buffer("projection"), first.get_buffer("projection"))
+    assert retrain(grown, ["a", "b"], both, OFF, np.random.default_rng(0)) is grown
+    anew = retrain(grown, ["a", "b"], both, AFRESH, np.random.default_rng(0))
     assert not np.array_equal(anew.get_buffer("centre"), first.get_buffer("centre"))
-    shorter = teach(grown, ["b"], shown("b", 3), APPEND, np.random.default_rng(0))
-    assert shorter.classes == ("b",)
-    assert np.array_equal(shorter.prototypes.detach().numpy(), grown.prototypes[1:].detach().numpy())  # K = 1 rests
+
+
+def test_a_class_that_is_gone_loses_its_output_and_more_micrographs_of_one_move_it_alone() -> None:
+    known = shown("a", 3) + shown("b", 3) + shown("c", 3)
+    head = taught(None, ["a", "b", "c"], known, AFRESH)
+    merged = [Shown("c", each.embeddings) if each.name == "b" else each for each in known]
+    shorter = grow(head, "c", ["a", "c"], merged, np.random.default_rng(0))
+    assert shorter.classes == ("a", "c")
+    assert np.array_equal(shorter.prototypes[0].detach().numpy(), head.prototypes[0].detach().numpy())
+    assert not np.array_equal(shorter.prototypes[1].detach().numpy(), head.prototypes[2].detach().numpy())
 
 
 def test_held_out_micrographs_are_whole_and_the_only_one_of_a_class_is_parted() -> None:
     found = hold_out(["many", "one"], shown("many", 5) + shown("one", 1, crops=8), AFRESH, 0)
-    assert [found.names.count(name) for name in ("many", "one")] == [30, 8]
-    assert found.accuracy(["many", "one"]) > 0.9
+    crops = {name: sum(len(each.right) for each in found.asked if each.name == name) for name in ("many", "one")}
+    assert crops == {"many": 30, "one": 8}
+    assert [each.name for each in found.asked].count("many") == 5
+    accuracy = found.accuracy(["many", "one"])
+    assert accuracy is not None
+    assert min(accuracy.micrographs, accuracy.crops) > 0.9
     again = hold_out(["many", "one"], shown("many", 5) + shown("one", 1, crops=8), AFRESH, 0)
-    assert np.array_equal(found.vacuity, again.vacuity)
+    for each, other in zip(found.asked, again.asked, strict=True):
+        assert np.array_equal(each.vacuity, other.vacuity)
 
 
 def test_a_single_crop_is_learned_but_never_held_out() -> None:
     found = hold_out(["many", "single"], shown("many", 3) + shown("single", 1, crops=1), AFRESH, 0)
-    assert set(found.names) == {"many"}
-    assert not hold_out(["single"], shown("single", 1, crops=1), AFRESH, 0).names
+    assert {each.name for each in found.asked} == {"many"}
+    assert not hold_out(["single"], shown("single", 1, crops=1), AFRESH, 0).asked

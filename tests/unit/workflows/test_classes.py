@@ -11,8 +11,9 @@ from matcurate.catalog.class_records import Box
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.imaging.synth.textures import texture
 from matcurate.workflows.class_crops import crop_boxes, cut
+from matcurate.workflows.class_heads import load_class_head
 from matcurate.workflows.class_queue import overview, write_examples
-from matcurate.workflows.classes import known_classes, load_class_head, merge, name_micrographs
+from matcurate.workflows.classes import known_classes, merge, name_micrographs
 from matcurate.workflows.ingest import Provenance, ingest
 from matcurate.workflows.workspace import Workspace
 
@@ -52,7 +53,7 @@ def test_a_class_never_seen_is_flagged_named_recognised_and_the_old_ones_stay(cl
     assert {each.vacuity for each in first.queue} == {1.0}
 
     alone = name_micrographs(workspace, "cells", ids["cells"][:3])
-    assert (alone.added, alone.channel, alone.accuracy_before) == (True, 0, None)
+    assert (alone.added, alone.channel, alone.before, alone.grown, alone.head) == (True, 0, None, None, 1)
     assert queued(workspace) == {*ids["weave"], *ids["leaves"]}
 
     second = name_micrographs(workspace, "weave", ids["weave"][:3])
@@ -64,8 +65,9 @@ def test_a_class_never_seen_is_flagged_named_recognised_and_the_old_ones_stay(cl
     assert min(vacuities) > found.threshold > max(each.vacuity for each in found.recognised)
 
     third = name_micrographs(workspace, "leaves", ids["leaves"][:3])
-    assert third.accuracy_after >= third.accuracy_before - 0.01
-    assert third.accuracy_before > 0.9
+    assert third.after.micrographs >= third.before.micrographs - 0.01
+    assert third.after.crops >= third.before.crops - 0.01
+    assert third.before.crops > 0.9
     found = overview(workspace)
     right = {ids[name][3]: name for name in SEEDS}
     assert {each.micrograph_id: each.similar[0].name for each in found.recognised} == right
@@ -74,7 +76,8 @@ def test_a_class_never_seen_is_flagged_named_recognised_and_the_old_ones_stay(cl
         for like in each.similar:
             assert {crop.micrograph_id for crop in like.examples} <= set(ids[like.name])
     known = known_classes(workspace)
-    assert (known.head.number, load_class_head(workspace, known.head).classes) == (3, third.classes)
+    assert (known.head.number, load_class_head(workspace, known.head).classes) == (5, third.classes)
+    assert (second.grown, second.head, third.grown, third.head) == (2, 3, 4, 5)
 
 
 def test_the_same_seed_gives_the_same_head_and_another_change_gets_a_new_one(classes_home) -> None:
@@ -83,7 +86,7 @@ def test_the_same_seed_gives_the_same_head_and_another_change_gets_a_new_one(cla
     before = known_classes(workspace).head
     name_micrographs(workspace, "cells", ids["cells"][:3], seed=4)
     again = known_classes(workspace).head
-    assert (again.object_key, again.number) == (before.object_key, before.number + 1)
+    assert (again.object_key, again.number) == (before.object_key, before.number + 2)
     name_micrographs(workspace, "cells", ids["cells"][:2], seed=5)
     assert workspace.objects.exists(before.object_key)  # older heads are kept
 
