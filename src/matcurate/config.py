@@ -18,6 +18,8 @@ from pydantic_settings import (
 from matcurate.errors import ConfigError
 
 Polarity = Literal["auto", "bright", "dark"]
+NetworkName = Literal["alexnet", "mobilenet_v3_small", "resnet18", "resnet34", "resnet50"]
+"""Classifiers of torchvision that can be fine-tuned on microstructure classes."""
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -95,9 +97,27 @@ class RankSettings(Strict):
     quota: int | None = Field(default=None, ge=1, description="Of one specimen in a batch at most.")
 
 
+class NetworkSettings(Strict):
+    """How a torchvision classifier is fine-tuned whole on crops."""
+
+    weights: str = Field(
+        default="imagenet",
+        min_length=1,
+        description="imagenet: torchvision's, from the store of checkpoints. none: drawn at random. Or a .pth file.",
+    )
+    epochs: int = Field(default=20, ge=1)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=0.001, gt=0, allow_inf_nan=False)
+
+
 class ClassSettings(Strict):
     """How microstructure classes are learned from named micrographs, and when one may be new."""
 
+    model: Literal["head"] | NetworkName = Field(
+        default="head",
+        description="head: on the backbone's embeddings. Else a torchvision classifier, fine-tuned whole.",
+    )
+    network: NetworkSettings = NetworkSettings()
     crop: int = Field(default=128, ge=32, description="Edge of a crop in pixels.")
     per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a micrograph, at most.")
     retraining: Literal["afresh", "onward", "off"] = Field(

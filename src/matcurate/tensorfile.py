@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -86,6 +87,24 @@ def read_tensors(path: Path, form: str, card: type[Card], what: str) -> tuple[Ca
     if tensors_digest(tensors) != found.tensors_sha256:
         raise CheckpointError(f"{path}: its tensors are not those it was written with (digest differs); {AGAIN}")
     return found, tensors
+
+
+def read_state(path: Path, what: str, remedy: str) -> dict[str, Tensor]:
+    """Read the table of tensors of a checkpoint (.pth) as others publish them; code in the file is never run.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is missing, damaged, or holds something else; ``what`` it should be and the ``remedy`` are named.
+    """
+    refusal = f"{path} is not {what}"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise CheckpointError(f"{refusal}: damaged, or not a file of weights; {remedy}") from error
+    if not isinstance(state, Mapping) or not all(isinstance(each, Tensor) for each in state.values()):
+        raise CheckpointError(f"{refusal}: it does not hold a table of tensors; {remedy}")
+    return {str(name): value for name, value in state.items()}
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 from matcurate.cli.segment import BackboneOption
+from matcurate.config import NetworkName, NetworkSettings, Settings
 
 
 def register(bench: typer.Typer) -> None:
@@ -26,16 +27,27 @@ def novelty(
     choices: Annotated[int, typer.Option(min=1, help="Random choices of the classes; the means are reported.")] = 3,
     crop: Annotated[int, typer.Option(min=32, help="Edge of a crop in pixels.")] = 128,
     backbone: BackboneOption = None,
+    model: Annotated[
+        str, typer.Option(help="head: on the backbone's embeddings; or a torchvision classifier: resnet18, alexnet …")
+    ] = "head",
+    weights: Annotated[
+        str | None, typer.Option(help="To begin with: imagenet, none (drawn at random), or a .pth file.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Of the classifier's training.")] = None,
     seed: SeedOption = 0,
     json: JsonFlag = False,
 ) -> None:
     """Learn some textures, and measure how well others are recognised as new."""
     from matcurate.workflows.bench_novelty import bench_novelty
 
+    settings = session(ctx).settings
+    network, options = _network(settings, model, weights, epochs)
     with progress_bar("Learning") as progress:
         report = bench_novelty(
             textures,
-            settings=session(ctx).settings,
+            settings=settings,
+            network=network,
+            network_settings=options,
             known=known,
             novel=novel,
             choices=choices,
@@ -50,8 +62,26 @@ def novelty(
     names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax")
     rows = [(", ".join(each.novel), *(getattr(each, name) for name in names)) for each in report.per_choice]
     rows.append(("mean", *(getattr(report, name) for name in names)))
-    title = f"{report.known} known and {report.novel} novel classes of {report.textures}, {report.backbone}"
+    title = (
+        f"{report.known} known and {report.novel} novel classes of {report.textures}, {report.model} {report.backbone}"
+    )
     emit_table(title, ("novel", *(name.replace("_", " ") for name in names)), rows)
+
+
+def _network(
+    settings: Settings, model: str, weights: str | None, epochs: int | None
+) -> tuple[NetworkName | None, NetworkSettings]:
+    """The network to fine-tune, None for the head, and how: options over the settings."""
+    given = {"weights": weights, "epochs": epochs}
+    options = settings.classes.network.model_copy(update={k: value for k, value in given.items() if value is not None})
+    if model == "head":
+        if weights or epochs:
+            raise typer.BadParameter("--weights and --epochs are of a classifier; name it with --model")
+        return None, options
+    known = {name: name for name in get_args(NetworkName)}
+    if model not in known:
+        raise typer.BadParameter(f"no model {model!r}; use one of: head, {', '.join(known)}", param_hint="--model")
+    return known[model], options
 
 
 def active(

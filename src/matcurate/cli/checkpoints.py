@@ -1,4 +1,4 @@
-"""Weights of the official backbones."""
+"""Weights of the official backbones, and of classifiers to begin with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, progress_bar, session
 
-checkpoints = typer.Typer(help="Weights of the official SAM backbones.", no_args_is_help=True)
+checkpoints = typer.Typer(
+    help="Weights of the official SAM backbones and of torchvision's classifiers.", no_args_is_help=True
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 @checkpoints.command("list")
 def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
-    """Which official checkpoints there are, and which are in the store."""
+    """Which published checkpoints there are, and which are in the store."""
     from matcurate.workflows.checkpoints import list_checkpoints
 
     found = list_checkpoints(session(ctx).settings)
@@ -39,7 +41,7 @@ def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
         emit_json({"checkpoints": rows})
         return
     emit_table(
-        "Official checkpoints",
+        "Published checkpoints",
         ("name", "present", "MB", "path", "sha256"),
         [
             (
@@ -57,7 +59,9 @@ def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
 @checkpoints.command()
 def pull(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="vit_b (375 MB), vit_l (1.2 GB) or vit_h (2.6 GB).")],
+    name: Annotated[
+        str, typer.Argument(help="vit_b (375 MB), vit_l (1.2 GB), vit_h (2.6 GB), or resnet18 … of 'list'.")
+    ],
     url: Annotated[str | None, typer.Option(help="A mirror; the SHA-256 must be the published one.")] = None,
     file: Annotated[
         Path | None, typer.Option("--from", help="Copy this file instead of downloading.", metavar="FILE")

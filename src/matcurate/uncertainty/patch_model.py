@@ -5,7 +5,6 @@ The head looks at embeddings (N, D) of crops, a network at the crops (N, h, w) t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -15,8 +14,7 @@ from torch import Tensor
 
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import dirichlet_parameters
-from matcurate.uncertainty.trainer import HeadTraining, Trainable
-from matcurate.uncertainty.whitening import Labels
+from matcurate.uncertainty.trainer import Trainable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,25 +50,6 @@ class PatchModel(Trainable, Protocol):
 
     def without(self, name: str) -> Self:
         """One output less; all other weights bit for bit."""
-
-
-class PatchLearner(Protocol):
-    """How a kind of model begins, and how it is trained."""
-
-    @property
-    def training(self) -> HeadTraining:
-        """For :func:`~matcurate.uncertainty.trainer.train_head`."""
-
-    def begin(
-        self, classes: Sequence[str], samples: FloatArray, labels: Labels, rng: np.random.Generator
-    ) -> PatchModel:
-        """A model before training, that knows what these samples (N, …) of K classes (N,) show.
-
-        Raises
-        ------
-        ValueError
-            When lengths differ, a sample is not finite, there is no class, or a class has no sample.
-        """
 
 
 def look_at(logits: Tensor, places: Tensor, bound: float) -> Look:

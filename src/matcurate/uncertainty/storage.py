@@ -1,4 +1,4 @@
-"""One file for one trained head: its tensors as safetensors, and in the header what it fits and where it is from."""
+"""One file for one trained head or network: its tensors as safetensors, and in the header what it fits."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
+from matcurate.config import NetworkName
 from matcurate.errors import CheckpointError
 from matcurate.tensorfile import AGAIN, TensorCard, read_tensors, write_tensors
 from matcurate.uncertainty.head import EvidentialHead, HeadSettings
+from matcurate.uncertainty.network import GreyBody, NetworkOutputs, PatchNetwork, last_layer
 from matcurate.uncertainty.whitening import Whitening
 
 FORMAT = "matcurate-evidence-1"
+NETWORK_FORMAT = "matcurate-patch-network-1"
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -25,6 +29,16 @@ class HeadCard(TensorCard):
     embedder_sha256: str = Field(pattern=SHA256, description="Of what makes the embeddings that it was trained on.")
     crop: int = Field(ge=1, description="Edge in pixels of the crops that it was trained on.")
     settings: HeadSettings
+
+
+class NetworkCard(TensorCard):
+    """What a file of a network says about itself."""
+
+    classes: tuple[str, ...] = Field(min_length=1, description="Names, in the order of the outputs.")
+    network: NetworkName = Field(description="Of the architecture.")
+    embedder_sha256: str = Field(pattern=SHA256, description="Of what makes grey values of crops.")
+    crop: int = Field(ge=1, description="Edge in pixels of the crops that it was trained on.")
+    settings: NetworkOutputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,12 +94,54 @@ def load_head(path: Path) -> StoredHead:
     return StoredHead(card, _head(path, card, tensors))
 
 
+def save_network(
+    path: Path, network: PatchNetwork, embedder_sha256: str, crop: int, notes: Mapping[str, str] | None = None
+) -> NetworkCard:
+    """Write all of a network; ``path`` holds the old file or all of the new one, never a part."""
+
+    def card(digest: str) -> NetworkCard:
+        return NetworkCard(
+            classes=network.classes,
+            embedder_sha256=embedder_sha256,
+            crop=crop,
+            settings=network.settings,
+            network=network.body.name,
+            tensors_sha256=digest,
+            notes=dict(notes or {}),
+        )
+
+    return write_tensors(path, network.state_dict(), NETWORK_FORMAT, card)
+
+
+def load_network(path: Path) -> tuple[NetworkCard, PatchNetwork]:
+    """Read what :func:`save_network` wrote, on the CPU; nothing is unpickled.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is missing, damaged, something else, or its tensors have another digest than it states.
+    """
+    card, tensors = read_tensors(path, NETWORK_FORMAT, NetworkCard, "a network of this project")
+    try:
+        last = last_layer(tensors["last.weight"], tensors["last.bias"])
+        with torch.random.fork_rng(devices=[]):
+            body = GreyBody(card.network)
+        network = PatchNetwork(body, card.classes, last, card.settings)
+        network.load_state_dict(tensors)
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        raise _misfit(path, error) from error
+    return card, network
+
+
 def _head(path: Path, card: HeadCard, tensors: Mapping[str, Tensor]) -> EvidentialHead:
     try:
         whitening = Whitening(*(tensors[name].double().numpy() for name in ("centre", "projection")))
         head = EvidentialHead(card.classes, whitening, tensors["prototypes"].numpy(), card.settings)
         head.load_state_dict(dict(tensors))
     except (KeyError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path}: its tensors do not fit its card ({reason}); {AGAIN}") from error
+        raise _misfit(path, error) from error
     return head
+
+
+def _misfit(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: its tensors do not fit its card ({str(error).splitlines()[0]}); {AGAIN}")

@@ -11,15 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from matcurate.config import Settings
+from matcurate.config import NetworkName, NetworkSettings, Settings
 from matcurate.errors import ConfigError
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.calibration import Flags, Reliability, detection_auroc, reliability
 from matcurate.uncertainty.dirichlet import class_means, vacuity
-from matcurate.uncertainty.head import EvidentialHead, HeadSettings, begin_head
-from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.uncertainty.embedding import Embedder
+from matcurate.uncertainty.head import HeadSettings
+from matcurate.uncertainty.learners import HeadLearner, Objective, PatchLearner
+from matcurate.uncertainty.patch_model import PatchModel
+from matcurate.uncertainty.trainer import HeadTraining
 from matcurate.workflows.bench_folders import learning_backbone
 from matcurate.workflows.bench_images import mean_of
+from matcurate.workflows.class_networks import GreyCrops, least_edge, network_learner
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.texture_crops import LEARNED, TextureClass, texture_classes
 
@@ -49,9 +53,10 @@ class NoveltyChoice:
 
 @dataclass(frozen=True, slots=True)
 class NoveltyBenchmark:
-    """Means over the choices; accuracies are those of known classes."""
+    """Means over the choices; accuracies are those of known classes. ``backbone`` is empty for a whole network."""
 
     textures: str
+    model: str
     backbone: str
     embedder_sha256: str
     known: int
@@ -89,6 +94,8 @@ def bench_novelty(
     choices: int = 3,
     crop: int = CROP,
     backbone: str | None = None,
+    network: NetworkName | None = None,
+    network_settings: NetworkSettings = NetworkSettings(),  # noqa: B008 - frozen
     head: HeadSettings = HeadSettings(),  # noqa: B008 - frozen
     training: HeadTraining = HeadTraining(),  # noqa: B008 - frozen
     seed: int = 0,
@@ -111,8 +118,10 @@ def bench_novelty(
         Edge of a crop in pixels.
     backbone : str, optional
         Registry name; that of the settings, where ``auto`` stands for ``builtin``.
+    network, network_settings : str, NetworkSettings, optional
+        A torchvision classifier to fine-tune whole, in place of the head on the backbone's embeddings.
     head, training : HeadSettings, HeadTraining
-        Of both networks.
+        Of the head and its twin.
     seed : int
         Of crops, choices and training; non-negative.
     progress : Progress
@@ -125,13 +134,17 @@ def bench_novelty(
     ConfigError
         When there are too few images for so many classes, or the backbone has no features.
     CheckpointError
-        When the backbone's checkpoint is not at hand.
+        When the backbone's checkpoint, or the network's weights, are not at hand.
     DatasetError, UnreadableImageError
         When the folder cannot be used.
     """
-    begun = time.perf_counter()
-    loaded = learning_backbone(backbone, settings)
-    embed, rng = embedder_of(loaded), np.random.default_rng(seed)
+    begun, rng = time.perf_counter(), np.random.default_rng(seed)
+    learner: PatchLearner = HeadLearner(head, training)
+    if network is None:
+        loaded = learning_backbone(backbone, settings)
+        name, embed = loaded.name, embedder_of(loaded)
+    else:
+        name, (embed, learner) = "", _network(network, network_settings, crop, settings)
     found = texture_classes(
         folder, embed, crop=crop, rng=rng, max_megapixels=settings.max_megapixels, progress=progress
     )
@@ -144,11 +157,12 @@ def bench_novelty(
     for number in range(choices):
         progress(number, choices, f"choice {number + 1}")
         drawn = [found[index] for index in rng.permutation(len(found))[: learned + novel]]
-        scores.append(_measured(drawn[novel:], drawn[:novel], head, training, rng, keep))
+        scores.append(_measured(drawn[novel:], drawn[:novel], learner, rng, keep))
     names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax", "accuracy_softmax")
     return NoveltyBenchmark(
         textures=str(folder),
-        backbone=loaded.name,
+        model=network or "head",
+        backbone=name,
         embedder_sha256=embed.digest,
         known=learned,
         novel=novel,
@@ -165,8 +179,7 @@ def bench_novelty(
 def _measured(
     known: Sequence[TextureClass],
     novel: Sequence[TextureClass],
-    settings: HeadSettings,
-    training: HeadTraining,
+    learner: PatchLearner,
     rng: np.random.Generator,
     keep: Callable[[NoveltyAnswers], None],
 ) -> NoveltyChoice:
@@ -175,18 +188,18 @@ def _measured(
     strange, _ = _joined([each.measured_embeddings for each in novel])
     names, seed = [each.name for each in known], int(rng.integers(2**32))
 
-    def trained(objective: HeadTraining) -> EvidentialHead:
-        network = begin_head(names, embeddings, labels, settings)
-        train_head(network, embeddings, labels, objective, rng=np.random.default_rng(seed))
-        return network
+    def trained(objective: Objective) -> PatchModel:
+        model, own = learner.begin(names, embeddings, labels, np.random.default_rng(seed)), learner.by(objective)
+        own.train(model, embeddings, labels, np.random.default_rng(seed))
+        return model
 
-    evidential = trained(training)
-    twin = trained(training.model_copy(update={"objective": "softmax"}))
-    alpha, alpha_novel = evidential.parameters_of(looked), evidential.parameters_of(strange)
+    evidential, twin = trained("evidence"), trained("softmax")
+    look, alpha_novel = evidential.look(looked), evidential.parameters_of(strange)
+    alpha = look.alpha
     shares, shares_novel = softmax_of(twin, looked), softmax_of(twin, strange)
     correct = alpha.argmax(axis=1) == truth
     keep(NoveltyAnswers(alpha, alpha_novel, correct))
-    ranked = np.argsort(-evidential.logits_of(looked), axis=1, kind="stable")[:, :TOP]
+    ranked = np.argsort(-look.logits, axis=1, kind="stable")[:, :TOP]
     return NoveltyChoice(
         novel=tuple(each.name for each in novel),
         accuracy=float(correct.mean()),
@@ -200,9 +213,17 @@ def _measured(
     )
 
 
-def softmax_of(network: EvidentialHead, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Probabilities (N, K) that a network trained with cross-entropy gives to embeddings (N, D)."""
-    return np.asarray(softmax(network.logits_of(embeddings), axis=1))
+def _network(
+    name: NetworkName, chosen: NetworkSettings, crop: int, settings: Settings
+) -> tuple[Embedder, PatchLearner]:
+    if crop < least_edge(name):
+        raise ConfigError(f"{name} takes crops of {least_edge(name)} pixels at least; choose a larger --crop")
+    return GreyCrops(name), network_learner(name, chosen, settings.resolved_cache_dir)
+
+
+def softmax_of(network: PatchModel, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities (N, K) that a model trained with cross-entropy gives to embeddings (N, D) or crops (N, h, w)."""
+    return np.asarray(softmax(network.look(embeddings).logits, axis=1))
 
 
 def _joined(parts: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""The weights of the official backbones: which are there, and how they get there."""
+"""Published weights of backbones and classifiers: which are there, and how they get there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEGABYTE = 1_000_000
 
 
 def list_checkpoints(settings: Settings) -> tuple[CheckpointStatus, ...]:
-    """State of every official checkpoint in the store of this installation."""
+    """State of every published checkpoint in the store of this installation."""
     return checkpoint_store(settings.resolved_cache_dir).list()
 
 
@@ -32,7 +32,7 @@ def pull_checkpoint(
     settings : Settings
         Names the store.
     name : str
-        ``vit_b``, ``vit_l`` or ``vit_h``.
+        ``vit_b``, ``vit_l``, ``vit_h``, or that of a torchvision classifier.
     url : str, optional
         A mirror to download from.
     file : Path, optional

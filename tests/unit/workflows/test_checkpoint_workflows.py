@@ -43,9 +43,5 @@ def test_pull_from_a_mirror(tmp_path, address, monkeypatch):
     )
     assert pulled.added and pulled.path == tmp_path / "elsewhere" / "checkpoints" / "small.pth"
     assert seen[0] == (0, 2, "MB small") and seen[-1] == (2, 2, "MB small")
-    assert {each.checkpoint.name: each.present for each in list_checkpoints(settings)} == {
-        "vit_b": False,
-        "vit_l": False,
-        "vit_h": False,
-        "small": True,
-    }
+    present = {each.checkpoint.name: each.present for each in list_checkpoints(settings)}
+    assert present == {**dict.fromkeys(["vit_b", "vit_l", "vit_h", *catalogue.IMAGENET], False), "small": True}
