@@ -119,7 +119,10 @@ class ClassSettings(Strict):
     )
     network: NetworkSettings = NetworkSettings()
     crop: int = Field(default=128, ge=32, description="Edge of a crop in pixels.")
-    per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a micrograph, at most.")
+    per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a region or box, at most.")
+    regions: bool = Field(
+        default=True, description="Part micrographs into regions of one texture; no crop then lies across a border."
+    )
     retraining: Literal["afresh", "onward", "off"] = Field(
         default="afresh",
         description="After a name has appended an output, all other weights bit for bit. afresh: all is fitted again "

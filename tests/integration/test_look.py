@@ -17,7 +17,8 @@ from matcurate.workflows.ingest import ingest
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.rank import rank
-from matcurate.workflows.scoring import ScoredImage, open_scorer, store_scored
+from matcurate.workflows.score_store import store_scored
+from matcurate.workflows.scorer import ScoredImage, open_scorer
 from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client
 
 pytestmark = [

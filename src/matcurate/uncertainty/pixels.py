@@ -106,17 +106,40 @@ class PixelHead(nn.Module):
         ValueError
             When the maps have other channels than the head was made for.
         """
+        return self._answer(self.hidden_of(maps, span, shape)).movedim(-1, 1)
+
+    def hidden_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
+        """What the hidden units are told (B, H, W, hidden), before they answer; arguments and errors as above."""
         weights, shift = self._folded(maps)
         parts = [
             _enlarged(functional.conv2d(each, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
             for each, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
         ]
-        hidden = sum(parts[1:], parts[0]) + shift[:, None, None]
-        return self._answer(hidden.movedim(1, -1)).movedim(-1, 1)
+        return (sum(parts[1:], parts[0]) + shift[:, None, None]).movedim(1, -1)
 
     def parameters_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
         """Dirichlet parameters α (B, K, H, W), at least 1; arguments and errors as of :meth:`logits_of`."""
-        return dirichlet_parameters(self.logits_of(maps, span, shape), self.settings.evidence.bound)
+        return self.parameters_from(self.hidden_of(maps, span, shape))
+
+    def parameters_from(self, hidden: Tensor) -> Tensor:
+        """Dirichlet parameters α (B, K, H, W) that follow from :meth:`hidden_of`."""
+        return dirichlet_parameters(self._answer(hidden).movedim(-1, 1), self.settings.evidence.bound)
+
+    def drawn_parameters(self, hidden: Tensor, kept: Tensor) -> Tensor:
+        """Dirichlet parameters α (T, B, H, W, K) of T passes with dropout, from :meth:`hidden_of` and masks.
+
+        Each pass is one network, the same for all pixels: hidden units are left out by ``kept`` (T, hidden).
+        """
+        active = functional.relu(hidden)
+        passes = [functional.linear(active, self.last.weight * mask, self.last.bias) for mask in kept]
+        return dirichlet_parameters(torch.stack(passes), self.settings.evidence.bound)
+
+    def dropout_masks(self, count: int) -> Tensor:
+        """Masks (count, hidden): 0 for a unit that is left out, else 1 / (1 - dropout). Always the same ones."""
+        share = 1 - self.settings.dropout
+        generator = torch.Generator().manual_seed(0)
+        kept = torch.rand(count, self.settings.hidden, generator=generator) < share
+        return (kept / share).to(self.last.weight)
 
     def _folded(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """First layer with the standardisation in it: weights (hidden, D) and shift (hidden,)."""

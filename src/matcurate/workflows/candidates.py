@@ -14,8 +14,11 @@ from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.predictions import list_predictions
 from matcurate.catalog.ranking_records import ScoreRecord
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
+from matcurate.errors import ConfigError
 from matcurate.types import FloatArray, Progress
-from matcurate.workflows.scoring import Scorer, embeddings_of, load_embedding, score_pool
+from matcurate.workflows.score_store import load_embedding
+from matcurate.workflows.scorer import Scorer
+from matcurate.workflows.scoring import embeddings_of, score_pool
 from matcurate.workflows.workspace import Workspace
 
 BY_EVIDENCE, BY_DISTANCE = "evidential-diverse", "kcenter"
@@ -111,6 +114,11 @@ def gather(
     unseen = {m.id: m for m in present if m.id not in annotated and m.id in predictions}
 
     def check(first: ScoreRecord) -> None:
+        if strategy == "bald" and "bald" not in first.scores:
+            raise ConfigError(
+                f"strategy 'bald' needs a head of evidence that was trained with dropout, and {version.name} has none; "
+                "'curate retrain' makes a version that has one, or use 'kcenter', which needs none"
+            )
         if strategy is not None:
             known = {first.micrograph_id: first}
             _assembled(workspace, unseen, known, np.empty((0, 0)), ()).batch(

@@ -1,4 +1,7 @@
-"""Crops of micrographs for microstructure classes, and their embeddings, which are computed once and kept."""
+"""Crops of micrographs for microstructure classes, and their embeddings, which are computed once and kept.
+
+A micrograph is parted into regions of one texture, and its crops lie in the largest rectangle of each.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.catalog.class_records import Box
-from matcurate.catalog.classes import embedding_key, store_embedding
+from matcurate.catalog.class_records import Box, RegionRecord
+from matcurate.catalog.classes import embedding_key, store_embedding, store_regions, stored_regions
 from matcurate.catalog.records import MicrographRecord
 from matcurate.config import ClassSettings
 from matcurate.errors import ConfigError
+from matcurate.imaging.proxy import to_float
+from matcurate.segmentation.homogeneous import VERSION, texture_regions
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
 from matcurate.workflows.bench_folders import learning_backbone
+from matcurate.workflows.class_networks import GreyCrops, least_edge, padded
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.presegment import load_original
-from matcurate.workflows.scoring import load_embedding, put_embedding
+from matcurate.workflows.score_store import load_embedding, put_embedding
 from matcurate.workflows.workspace import Workspace
 
+METHOD = f"texture {VERSION}"
+"""Of parting micrographs into regions."""
 SMALLEST = 32
 """Least edge of a crop in pixels: the encoder halves it four times."""
 
@@ -66,7 +74,7 @@ class CropEmbeddings:
     embedder: Embedder
 
     def __call__(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
-        """Embeddings (N, D) of the crops :func:`crop_boxes` of a box.
+        """Embeddings (N, D) of the crops :meth:`places` of a box.
 
         Raises
         ------
@@ -75,6 +83,38 @@ class CropEmbeddings:
         UnreadableImageError
             When the stored original cannot be read.
         """
+        return np.concatenate([self.of_box(micrograph, each) for each in self._parts(micrograph, box)])
+
+    def places(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
+        """Crops of a box: of a whole micrograph those of its regions, one after the other. Errors as above."""
+        parts = self._parts(micrograph, box)
+        return tuple(crop for part in parts for crop in crop_boxes(part, self.workspace.settings.classes))
+
+    def regions(self, micrograph: MicrographRecord) -> tuple[RegionRecord, ...]:
+        """Regions of one texture, the largest first: one that is the whole micrograph where it is not parted.
+
+        Raises
+        ------
+        UnreadableImageError
+            When the stored original cannot be read.
+        """
+        chosen, everything = self.workspace.settings.classes, RegionRecord(whole(micrograph), 1.0)
+        if not chosen.regions or min(micrograph.shape) < SMALLEST:
+            return (everything,)
+        asked = (micrograph.id, METHOD, chosen.crop)
+        with self.workspace.reading() as session:
+            known = stored_regions(session, *asked)
+        if known is not None:
+            return known
+        pixels = load_original(self.workspace, micrograph).pixels
+        found = texture_regions(pixels, chosen.crop, np.random.default_rng(0))
+        regions = tuple(RegionRecord(Box(each.top, each.left, each.height, each.width), each.share) for each in found)
+        with self.workspace.writing() as session:
+            store_regions(session, *asked, regions)
+        return regions
+
+    def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
+        """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""
         chosen = self.workspace.settings.classes
         places, asked = crop_boxes(box, chosen), (micrograph.id, self._digest(chosen), chosen.crop, box)
         with self.workspace.reading() as session:
@@ -88,20 +128,43 @@ class CropEmbeddings:
             store_embedding(session, *asked, key)
         return found
 
+    def _parts(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
+        return tuple(each.box for each in self.regions(micrograph)) if box == whole(micrograph) else (box,)
+
     def _digest(self, chosen: ClassSettings) -> str:
         """Of the embedder and the density of the grid, which decides what crops there are."""
         return f"{self.embedder.digest}-{chosen.per_edge}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CropPixels(CropEmbeddings):
+    """The crops themselves, for a network: they are cut again each time, and not kept."""
+
+    def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
+        """Grey values (N, crop, crop) in [0, 1] of the crops :func:`crop_boxes` of a box; errors as of embeddings."""
+        chosen = self.workspace.settings.classes
+        places, grey = crop_boxes(box, chosen), to_float(load_original(self.workspace, micrograph).pixels)
+        return padded(np.stack([cut(grey, place) for place in places]), chosen.crop)
+
+
 def open_embeddings(workspace: Workspace) -> CropEmbeddings:
-    """Embeddings by the backbone of the settings, where ``auto`` stands for the built-in network.
+    """Embeddings by the backbone of the settings, where ``auto`` stands for the built-in network; or crops as they are.
 
     Raises
     ------
     CheckpointError
         When the backbone's checkpoint is not at hand.
+    ConfigError
+        When crops are too small for the network of the settings.
     """
-    return CropEmbeddings(workspace, embedder_of(learning_backbone(None, workspace.settings)))
+    chosen = workspace.settings.classes
+    if chosen.model == "head":
+        return CropEmbeddings(workspace, embedder_of(learning_backbone(None, workspace.settings)))
+    if chosen.crop < least_edge(chosen.model):
+        raise ConfigError(
+            f"{chosen.model} takes crops of {least_edge(chosen.model)} pixels at least; raise classes.crop"
+        )
+    return CropPixels(workspace, GreyCrops(chosen.model))
 
 
 def _spread(length: int, edge: int, most: int) -> list[int]:

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from matcurate.acquisition.scores import bald
 from matcurate.phase.inference import blended_maps, phase_probabilities
 from matcurate.phase.model import Description, PhaseModel
 from matcurate.phase.ratios import Ratio
@@ -21,6 +23,8 @@ from matcurate.workflows.hypercolumns import hypercolumns
 
 EVIDENCE_FILE = "evidence.safetensors"
 """Of a model version, beside its adapter."""
+COARSE = 4
+"""BALD is computed of one pixel in a square of so many by so many: it is asked for as a mean."""
 STRIDE = 5
 """Of a golden micrograph, every fifth row and column is looked at for calibration: neighbours say the same."""
 
@@ -80,16 +84,25 @@ class Judged:
         Probabilities of the phases by the model.
     vacuity : float32 array (H, W)
         In (0, 1], by the pixel head.
+    disagreement : float32 array (H, W), optional
+        BALD of the pixel head's passes with dropout, in nats, the same for squares of :data:`COARSE` pixels; None
+        where no passes were asked for, or the head has no dropout.
     """
 
     shares: NDArray[np.float32]
     vacuity: NDArray[np.float32]
+    disagreement: NDArray[np.float32] | None = None
 
 
 def judge(
-    model: PhaseModel, head: PixelHead, grey: NDArray[np.float32], ratio: Ratio, progress: Progress = silent
+    model: PhaseModel,
+    head: PixelHead,
+    grey: NDArray[np.float32],
+    ratio: Ratio,
+    progress: Progress = silent,
+    draws: int = 0,
 ) -> Judged:
-    """Phases and vacuity of a micrograph of any size, in one pass.
+    """Phases and vacuity of a micrograph of any size, in one pass of the model.
 
     Parameters
     ----------
@@ -101,6 +114,8 @@ def judge(
         Of the whole micrograph; zeros where the expert gave none.
     progress : Progress
         Told windows done.
+    draws : int
+        Passes of the head with dropout, the same for every micrograph; 0 asks for none.
 
     Raises
     ------
@@ -108,15 +123,30 @@ def judge(
         As :func:`matcurate.phase.inference.phase_shares`.
     """
     head = head.to(next(model.parameters()).device).eval()
+    kept = head.dropout_masks(draws) if draws and head.settings.dropout else None
 
-    def both(seen: Description) -> Tensor:
+    def every(seen: Description) -> Tensor:
         height, width = seen.logits.shape[2:]
-        alpha = head.parameters_of(seen.maps, seen.span, (height, width))
-        unknown = alpha.shape[1] / alpha.sum(dim=1, keepdim=True)
-        return torch.cat([phase_probabilities(seen), unknown], dim=1)
+        hidden = head.hidden_of(seen.maps, seen.span, (height, width))
+        alpha = head.parameters_from(hidden)
+        parts = [phase_probabilities(seen), alpha.shape[1] / alpha.sum(dim=1, keepdim=True)]
+        if kept is not None:
+            parts.append(_disagreement(head, hidden, kept))
+        return torch.cat(parts, dim=1)
 
-    maps = blended_maps(model, grey, ratio, both, progress=progress)
-    return Judged(maps[:-1], maps[-1])
+    maps = blended_maps(model, grey, ratio, every, progress=progress)
+    phases = model.phases
+    return Judged(maps[:phases], maps[phases], None if kept is None else maps[phases + 1])
+
+
+def _disagreement(head: PixelHead, hidden: Tensor, kept: Tensor) -> Tensor:
+    """BALD (1, 1, H, W) of a window: of the pixel in the middle of every square, for all of it."""
+    grid = (slice(None), slice(COARSE // 2, None, COARSE), slice(COARSE // 2, None, COARSE))
+    coarse = hidden[grid] if min(hidden.shape[1:3]) > COARSE // 2 else hidden
+    alpha = head.drawn_parameters(coarse, kept)
+    draws = (alpha / alpha.sum(dim=-1, keepdim=True)).flatten(1, 3).cpu().numpy()
+    found = torch.from_numpy(bald(draws).reshape(1, 1, *coarse.shape[1:3])).to(hidden)
+    return functional.interpolate(found, tuple(hidden.shape[1:3]), mode="nearest")
 
 
 class Calibration:

@@ -77,7 +77,12 @@ def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Resul
     """Predict what is new; a champion predicts everything again that it has not seen."""
     segmenter = choose_presegmenter(workspace)
     selection: Selection = "all" if isinstance(segmenter, Learned) else "new"
-    report = presegment(workspace, segmenter, selection, progress=progress)
+    scorer = None
+    if trigger == PROMOTION and workspace.settings.label_studio.project_id is not None:
+        from matcurate.workflows.scorer import open_scorer  # torch, as below
+
+        scorer = open_scorer(workspace, segmenter)  # ranking follows
+    report = presegment(workspace, segmenter, selection, progress=progress, scorer=scorer)
     result: dict[str, object] = {"predicted": len(report.done), "failed": list(report.failed)}
     if workspace.settings.label_studio.project_id is not None:
         with label_studio_client(workspace.settings) as client:

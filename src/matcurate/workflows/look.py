@@ -19,7 +19,7 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import LOOK_KEY, shows_look
 from matcurate.labelstudio.records import ImageUpload, TaskRef
 from matcurate.types import Progress
-from matcurate.workflows.scoring import load_vacuity
+from matcurate.workflows.score_store import load_vacuity
 from matcurate.workflows.workspace import Workspace, connected_project_id
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.model_versions import ensure_model_version
@@ -23,7 +23,11 @@ from matcurate.imaging.read import decode_micrograph
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.workflows.presegmenter import PreSegmenter
+from matcurate.workflows.score_store import store_scored
 from matcurate.workflows.workspace import Workspace
+
+if TYPE_CHECKING:  # it knows MLflow, which takes seconds to import
+    from matcurate.workflows.scorer import Scorer
 
 Selection = Literal["all", "new"]
 
@@ -44,6 +48,7 @@ def presegment(
     selection: Selection = "all",
     ids: Sequence[int] | None = None,
     progress: Progress = silent,
+    scorer: Scorer | None = None,
 ) -> PresegmentReport:
     """Predict the project's micrographs that have no prediction of this version yet.
 
@@ -59,6 +64,9 @@ def presegment(
         Only these micrographs (catalog ids).
     progress : Progress
         Called once a micrograph.
+    scorer : Scorer, optional
+        Of the same segmenter: what it says in the same pass is stored too, so that ranking need not look again. The
+        golden set is never ranked, nor scored here.
 
     Raises
     ------
@@ -72,7 +80,8 @@ def presegment(
     for index, micrograph in enumerate(todo):
         progress(index, len(todo), micrograph.name)
         try:
-            done.append(predict_micrograph(workspace, project, version, segmenter, micrograph))
+            scoring = None if micrograph.golden else scorer
+            done.append(predict_micrograph(workspace, project, version, segmenter, micrograph, scoring))
         except CurateError as error:
             failed.append(f"{micrograph.name}: {error}")
     progress(len(todo), len(todo))
@@ -100,15 +109,17 @@ def predict_micrograph(
     version: ModelVersionRecord,
     segmenter: PreSegmenter,
     micrograph: MicrographRecord,
+    scorer: Scorer | None = None,
 ) -> PredictionRecord:
-    """Segment one micrograph at its full depth and store the result.
+    """Segment one micrograph at its full depth and store the result, and its scores where the scorer has them.
 
     Raises
     ------
     CurateError
         When the original is damaged, or the segmentation has more classes than the project has phases.
     """
-    segmentation = segmenter.segment(load_original(workspace, micrograph).pixels)
+    pixels = load_original(workspace, micrograph).pixels
+    segmentation, scored = (segmenter.segment(pixels), None) if scorer is None else scorer.segmented(pixels)
     fractions = _named_fractions(segmentation, project)
     prediction = NewPrediction(
         micrograph_id=micrograph.id,
@@ -119,7 +130,10 @@ def predict_micrograph(
         phase_fractions=fractions,
     )
     with workspace.writing() as session:
-        return store_prediction(session, prediction)[0]
+        stored = store_prediction(session, prediction)[0]
+    if scorer is not None and scored is not None:
+        store_scored(workspace, scorer.digest, version, micrograph, scored)
+    return stored
 
 
 def stored_prediction(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.measure import label
 
 from matcurate.catalog.aliases import alias_history
@@ -99,10 +100,14 @@ class Learned:
         The score is the mean over the pixels of the probability of the phase that was chosen.
         """
         told = no_ratio(self.model.phases) if ratio is None else ratio
-        shares = phase_shares(self.model, grey_levels(pixels), told)
-        phases = shares.argmax(axis=0).astype(np.uint8)
-        instances = label(phases, background=0, connectivity=1).astype(np.uint32)
-        return Segmentation(phases, instances, float(np.clip(shares.max(axis=0).mean(), 0.0, 1.0)))
+        return segmentation_of(phase_shares(self.model, grey_levels(pixels), told))
+
+
+def segmentation_of(shares: NDArray[np.float32]) -> Segmentation:
+    """Segmentation that probabilities of phases (n, H, W) give, as :meth:`Learned.segment` describes it."""
+    phases = shares.argmax(axis=0).astype(np.uint8)
+    instances = label(phases, background=0, connectivity=1).astype(np.uint32)
+    return Segmentation(phases, instances, float(np.clip(shares.max(axis=0).mean(), 0.0, 1.0)))
 
 
 def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:

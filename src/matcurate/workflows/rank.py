@@ -22,7 +22,7 @@ from matcurate.workflows.look import Look, attach_looks
 from matcurate.workflows.presegment import presegment, register_version
 from matcurate.workflows.presegmenter import PreSegmenter, choose_presegmenter
 from matcurate.workflows.push import push
-from matcurate.workflows.scoring import open_scorer
+from matcurate.workflows.scorer import open_scorer
 from matcurate.workflows.served_order import confidences, write_order
 from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client
 
@@ -144,13 +144,12 @@ def rank(
         When Label Studio does not answer, or does not hold afterwards what it was sent.
     """
     version = register_version(workspace, workspace.project(), segmenter)
-    unpredicted = presegment(workspace, segmenter, progress=progress).failed
+    scorer = open_scorer(workspace, segmenter)
+    unpredicted = presegment(workspace, segmenter, progress=progress, scorer=scorer).failed
     if client is not None:
         push(workspace, client, version.name, progress)
     desk = _Desk(workspace, version, client, request, who, now or utc_now())
-    candidates = gather(
-        workspace, open_scorer(workspace, segmenter), version, desk.annotated(), request.strategy, progress
-    )
+    candidates = gather(workspace, scorer, version, desk.annotated(), request.strategy, progress)
     ranking = desk.unfinished(candidates) or desk.choose(candidates)
     chosen, written, overlays = desk.chosen(candidates, ranking), False, 0
     if client is not None:

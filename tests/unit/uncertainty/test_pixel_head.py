@@ -30,6 +30,20 @@ def test_a_picture_gets_the_logits_of_its_pixels() -> None:
     assert alpha.shape == (1, 3, *SHAPE) and float(alpha.min()) >= 1
 
 
+def test_passes_with_dropout_leave_hidden_units_out() -> None:
+    maps, head = maps_of_one_image(), head_for()
+    with torch.inference_mode():
+        hidden = head.hidden_of(maps, SPAN, SHAPE)
+        whole = head.drawn_parameters(hidden, torch.ones(1, 7))[0]
+        assert torch.allclose(whole.movedim(-1, 1), head.parameters_of(maps, SPAN, SHAPE), rtol=1e-4)
+        silent = head.drawn_parameters(hidden, torch.zeros(2, 7))  # only the last bias, 0, answers
+        assert torch.allclose(silent, torch.full_like(silent, 2.0))  # exp(0) + 1
+    masks = head.dropout_masks(4000)
+    assert torch.equal(masks, head.dropout_masks(4000))
+    assert masks.unique().tolist() == pytest.approx([0.0, 1.25])
+    assert float(masks.mean()) == pytest.approx(1, abs=0.02)
+
+
 def test_features_lie_at_their_pixels() -> None:
     # A level of half the size: pixel (0, 2) lies between cells 0 and 1, at 0.75 of the way.
     coarse = torch.tensor([[[[0.0, 4.0], [8.0, 8.0]]]])

@@ -15,7 +15,8 @@ from matcurate.workflows.look import in_words, load_proxy, look_picture
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.rank import rank
-from matcurate.workflows.scoring import ScoredImage, open_scorer, store_scored
+from matcurate.workflows.score_store import store_scored
+from matcurate.workflows.scorer import ScoredImage, open_scorer
 
 CORNER = np.zeros((96, 160), np.float32)
 CORNER[:24, 120:] = 0.5

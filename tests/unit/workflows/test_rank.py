@@ -12,12 +12,13 @@ from matcurate.catalog.rankings import leases, newest_ranking
 from matcurate.config import RankSettings
 from matcurate.errors import ConfigError, LabelStudioError, LabelStudioUnreachableError
 from matcurate.workflows import rank as module
-from matcurate.workflows import scoring
+from matcurate.workflows import scorer as scorer_room
 from matcurate.workflows.candidates import Candidates
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import zero_shot
 from matcurate.workflows.rank import rank, rank_settings
-from matcurate.workflows.scoring import ScoredImage, open_scorer, store_scored
+from matcurate.workflows.score_store import store_scored
+from matcurate.workflows.scorer import ScoredImage, open_scorer
 
 HOUR = timedelta(hours=1)
 
@@ -195,7 +196,7 @@ def test_an_unwritten_ranking_is_finished_for_who_asked_for_it(workspace, segmen
 def test_scoring_goes_on_where_it_stopped(workspace, segmenter, tmp_path, monkeypatch):
     for _ in range(3):
         add_disc(workspace, tmp_path / "in")
-    original, scored = scoring.Scorer.score, []
+    original, scored = scorer_room.Scorer.score, []
 
     def score(self, pixels, found):
         if len(scored) == 2:
@@ -203,10 +204,12 @@ def test_scoring_goes_on_where_it_stopped(workspace, segmenter, tmp_path, monkey
         scored.append(pixels)
         return original(self, pixels, found)
 
-    monkeypatch.setattr(scoring.Scorer, "score", score)
+    monkeypatch.setattr(scorer_room.Scorer, "score", score)
     with pytest.raises(KeyboardInterrupt):
         ask(workspace, segmenter)
-    monkeypatch.setattr(scoring.Scorer, "score", lambda self, *args: scored.append(args[0]) or original(self, *args))
+    monkeypatch.setattr(
+        scorer_room.Scorer, "score", lambda self, *args: scored.append(args[0]) or original(self, *args)
+    )
     report = ask(workspace, segmenter, count=3)
     assert len(report.chosen) == 3 and len(scored) == 3
     assert report.chosen[0].scores == {}
@@ -225,8 +228,8 @@ def test_a_strategy_that_needs_more_is_refused_before_the_long_work(workspace, s
     for _ in range(2):
         add_disc(workspace, tmp_path / "in")
     count = []
-    original = scoring.Scorer.score
-    monkeypatch.setattr(scoring.Scorer, "score", lambda self, *args: count.append(1) or original(self, *args))
+    original = scorer_room.Scorer.score
+    monkeypatch.setattr(scorer_room.Scorer, "score", lambda self, *args: count.append(1) or original(self, *args))
     with pytest.raises(ConfigError, match="'evidential' needs vacuity of the pool"):
         ask(workspace, segmenter, strategy="evidential-diverse")
     with pytest.raises(ConfigError, match="no strategy 'best'; use one of: random"):

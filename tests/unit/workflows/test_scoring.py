@@ -15,22 +15,14 @@ from matcurate.phase.samples import Picture, grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixels import PixelSettings
 from matcurate.uncertainty.regions import region_scores
-from matcurate.workflows import scoring
+from matcurate.workflows import scorer as scorer_room
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.evidence import fit_evidence, judge
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import Learned, VersionFacts, zero_shot
-from matcurate.workflows.scoring import (
-    ScoredImage,
-    Scorer,
-    crops_of,
-    embeddings_of,
-    load_embedding,
-    load_vacuity,
-    open_scorer,
-    scored_by_model,
-    store_scored,
-)
+from matcurate.workflows.score_store import load_embedding, load_vacuity, store_scored
+from matcurate.workflows.scorer import ScoredImage, Scorer, crops_of, open_scorer, scored_by_model
+from matcurate.workflows.scoring import embeddings_of
 
 
 @pytest.fixture
@@ -78,7 +70,7 @@ def test_the_embedding_is_the_mean_of_its_crops(workspace):
 
 @pytest.mark.parametrize("rows", [1000, 7])
 def test_a_models_scores_are_means_over_the_pixels(backbone, monkeypatch, rows):
-    monkeypatch.setattr(scoring, "ROWS", rows)
+    monkeypatch.setattr(scorer_room, "ROWS", rows)
     segmenter, pixels = learned(backbone), disc(40, 60)
     shares = phase_shares(segmenter.model, grey_levels(pixels), np.zeros(3, np.float32)).astype(np.float64)
     best, second = np.sort(shares, axis=0)[[-1, -2]]
@@ -106,6 +98,38 @@ def test_evidence_adds_a_map_and_what_it_says_of_the_image(backbone):
     assert without.scores["entropy"] == pytest.approx(found.scores["entropy"]) and without.vacuity is None
 
 
+def test_bald_is_asked_of_a_head_with_dropout_and_is_always_the_same(backbone):
+    segmenter, pixels = learned(backbone), disc(40, 60)
+    grey = grey_levels(pixels)
+    truth = [Picture("disc", grey, np.where(grey > 0.5, 2, 0).astype(np.uint8))]
+    few = PixelSettings(hidden=8, pixels=300, steps=4, dropout=0.5)
+    head = fit_evidence(segmenter.model, truth, ("matrix", "a", "b"), 0, few)
+    first, again = (scored_by_model(replace(segmenter, evidence=head), pixels).scores for _ in range(2))
+    assert first == again and 0 < first["bald"] < np.log(3)
+    plain = fit_evidence(segmenter.model, truth, ("matrix", "a", "b"), 0, few.model_copy(update={"dropout": 0.0}))
+    assert "bald" not in scored_by_model(replace(segmenter, evidence=plain), pixels).scores
+    assert "bald" not in scored_by_model(segmenter, pixels).scores
+
+
+def test_one_pass_gives_what_two_would(backbone, workspace):
+    pixels = disc(40, 60)
+    grey = grey_levels(pixels)
+    few = PixelSettings(hidden=8, pixels=300, steps=4)
+    truth = Picture("disc", grey, np.where(grey > 0.5, 2, 0).astype(np.uint8))
+    for evidence in (None, fit_evidence(learned(backbone).model, [truth], ("matrix", "a", "b"), 0, few)):
+        segmenter = replace(learned(backbone), evidence=evidence)
+        scorer = Scorer(segmenter, Brightness())
+        segmented, scored = scorer.segmented(pixels)
+        alone, again = segmenter.segment(pixels), scorer.score(pixels, [])
+        np.testing.assert_array_equal(segmented.phases, alone.phases)
+        np.testing.assert_array_equal(segmented.instances, alone.instances)
+        assert segmented.score == pytest.approx(alone.score, abs=1e-6)
+        assert scored.scores == again.scores
+        np.testing.assert_array_equal(scored.embedding, again.embedding)
+        np.testing.assert_array_equal(scored.fractions, again.fractions)
+    assert Scorer(zero_shot(workspace, "tree"), Brightness()).segmented(pixels)[1] is None
+
+
 def test_every_segmenter_is_embedded_by_a_network(workspace, backbone):
     own = embedder_of(backbone).digest
     for segmenter in (zero_shot(workspace, "tree"), zero_shot(workspace, "builtin"), learned(backbone)):
@@ -115,7 +139,7 @@ def test_every_segmenter_is_embedded_by_a_network(workspace, backbone):
 def test_another_way_of_scoring_has_another_digest(workspace, monkeypatch):
     scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
     before = scorer.digest
-    monkeypatch.setattr(scoring, "VERSION", 0)
+    monkeypatch.setattr(scorer_room, "VERSION", 0)
     assert scorer.digest != before and len(before) == 64
 
 

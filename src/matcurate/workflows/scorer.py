@@ -1,0 +1,190 @@
+"""How much a micrograph would teach a model version, and where it lies among the others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.acquisition.scores import entropy, margin
+from matcurate.phase.inference import phase_shares
+from matcurate.phase.ratios import no_ratio
+from matcurate.phase.samples import grey_levels
+from matcurate.promptable.registry import OFFLINE
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import FloatArray, Pixels
+from matcurate.uncertainty.embedding import Embedder
+from matcurate.uncertainty.regions import region_scores
+from matcurate.workflows.embedders import embedder_of
+from matcurate.workflows.evidence import judge
+from matcurate.workflows.presegmenter import Learned, PreSegmenter, ZeroShot, segmentation_of
+from matcurate.workflows.training import backbone_of
+from matcurate.workflows.workspace import Workspace
+
+VERSION = 3
+"""Of the way of scoring: another one scores everything again."""
+CROP, CROPS_PER_AXIS = 192, 3
+"""Edge of the crops that are embedded, in pixels, and how many of them along a side at most."""
+SMALLEST = 32
+"""Edge that encoders need; smaller crops are mirrored at their borders."""
+ROWS = 256
+"""Rows scored at once, so that large micrographs need little memory."""
+DRAWS = 8
+"""Passes with dropout for BALD."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredImage:
+    """What a model makes of a micrograph as a candidate.
+
+    Parameters
+    ----------
+    embedding : float32 array (D,)
+        Where it lies among the others.
+    fractions : float array (n,)
+        Area fraction of every class id from 0, in [0, 1].
+    scores : mapping of str to float
+        By the names that strategies know ("entropy", "margin", "vacuity" …): what the model does not say is absent.
+    vacuity : float32 array (H, W), optional
+        In [0, 1]: where the model has seen too little.
+    """
+
+    embedding: NDArray[np.float32]
+    fractions: FloatArray
+    scores: Mapping[str, float]
+    vacuity: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores micrographs by a pre-segmenter.
+
+    Parameters
+    ----------
+    segmenter : PreSegmenter
+        The version whose scores they are.
+    embed : Embedder
+        Of crops.
+    """
+
+    segmenter: PreSegmenter
+    embed: Embedder
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over all that decides about an embedding, and the way of scoring."""
+        return hashlib.sha256(f"scoring {VERSION} {CROP} {CROPS_PER_AXIS} {self.embed.digest}".encode()).hexdigest()
+
+    def embedding(self, pixels: Pixels) -> NDArray[np.float32]:
+        """Embedding (D,) of a micrograph (H, W): the mean of those of its :func:`crops_of`."""
+        return np.asarray(self.embed(crops_of(grey_levels(pixels))).mean(axis=0), dtype=np.float32)
+
+    def score(self, pixels: Pixels, found: Sequence[float]) -> ScoredImage:
+        """Score a micrograph (H, W).
+
+        Parameters
+        ----------
+        pixels : uint8, uint16 or float32 array (H, W)
+            At full depth.
+        found : sequence of float (n,)
+            Area fractions in its pre-segmentation, for a model that says no more than that.
+        """
+        embedding = self.embedding(pixels)
+        if isinstance(self.segmenter, Learned):
+            return replace(scored_by_model(self.segmenter, pixels), embedding=embedding)
+        return ScoredImage(embedding, np.asarray(found, dtype=np.float64), {})
+
+    def segmented(self, pixels: Pixels) -> tuple[Segmentation, ScoredImage | None]:
+        """Segment a micrograph (H, W), and score it in the same pass where a phase model segments.
+
+        The scores of others follow from what was found: they are None here, see :meth:`score`.
+        """
+        if not isinstance(self.segmenter, Learned):
+            return self.segmenter.segment(pixels), None
+        judged = _judged(self.segmenter, pixels)
+        scored = replace(_scored(self.segmenter, judged), embedding=self.embedding(pixels))
+        return segmentation_of(judged.shares), scored
+
+
+def scored_by_model(learned: Learned, pixels: Pixels) -> ScoredImage:
+    """Means over the pixels of what a phase model says of a micrograph (H, W); the embedding is left empty.
+
+    With a head of evidence also "vacuity" away from boundaries, "unknown", the share of pixels there that are not
+    known, "vacuity NAME" of every phase that was found, and, where the head was trained with dropout, "bald".
+    """
+    return _scored(learned, _judged(learned, pixels))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """Probabilities (n, H, W) of a phase model, and what its head of evidence says of the pixels (H, W), if any."""
+
+    shares: NDArray[np.float32]
+    vacuity: NDArray[np.float32] | None = None
+    disagreement: NDArray[np.float32] | None = None
+
+
+def _judged(learned: Learned, pixels: Pixels) -> _Looked:
+    grey, told = grey_levels(pixels), no_ratio(learned.model.phases)
+    if learned.evidence is None:
+        return _Looked(phase_shares(learned.model, grey, told))
+    judged = judge(learned.model, learned.evidence, grey, told, draws=DRAWS)
+    return _Looked(judged.shares, judged.vacuity, judged.disagreement)
+
+
+def _scored(learned: Learned, looked: _Looked) -> ScoredImage:
+    shares, scores = looked.shares, {}
+    if learned.evidence is not None and looked.vacuity is not None:
+        regions = region_scores(looked.vacuity, shares.argmax(axis=0), len(shares))
+        named = zip(learned.evidence.classes, regions.per_phase, strict=True)
+        scores = {"vacuity": regions.mean, "unknown": regions.unknown}
+        scores |= {f"vacuity {name}": value for name, value in named if value is not None}
+    if looked.disagreement is not None:
+        scores["bald"] = float(looked.disagreement.mean(dtype=np.float64))
+    scores |= {"entropy": _pixel_mean(entropy, shares), "margin": _pixel_mean(margin, shares)}
+    fractions = np.clip(shares.mean(axis=(1, 2)), 0.0, 1.0)
+    return ScoredImage(np.empty(0, dtype=np.float32), fractions, scores, looked.vacuity)
+
+
+def _pixel_mean(score: Callable[[FloatArray], FloatArray], shares: NDArray[np.float32]) -> float:
+    """Mean over the pixels of a score of probabilities (n, H, W)."""
+    bands = (shares[:, top : top + ROWS] for top in range(0, shares.shape[1], ROWS))
+    return float(sum(score(np.moveaxis(band, 0, -1)).sum() for band in bands) / shares[0].size)
+
+
+def crops_of(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Crops (N, h, w) of an image (H, W): at most 3 x 3 of 192 pixels, evenly from border to border.
+
+    Along a side that is shorter, crops are as long as it is.
+    """
+    height, width = grey.shape
+    tall, wide = min(CROP, height), min(CROP, width)
+    crops = np.stack(
+        [grey[top : top + tall, left : left + wide] for top in _starts(height, tall) for left in _starts(width, wide)]
+    )
+    missing = [(0, 0), (0, max(0, SMALLEST - tall)), (0, max(0, SMALLEST - wide))]
+    return np.pad(crops, missing, mode="symmetric")
+
+
+def _starts(side: int, edge: int) -> list[int]:
+    count = min(CROPS_PER_AXIS, -(-side // edge))
+    return [(side - edge) // 2] if count == 1 else [round(i * (side - edge) / (count - 1)) for i in range(count)]
+
+
+def open_scorer(workspace: Workspace, segmenter: PreSegmenter) -> Scorer:
+    """A scorer whose embeddings are the segmenter's backbone's; the built-in network's where that has no encoder.
+
+    Raises
+    ------
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    name = segmenter.facts.backbone
+    if name == "tree":
+        return Scorer(segmenter, embedder_of(backbone_of(workspace, OFFLINE)))
+    if isinstance(segmenter, ZeroShot):
+        return Scorer(segmenter, embedder_of(segmenter.matsam.backbone))
+    return Scorer(segmenter, embedder_of(backbone_of(workspace, name)))
