@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.weights import Weights, load_weights
 from matcurate.promptable.sam import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "7081f81c6d45133a335fb65061a77c0fbb014858b4b2dcf1fa224fee4c5a7eca"
+SHA256 = "98d9a2129e6a50c90717bee71811d805ecb765994051e68bad08f8cb9578f88c"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 
