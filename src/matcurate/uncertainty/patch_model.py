@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import dirichlet_parameters
@@ -41,6 +41,9 @@ class PatchModel(Trainable, Protocol):
 
     def look(self, samples: FloatArray) -> Look:
         """What it makes of samples (N, …)."""
+
+    def outputs(self) -> tuple[nn.Parameter, ...]:
+        """What learns and has one row for each class."""
 
     def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of samples (N, …)."""

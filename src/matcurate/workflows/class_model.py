@@ -13,12 +13,15 @@ from matcurate.types import FloatArray
 from matcurate.uncertainty.calibration import Flags
 from matcurate.uncertainty.dirichlet import class_means, vacuity
 from matcurate.uncertainty.growing import outputs_only
-from matcurate.uncertainty.head import EvidentialHead, HeadSettings, begin_head
-from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.uncertainty.head import HeadSettings
+from matcurate.uncertainty.learners import HeadLearner, PatchLearner
+from matcurate.uncertainty.patch_model import PatchModel
+from matcurate.uncertainty.trainer import HeadTraining
 
 HEAD = HeadSettings(shrinkage=0.1)
 """Micrographs of a class differ more than crops of one texture do, and there are few of them."""
 TRAINING = HeadTraining(epochs=60, batch=64, learning_rate=0.01)
+ON_EMBEDDINGS = HeadLearner(HEAD, TRAINING)
 FOLDS = 4
 NOTHING_HELD_OUT = 0.5
 """Threshold of vacuity where no class has two crops."""
@@ -26,7 +29,10 @@ NOTHING_HELD_OUT = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """Embeddings (N, D) of the crops of one micrograph, or of a box in it, and the class it shows."""
+    """Embeddings (N, D) of the crops of one micrograph, or of a box in it, and the class it shows.
+
+    For a network the crops themselves (N, h, w).
+    """
 
     name: str
     embeddings: FloatArray
@@ -87,15 +93,20 @@ class Accuracy:
 
 
 def grow(
-    head: EvidentialHead, named: str, classes: Sequence[str], shown: Sequence[Shown], rng: np.random.Generator
-) -> EvidentialHead:
+    head: PatchModel,
+    named: str,
+    classes: Sequence[str],
+    shown: Sequence[Shown],
+    rng: np.random.Generator,
+    learner: PatchLearner = ON_EMBEDDINGS,
+) -> PatchModel:
     """A head with an output for each of these classes, of which only that of ``named`` learns.
 
     A class that the head lacks gets an output, one that is gone loses it; all other weights stay bit for bit.
 
     Parameters
     ----------
-    head : EvidentialHead
+    head : PatchModel
         The one before, which knows some of the classes.
     named : str
         The class that is new, or that more or fewer micrographs show now.
@@ -105,6 +116,8 @@ def grow(
         At least one of each class.
     rng : np.random.Generator
         Of balancing and training.
+    learner : PatchLearner
+        That the head is of.
     """
     for name in head.classes:
         if name not in classes:
@@ -113,16 +126,17 @@ def grow(
         if name not in head.classes:
             head = head.extended(name, _joined(shown, [name])[0])
     with outputs_only(head, [head.classes.index(named)]):
-        return _trained(head, shown, rng)
+        return _trained(head, shown, rng, learner)
 
 
 def retrain(
-    head: EvidentialHead | None,
+    head: PatchModel | None,
     classes: Sequence[str],
     shown: Sequence[Shown],
     settings: ClassSettings,
     rng: np.random.Generator,
-) -> EvidentialHead:
+    learner: PatchLearner = ON_EMBEDDINGS,
+) -> PatchModel:
     """Train what has grown, as the settings say.
 
     ``afresh``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head
@@ -130,39 +144,51 @@ def retrain(
 
     Parameters
     ----------
-    head : EvidentialHead, optional
-        What :func:`grow` made; without it the first class begins, and the others are grown onto it one by one.
-    classes, shown, rng
+    head : PatchModel, optional
+        What :func:`grow` made; without it the first class begins (a network: the first two), and the others are
+        grown onto it one by one.
+    classes, shown, rng, learner
         As there.
     settings : ClassSettings
         How.
     """
     if settings.retraining == "afresh":
-        return _trained(_begun(classes, shown), shown, rng)
+        return _trained(_begun(classes, shown, rng, learner), shown, rng, learner)
     if head is None:
-        head = _begun(classes[:1], shown)
-        for number in range(1, len(classes)):
+        head = _begun(classes[: learner.fewest], shown, rng, learner)
+        if learner.fewest > 1:  # nothing is known before training
+            head = _trained(head, shown, rng, learner)
+        for number in range(learner.fewest, len(classes)):
             known = classes[: number + 1]
-            head = grow(head, known[-1], known, [each for each in shown if each.name in known], rng)
-    return head if settings.retraining == "off" else _trained(head, shown, rng)
+            head = grow(head, known[-1], known, [each for each in shown if each.name in known], rng, learner)
+    return head if settings.retraining == "off" else _trained(head, shown, rng, learner)
 
 
-def hold_out(classes: Sequence[str], shown: Sequence[Shown], settings: ClassSettings, seed: int) -> HeldOut:
+def hold_out(
+    classes: Sequence[str],
+    shown: Sequence[Shown],
+    settings: ClassSettings,
+    seed: int,
+    learner: PatchLearner = ON_EMBEDDINGS,
+) -> HeldOut:
     """Teach heads all but a part of the micrographs, in turn, and ask them what that part shows.
 
     A class with one micrograph is parted into pieces of it; one with a single crop is never held out. Crops of one
-    micrograph are more alike than those of two: such a class looks better known than it is.
+    micrograph are more alike than those of two: such a class looks better known than it is. Nothing is held out where
+    there are fewer classes than the learner takes.
     """
+    if len(classes) < learner.fewest:
+        return HeldOut(())
     pieces = _pieces(classes, shown)
     found: list[Asked] = []
     for fold in sorted({fold for fold, _ in pieces if fold is not None}):
         learned = [piece for number, piece in pieces if number != fold]
-        head = retrain(None, classes, learned, settings, np.random.default_rng([seed, fold]))
+        head = retrain(None, classes, learned, settings, np.random.default_rng([seed, fold]), learner)
         found += [_asked(head, piece) for number, piece in pieces if number == fold]
     return HeldOut(tuple(found))
 
 
-def _asked(head: EvidentialHead, piece: Shown) -> Asked:
+def _asked(head: PatchModel, piece: Shown) -> Asked:
     alpha, own = head.parameters_of(piece.embeddings), head.classes.index(piece.name)
     together = int(class_means(alpha).mean(axis=0).argmax())
     return Asked(piece.name, vacuity(alpha), alpha.argmax(axis=1) == own, together == own)
@@ -180,15 +206,17 @@ def _pieces(classes: Sequence[str], shown: Sequence[Shown]) -> list[tuple[int | 
     return found
 
 
-def _begun(classes: Sequence[str], shown: Sequence[Shown]) -> EvidentialHead:
+def _begun(
+    classes: Sequence[str], shown: Sequence[Shown], rng: np.random.Generator, learner: PatchLearner
+) -> PatchModel:
     embeddings, labels = _joined(shown, classes)
-    return begin_head(classes, embeddings, labels, HEAD)
+    return learner.begin(classes, embeddings, labels, rng)
 
 
-def _trained(head: EvidentialHead, shown: Sequence[Shown], rng: np.random.Generator) -> EvidentialHead:
+def _trained(head: PatchModel, shown: Sequence[Shown], rng: np.random.Generator, learner: PatchLearner) -> PatchModel:
     embeddings, labels = _joined(shown, head.classes)
     chosen = balanced(labels, rng)
-    train_head(head, embeddings[chosen], labels[chosen], TRAINING, rng=rng)
+    learner.train(head, embeddings[chosen], labels[chosen], rng)
     return head
 
 

@@ -22,11 +22,10 @@ from matcurate.catalog.records import MicrographRecord
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.types import Progress, silent
 from matcurate.workflows.class_crops import CropEmbeddings, open_embeddings, whole
-from matcurate.workflows.class_heads import GROWN, make_heads, store_class_head
+from matcurate.workflows.class_heads import EMBEDDING, GROWN, class_learner, make_heads, store_class_head
 from matcurate.workflows.class_model import Accuracy, Shown, hold_out
 from matcurate.workflows.workspace import Workspace, current_user
 
-MODEL = "embedding"
 Change = Callable[[Session, int], None]
 """Names or merges classes of a project, in a writing session."""
 
@@ -179,6 +178,14 @@ def shown_by(
     return tuple(found)
 
 
+def _wholes(workspace: Workspace, members: Sequence[MemberRecord]) -> list[MicrographRecord]:
+    """Micrographs that were named as a whole."""
+    with workspace.reading() as session:
+        listed = list_for_project(session, workspace.project().id)
+    boxes = {member.micrograph_id: member.box for member in members}
+    return [each for each in listed if boxes.get(each.id) == whole(each)]
+
+
 def _changed(
     workspace: Workspace, name: str, change: Change, why: str, seed: int, who: str, progress: Progress
 ) -> ClassChange:
@@ -186,17 +193,17 @@ def _changed(
     project, before = workspace.project(), known_classes(workspace)
     after = _rehearsed(workspace, project.id, change)
     embeddings, chosen = open_embeddings(workspace), workspace.settings.classes
+    learner = class_learner(workspace.settings, len(after.names))
     shown = shown_by(workspace, after.members, embeddings, progress)
-    held_out = hold_out(after.names, shown, chosen, seed)
-    made = make_heads(
-        workspace, before.head, name, after.names, shown, held_out.threshold(chosen.quantile), embeddings, seed
-    )
+    held_out = hold_out(after.names, shown, chosen, seed, learner)
+    threshold = held_out.threshold(embeddings.quantile(_wholes(workspace, after.members)))
+    made = make_heads(workspace, before.head, name, after.names, shown, threshold, embeddings, learner, seed)
     kept = [each for each in before.names if each in after.names and each != name]
     earlier = shown_by(workspace, before.members, embeddings)
     new = [
         NewClassHead(
             object_key=store_class_head(workspace, each.head, embeddings),
-            model=MODEL,
+            model=EMBEDDING if chosen.model == "head" else chosen.model,
             embedder_sha256=embeddings.embedder.digest,
             crop=chosen.crop,
             classes=each.head.classes,
@@ -218,7 +225,7 @@ def _changed(
         micrographs=tuple(sorted({each.micrograph_id for each in after.members_of(name)})),
         classes=made[-1].head.classes,
         threshold=made[-1].threshold,
-        before=hold_out(before.names, earlier, chosen, seed).accuracy(kept) if kept else None,
+        before=hold_out(before.names, earlier, chosen, seed, learner).accuracy(kept) if kept else None,
         after=held_out.accuracy(kept) if kept else None,
         grown=numbers[0] if made[0].how == GROWN else None,
         head=numbers[-1],
