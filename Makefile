@@ -21,8 +21,8 @@ demo: install
 	$(BIN)/curate --home .demo demo $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/integration --cov --cov-report=
-	$(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/integration --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest tests/integration
 
 lint: install
 	$(BIN)/ruff check .
