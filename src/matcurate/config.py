@@ -121,7 +121,8 @@ class ClassSettings(Strict):
     crop: int = Field(default=128, ge=32, description="Edge of a crop in pixels.")
     per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a region or box, at most.")
     regions: bool = Field(
-        default=True, description="Part micrographs into regions of one texture; no crop then lies across a border."
+        default=False,
+        description="Part micrographs into regions of one texture: no crop lies across a border, each region is asked.",
     )
     retraining: Literal["afresh", "onward", "off"] = Field(
         default="afresh",

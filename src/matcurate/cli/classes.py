@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.class_queue import Crop, Unnamed
+    from matcurate.workflows.class_queue import Crop, Likeness, Unnamed
     from matcurate.workflows.classes import Box, ClassChange
 
 classes = typer.Typer(help="Microstructure classes, and micrographs that may be of a new one.", no_args_is_help=True)
@@ -62,7 +63,7 @@ def list_(
         emit_table("Classes", ["name", "channel, or merged into", "micrographs"], rows)
         limit = "" if found.threshold is None else f" (u above {found.threshold:.3f})"
         for title, part in ((f"New class?{limit}", found.queue), ("Recognised", found.recognised)):
-            emit_table(title, ["id", "micrograph", "u", "most similar"], [_row(each) for each in part])
+            emit_table(title, ["id", "micrograph", "u", "most similar", "where"], [_row(each) for each in part])
     refuse(found.problems)
 
 
@@ -154,21 +155,34 @@ def _unnamed(each: Unnamed) -> dict[str, Json]:
         "micrograph": each.micrograph_id,
         "name": each.name,
         "u": each.vacuity,
-        "similar": [
-            {"name": like.name, "probability": like.probability, "examples": [_crop(crop) for crop in like.examples]}
-            for like in each.similar
+        "similar": _similar(each.similar),
+        "regions": [
+            {"box": _sides(part.box), "share": part.share, "u": part.vacuity, "similar": _similar(part.similar)}
+            for part in each.regions
         ],
     }
 
 
+def _similar(similar: Sequence[Likeness]) -> list[Json]:
+    return [
+        {"name": like.name, "probability": like.probability, "examples": [_crop(crop) for crop in like.examples]}
+        for like in similar
+    ]
+
+
 def _crop(crop: Crop) -> dict[str, Json]:
-    box = crop.box
-    return {"micrograph": crop.micrograph_id, "box": [box.top, box.left, box.height, box.width]}
+    return {"micrograph": crop.micrograph_id, "box": _sides(crop.box)}
+
+
+def _sides(box: Box) -> list[Json]:
+    return [box.top, box.left, box.height, box.width]
 
 
 def _row(each: Unnamed) -> list[object]:
+    """The least known region, with its box where there are others."""
     likest = ", ".join(f"{like.name} {like.probability:.2f}" for like in each.similar[:SHOWN])
-    return [each.micrograph_id, each.name, each.vacuity, likest]
+    where = ",".join(map(str, _sides(each.regions[0].box))) if len(each.regions) > 1 else ""
+    return [each.micrograph_id, each.name, each.vacuity, likest, where]
 
 
 def _box(text: str | None) -> Box | None:

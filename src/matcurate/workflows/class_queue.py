@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matcurate.catalog.class_records import Box, ClassRecord
+from matcurate.catalog.class_records import Box, ClassRecord, RegionRecord
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.records import MicrographRecord
 from matcurate.errors import CatalogError, ConfigError
@@ -16,7 +16,7 @@ from matcurate.files import replace_file
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.classifier import EXAMPLES, SIMILAR, Gallery, PatchAnswer, PatchClassifier, most_unknown
-from matcurate.workflows.class_crops import CropEmbeddings, crop_boxes, cut, open_embeddings, whole
+from matcurate.workflows.class_crops import CropEmbeddings, crop_boxes, cut, open_embeddings
 from matcurate.workflows.class_heads import fits, load_class_head
 from matcurate.workflows.classes import Known, known_classes, shown_by
 from matcurate.workflows.presegment import load_original
@@ -41,13 +41,27 @@ class Likeness:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionAnswer:
+    """A region of one texture: a box in it, the share of the micrograph it covers, median vacuity, similar classes."""
+
+    box: Box
+    share: float
+    vacuity: float
+    similar: tuple[Likeness, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unnamed:
-    """A micrograph that nobody has named: median vacuity of its crops, and the most similar classes, best first."""
+    """A micrograph that nobody has named: vacuity of its least known region, and the classes like that, best first.
+
+    ``regions`` has the least known first; it is empty before the first class is named.
+    """
 
     micrograph_id: int
     name: str
     vacuity: float
     similar: tuple[Likeness, ...]
+    regions: tuple[RegionAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +114,27 @@ class ClassExpert:
         self._embeddings = embeddings
         head = load_class_head(workspace, known.head)
         shown = shown_by(workspace, known.members, embeddings)
+        with workspace.reading() as session:
+            records = {each.id: each for each in list_for_project(session, workspace.project().id)}
         self._crops = [
             Crop(member.micrograph_id, place)
             for member in known.members
-            for place in crop_boxes(member.box, workspace.settings.classes)
+            for place in embeddings.places(records[member.micrograph_id], member.box)
         ]
         self._names = np.repeat([each.name for each in shown], [len(each.embeddings) for each in shown])
         labels = np.array([head.classes.index(name) for name in self._names])
         gallery = Gallery(np.concatenate([each.embeddings for each in shown]), labels)
         self._classifier = PatchClassifier(embeddings.embedder, head, gallery)
 
-    def answer(self, micrograph: MicrographRecord, similar: int, examples: int) -> PatchAnswer:
-        """What a whole micrograph shows; examples are places in :meth:`crops`."""
-        return self._classifier.together(self._embeddings(micrograph, whole(micrograph)), similar, examples)
+    def answers(
+        self, micrograph: MicrographRecord, similar: int, examples: int
+    ) -> list[tuple[RegionRecord, PatchAnswer]]:
+        """What each region of a micrograph shows, the least known first; examples are places among the crops."""
+        found = [
+            (region, self._classifier.together(self._embeddings.of_box(micrograph, region.box), similar, examples))
+            for region in self._embeddings.regions(micrograph)
+        ]
+        return sorted(found, key=lambda each: -each[1].vacuity)
 
     def likenesses(self, answer: PatchAnswer) -> tuple[Likeness, ...]:
         """The classes of an answer, with the crops themselves."""
@@ -166,12 +188,16 @@ def overview(
     for done, each in enumerate(asked):
         progress(done, len(asked), each.name)
         try:
-            answer = expert.answer(each, similar, examples)
+            regions = expert.answers(each, similar, examples)
         except (CatalogError, ConfigError) as error:
             problems.append(f"micrograph {each.id} ({each.name}): {error}")
             continue
-        answers.append(answer)
-        found.append(Unnamed(each.id, each.name, answer.vacuity, expert.likenesses(answer)))
+        answers.append(regions[0][1])
+        told = tuple(
+            RegionAnswer(region.box, region.share, answer.vacuity, expert.likenesses(answer))
+            for region, answer in regions
+        )
+        found.append(Unnamed(each.id, each.name, told[0].vacuity, told[0].similar, told))
     threshold = known.head.threshold
     queue = most_unknown(answers, threshold)
     recognised = tuple(each for place, each in enumerate(found) if place not in queue)
@@ -180,6 +206,8 @@ def overview(
 
 def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6) -> tuple[Path, ...]:
     """Write crops as PNG: of a class by its name; or, by the id of a micrograph, its own and those most like it.
+
+    Of a micrograph with several regions it is the least known one.
 
     Returns
     -------
@@ -198,9 +226,10 @@ def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6)
     if wanted.isdigit():
         with workspace.reading() as session:
             (record,) = list_for_project(session, workspace.project().id, ids=[int(wanted)])
-        own = crop_boxes(whole(record), workspace.settings.classes)
+        region, answer = expert.answers(record, SIMILAR, count)[0]
+        own = crop_boxes(region.box, workspace.settings.classes)
         crops = [("asked", Crop(record.id, each)) for each in own[:: max(1, len(own) // count)][:count]]
-        for like in expert.likenesses(expert.answer(record, SIMILAR, count)):
+        for like in expert.likenesses(answer):
             crops += [(like.name, each) for each in like.examples]
     else:
         if wanted not in known.names:

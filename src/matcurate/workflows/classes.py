@@ -182,8 +182,8 @@ def _wholes(workspace: Workspace, members: Sequence[MemberRecord]) -> list[Micro
     """Micrographs that were named as a whole."""
     with workspace.reading() as session:
         listed = list_for_project(session, workspace.project().id)
-    boxes = {member.micrograph_id: member.box for member in members}
-    return [each for each in listed if boxes.get(each.id) == whole(each)]
+    named = {(member.micrograph_id, member.box) for member in members}
+    return [each for each in listed if (each.id, whole(each)) in named]
 
 
 def _changed(
