@@ -5,7 +5,6 @@ A micrograph is parted into regions of one texture, and its crops lie in the lar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,15 +112,6 @@ class CropEmbeddings:
         with self.workspace.writing() as session:
             store_regions(session, *asked, regions)
         return regions
-
-    def quantile(self, micrographs: Sequence[MicrographRecord]) -> float:
-        """Quantile of crops at which a micrograph is flagged as rarely as ``classes.quantile`` says.
-
-        A micrograph is flagged by any of its regions: with R of them, as the known ones ``micrographs`` have on the
-        average, the R-th root of it.
-        """
-        several = np.mean([len(self.regions(each)) for each in micrographs]) if micrographs else 1.0
-        return float(self.workspace.settings.classes.quantile ** (1 / several))
 
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""

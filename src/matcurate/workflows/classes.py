@@ -178,14 +178,6 @@ def shown_by(
     return tuple(found)
 
 
-def _wholes(workspace: Workspace, members: Sequence[MemberRecord]) -> list[MicrographRecord]:
-    """Micrographs that were named as a whole."""
-    with workspace.reading() as session:
-        listed = list_for_project(session, workspace.project().id)
-    named = {(member.micrograph_id, member.box) for member in members}
-    return [each for each in listed if (each.id, whole(each)) in named]
-
-
 def _changed(
     workspace: Workspace, name: str, change: Change, why: str, seed: int, who: str, progress: Progress
 ) -> ClassChange:
@@ -196,7 +188,7 @@ def _changed(
     learner = class_learner(workspace.settings, len(after.names))
     shown = shown_by(workspace, after.members, embeddings, progress)
     held_out = hold_out(after.names, shown, chosen, seed, learner)
-    threshold = held_out.threshold(embeddings.quantile(_wholes(workspace, after.members)))
+    threshold = held_out.threshold(chosen.quantile)
     made = make_heads(workspace, before.head, name, after.names, shown, threshold, embeddings, learner, seed)
     kept = [each for each in before.names if each in after.names and each != name]
     earlier = shown_by(workspace, before.members, embeddings)

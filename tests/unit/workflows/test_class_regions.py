@@ -93,16 +93,6 @@ def test_a_homogeneous_micrograph_has_the_crops_it_had_and_others_none_across_a_
     assert parted.places(several, box) == plain.places(several, box)
 
 
-def test_the_threshold_allows_for_as_many_regions_as_the_known_have(layered) -> None:
-    workspace, _ = layered
-    with workspace.reading() as session:
-        records = {Path(each.name).stem: each for each in list_for_project(session, workspace.project().id)}
-    parted, plain = open_embeddings(workspace), open_embeddings(settings_of(workspace, regions=False))
-    both = [records["matrix0"], records["layered0"]]  # 1 and 2 regions
-    assert parted.quantile(both) == pytest.approx(0.8 ** (1 / 1.5))
-    assert parted.quantile([]) == plain.quantile(both) == pytest.approx(0.8)
-
-
 def test_regions_are_told_as_json_and_their_box_can_be_named(layered, capsys, monkeypatch) -> None:
     workspace, ids = layered
     monkeypatch.setenv("CURATE_CLASSES__CROP", "64")
