@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-
-from sqlmodel import Session
 
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.jobs import (
@@ -23,12 +19,10 @@ from matcurate.catalog.jobs import (
     finish_job,
     get_job,
     give_up_lost_jobs,
-    keep_alive,
     list_jobs,
     put_off,
     queue_job,
     ready_jobs,
-    report_progress,
     requeue_job,
 )
 from matcurate.catalog.learning_records import JobRecord as JobRecord  # entry points name the type
@@ -37,6 +31,7 @@ from matcurate.config import WorkerSettings
 from matcurate.errors import CatalogError, CurateError
 from matcurate.types import Progress
 from matcurate.workflows.corrections import SyncReport
+from matcurate.workflows.job_reporter import JobReporter
 from matcurate.workflows.presegment import Selection, presegment
 from matcurate.workflows.presegmenter import Learned, choose_presegmenter
 from matcurate.workflows.push import push
@@ -46,9 +41,6 @@ from matcurate.workflows.workspace import Workspace, label_studio_client
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 20.0
-PROGRESS_SECONDS = 0.5
-"""Progress is written to the catalog at most so often."""
 SCHEDULE, CORRECTIONS, PROMOTION = "schedule", "corrections", "promotion"
 """Who asks for jobs beside people."""
 
@@ -195,7 +187,7 @@ def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> Job
         job = begin_job(session, project.id, job_id)
     if job is None:
         return None
-    reporter = _Reporter(workspace, job.id, stopping)
+    reporter = JobReporter(workspace, job.id, stopping)
     try:
         with reporter.heartbeat():
             result = _kind(job.kind).run(workspace, job.trigger, reporter)
@@ -265,46 +257,3 @@ def _go_on(workspace: Workspace, job: JobRecord) -> None:
         ask(workspace, SCHEDULED[SCHEDULED.index(job.kind) + 1], SCHEDULE)
     if (job.kind, job.trigger) == ("presegment", PROMOTION) and workspace.settings.label_studio.project_id is not None:
         ask(workspace, "rank", PROMOTION)
-
-
-@dataclass(slots=True)
-class _Reporter:
-    """Writes a job's progress to the catalog, not too often, and stops it when it shall."""
-
-    workspace: Workspace
-    job_id: int
-    stopping: threading.Event
-    written: float = field(default=float("-inf"))
-
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        if self.stopping.is_set():
-            raise KeyboardInterrupt
-        if done < total and time.monotonic() - self.written < PROGRESS_SECONDS:
-            return
-        self.written = time.monotonic()
-        self._write(lambda session: report_progress(session, self.job_id, done, total, note))
-
-    @contextmanager
-    def heartbeat(self) -> Iterator[None]:
-        """Say now and then that the worker is there, also while a job has nothing to report."""
-        ended = threading.Event()
-
-        def beat() -> None:
-            while not ended.wait(HEARTBEAT_SECONDS):
-                self._write(lambda session: keep_alive(session, self.job_id))
-
-        thread = threading.Thread(target=beat, name=f"job {self.job_id} alive", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-    def _write(self, note: Callable[[Session], None]) -> None:
-        """Write to the catalog; no job fails because that is busy, the next note may come through."""
-        try:
-            with self.workspace.writing() as session:
-                note(session)
-        except CatalogError as error:
-            log.warning("job %d: %s", self.job_id, error)

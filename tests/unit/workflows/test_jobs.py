@@ -12,6 +12,7 @@ from matcurate.catalog import jobs as table
 from matcurate.catalog.learning_records import JobState
 from matcurate.config import WorkerSettings
 from matcurate.errors import CatalogError, ConfigError
+from matcurate.workflows import job_reporter
 from matcurate.workflows import jobs as module
 from matcurate.workflows.corrections import SyncReport
 from matcurate.workflows.ingest import ingest
@@ -100,7 +101,7 @@ def test_one_at_a_time_of_a_kind(workspace, kinds):
 
 
 def test_progress_is_seen_while_it_runs(workspace, kinds, monkeypatch):
-    monkeypatch.setattr(module, "PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(job_reporter, "PROGRESS_SECONDS", 0.0)
     seen = []
 
     def work(space, trigger, progress):
@@ -117,7 +118,7 @@ def test_progress_is_seen_while_it_runs(workspace, kinds, monkeypatch):
 
 def test_progress_is_not_written_for_every_step(workspace, kinds, monkeypatch):
     written = []
-    monkeypatch.setattr(module, "report_progress", lambda session, job, *said: written.append(said))
+    monkeypatch.setattr(job_reporter, "report_progress", lambda session, job, *said: written.append(said))
     kinds(work=lambda space, trigger, progress: [progress(n, 100) for n in range(101)] and {})
     go(workspace, ask(workspace, "work", "ann")[0])
     assert written[0] == (0, 100, "") and written[-1] == (100, 100, "") and len(written) < 20
@@ -127,7 +128,7 @@ def test_a_busy_catalog_fails_no_job(workspace, kinds, monkeypatch, caplog):
     def busy(*_):
         raise CatalogError("the catalog is busy")
 
-    monkeypatch.setattr(module, "report_progress", busy)
+    monkeypatch.setattr(job_reporter, "report_progress", busy)
     kinds(work=lambda space, trigger, progress: progress(1, 1) or {"kept": True})
     assert go(workspace, ask(workspace, "work", "ann")[0]).result == {"kept": True}
     assert "the catalog is busy" in caplog.text
@@ -181,7 +182,7 @@ def test_a_job_whose_worker_is_gone_blocks_nobody(workspace, kinds):
 
 
 def test_the_heartbeat_keeps_a_quiet_job_alive(workspace, kinds, monkeypatch):
-    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.02)
+    monkeypatch.setattr(job_reporter, "HEARTBEAT_SECONDS", 0.02)
     found = []
 
     def work(space, trigger, progress):
