@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -19,7 +21,8 @@ from matcurate.workflows.ingest import Provenance, ingest
 from matcurate.workflows.presegment import put_labels
 from matcurate.workflows.workspace import Workspace
 
-numbers = count(1)
+numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
+"""Of micrographs and annotations, for each home: what a test is given does not hang on the tests before it."""
 
 
 def add_disc(
@@ -31,8 +34,8 @@ def add_disc(
     golden: bool = False,
     nm_per_px: float | None = None,
 ) -> MicrographRecord:
-    """Ingest a micrograph that no other test has."""
-    number = next(numbers)
+    """Ingest a micrograph that the home has not seen."""
+    number = next(numbers[workspace.settings.home])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"m{number}.png"
     path.write_bytes(png(disc(20 + number % 60, 20 + number // 60, 8)))
@@ -58,7 +61,7 @@ def correct(
     **more: object,
 ) -> CorrectionRecord:
     """Record an expert's annotation of a micrograph."""
-    number = annotation or 1000 + next(numbers)
+    number = annotation or 1000 + next(numbers[workspace.settings.home])
     project = workspace.project()
     at = START + timedelta(minutes=minutes)
     new = NewCorrection(
