@@ -22,7 +22,7 @@ from matcurate.workflows.presegment import put_labels
 from matcurate.workflows.workspace import Workspace
 
 numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
-"""Of micrographs and annotations, for each home: what a test is given does not hang on the tests before it."""
+"""Of micrographs and annotations, for all homes in one folder: what a test is given does not hang on others."""
 
 
 def add_disc(
@@ -34,8 +34,8 @@ def add_disc(
     golden: bool = False,
     nm_per_px: float | None = None,
 ) -> MicrographRecord:
-    """Ingest a micrograph that the home has not seen."""
-    number = next(numbers[workspace.settings.home])
+    """Ingest a micrograph that no home in the folder has seen."""
+    number = next(numbers[workspace.settings.home.parent])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"m{number}.png"
     path.write_bytes(png(disc(20 + number % 60, 20 + number // 60, 8)))
@@ -61,7 +61,7 @@ def correct(
     **more: object,
 ) -> CorrectionRecord:
     """Record an expert's annotation of a micrograph."""
-    number = annotation or 1000 + next(numbers[workspace.settings.home])
+    number = annotation or 1000 + next(numbers[workspace.settings.home.parent])
     project = workspace.project()
     at = START + timedelta(minutes=minutes)
     new = NewCorrection(
