@@ -39,6 +39,8 @@ LEAST_UNIT = 0.1
 """Differences are measured in what windows a crop apart differ by, but never in less than a tenth of that factor."""
 CONTRAST = 3.0
 """So many times the mean squared difference within is that across a border, at least."""
+MEDIAN_OF_NORMAL = 0.9539
+"""Square root of the median squared difference of two normal numbers of deviation 1."""
 
 Cells = NDArray[np.int64]
 
@@ -169,10 +171,6 @@ def _parted(features: FloatArray, part: BoolMask, edge: int, rng: np.random.Gene
     if distance[across].mean() < CONTRAST * (distance[~across].mean() + 1.0):  # a whole unit is no border yet
         return []
     return [numbers == number for number in range(1, int(numbers.max()) + 1)]
-
-
-MEDIAN_OF_NORMAL = 0.9539
-"""Square root of the median squared difference of two normal numbers of deviation 1."""
 
 
 def _windows(features: FloatArray, part: BoolMask, edge: int) -> FloatArray:

@@ -4,7 +4,7 @@ The paper does so with an AlexNet trained on ImageNet. New outputs begin at 0 he
 
 References
 ----------
-Y. Zhang, D. Apley, W. Chen, W. Liu, L. C. Brinson, "A framework for supervised and unsupervised segmentation and
+K. Zhang, D. Apley, W. Chen, W. Liu, L. C. Brinson, "A framework for supervised and unsupervised segmentation and
 classification of materials microstructure images" (2025), sections 2.2, 2.4 and 3.2.
 """
 
