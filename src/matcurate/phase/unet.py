@@ -56,7 +56,7 @@ class UNetSegmenter(PartedSegmenter):
         """Features (B, C, H, W) at the images' size, continued to a multiple of the stride."""
         x = encoding.features
         for block, skip in zip(self.decoder, reversed(encoding.skips), strict=True):
-            x = block(torch.cat([functional.interpolate(x, scale_factor=2.0, mode="nearest"), skip], dim=1))
+            x = block(x, skip)
         return x
 
     def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:

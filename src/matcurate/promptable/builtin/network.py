@@ -41,6 +41,17 @@ class NetworkSettings(Strict):
         return 2 * ((1 << levels) - 1) + 2 * ((1 << (levels - 1)) - 1) + self.stride
 
 
+class Rising(nn.ModuleList):
+    """Layers of the decoder that see a coarse map, enlarged, beside the encoder's map of that level."""
+
+    def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """Of maps (B, low, H / 2, W / 2) and (B, high, H, W), one of (B, high, H, W)."""
+        x = torch.cat([functional.interpolate(coarse, scale_factor=2.0, mode="nearest"), skip], dim=1)
+        for layer in self:
+            x = layer(x)
+        return x
+
+
 class UNet(nn.Module):
     """Encoder and decoder with skips (Ronneberger et al. 2015), two 3 × 3 convolutions a level, one logit per head.
 
@@ -55,10 +66,12 @@ class UNet(nn.Module):
         self.settings = settings
         widths = settings.widths
         self.encoder = nn.ModuleList(
-            _block(before, after, settings.norm) for before, after in zip((1, *widths), widths, strict=False)
+            nn.Sequential(*_layers(before, after, settings.norm))
+            for before, after in zip((1, *widths), widths, strict=False)
         )
         self.decoder = nn.ModuleList(
-            _block(low + high, high, settings.norm) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
+            Rising(_layers(low + high, high, settings.norm))
+            for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.heads = nn.Conv2d(widths[0], len(settings.heads), kernel_size=1)
 
@@ -93,8 +106,7 @@ class UNet(nn.Module):
             skips.append(x)
         skips.pop()
         for block in self.decoder:
-            x = functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = block(torch.cat([x, skips.pop()], dim=1))
+            x = block(x, skips.pop())
         logits: Tensor = self.heads(x)
         return logits[..., :height, :width]
 
@@ -106,10 +118,10 @@ def standardised(images: Tensor) -> Tensor:
     return centred / torch.where(deviation > 0, deviation, 1)
 
 
-def _block(before: int, after: int, norm: Literal["batch", "group"]) -> nn.Sequential:
+def _layers(before: int, after: int, norm: Literal["batch", "group"]) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for channels in (before, after):
         layers.append(nn.Conv2d(channels, after, kernel_size=3, padding=1, bias=False))
         layers.append(nn.BatchNorm2d(after) if norm == "batch" else nn.GroupNorm(min(8, after), after))
         layers.append(nn.ReLU(inplace=True))
-    return nn.Sequential(*layers)
+    return layers

@@ -52,7 +52,7 @@ def rescored(candidates: Sequence[Candidate], grey: Grey, side: Side) -> tuple[C
     gap = class_gap(grey) * (1 if side == "bright" else -1)
     if gap == 0:
         return tuple(replace(candidate, quality=0.0) for candidate in candidates)
-    return tuple(replace(c, quality=float(np.clip(_step(c, grey) / gap, 0, 1))) for c in candidates)
+    return tuple(replace(c, quality=min(max(_step(c, grey) / gap, 0.0), 1.0)) for c in candidates)
 
 
 def _step(candidate: Candidate, grey: Grey) -> float:
@@ -62,8 +62,13 @@ def _step(candidate: Candidate, grey: Grey) -> float:
     window = grey[top - row : bottom + 1, left - column : right + 1]
     mask: NDArray[np.uint8] = np.zeros(window.shape, dtype=np.uint8)
     mask[row : row + candidate.mask.shape[0], column : column + candidate.mask.shape[1]] = candidate.mask
-    ring = cv2.dilate(mask, CROSS) > mask
-    if not ring.any():
+    ring = np.asarray(cv2.dilate(mask, CROSS) - mask, dtype=np.uint8)
+    if not cv2.countNonZero(ring):
         return 0.0
-    rim = mask > cv2.erode(mask, CROSS)
-    return float(window[rim].mean()) - float(window[ring].mean())
+    rim = np.asarray(mask - cv2.erode(mask, CROSS), dtype=np.uint8)
+    return _mean(window, rim) - _mean(window, ring)
+
+
+def _mean(window: Grey, where: NDArray[np.uint8]) -> float:
+    """Mean grey level where a mask is not 0; several times faster than by NumPy for small windows."""
+    return float(np.ravel(cv2.mean(window, where))[0])

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from matcurate.errors import CheckpointError
-from matcurate.promptable.builtin.inference import folded, probabilities
-from matcurate.promptable.builtin.network import NetworkSettings, UNet, standardised
+from matcurate.promptable.builtin.inference import Merged, folded, probabilities
+from matcurate.promptable.builtin.network import NetworkSettings, Rising, UNet, standardised
 from matcurate.promptable.builtin.weights import load_weights, save_weights
 from matcurate.promptable.digests import sha256_of
 
@@ -64,6 +64,18 @@ def test_a_folded_network_says_the_same(norm: str) -> None:
     with torch.no_grad():
         assert torch.allclose(copy(pixels), net(pixels), atol=1e-5) and not norms
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_a_coarse_map_is_convolved_as_if_it_were_enlarged() -> None:
+    rising = Rising([torch.nn.Conv2d(1 + 1, 1, 3, padding=1)])
+    weights = torch.zeros(1, 2, 3, 3)
+    weights[0, 0, 1, 2], weights[0, 1, 1, 1] = 1.0, 10.0  # the coarse pixel on the right, ten times that of the skip
+    rising[0].weight.data, rising[0].bias.data = weights, torch.tensor([100.0])
+    coarse, skip = torch.tensor([[[[1.0, 2.0, 3.0]]]]), torch.ones(1, 1, 2, 6)
+    expected = torch.tensor([[111.0, 112.0, 112.0, 113.0, 113.0, 110.0]]).expand(2, 6)
+    with torch.no_grad():
+        assert torch.equal(Merged(rising)(coarse, skip)[0, 0], expected)
+        assert torch.equal(rising(coarse, skip)[0, 0], expected)
 
 
 def test_any_size_is_answered_at_its_size() -> None:
