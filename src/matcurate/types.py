@@ -69,6 +69,10 @@ class Candidate:
         height, width = self.mask.shape
         return self.top, self.left, self.top + height, self.left + width
 
+    def rated(self, quality: float) -> Candidate:
+        """The same region with another quality."""
+        return Candidate(self.top, self.left, self.mask, quality)
+
     def paint(self, shape: tuple[int, int]) -> BoolMask:
         """Return the region as a full mask of ``shape`` (H, W)."""
         full = np.zeros(shape, dtype=np.bool_)

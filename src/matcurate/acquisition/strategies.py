@@ -100,6 +100,7 @@ STRATEGIES: dict[str, Strategy] = {
     "bald": by_score(_said_or("bald", "draws", bald)),
     "change": by_score(_change),
     "kcenter": by_distance,
+    "margin-diverse": by_score_then_distance(_said_or("margin", "probabilities", margin)),
     "evidential": by_score(_vacuity),
     "evidential-diverse": by_score_then_distance(_vacuity),
     "evidential-clusters": by_score_and_cluster(_vacuity),

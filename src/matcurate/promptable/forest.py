@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,23 +74,19 @@ class Forest:
 
     def _best(self, owners: Nodes, nodes: Nodes, quality: NDArray[np.float64]) -> tuple[Candidate, ...]:
         """Best of what hierarchies (K,) offer for one prompt: nodes (K,) of some quality (K,)."""
+        places: list[tuple[int, int]] = list(zip(owners.tolist(), nodes.tolist(), strict=True))
+        areas = [int(self.members[owner].hierarchy.area[node]) for owner, node in places]
 
         def at(place: int) -> Candidate:
-            return self.members[int(owners[place])].candidate(int(nodes[place]))
-
-        areas = [int(self.members[int(owner)].hierarchy.area[node]) for owner, node in zip(owners, nodes, strict=True)]
+            owner, node = places[place]
+            return self.members[owner].candidate(node)
 
         def shared(one: int, other: int) -> float:
             most = min(areas[one], areas[other]) / max(areas[one], areas[other])
-            return overlap(at(one), at(other)) if most > self.nesting else most
+            if most <= self.nesting:
+                return most
+            both = intersection(at(one), at(other))
+            return both / (areas[one] + areas[other] - both)
 
         chosen = best_apart(quality, shared, self.nesting)
-        return tuple(
-            sorted((replace(at(place), quality=float(quality[place])) for place in chosen), key=lambda one: one.area)
-        )
-
-
-def overlap(one: Candidate, other: Candidate) -> float:
-    """Intersection over union of two regions."""
-    shared = intersection(one, other)
-    return shared / (one.area + other.area - shared)
+        return tuple(sorted((at(place).rated(float(quality[place])) for place in chosen), key=lambda one: one.area))

@@ -94,7 +94,7 @@ class Hierarchy:
 
     def mask(self, node: int) -> tuple[int, int, BoolMask]:
         """Top, left, and the region inside its bounding box."""
-        top, left, bottom, right = (int(side) for side in self.boxes[:, node])
+        top, left, bottom, right = self.boxes[:, node].tolist()
         held = self.order[self.first[node] : self.first[node] + self.area[node]]
         strip = np.zeros((bottom - top) * self.shape[1], dtype=np.bool_)
         strip[held - top * self.shape[1]] = True

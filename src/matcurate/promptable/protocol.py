@@ -69,6 +69,15 @@ class Exhaustive(Protocol):
 
 
 @runtime_checkable
+class Contrasting(Protocol):
+    """A predictor that can be had for less where objects need not be told from others of their grey that they touch."""
+
+    def contrasting(self) -> PromptPredictor:
+        """The same image, known only by regions that differ from what is around them."""
+        ...
+
+
+@runtime_checkable
 class Tiling(Protocol):
     """A predictor that can also part the whole image into regions without any prompt."""
 

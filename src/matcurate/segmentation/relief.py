@@ -28,6 +28,8 @@ Field = NDArray[np.float32]
 
 DENOISING = 8.0
 """Strength of the non-local means, in grey levels of the stretched 8-bit image."""
+NEAR, FAR = 9, 15
+"""Edges in pixels of windows whose patches are averaged; the far one shows faint lines, at three times the cost."""
 SMOOTHING = 0.6
 """Standard deviation in pixels of the Gaussian before gradients are taken."""
 EDGE = 0.9
@@ -36,13 +38,15 @@ REACHES = (100.0, 50.0, 25.0)
 """Pixels over which grey levels may drift from the original; the reach that parts the classes best is taken."""
 
 
-def calm(pixels: Pixels) -> Grey:
+def calm(pixels: Pixels, search: int = NEAR) -> Grey:
     """Stretch to the outlier percentiles and denoise by non-local means.
 
     Parameters
     ----------
     pixels : uint8, uint16 or float array (H, W)
         Finite.
+    search : int
+        Edge in pixels, odd, of the window in which like patches are looked for.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def calm(pixels: Pixels) -> Grey:
         All zero for a constant image.
     """
     grey = to_levels(pixels.astype(np.float32))
-    return np.asarray(cv2.fastNlMeansDenoising(grey, None, DENOISING, 7, 15), dtype=np.uint8)
+    return np.asarray(cv2.fastNlMeansDenoising(grey, None, DENOISING, 7, search), dtype=np.uint8)
 
 
 def flatten(grey: Grey) -> Grey:

@@ -31,6 +31,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "kcenter": (),
     "entropy": ("entropy",),
     "margin": ("margin",),
+    "margin-diverse": ("margin",),
     "bald": ("bald",),
 }
 """Scores that a strategy looks at, where that is not vacuity."""

@@ -23,7 +23,12 @@ from matcurate.workflows.workspace import Workspace
 
 BY_EVIDENCE, BY_DISTANCE = "evidential-diverse", "kcenter"
 """The strategies where the model has evidence, and where it has none: that needs embeddings only."""
-PLAIN = {"kcenter": "random", "evidential-diverse": "evidential", "evidential-clusters": "evidential"}
+PLAIN = {
+    "kcenter": "random",
+    "margin-diverse": "margin",
+    "evidential-diverse": "evidential",
+    "evidential-clusters": "evidential",
+}
 """The score by itself of strategies that also look at the batch: it orders what is not in the batch."""
 
 

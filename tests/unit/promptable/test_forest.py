@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matcurate.promptable.forest import Forest, overlap
+from matcurate.promptable.forest import Forest
 from matcurate.promptable.hierarchy import build
 from matcurate.promptable.nested import NestedRegions, box_iou
 from matcurate.promptable.prompts import checked_boxes
@@ -63,14 +63,6 @@ def test_three_answers_at_most() -> None:
     assert [candidate.quality for candidate in found] == [0.5, 0.7, 0.9]  # smallest first, the weakest left out
     (found,) = Forest(members, nesting=0.6).answers(*at(2, 2))  # 12 of 18 pixels overlap too much
     assert [candidate.quality for candidate in found] == [0.5, 0.9]  # and the whole image is never an answer
-
-
-def test_overlap_of_candidates() -> None:
-    square = Candidate(0, 0, np.ones((4, 4), dtype=bool), 0.5)
-    corner = Candidate(2, 1, np.array([[True, True, False], [True, False, True]]), 0.5)
-    assert overlap(square, corner) == overlap(corner, square) == 4 / (16 + 4 - 4)
-    assert overlap(square, Candidate(4, 0, np.ones((2, 2), dtype=bool), 0.5)) == 0
-    assert overlap(square, square) == 1
 
 
 def test_a_box_is_answered_by_the_region_that_fits() -> None:

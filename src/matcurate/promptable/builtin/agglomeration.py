@@ -25,6 +25,8 @@ LEVELS = (0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
 """Probabilities of a split up to which seams are joined, the surest first."""
 ROUNDS = 40
 """At most, at each level."""
+FEW = 0.1
+"""Part of the patches; a round that joins fewer pairs ends its level, and what is left waits for the next."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +71,8 @@ def rounds(patches: Patches, splits: Splits, levels: tuple[float, ...] = LEVELS)
             yield done
             patches = done.after
             split = said_of(patches, splits)
+            if level < levels[-1] and len(done.after.sums) > (1 - FEW) * len(done.before.sums):
+                break
 
 
 def said_of(patches: Patches, splits: Splits) -> Column:

@@ -34,16 +34,14 @@ class Regions:
     Parameters
     ----------
     hierarchies : tuple of Nested
-        Between learned boundaries, between learned seams, brighter and darker than their surroundings.
+        Between learned boundaries, between learned seams if they were looked for, brighter and darker than their
+        surroundings.
     described : tuple of float32 array (M, D)
         Descriptors of the regions of each.
-    grains : Patches
-        What the seams part.
     """
 
     hierarchies: tuple[Nested, ...]
     described: tuple[NDArray[np.float32], ...]
-    grains: Patches
 
 
 class Scene:
@@ -85,18 +83,19 @@ class Scene:
         """Patches of grains, along every boundary that there may be."""
         return patches_of(self.parted, self._evidence.grey)
 
-    def regions(self, splits: Splits) -> Regions:
-        """Nested regions, given what says which seams part two grains; two threads make them."""
+    def regions(self, splits: Splits | None = None) -> Regions:
+        """Nested regions, between seams, too, given what says which of them part two grains; two threads make them."""
+        evidence, seams = self._evidence, list[Nested]()
         with ThreadPoolExecutor(THREADS) as pool:
             grey = pool.submit(self._by_grey_levels)
-            joining = pool.submit(lambda: grown(self.patches, splits))
+            joining = pool.submit(grown, self.patches, splits) if splits else None
             boundaries = pool.submit(between_boundaries, self.parted)
-            parted = joining.result()
-            seams, split = of_seams(parted)
-            hierarchies = (boundaries.result(), seams, *grey.result())
-            evidence = self._evidence.split_by(split)
+            if joining:
+                between, split = of_seams(joining.result())
+                evidence, seams = evidence.split_by(split), [between]
+            hierarchies = (boundaries.result(), *seams, *grey.result())
             described = tuple(pool.map(partial(describe, evidence=evidence), hierarchies))
-        return Regions(hierarchies, described, parted.grains)
+        return Regions(hierarchies, described)
 
     def _by_grey_levels(self) -> tuple[Nested, Nested]:
         levels = np.rint(calmed(self.pixels) * (LEVELS - 1)).astype(np.int32)

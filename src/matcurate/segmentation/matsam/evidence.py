@@ -8,7 +8,6 @@ proposers, whose own qualities are not.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -51,8 +50,8 @@ def rescored(candidates: Sequence[Candidate], grey: Grey, side: Side) -> tuple[C
     """
     gap = class_gap(grey) * (1 if side == "bright" else -1)
     if gap == 0:
-        return tuple(replace(candidate, quality=0.0) for candidate in candidates)
-    return tuple(replace(c, quality=min(max(_step(c, grey) / gap, 0.0), 1.0)) for c in candidates)
+        return tuple(candidate.rated(0.0) for candidate in candidates)
+    return tuple(c.rated(min(max(_step(c, grey) / gap, 0.0), 1.0)) for c in candidates)
 
 
 def _step(candidate: Candidate, grey: Grey) -> float:

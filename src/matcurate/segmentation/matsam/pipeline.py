@@ -8,16 +8,18 @@ Li, Han, Yao, Ban, "MatSAM: Efficient Materials Microstructure Extraction via Vi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import cache, partial
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
-from matcurate.promptable.protocol import Backbone, PromptPredictor, Tiling
+from matcurate.promptable.protocol import Backbone, Contrasting, PromptPredictor, Tiling
 from matcurate.segmentation.baselines import otsu_foreground
 from matcurate.segmentation.field import field_of_view
 from matcurate.segmentation.matsam.crops import Crop, by_core, crops, stitch
@@ -27,7 +29,7 @@ from matcurate.segmentation.matsam.generate import rough_regions, unprompted
 from matcurate.segmentation.matsam.lines import without_lines
 from matcurate.segmentation.matsam.phases import MOST, count_phases, explained, objects_of, parted, phases_by_grey
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
-from matcurate.segmentation.matsam.prompts import RoiRule, prompt_points
+from matcurate.segmentation.matsam.prompts import Points, RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, soft_suppress, suppress
 from matcurate.segmentation.matsam.tiling import boundary_strength, tile
 from matcurate.segmentation.polarity import Side, side_of
@@ -35,7 +37,10 @@ from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Candidate, Pixels, Progress, silent
 
-VERSION = 4
+Relief: TypeAlias = Callable[[], Grey]
+"""Gives the relief of an image, which is made once and when it is first asked for."""
+
+VERSION = 5
 """Of the algorithm; part of every segmenter's version."""
 SIDES: tuple[Side, ...] = ("bright", "dark")
 """Both, for raw masks."""
@@ -138,14 +143,14 @@ class MatSam:
         if count > 1 and self.preset.output == "phases":
             return self._several(grey, None if asked == "auto" else asked, count)
         side = side_of(grey) if asked == "auto" else asked
-        relief = flatten(grey) if self.preset.flatten else grey
         sees_relief = self.preset.flatten and self.backbone.name in self.preset.flattened_for
-        proposed = self._proposed(relief if sees_relief else pixels, relief, (side,), progress)
+        relief: Relief = cache(partial(flatten, grey)) if self.preset.flatten else lambda: grey
+        proposed = self._proposed(relief() if sees_relief else pixels, relief, (side,), progress)
         if proposed.tiles:
-            return _tiled(proposed.candidates, relief)
-        candidates = self._survivors(proposed.candidates, relief, side)
+            return _tiled(proposed.candidates, pixels)
+        candidates = self._survivors(proposed.candidates, relief(), side)
         made = self._grains if self.preset.output == "instances" else self._phases
-        return made(relief, candidates)
+        return made(relief(), candidates)
 
     def propose(self, pixels: Pixels, *, overlap: float = 0.7, progress: Progress = silent) -> tuple[Candidate, ...]:
         """Raw masks of both grey sides, of any quality and contrast; where one mask holds others, all of them.
@@ -168,53 +173,62 @@ class MatSam:
             Best quality first; they overlap, hold each other, and leave gaps.
         """
         opened = MatSam(self.backbone, self.preset.opened())
-        return suppress(opened._proposed(pixels, calm(pixels), SIDES, progress).candidates, overlap)
+        return suppress(opened._proposed(pixels, partial(calm, pixels), SIDES, progress).candidates, overlap)
 
-    def _proposed(self, seen: Pixels, relief: Grey, sides: tuple[Side, ...], progress: Progress) -> Proposed:
+    def _proposed(self, seen: Pixels, relief: Relief, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image.
 
         A large one is looked at crop by crop, so that the backbone's memory does not grow with it, and objects over the
         borders are made whole.
         """
-        if max(relief.shape) <= LARGEST_WHOLE:
+        if max(seen.shape) <= LARGEST_WHOLE:
             return self._proposed_in(seen, relief, sides, progress)
-        parts, tiles = list(crops(_size(relief))), []
+        parts, tiles, whole = list(crops(_size(seen))), [], relief()
 
         def placed() -> Iterator[tuple[Crop, tuple[Candidate, ...]]]:
             for number, crop in enumerate(parts, start=1):
-                found = self._proposed_in(crop.cut(seen), crop.cut(relief), sides, silent)
+                found = self._proposed_in(crop.cut(seen), partial(crop.cut, whole), sides, silent)
                 tiles.append(found.tiles)
                 progress(number, len(parts), "crops")
                 yield crop, crop.place(found.candidates)
 
         return Proposed(stitch(placed()), all(tiles))
 
-    def _proposed_in(self, seen: Pixels, relief: Grey, sides: tuple[Side, ...], progress: Progress) -> Proposed:
+    def _proposed_in(self, seen: Pixels, relief: Relief, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image, or for one crop."""
         preset, predictor = self.preset, self.backbone.open(seen)
         if preset.output == "instances" and isinstance(predictor, Tiling):
             return Proposed(predictor.tiles(preset.smallest), tiles=True)
+        if preset.output == "phases" and isinstance(predictor, Contrasting):
+            predictor = predictor.contrasting()
         found = [c for side in sides for c in self._answers(predictor, relief, side, progress)]
         least = preset.quality_for.get(self.backbone.name, preset.quality)
-        largest = preset.largest * relief.size
+        largest = preset.largest * seen.size
         kept = admissible(found, quality=least, smallest=preset.smallest, largest=largest)
         return Proposed(tuple(kept), tiles=False)
 
     def _answers(
-        self, predictor: PromptPredictor, relief: Grey, side: Side, progress: Progress
+        self, predictor: PromptPredictor, relief: Relief, side: Side, progress: Progress
     ) -> tuple[Candidate, ...]:
         """Regions proposed without prompts, and the answers to key and grid points."""
         preset = self.preset
-        points, keys = prompt_points(
-            relief,
-            side,
-            roi=preset.roi,
-            smallest=preset.smallest,
-            grid_per_object=preset.grid_per_object,
-            grid_range=preset.grid_range,
-        )
+
+        def pointed() -> tuple[Points, int]:
+            return prompt_points(
+                relief(),
+                side,
+                roi=preset.roi,
+                smallest=preset.smallest,
+                grid_per_object=preset.grid_per_object,
+                grid_range=preset.grid_range,
+            )
+
+        with ThreadPoolExecutor(1) as beside:  # where to point is found while the predictor looks for regions
+            coming = beside.submit(pointed)
+            regions = unprompted(predictor, side)
+            points, keys = coming.result()
         asked = decode_frugally(predictor, points, always=keys, batch=preset.batch, progress=progress)
-        return unprompted(predictor, side) + asked.candidates
+        return regions + asked.candidates
 
     def _survivors(self, proposals: tuple[Candidate, ...], relief: Grey, side: Side) -> tuple[Candidate, ...]:
         """Masks that survive filtering and suppression, those with the clearest outline first."""
@@ -254,11 +268,11 @@ class MatSam:
         return Segmentation(phases=phases, instances=instances, score=explained(grey, phases))
 
 
-def _tiled(tiles: tuple[Candidate, ...], relief: Grey) -> Segmentation:
+def _tiled(tiles: tuple[Candidate, ...], pixels: Pixels) -> Segmentation:
     """Grains of a backbone that parts images itself."""
-    grains = paint(tiles, _size(relief))
+    grains = paint(tiles, _size(pixels))
     return Segmentation(
-        phases=np.ones(relief.shape, dtype=np.uint8),
+        phases=np.ones(pixels.shape, dtype=np.uint8),
         instances=grains.astype(np.uint32),
         score=area_weighted_quality(tiles),
         masks=len(tiles),

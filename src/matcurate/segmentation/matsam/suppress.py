@@ -11,7 +11,6 @@ N. Bodla, B. Singh, R. Chellappa, L. S. Davis, "Soft-NMS: improving object detec
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +102,7 @@ def soft_suppress(
     while waiting.any():
         best = int(np.argmax(np.where(waiting, scores, -1.0)))
         waiting[best] = False
-        taken.append(replace(candidates[best], quality=float(scores[best])))
+        taken.append(candidates[best].rated(float(scores[best])))
         rivals = neighbours[best][waiting[neighbours[best]]]
         shared = np.array([intersection(candidates[best], candidates[rival]) for rival in rivals.tolist()])
         scores[rivals] *= np.exp(-((shared / (areas[best] + areas[rivals] - shared)) ** 2) / sigma)

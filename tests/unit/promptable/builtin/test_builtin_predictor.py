@@ -97,6 +97,14 @@ def test_a_point_is_answered_by_the_best_regions_around_it() -> None:
     assert spans(answer((5, 10), max_share=0.4)) == [(0, 12)]
 
 
+def test_what_contrasts_is_answered_without_a_look_at_seams() -> None:
+    whole, lean = three_strips(), three_strips().contrasting()
+    assert (len(whole.forest.members), len(lean.forest.members)) == (4, 3)
+    right = np.array([[[35.0, 10.0]]])
+    assert spans(lean.predict(right, np.array([[1]]))[0]) == spans(whole.predict(right, np.array([[1]]))[0])
+    assert set(spans(lean.regions("bright"))) == {(22, 40)} and set(spans(lean.regions("dark"))) == {(0, 22)}
+
+
 def test_a_box_is_answered_by_the_region_that_fits() -> None:
     boxes = np.array([(12, 0, 22, 24), (1, 0, 21, 24), (0, 0, 1, 1)], dtype=np.float64)
     middle, pair, nothing = three_strips().predict_boxes(boxes)

@@ -15,7 +15,7 @@ from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.matsam.scratches import edge_distance, find_scratches, without
 from matcurate.segmentation.matsam.seams import find_seams, levelled
 from matcurate.segmentation.metrics import adjusted_rand_index
-from matcurate.segmentation.relief import calm
+from matcurate.segmentation.relief import FAR, calm
 
 SIZE = (320, 448)
 CLEAN = Nuisances(scratches=(0, 0), stitching=0)
@@ -43,8 +43,8 @@ def stepped(step: float) -> np.ndarray:
 @pytest.mark.parametrize("step", [25.0, -25.0])
 def test_a_seam_is_found_where_it_is_and_its_step_is_gone(step: float) -> None:
     image, plain = stepped(step), stepped(0.0)
-    assert find_seams(calm(image)) == (119,)
-    assert find_seams(np.ascontiguousarray(calm(image).T)) == ()
+    assert find_seams(calm(image, FAR)) == (119,)
+    assert find_seams(np.ascontiguousarray(calm(image, FAR).T)) == ()
     flat = levelled(image, (119,), ())
     assert flat.mean() == pytest.approx(image.mean(), abs=0.01)
     gone = (flat - flat.mean()) - (plain - plain.mean())
@@ -60,7 +60,7 @@ def test_levelling_does_not_swap_x_and_y() -> None:
 def test_two_seams_of_one_axis_are_found() -> None:
     image = stepped(25.0)
     image[200:] -= 40
-    assert find_seams(calm(image)) == (119, 199)
+    assert find_seams(calm(image, FAR)) == (119, 199)
 
 
 def line() -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +73,7 @@ def line() -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_scratch_is_found_and_taken_out_with_the_boundaries_left() -> None:
     image, clean = line()
-    found = find_scratches(calm(image))
+    found = find_scratches(calm(image, FAR))
     assert found and all(abs(s.along[1] / s.along[0] - 0.3) < 0.05 for s in found)
     mended = without(image, found).astype(float)
     inside = slice(16, 432)
@@ -86,10 +86,10 @@ def test_a_line_between_two_greys_and_a_short_line_are_no_scratches() -> None:
     rows, _ = np.mgrid[:96, :160]
     step = np.where(rows < 40, 90.0, 150.0) + np.random.default_rng(1).normal(0, 2, (96, 160))
     etched = step - 60 * np.exp(-((rows - 40) ** 2) / 2)
-    assert find_scratches(calm(etched.astype(np.float32))) == ()
+    assert find_scratches(calm(etched.astype(np.float32), FAR)) == ()
     short = np.full((96, 160), 120.0) + np.random.default_rng(1).normal(0, 2, (96, 160))
     short[50:52, 60:100] -= 50
-    assert find_scratches(calm(short.astype(np.float32))) == ()
+    assert find_scratches(calm(short.astype(np.float32), FAR)) == ()
 
 
 def test_the_distance_between_edges_is_that_of_the_squares() -> None:
@@ -102,7 +102,7 @@ def test_the_distance_between_edges_is_that_of_the_squares() -> None:
 def test_what_has_no_lines_comes_back_itself(dtype: type) -> None:
     pixels = grains(0)[0].astype(dtype)
     mended, grey = without_lines(pixels)
-    assert mended is pixels and np.array_equal(grey, calm(pixels))
+    assert mended is pixels and np.array_equal(grey, calm(pixels, FAR))
     constant = np.full((48, 80), 5, dtype=dtype)
     assert without_lines(constant)[0] is constant
 
