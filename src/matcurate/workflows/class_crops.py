@@ -14,12 +14,13 @@ from matcurate.catalog.classes import embedding_key, store_embedding, store_regi
 from matcurate.catalog.records import MicrographRecord
 from matcurate.config import ClassSettings
 from matcurate.errors import ConfigError
+from matcurate.imaging.crops import padded, spread
 from matcurate.imaging.proxy import to_float
 from matcurate.segmentation.homogeneous import VERSION, texture_regions
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
 from matcurate.workflows.bench_folders import learning_backbone
-from matcurate.workflows.class_networks import GreyCrops, least_edge, padded
+from matcurate.workflows.class_networks import GreyCrops, least_edge
 from matcurate.workflows.embedders import embedder_of
 from matcurate.workflows.presegment import load_original
 from matcurate.workflows.score_store import load_embedding, put_embedding
@@ -49,7 +50,8 @@ def crop_boxes(box: Box, settings: ClassSettings) -> tuple[Box, ...]:
     edge = min(settings.crop, box.height, box.width)
     if edge < SMALLEST:
         raise ConfigError(f"{box.width} x {box.height} pixels are too few to show a class; {SMALLEST} are needed")
-    rows, columns = (_spread(length, edge, settings.per_edge) for length in (box.height, box.width))
+    sides = (box.height, box.width)
+    rows, columns = (spread(length, edge, min(length // edge, settings.per_edge)) for length in sides)
     return tuple(Box(box.top + row, box.left + column, edge, edge) for row in rows for column in columns)
 
 
@@ -165,11 +167,3 @@ def open_embeddings(workspace: Workspace) -> CropEmbeddings:
             f"{chosen.model} takes crops of {least_edge(chosen.model)} pixels at least; raise classes.crop"
         )
     return CropPixels(workspace, GreyCrops(chosen.model))
-
-
-def _spread(length: int, edge: int, most: int) -> list[int]:
-    """First pixels of crops spread evenly over a length, from its first to its last pixel; one lies in the middle."""
-    count = min(length // edge, most)
-    if count == 1:
-        return [(length - edge) // 2]
-    return [round(place * (length - edge) / (count - 1)) for place in range(count)]

@@ -47,12 +47,6 @@ class GreyCrops:
         return to_float(crops)
 
 
-def padded(crops: NDArray[np.float32], edge: int) -> NDArray[np.float32]:
-    """Crops (N, edge, edge) of crops (N, h, w) that may be smaller, continued by reflection: nothing is magnified."""
-    missing = [(0, 0), *((0, max(0, edge - side)) for side in crops.shape[1:])]
-    return np.pad(crops, missing, mode="symmetric")
-
-
 def network_learner(
     name: NetworkName, settings: NetworkSettings, cache_dir: Path, device: str | None = None
 ) -> NetworkLearner:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.acquisition.scores import entropy, margin
+from matcurate.imaging.crops import padded, spread
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import grey_levels
@@ -162,16 +163,10 @@ def crops_of(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     height, width = grey.shape
     tall, wide = min(CROP, height), min(CROP, width)
-    crops = np.stack(
-        [grey[top : top + tall, left : left + wide] for top in _starts(height, tall) for left in _starts(width, wide)]
+    rows, columns = (
+        spread(side, edge, min(CROPS_PER_AXIS, -(-side // edge))) for side, edge in ((height, tall), (width, wide))
     )
-    missing = [(0, 0), (0, max(0, SMALLEST - tall)), (0, max(0, SMALLEST - wide))]
-    return np.pad(crops, missing, mode="symmetric")
-
-
-def _starts(side: int, edge: int) -> list[int]:
-    count = min(CROPS_PER_AXIS, -(-side // edge))
-    return [(side - edge) // 2] if count == 1 else [round(i * (side - edge) / (count - 1)) for i in range(count)]
+    return padded(np.stack([grey[top : top + tall, left : left + wide] for top in rows for left in columns]), SMALLEST)
 
 
 def open_scorer(workspace: Workspace, segmenter: PreSegmenter) -> Scorer:

@@ -22,7 +22,7 @@ from matcurate.uncertainty.network import ARCHITECTURES
 from matcurate.workflows.bench_novelty import bench_novelty
 from matcurate.workflows.checkpoints import pull_checkpoint
 from matcurate.workflows.class_heads import load_class_head
-from matcurate.workflows.class_networks import GreyCrops, network_learner, padded
+from matcurate.workflows.class_networks import GreyCrops, network_learner
 from matcurate.workflows.class_queue import overview
 from matcurate.workflows.classes import known_classes, merge, name_micrographs
 from matcurate.workflows.ingest import ingest
@@ -95,12 +95,9 @@ def test_weights_from_a_file_or_from_none(tmp_path: Path, published) -> None:
             network_learner(NAME, NetworkSettings(weights=str(tmp_path / path)), tmp_path)
 
 
-def test_grey_values_are_stretched_and_small_crops_continued_by_reflection() -> None:
+def test_grey_values_are_stretched() -> None:
     grey = GreyCrops(NAME)(np.array([[[0, 51], [102, 255]]], dtype=np.uint8))
     assert grey.ravel().tolist() == pytest.approx([0, 0.2, 0.4, 1])
-    crop = np.array([[[1, 2], [3, 4]]], dtype=np.float32)
-    assert padded(crop, 3).tolist() == [[[1, 2, 2], [3, 4, 4], [3, 4, 4]]]
-    assert padded(crop, 2) is not None and np.array_equal(padded(crop, 2), crop)
     assert GreyCrops("resnet18").digest != GreyCrops(NAME).digest
 
 
