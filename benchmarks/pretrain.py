@@ -1,13 +1,15 @@
 """Print how the built-in network stands beside the component tree and Otsu, as in docs/benchmarks.md.
 
-python benchmarks/pretrain.py [--preset phases] [--objects 30] [--weights FILE] DATASET...
+python benchmarks/pretrain.py [--objects 30] [--weights FILE] DATASET[=PRESET]...
+
+The last line of a backbone is about the answers to all prompts of all datasets together.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +72,27 @@ def summary(answers: Sequence[Sequence[tuple[float, float]]]) -> Answered:
     return Answered(float(np.mean(trusted)), float(np.mean(best)), rank, float(np.abs(quality - iou).mean()))
 
 
-def ask(backbone: Backbone, folder: Path, objects: int) -> tuple[Answered, Answered]:
+@dataclass(frozen=True)
+class Asked:
+    """Answers to points and to boxes: of each prompt the (quality, IoU) of all it was answered with."""
+
+    pointed: list[list[tuple[float, float]]] = field(default_factory=list)
+    boxed: list[list[tuple[float, float]]] = field(default_factory=list)
+
+    def add(self, other: Asked) -> None:
+        """Take in the answers of another dataset."""
+        self.pointed.extend(other.pointed)
+        self.boxed.extend(other.boxed)
+
+    def values(self) -> list[float]:
+        """The table's columns from the fourth on."""
+        point, box = summary(self.pointed), summary(self.boxed)
+        return [point.trusted, point.best, point.rank, point.error, box.trusted, box.rank, box.error]
+
+
+def ask(backbone: Backbone, folder: Path, objects: int) -> Asked:
     """Ask for up to ``objects`` random objects per image: by a random pixel of each, and by its bounding box."""
-    pointed: list[list[tuple[float, float]]] = []
-    boxed: list[list[tuple[float, float]]] = []
+    asked = Asked()
     for sample in open_dataset(folder):
         loaded = sample.load()
         instances, rng = instances_of(loaded), np.random.default_rng(0)
@@ -87,9 +106,9 @@ def ask(backbone: Backbone, folder: Path, objects: int) -> tuple[Answered, Answe
         answers = predictor.predict(prompts, np.ones(prompts.shape[:2], dtype=np.int64))
         fitting = predictor.predict_boxes(np.array([box_of(truth) for truth in truths]))
         for truth, point, box in zip(truths, answers, fitting, strict=True):
-            pointed.append([(candidate.quality, overlap(candidate, truth)) for candidate in point])
-            boxed.append([(candidate.quality, overlap(candidate, truth)) for candidate in box])
-    return summary(pointed), summary(boxed)
+            asked.pointed.append([(candidate.quality, overlap(candidate, truth)) for candidate in point])
+            asked.boxed.append([(candidate.quality, overlap(candidate, truth)) for candidate in box])
+    return asked
 
 
 def box_of(truth: BoolMask) -> NDArray[np.float64]:
@@ -107,15 +126,17 @@ def segmented(backbone: Backbone, folder: Path, preset: MatSamPreset) -> tuple[f
     return float(np.mean([score.iou for score in scores])), float(np.mean([score.ari for score in scores]))
 
 
-def rows(folder: Path, preset: str, objects: int, backbones: Sequence[Backbone], settings: Settings) -> list[str]:
-    """One line of the table for Otsu and for each backbone."""
-    name = "/".join(folder.absolute().parts[-2:])
+def rows(text: str, objects: int, backbones: Sequence[Backbone], settings: Settings, every: list[Asked]) -> list[str]:
+    """One line of the table for Otsu and for each backbone, whose answers join those of ``every`` dataset."""
+    place, _, preset = text.partition("=")
+    folder, preset = Path(place), preset or "phases"
+    name = "/".join(folder.absolute().parts[-2:]) + (f" (preset `{preset}`)" if preset != "phases" else "")
     otsu = bench_segment(folder, "otsu", settings=settings, preset=preset, backbone="tree")
     lines = [f"| {name} | otsu | {otsu.iou:.3f} | {otsu.ari:.3f} |" + " |" * (len(PARTS) - 2)]
-    for backbone in backbones:
-        point, box = ask(backbone, folder, objects)
-        values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets"))]
-        values += [point.trusted, point.best, point.rank, point.error, box.trusted, box.rank, box.error]
+    for backbone, total in zip(backbones, every, strict=True):
+        asked = ask(backbone, folder, objects)
+        total.add(asked)
+        values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets")), *asked.values()]
         lines.append(f"| {name} | {backbone.name} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
     return lines
 
@@ -123,18 +144,21 @@ def rows(folder: Path, preset: str, objects: int, backbones: Sequence[Backbone],
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("datasets", nargs="+", type=Path)
-    parser.add_argument("--preset", default="phases")
+    parser.add_argument("datasets", nargs="+")
     parser.add_argument("--objects", type=int, default=30)
     parser.add_argument("--weights", type=Path, help="instead of the package's own, and without Otsu and tree")
     chosen = parser.parse_args(arguments)
     own = chosen.weights is None
-    backbones = [TreeBackbone(), shipped()] if own else [BuiltinBackbone(load_weights(chosen.weights))]
+    backbones: Sequence[Backbone] = [TreeBackbone(), shipped()] if own else [BuiltinBackbone(load_weights(chosen.weights))]
     print("| dataset | method | " + " | ".join(PARTS) + " |")
     print("|---|---" + "|---:" * len(PARTS) + "|")
-    for folder in chosen.datasets:
-        lines = rows(folder, chosen.preset, chosen.objects, backbones, load_settings())
+    every = [Asked() for _ in backbones]
+    for text in chosen.datasets:
+        lines = rows(text, chosen.objects, backbones, load_settings(), every)
         print("\n".join(lines if own else lines[1:]), flush=True)
+    for backbone, asked in zip(backbones, every, strict=True):
+        cells = " | ".join(f"{value:.3f}" for value in asked.values())
+        print(f"| all answers | {backbone.name} | | | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from matcurate.config import Strict
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import Look, look_at
+from matcurate.uncertainty.patch_model import Look, look_at, others
 from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 
 
@@ -136,9 +136,7 @@ class EvidentialHead(nn.Module):
         ValueError
             When there is no such class, or no other.
         """
-        if name not in self.classes or len(self.classes) == 1:
-            raise ValueError(f"cannot take class {name!r} out of {list(self.classes)}")
-        kept = [number for number, each in enumerate(self.classes) if each != name]
+        kept = others(self.classes, name)
         with torch.no_grad():
             rows = {each: self.get_parameter(each)[kept] for each in ("prototypes", "log_precision", "bias")}
             return self._with([self.classes[number] for number in kept], rows)

@@ -25,7 +25,7 @@ from matcurate.config import NetworkName, Strict
 from matcurate.errors import CheckpointError
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import Look, look_at
+from matcurate.uncertainty.patch_model import Look, look_at, others
 
 AT_ONCE = 64
 """Crops that are looked at together."""
@@ -212,9 +212,7 @@ class PatchNetwork(nn.Module):
         ValueError
             When there is no such class, or no other.
         """
-        if name not in self.classes or len(self.classes) == 1:
-            raise ValueError(f"cannot take class {name!r} out of {list(self.classes)}")
-        kept = [number for number, each in enumerate(self.classes) if each != name]
+        kept = others(self.classes, name)
         return self._with([self.classes[number] for number in kept], *(each[kept] for each in self.outputs()))
 
     def _with(self, classes: Sequence[str], weight: Tensor, bias: Tensor) -> PatchNetwork:

@@ -5,6 +5,7 @@ The head looks at embeddings (N, D) of crops, a network at the crops (N, h, w) t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -53,6 +54,19 @@ class PatchModel(Trainable, Protocol):
 
     def without(self, name: str) -> Self:
         """One output less; all other weights bit for bit."""
+
+
+def others(classes: Sequence[str], name: str) -> list[int]:
+    """Numbers of all classes but one.
+
+    Raises
+    ------
+    ValueError
+        When there is no such class, or no other.
+    """
+    if name not in classes or len(classes) == 1:
+        raise ValueError(f"cannot take class {name!r} out of {list(classes)}")
+    return [number for number, each in enumerate(classes) if each != name]
 
 
 def look_at(logits: Tensor, places: Tensor, bound: float) -> Look:

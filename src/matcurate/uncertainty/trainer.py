@@ -128,21 +128,35 @@ def train_head(
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     head.train()
     for epoch in range(settings.epochs):
-        losses, right = 0.0, 0
-        for chosen in _batches(len(truth), settings.batch, rng):
-            shown = head.varied(samples[chosen], rng)
-            logits = head.logits(shown)
-            loss = _loss(head, logits, shown, truth[chosen], settings, epoch, rng)
-            if not torch.isfinite(loss):
-                raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses += loss.item() * len(chosen)
-            right += int((logits.argmax(1) == truth[chosen]).sum())
+        loss, accuracy = _epoch(head, samples, truth, settings, epoch, optimizer, rng)
         falling.step()
-        report(EpochReport(epoch + 1, settings.epochs, losses / len(truth), right / len(truth)))
+        report(EpochReport(epoch + 1, settings.epochs, loss, accuracy))
     head.train(False)
+
+
+def _epoch(
+    head: Trainable,
+    samples: Tensor,
+    truth: Tensor,
+    settings: HeadTraining,
+    epoch: int,
+    optimizer: torch.optim.Optimizer,
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """One look at every sample (N, …): mean loss and share of right ones."""
+    losses, right = 0.0, 0
+    for chosen in _batches(len(truth), settings.batch, rng):
+        shown = head.varied(samples[chosen], rng)
+        logits = head.logits(shown)
+        loss = _loss(head, logits, shown, truth[chosen], settings, epoch, rng)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses += loss.item() * len(chosen)
+        right += int((logits.argmax(1) == truth[chosen]).sum())
+    return losses / len(truth), right / len(truth)
 
 
 def _loss(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matcurate.acquisition.strategies import STRATEGIES, choose_batch
 from matcurate.config import Settings, load_preset
 from matcurate.errors import ConfigError
-from matcurate.phase.build import PhaseSettings, base_of, build_model
+from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
@@ -172,15 +172,7 @@ def bench_active(
         When a folder cannot be read, or VAL has a phase that TRAIN has not.
     """
     begun = time.perf_counter()
-    backbone = learning_backbone(choice.backbone, settings)
-    base = base_of(backbone)
-    preset = load_preset(choice.preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, "phase")
-    pictures = (labelled_pictures(train_folder, settings), labelled_pictures(val_folder, settings))
-    classes = class_names(train_folder, *pictures)
-    model = build_model(backbone, len(classes), preset.model.model_copy(update={"plm": None}), choice.seed)
-    pool = build_pool(model, embedder_of(backbone), pictures, classes, choice.crop, progress)
-    if choice.batch > len(pool):
-        raise ConfigError(f"{train_folder}: {len(pool)} crops are no batch of {choice.batch}; choose a smaller --batch")
+    pool, base, preset = _prepared(train_folder, val_folder, choice, settings, progress)
     seeds = tuple(range(choice.seed, choice.seed + choice.seeds))
     full = float(np.mean([_dice(pool, pool.learn(range(len(pool)), head, seed)) for seed in seeds]))
     counts = _counts(choice, len(pool))
@@ -197,19 +189,35 @@ def bench_active(
         val=str(val_folder),
         backbone=base.name,
         base_sha256=base.sha256,
-        preset=preset.name,
+        preset=preset,
         crop=choice.crop,
         pool=len(pool),
         batch=choice.batch,
         rounds=len(counts),
         seeds=seeds,
-        phases=classes,
+        phases=pool.classes,
         full_dice=full,
         target=target,
         labelled=counts,
         seconds=time.perf_counter() - begun,
         strategies={name: _curve(counts, dice, target, random) for name, dice in played.items()},
     )
+
+
+def _prepared(
+    train_folder: Path, val_folder: Path, choice: ActiveChoice, settings: Settings, progress: Progress
+) -> tuple[CropPool, Base, str]:
+    """The crops as the backbone sees them, what it is, and the preset's name."""
+    backbone = learning_backbone(choice.backbone, settings)
+    base = base_of(backbone)
+    preset = load_preset(choice.preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, "phase")
+    pictures = (labelled_pictures(train_folder, settings), labelled_pictures(val_folder, settings))
+    classes = class_names(train_folder, *pictures)
+    model = build_model(backbone, len(classes), preset.model.model_copy(update={"plm": None}), choice.seed)
+    pool = build_pool(model, embedder_of(backbone), pictures, classes, choice.crop, progress)
+    if choice.batch > len(pool):
+        raise ConfigError(f"{train_folder}: {len(pool)} crops are no batch of {choice.batch}; choose a smaller --batch")
+    return pool, base, preset.name
 
 
 def _counts(choice: ActiveChoice, pool: int) -> tuple[int, ...]:
