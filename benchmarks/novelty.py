@@ -21,7 +21,7 @@ from matcurate.config import load_settings
 from matcurate.imaging.synth.textures import texture
 from matcurate.uncertainty.calibration import risk_coverage
 from matcurate.uncertainty.dirichlet import class_means, vacuity
-from matcurate.workflows.bench_novelty import NoveltyAnswers, bench_novelty
+from matcurate.workflows.bench_novelty import NoveltyAnswers, NoveltyDraws, bench_novelty, head_learning
 
 SIZE = (512, 512)
 FIRST = 1000
@@ -80,15 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         generate(asked.textures, asked.generate)
         return
     kept: list[NoveltyAnswers] = []
-    report = bench_novelty(
-        asked.textures,
-        settings=load_settings(),
-        known=asked.known,
-        novel=asked.novel,
-        choices=asked.choices,
-        seed=asked.seed,
-        keep=kept.append,
-    )
+    settings = load_settings()
+    draws = NoveltyDraws(asked.known, asked.novel, asked.choices, seed=asked.seed)
+    learning, most = head_learning(settings), settings.max_megapixels
+    report = bench_novelty(asked.textures, draws, learning, max_megapixels=most, keep=kept.append)
     print(json.dumps(asdict(report), indent=2))
     if asked.out:
         draw(kept, asked.out)

@@ -149,7 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weights", type=Path, help="instead of the package's own, and without Otsu and tree")
     chosen = parser.parse_args(arguments)
     own = chosen.weights is None
-    backbones: Sequence[Backbone] = [TreeBackbone(), shipped()] if own else [BuiltinBackbone(load_weights(chosen.weights))]
+    backbones: Sequence[Backbone] = (
+        [TreeBackbone(), shipped()] if own else [BuiltinBackbone(load_weights(chosen.weights))]
+    )
     print("| dataset | method | " + " | ".join(PARTS) + " |")
     print("|---|---" + "|---:" * len(PARTS) + "|")
     every = [Asked() for _ in backbones]

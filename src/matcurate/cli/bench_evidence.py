@@ -38,24 +38,14 @@ def novelty(
     json: JsonFlag = False,
 ) -> None:
     """Learn some textures, and measure how well others are recognised as new."""
-    from matcurate.workflows.bench_novelty import bench_novelty
+    from matcurate.workflows.bench_novelty import NoveltyDraws, bench_novelty, head_learning, network_learning
 
     settings = session(ctx).settings
     network, options = _network(settings, model, weights, epochs)
+    draws = NoveltyDraws(known, novel, choices, crop, seed)
+    learning = network_learning(settings, network, options, crop) if network else head_learning(settings, backbone)
     with progress_bar("Learning") as progress:
-        report = bench_novelty(
-            textures,
-            settings=settings,
-            network=network,
-            network_settings=options,
-            known=known,
-            novel=novel,
-            choices=choices,
-            crop=crop,
-            backbone=backbone,
-            seed=seed,
-            progress=progress,
-        )
+        report = bench_novelty(textures, draws, learning, max_megapixels=settings.max_megapixels, progress=progress)
     if json:
         emit_json(asdict(report))
         return

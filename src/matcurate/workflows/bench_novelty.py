@@ -85,20 +85,88 @@ class NoveltyAnswers:
     correct: Flags
 
 
-def bench_novelty(
-    folder: Path,
-    *,
+@dataclass(frozen=True, slots=True)
+class NoveltyDraws:
+    """What is drawn from a folder of textures.
+
+    Parameters
+    ----------
+    known, novel : int, optional
+        How many classes are learned, and how many are not; all but the novel ones by default.
+    choices : int
+        So many times the classes are drawn.
+    crop : int
+        Edge of a crop in pixels.
+    seed : int
+        Of crops, choices and training; non-negative.
+    """
+
+    known: int | None = None
+    novel: int = NOVEL
+    choices: int = 3
+    crop: int = CROP
+    seed: int = 0
+
+    def known_of(self, classes: int, folder: Path) -> int:
+        """How many are learned; :class:`ConfigError` when there are too few images in the folder for so many."""
+        known = classes - self.novel if self.known is None else self.known
+        if self.novel < 1 or known < 2 or known + self.novel > classes:
+            raise ConfigError(
+                f"{folder}: {classes} classes cannot be {known} known and {self.novel} novel; choose --known and --novel"
+            )
+        return known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learning:
+    """What learns, by name, and what it looks at; ``backbone`` is empty for a whole network."""
+
+    model: str
+    backbone: str
+    embed: Embedder
+    learner: PatchLearner
+
+
+def head_learning(
     settings: Settings,
-    known: int | None = None,
-    novel: int = NOVEL,
-    choices: int = 3,
-    crop: int = CROP,
     backbone: str | None = None,
-    network: NetworkName | None = None,
-    network_settings: NetworkSettings = NetworkSettings(),  # noqa: B008 - frozen
     head: HeadSettings = HeadSettings(),  # noqa: B008 - frozen
     training: HeadTraining = HeadTraining(),  # noqa: B008 - frozen
-    seed: int = 0,
+) -> Learning:
+    """A head on a backbone's embeddings: that of the settings by default, where ``auto`` stands for ``builtin``.
+
+    Raises
+    ------
+    ConfigError
+        When the backbone has no features.
+    CheckpointError
+        When its checkpoint is not at hand.
+    """
+    loaded = learning_backbone(backbone, settings)
+    return Learning("head", loaded.name, embedder_of(loaded), HeadLearner(head, training))
+
+
+def network_learning(settings: Settings, name: NetworkName, chosen: NetworkSettings, crop: int) -> Learning:
+    """A torchvision classifier, fine-tuned whole on crops of an edge.
+
+    Raises
+    ------
+    ConfigError
+        When crops are too small for it.
+    CheckpointError
+        When its weights are not at hand.
+    """
+    if crop < least_edge(name):
+        raise ConfigError(f"{name} takes crops of {least_edge(name)} pixels at least; choose a larger --crop")
+    return Learning(name, "", GreyCrops(name), network_learner(name, chosen, settings.resolved_cache_dir))
+
+
+def bench_novelty(
+    folder: Path,
+    draws: NoveltyDraws,
+    learning: Learning,
+    *,
+    max_megapixels: float,
     progress: Progress = silent,
     keep: Callable[[NoveltyAnswers], None] = lambda answers: None,
 ) -> NoveltyBenchmark:
@@ -108,22 +176,12 @@ def bench_novelty(
     ----------
     folder : Path
         One image per class; see :func:`~matcurate.workflows.texture_crops.texture_classes` for the crops.
-    settings : Settings
-        Of the installation.
-    known, novel : int, optional
-        How many classes are learned, and how many are not; all but the novel ones by default.
-    choices : int
-        So many times the classes are drawn.
-    crop : int
-        Edge of a crop in pixels.
-    backbone : str, optional
-        Registry name; that of the settings, where ``auto`` stands for ``builtin``.
-    network, network_settings : str, NetworkSettings, optional
-        A torchvision classifier to fine-tune whole, in place of the head on the backbone's embeddings.
-    head, training : HeadSettings, HeadTraining
-        Of the head and its twin.
-    seed : int
-        Of crops, choices and training; non-negative.
+    draws : NoveltyDraws
+        How many of them, how often.
+    learning : Learning
+        What learns.
+    max_megapixels : float
+        Larger images are refused.
     progress : Progress
         Told images embedded, then choices measured.
     keep : callable
@@ -132,43 +190,30 @@ def bench_novelty(
     Raises
     ------
     ConfigError
-        When there are too few images for so many classes, or the backbone has no features.
-    CheckpointError
-        When the backbone's checkpoint, or the network's weights, are not at hand.
+        When there are too few images for so many classes.
     DatasetError, UnreadableImageError
         When the folder cannot be used.
     """
-    begun, rng = time.perf_counter(), np.random.default_rng(seed)
-    learner: PatchLearner = HeadLearner(head, training)
-    if network is None:
-        loaded = learning_backbone(backbone, settings)
-        name, embed = loaded.name, embedder_of(loaded)
-    else:
-        name, (embed, learner) = "", _network(network, network_settings, crop, settings)
+    begun, rng = time.perf_counter(), np.random.default_rng(draws.seed)
     found = texture_classes(
-        folder, embed, crop=crop, rng=rng, max_megapixels=settings.max_megapixels, progress=progress
+        folder, learning.embed, crop=draws.crop, rng=rng, max_megapixels=max_megapixels, progress=progress
     )
-    learned = len(found) - novel if known is None else known
-    if novel < 1 or learned < 2 or learned + novel > len(found):
-        raise ConfigError(
-            f"{folder}: {len(found)} classes cannot be {learned} known and {novel} novel; choose --known and --novel"
-        )
-    scores = []
-    for number in range(choices):
-        progress(number, choices, f"choice {number + 1}")
-        drawn = [found[index] for index in rng.permutation(len(found))[: learned + novel]]
-        scores.append(_measured(drawn[novel:], drawn[:novel], learner, rng, keep))
+    known, scores = draws.known_of(len(found), folder), []
+    for number in range(draws.choices):
+        progress(number, draws.choices, f"choice {number + 1}")
+        drawn = [found[index] for index in rng.permutation(len(found))[: known + draws.novel]]
+        scores.append(_measured(drawn[draws.novel :], drawn[: draws.novel], learning.learner, rng, keep))
     names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax", "accuracy_softmax")
     return NoveltyBenchmark(
         textures=str(folder),
-        model=network or "head",
-        backbone=name,
-        embedder_sha256=embed.digest,
-        known=learned,
-        novel=novel,
-        crop=crop,
+        model=learning.model,
+        backbone=learning.backbone,
+        embedder_sha256=learning.embed.digest,
+        known=known,
+        novel=draws.novel,
+        crop=draws.crop,
         learned_crops=LEARNED,
-        seed=seed,
+        seed=draws.seed,
         **{each: mean_of(scores, each) for each in names},
         ece=mean_of([each.reliability for each in scores], "ece"),
         seconds=time.perf_counter() - begun,
@@ -211,14 +256,6 @@ def _measured(
         accuracy_softmax=float((shares.argmax(axis=1) == truth).mean()),
         reliability=reliability(vacuity(alpha), class_means(alpha).max(axis=1), correct),
     )
-
-
-def _network(
-    name: NetworkName, chosen: NetworkSettings, crop: int, settings: Settings
-) -> tuple[Embedder, PatchLearner]:
-    if crop < least_edge(name):
-        raise ConfigError(f"{name} takes crops of {least_edge(name)} pixels at least; choose a larger --crop")
-    return GreyCrops(name), network_learner(name, chosen, settings.resolved_cache_dir)
 
 
 def softmax_of(network: PatchModel, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:

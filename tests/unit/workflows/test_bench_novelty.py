@@ -12,7 +12,13 @@ from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.dirichlet import vacuity
 from matcurate.uncertainty.head import HeadSettings, begin_head
 from matcurate.uncertainty.trainer import EpochReport, HeadTraining, train_head
-from matcurate.workflows.bench_novelty import NoveltyAnswers, bench_novelty
+from matcurate.workflows.bench_novelty import (
+    NoveltyAnswers,
+    NoveltyBenchmark,
+    NoveltyDraws,
+    bench_novelty,
+    head_learning,
+)
 from matcurate.workflows.embedders import EncoderStatistics, embedder_of
 from matcurate.workflows.texture_crops import learned_crops, measured_crops
 
@@ -27,10 +33,12 @@ def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measured(folder: Path, home: Path, **options) -> tuple[object, list[NoveltyAnswers]]:
+def measured(
+    folder: Path, home: Path, crop: int = CROP, backbone: str | None = None, **draws: int
+) -> tuple[NoveltyBenchmark, list[NoveltyAnswers]]:
     kept: list[NoveltyAnswers] = []
-    settings = Settings(home=home)
-    report = bench_novelty(folder, settings=settings, crop=CROP, keep=kept.append, **options)
+    learning = head_learning(Settings(home=home), backbone)
+    report = bench_novelty(folder, NoveltyDraws(crop=crop, **draws), learning, max_megapixels=1, keep=kept.append)
     return report, kept
 
 
@@ -72,7 +80,7 @@ def test_what_cannot_be_measured_is_refused(textures: Path, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="no features"):
         measured(textures, tmp_path, novel=2, backbone="tree")
     with pytest.raises(DatasetError, match="smaller --crop"):
-        bench_novelty(textures, settings=Settings(home=tmp_path), crop=64)
+        measured(textures, tmp_path, crop=64)
 
 
 def test_brightness_contrast_and_quarter_turns_do_not_change_an_embedding() -> None:

@@ -19,7 +19,7 @@ from matcurate.imaging.synth.textures import texture
 from matcurate.promptable import catalogue
 from matcurate.promptable.catalogue import IMAGENET, Checkpoint
 from matcurate.uncertainty.network import ARCHITECTURES
-from matcurate.workflows.bench_novelty import bench_novelty
+from matcurate.workflows.bench_novelty import NoveltyDraws, bench_novelty, network_learning
 from matcurate.workflows.checkpoints import pull_checkpoint
 from matcurate.workflows.class_heads import load_class_head
 from matcurate.workflows.class_networks import GreyCrops, network_learner
@@ -148,10 +148,9 @@ def test_the_benchmark_takes_a_network(tmp_path: Path) -> None:
     for seed in range(4):
         cv2.imwrite(str(tmp_path / f"t{seed}.png"), texture((48, 120), np.random.default_rng(seed)))
     settings, quick = Settings(home=tmp_path / "home"), NetworkSettings(weights="none", epochs=1)
-    asked = {"settings": settings, "novel": 1, "choices": 1, "crop": 32, "network": NAME, "network_settings": quick}
-    report = bench_novelty(tmp_path, **asked)
+    draws, learning = NoveltyDraws(novel=1, choices=1, crop=32), network_learning(settings, NAME, quick, 32)
+    report, again = (bench_novelty(tmp_path, draws, learning, max_megapixels=1) for _ in range(2))
     assert (report.model, report.backbone, report.known) == (NAME, "", 3)
-    again = bench_novelty(tmp_path, **asked)
     assert again.per_choice == report.per_choice
     with pytest.raises(ConfigError, match="alexnet takes crops of 64 pixels"):
-        bench_novelty(tmp_path, **{**asked, "network": "alexnet"})
+        network_learning(settings, "alexnet", quick, 32)
