@@ -112,7 +112,8 @@ class NoveltyDraws:
         known = classes - self.novel if self.known is None else self.known
         if self.novel < 1 or known < 2 or known + self.novel > classes:
             raise ConfigError(
-                f"{folder}: {classes} classes cannot be {known} known and {self.novel} novel; choose --known and --novel"
+                f"{folder}: {classes} classes cannot be {known} known and {self.novel} novel; "
+                "choose --known and --novel"
             )
         return known
 
