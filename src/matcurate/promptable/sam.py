@@ -15,9 +15,10 @@ from segment_anything import SamPredictor, sam_model_registry
 from segment_anything.modeling import Sam
 from segment_anything.utils.transforms import ResizeLongestSide
 
-from matcurate.errors import CheckpointError, ConfigError
+from matcurate.errors import CheckpointError
 from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable.decoder import Answers, LeanDecoder
+from matcurate.promptable.devices import resolve_device
 from matcurate.promptable.digests import remembered_sha256
 from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
 from matcurate.promptable.enlarge import Axis, Enlargement
@@ -265,17 +266,6 @@ class SamBackbone:
                 model = _random(self._name, self._seed) if self._weights is None else _read(self._name, self._weights)
                 self._loaded = model.to(self._device, torch.float32).eval()
             return self._loaded
-
-
-def resolve_device(device: str | None) -> torch.device:
-    """Device of a name; None is a GPU when there is one, else the CPU. :class:`ConfigError` when not there."""
-    try:
-        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as error:
-        raise ConfigError(f"no device {device!r}; use cpu, cuda or cuda:N") from error
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {device!r} is not there ({torch.cuda.device_count()} GPUs found); use cpu")
-    return chosen
 
 
 def _enlargement(model: Sam, shape: tuple[int, int]) -> Enlargement:

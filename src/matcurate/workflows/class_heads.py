@@ -12,7 +12,7 @@ import numpy as np
 from matcurate.catalog.class_records import ClassHeadRecord
 from matcurate.config import Settings
 from matcurate.errors import ConfigError
-from matcurate.promptable.sam import resolve_device
+from matcurate.promptable.devices import resolve_device
 from matcurate.uncertainty.head import EvidentialHead
 from matcurate.uncertainty.learners import PatchLearner
 from matcurate.uncertainty.network import PatchNetwork

@@ -13,8 +13,8 @@ from torch import Tensor
 from matcurate.config import NetworkName, NetworkSettings
 from matcurate.errors import CheckpointError
 from matcurate.imaging.proxy import to_float
+from matcurate.promptable.devices import resolve_device
 from matcurate.promptable.registry import checkpoint_store
-from matcurate.promptable.sam import resolve_device
 from matcurate.tensorfile import read_state
 from matcurate.types import Pixels
 from matcurate.uncertainty.learners import NetworkLearner

@@ -12,8 +12,9 @@ from segment_anything import SamPredictor, sam_model_registry
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable import sam
+from matcurate.promptable.devices import resolve_device
 from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
-from matcurate.promptable.sam import ENCODING, SamBackbone, SamImage, resolve_device
+from matcurate.promptable.sam import ENCODING, SamBackbone, SamImage
 
 POINTS = np.array([[[110.0, 40.0], [10.0, 90.0]], [[30.5, 20.25], [0.0, 0.0]], [[159.0, 95.0], [80.0, 50.0]]])
 LABELS = np.array([[1, 0], [1, -1], [1, 1]])

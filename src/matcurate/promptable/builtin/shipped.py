@@ -10,7 +10,7 @@ import torch
 from matcurate.errors import CheckpointError
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
 from matcurate.promptable.builtin.weights import Weights, load_weights
-from matcurate.promptable.sam import resolve_device
+from matcurate.promptable.devices import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
 SHA256 = "98d9a2129e6a50c90717bee71811d805ecb765994051e68bad08f8cb9578f88c"
