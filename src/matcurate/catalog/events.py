@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, func, or_, update
 from sqlmodel import Session, col, select
 
 from matcurate.catalog.columns import utc_now
-from matcurate.catalog.records import EventRecord
 from matcurate.catalog.tables import Event
 
 MAX_ATTEMPTS = 8
 """After so many failures an event is left for a person: it stays, and :func:`given_up` lists it."""
 LEASE = timedelta(minutes=5)
 """How long a claimed event is left to the process that claimed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """A webhook in the inbox."""
+
+    id: int
+    action: str
+    ls_project_id: int | None
+    ls_task_id: int | None
+    ls_annotation_id: int | None
+    payload: Mapping[str, object]
+    received_at: datetime
+    handled_at: datetime | None
+    attempts: int
+    error: str | None
 
 
 def enqueue(

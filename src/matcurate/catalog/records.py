@@ -286,19 +286,3 @@ class Outcome(StrEnum):
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     STALE = "stale"
-
-
-@dataclass(frozen=True, slots=True)
-class EventRecord:
-    """A webhook in the inbox."""
-
-    id: int
-    action: str
-    ls_project_id: int | None
-    ls_task_id: int | None
-    ls_annotation_id: int | None
-    payload: Mapping[str, object]
-    received_at: datetime
-    handled_at: datetime | None
-    attempts: int
-    error: str | None

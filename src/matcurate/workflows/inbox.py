@@ -6,10 +6,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
-from matcurate.catalog.events import claim, count_pending, enqueue, mark_failed, mark_handled
-from matcurate.catalog.records import (
-    EventRecord,
-)
+from matcurate.catalog.events import EventRecord, claim, count_pending, enqueue, mark_failed, mark_handled
 from matcurate.errors import (
     CurateError,
     LabelStudioAuthError,

@@ -4,7 +4,7 @@ from sqlalchemy import Engine
 
 from matcurate.catalog import events
 from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.records import EventRecord
+from matcurate.catalog.events import EventRecord
 
 GONE = timedelta(seconds=-1)
 
