@@ -173,7 +173,7 @@ class MatSam:
             Best quality first; they overlap, hold each other, and leave gaps.
         """
         opened = MatSam(self.backbone, self.preset.opened())
-        return suppress(opened._proposed(pixels, partial(calm, pixels), SIDES, progress).candidates, overlap)
+        return suppress(opened._proposed(pixels, cache(partial(calm, pixels)), SIDES, progress).candidates, overlap)
 
     def _proposed(self, seen: Pixels, relief: Relief, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image.
