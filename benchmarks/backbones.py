@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.config import load_preset
-from matcurate.imaging.synth.registry import generate
+from matcurate.imaging.synth.registry import KINDS, generate
 from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import load_backbone
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
@@ -58,10 +58,11 @@ def main() -> None:
     """Print seconds, CPU seconds and ratios for each backbone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backbones", nargs="+")
+    parser.add_argument("--kind", default="precipitates", choices=tuple(KINDS), help="of the generated micrograph")
     parser.add_argument("--random-weights", action="store_true", help="for vit_b, vit_l and vit_h: speed only")
     arguments = parser.parse_args()
     rng = np.random.default_rng(0)
-    pixels, small = (generate("precipitates", size, rng).pixels for size in (SIZE, (96, 128)))
+    pixels, small = (generate(arguments.kind, size, rng).pixels for size in (SIZE, (96, 128)))
     points = rng.uniform((0, 0), (SIZE[1] - 1, SIZE[0] - 1), (2, PROMPTS, 1, 2))
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before")
     print("| backbone | " + " | ".join(STEPS) + " |", "|---" + "|---:" * len(STEPS) + "|", sep="\n")
