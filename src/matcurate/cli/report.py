@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
+from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session, warn
 
 if TYPE_CHECKING:
     from matcurate.workflows.report import ProjectReport
@@ -44,6 +44,8 @@ def report(
 def _show(found: ProjectReport) -> None:
     verdict = "stop" if found.verdict.stop else "go on"
     emit_table(f"{found.project}: {verdict}", ["why"], [[each] for each in found.verdict.why])
+    if found.silent is not None:
+        warn(f"MLflow at {found.silent} does not answer, so no version is known; start it ('curate up') and ask again")
     rows = [[name, each.mean, each.low, each.high, each.images] for name, each in found.fractions.items()]
     if rows:
         emit_table("Area fractions", ["phase", "mean", "low", "high", "micrographs"], rows)

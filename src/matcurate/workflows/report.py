@@ -79,6 +79,8 @@ class ProjectReport:
         the newest prediction's. Empty when fewer than two have any.
     versions : tuple of VersionPoint
         Oldest first.
+    silent : str or None
+        Address of MLflow where its server does not answer: then no version is known.
     effort : tuple of VersionEffort
         What corrections cost the experts, by the version that they corrected.
     next_images : tuple of str
@@ -97,6 +99,7 @@ class ProjectReport:
     counts: Counts
     fractions: Mapping[str, Interval]
     versions: tuple[VersionPoint, ...]
+    silent: str | None
     effort: tuple[VersionEffort, ...]
     next_images: tuple[str, ...]
     round_size: int
@@ -135,7 +138,9 @@ def project_report(workspace: Workspace, *, seed: int = 0, progress: Progress = 
         name: fraction_interval(np.array([each[name] for each in fractions]), rng, settings.confidence)
         for name in (project.classes if len(fractions) > 1 else ())
     }
-    versions = _versions(workspace)
+    mlflow = workspace.settings.resolved_tracking_uri
+    state = state_of(mlflow)
+    versions = _versions(workspace) if state == "there" else ()
     size = workspace.settings.rank.count
     gain = _expected_gain(versions, size)
     names = {m.id: m.name for m in micrographs}
@@ -152,6 +157,7 @@ def project_report(workspace: Workspace, *, seed: int = 0, progress: Progress = 
         ),
         fractions=intervals,
         versions=versions,
+        silent=mlflow if state == "silent" else None,
         effort=measure_effort(workspace).versions,
         next_images=tuple(names[each] for each in waiting if each not in corrected),
         round_size=size,
@@ -178,6 +184,7 @@ def as_document(report: ProjectReport) -> dict[str, object]:
             {**{name: getattr(each, name) for name in VersionPoint.__slots__}, "calibration": dict(each.calibration)}
             for each in report.versions
         ],
+        "silent": report.silent,
         "effort": [{name: getattr(each, name) for name in VersionEffort.__slots__} for each in report.effort],
         "next_images": list(report.next_images),
         "round_size": report.round_size,
@@ -209,9 +216,7 @@ def _fractions(
 
 
 def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
-    """All versions, none where nothing was ever trained or MLflow's server does not answer."""
-    if state_of(workspace.settings.resolved_tracking_uri) != "there":
-        return ()
+    """All versions of a store that is there."""
     # MLflow takes seconds to import, which homes without a model need not pay.
     from matcurate.tracking.registry import CHAMPION
     from matcurate.workflows.measurements import measurements

@@ -114,6 +114,7 @@ def test_the_page_holds_everything_and_escapes_names(lab, tmp_path):
             VersionPoint("v2", 9, 0.75, 0.01, True, {"ece": 0.04, "error_auroc": 0.91}),
             VersionPoint("v3", None, None, None, False, {}),
         ),
+        silent=None,
         effort=(VersionEffort("v1", 3, 0.125, None),),
         next_images=("b.tif", "a.tif"),
         round_size=10,
@@ -138,3 +139,5 @@ def test_a_server_that_is_silent_costs_the_versions_only(lab):
     silent = with_settings(lab, lab.settings.model_copy(update={"tracking_uri": "http://127.0.0.1:9"}))
     found = project_report(silent)
     assert found.versions == () and found.fractions and np.isfinite(found.fractions["matrix"].mean)
+    assert found.silent == "http://127.0.0.1:9" and project_report(lab).silent is None
+    assert "MLflow at http://127.0.0.1:9 does not answer" in report_page(found)
