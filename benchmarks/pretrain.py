@@ -29,6 +29,7 @@ from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import Scores, evaluate
 from matcurate.types import BoolMask, Candidate, LabelMap
 from matcurate.workflows.bench_segment import bench_segment
+from segment import Folder
 
 SMALLEST = 30
 """Pixels; smaller objects are not asked for."""
@@ -128,9 +129,9 @@ def segmented(backbone: Backbone, folder: Path, preset: MatSamPreset) -> tuple[f
 
 def rows(text: str, objects: int, backbones: Sequence[Backbone], settings: Settings, every: list[Asked]) -> list[str]:
     """One line of the table for Otsu and for each backbone, whose answers join those of ``every`` dataset."""
-    place, _, preset = text.partition("=")
-    folder, preset = Path(place), preset or "phases"
-    name = "/".join(folder.absolute().parts[-2:]) + (f" (preset `{preset}`)" if preset != "phases" else "")
+    given = Folder.parse(text)
+    folder, preset = given.path, given.preset
+    name = given.name + (f" (preset `{preset}`)" if preset != "phases" else "")
     otsu = bench_segment(folder, "otsu", settings=settings, preset=preset, backbone="tree")
     lines = [f"| {name} | otsu | {otsu.iou:.3f} | {otsu.ari:.3f} |" + " |" * (len(PARTS) - 2)]
     for backbone, total in zip(backbones, every, strict=True):

@@ -93,14 +93,15 @@ def _equal(pool: Pool, rng: np.random.Generator) -> Scores:
     return np.ones(len(pool))
 
 
+_margin = _said_or("margin", "probabilities", margin)
 STRATEGIES: dict[str, Strategy] = {
     "random": by_score(_equal),
     "entropy": by_score(_said_or("entropy", "probabilities", entropy)),
-    "margin": by_score(_said_or("margin", "probabilities", margin)),
+    "margin": by_score(_margin),
     "bald": by_score(_said_or("bald", "draws", bald)),
     "change": by_score(_change),
     "kcenter": by_distance,
-    "margin-diverse": by_score_then_distance(_said_or("margin", "probabilities", margin)),
+    "margin-diverse": by_score_then_distance(_margin),
     "evidential": by_score(_vacuity),
     "evidential-diverse": by_score_then_distance(_vacuity),
     "evidential-clusters": by_score_and_cluster(_vacuity),

@@ -29,7 +29,7 @@ Field = NDArray[np.float32]
 DENOISING = 8.0
 """Strength of the non-local means, in grey levels of the stretched 8-bit image."""
 NEAR, FAR = 9, 15
-"""Edges in pixels of windows whose patches are averaged; the far one shows faint lines, at three times the cost."""
+"""Edges in pixels of windows whose patches are averaged; the far one shows faint lines at 2.5 times the cost."""
 SMOOTHING = 0.6
 """Standard deviation in pixels of the Gaussian before gradients are taken."""
 EDGE = 0.9

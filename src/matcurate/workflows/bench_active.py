@@ -146,8 +146,7 @@ def bench_active(
 ) -> ActiveBenchmark:
     """Label crops of one dataset folder round by round, and measure on another after each round.
 
-    What learns is a pixel head on the backbone's frozen features, from the beginning in every round, so that a round
-    takes seconds and differences are those of the chosen crops.
+    What learns is a pixel head on frozen features, begun anew in every round: differences are those of the crops.
 
     Parameters
     ----------
@@ -176,12 +175,11 @@ def bench_active(
     seeds = tuple(range(choice.seed, choice.seed + choice.seeds))
     full = float(np.mean([_dice(pool, pool.learn(range(len(pool)), head, seed)) for seed in seeds]))
     counts = _counts(choice, len(pool))
-    played: dict[str, list[list[float]]] = {}
-    for number, name in enumerate(choice.strategies):
-        played[name] = []
-        for repeat, seed in enumerate(seeds):
-            progress(number * len(seeds) + repeat, len(choice.strategies) * len(seeds), f"{name}, seed {seed}")
-            played[name].append(_play(pool, name, counts, head, seed))
+    turns = [(name, seed) for name in choice.strategies for seed in seeds]
+    played: dict[str, list[list[float]]] = {name: [] for name in choice.strategies}
+    for number, (name, seed) in enumerate(turns):
+        progress(number, len(turns), f"{name}, seed {seed}")
+        played[name].append(_play(pool, name, counts, head, seed))
     target = SHARE * full
     random = _first(counts, np.mean(played["random"], axis=0), target) if "random" in played else None
     return ActiveBenchmark(

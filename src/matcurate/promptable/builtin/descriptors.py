@@ -125,14 +125,11 @@ class Evidence:
         return replace(self, split=split)
 
     @cached_property
-    def seams(self) -> Between:
-        """Probability that a seam parts two grains."""
-        return self.split or Between(*(np.zeros_like(side) for side in (self.parted.right, self.parted.below)))
-
-    @cached_property
-    def sure(self) -> Between:
-        """1 where a seam is more likely than not to part two grains, else 0."""
-        return Between(*((side > SPLIT).astype(np.float64) for side in (self.seams.right, self.seams.below)))
+    def sure(self) -> Between | None:
+        """1 where a seam is more likely than not to part two grains, else 0; None where nothing is known of seams."""
+        if self.split is None:
+            return None
+        return Between(*((side > SPLIT).astype(np.float64) for side in (self.split.right, self.split.below)))
 
     @cached_property
     def drop(self) -> Field:
@@ -194,7 +191,9 @@ def describe(nested: Nested, evidence: Evidence) -> NDArray[np.float32]:
 
 def _parting(nested: Nested, evidence: Evidence, length: Column, met: Column) -> list[Column]:
     """How surely grains are parted along a region's outline, inside it, and where its parts and its parent's meet."""
-    outline, _, seam = _sums(nested, evidence.seams)
+    if evidence.split is None or evidence.sure is None:
+        return [np.zeros(len(length))] * 5  # where nothing is known, nothing parts
+    outline, _, seam = _sums(nested, evidence.split)
     closed, within, _ = _sums(nested, evidence.sure)
     seam = seam / np.maximum(met, 1)
     inside = np.minimum(within / length, MOST_WITHIN)

@@ -1,5 +1,7 @@
 """What is measured of regions, against a plain measurement of every single one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -30,10 +32,11 @@ def hierarchies(evidence: Evidence) -> list[Nested]:
 
 def plainly(mask: np.ndarray, evidence: Evidence) -> dict[str, float]:
     """Descriptors of one region from its mask, one pair of neighbours after the other."""
+    assert evidence.split is not None
     outer, inner, steps, jumps, rises, sure, within = [], [], [], [], [], [], 0
     both = (
-        (evidence.parted.right, evidence.seams.right, (0, 1)),
-        (evidence.parted.below, evidence.seams.below, (1, 0)),
+        (evidence.parted.right, evidence.split.right, (0, 1)),
+        (evidence.parted.below, evidence.split.below, (1, 0)),
     )
     for strength, split, along in both:
         for row, column in np.ndindex(strength.shape):
@@ -117,7 +120,7 @@ def test_a_region_is_compared_with_those_around_and_within(evidence: Evidence) -
         seam = np.concatenate(meet).mean() if sum(map(len, meet)) else 0
         assert column["seam"][node] == pytest.approx(seam, abs=1e-5)
         assert column["parent_seam"][node] == column["seam"][parent]
-        pairs = ((evidence.seams.right, nested.right), (evidence.seams.below, nested.below))
+        pairs = ((evidence.split.right, nested.right), (evidence.split.below, nested.below))
         meet = np.concatenate([split[nodes == node] for split, nodes in pairs])
         assert column["split_seam"][node] == pytest.approx(meet.mean() if len(meet) else 0, abs=1e-5)
         assert column["split_parent"][node] == column["split_seam"][parent]
@@ -137,3 +140,11 @@ def test_depth_and_contrast_do_not_matter() -> None:
     np.testing.assert_array_equal(one.inside, said[1].astype(np.float64))
     blind = Evidence.of(np.full(SHAPE, 9, dtype=np.uint8), between, said[:1], ("boundary",))
     assert (blind.inside == 0.5).all() and not blind.grey.any()
+
+
+def test_where_nothing_is_known_of_seams_nothing_parts(evidence: Evidence) -> None:
+    nothing = Between(*(np.zeros_like(side) for side in (evidence.parted.right, evidence.parted.below)))
+    nested = between_boundaries(evidence.parted)
+    unknown = describe(nested, replace(evidence, split=None))
+    np.testing.assert_array_equal(unknown, describe(nested, evidence.split_by(nothing)))
+    assert not np.array_equal(unknown, describe(nested, evidence))
