@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ LabelMap = NDArray[np.unsignedinteger[Any]]
 """Class or instance ids (H, W), 0 is background."""
 BoolMask = NDArray[np.bool_]
 FloatArray = NDArray[np.floating[Any]]
+Side = Literal["bright", "dark"]
+SIDES: tuple[Side, ...] = ("bright", "dark")
+"""Towards which an object differs in grey from what is around it."""
 
 
 @dataclass(frozen=True, slots=True)

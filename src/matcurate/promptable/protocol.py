@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.types import Candidate, FloatArray, Pixels
+from matcurate.types import Candidate, FloatArray, Pixels, Side
 
 PointLabels = NDArray[np.integer]
 """(B, N): 1 foreground, 0 background, -1 padding."""
@@ -63,7 +63,7 @@ class PromptPredictor(Protocol):
 class Exhaustive(Protocol):
     """A predictor that can also propose a non-overlapping set of regions without any prompt."""
 
-    def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
+    def regions(self, side: Side) -> tuple[Candidate, ...]:
         """Non-overlapping regions brighter (or darker) than their surroundings."""
         ...
 

@@ -26,9 +26,9 @@ from skimage.segmentation import watershed as flood
 
 from matcurate.config import Polarity
 from matcurate.imaging.proxy import to_uint8
-from matcurate.segmentation.polarity import Side, decide_side
+from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import BoolMask, Pixels
+from matcurate.types import BoolMask, Pixels, Side
 
 Baseline: TypeAlias = Callable[[Pixels, Polarity], Segmentation]
 Grey: TypeAlias = NDArray[np.uint8]

@@ -14,8 +14,6 @@ The rule, in this order:
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 from skimage.filters import threshold_otsu
@@ -23,9 +21,7 @@ from skimage.filters import threshold_otsu
 from matcurate.config import Polarity
 from matcurate.segmentation.field import field_of_view
 from matcurate.segmentation.relief import Grey, calm
-from matcurate.types import BoolMask, Pixels
-
-Side = Literal["bright", "dark"]
+from matcurate.types import BoolMask, Pixels, Side
 
 DECISIVE = 1.5
 FRAME_MARGIN = 0.1

@@ -18,9 +18,9 @@ from matcurate.morphology.objects import measure_objects
 from matcurate.morphology.tables import write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.tiling import boundary_network
-from matcurate.segmentation.polarity import Side, decide_side
+from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import Calibration, Progress, silent
+from matcurate.types import Calibration, Progress, Side, silent
 from matcurate.workflows.boost import boosted_segmentation
 from matcurate.workflows.segmenter import build_segmenter
 

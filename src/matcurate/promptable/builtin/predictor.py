@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from matcurate.promptable.nested import NestedRegions
 from matcurate.promptable.prompts import checked_boxes, pixel_prompts
 from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.selection import best_disjoint
-from matcurate.types import Candidate, FloatArray, Pixels
+from matcurate.types import Candidate, FloatArray, Pixels, Side
 
 VERSION = 6
 
@@ -146,7 +145,7 @@ class BuiltinPredictor:
 
         return NestedRegions(tree, score, float, settings.min_answer, settings.nesting, boxed)
 
-    def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
+    def regions(self, side: Side) -> tuple[Candidate, ...]:
         """Regions brighter (or darker) than their surroundings, of every hierarchy.
 
         Of each hierarchy the non-overlapping set with the largest sum of area x (quality - min_region).

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from functools import cached_property
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.relief import Relief, flattened, relief, steepness
 from matcurate.promptable.tree.selection import best_disjoint, clarity, sharpness
 from matcurate.promptable.tree.settings import TreeSettings
-from matcurate.types import Candidate, FloatArray, Pixels
+from matcurate.types import Candidate, FloatArray, Pixels, Side
 
 VERSION = 2
 REDUCED = 2**17
@@ -126,7 +125,7 @@ class TreePredictor:
     def _quantised(self, relief: Relief) -> NDArray[np.int32]:
         return np.rint(relief * (self._settings.levels - 1)).astype(np.int32)
 
-    def regions(self, side: Literal["bright", "dark"]) -> tuple[Candidate, ...]:
+    def regions(self, side: Side) -> tuple[Candidate, ...]:
         """Non-overlapping regions brighter (or darker) than their surroundings, those with the clearest outlines.
 
         The set with the largest sum of area x (clarity - min_clarity)^2.

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from matcurate.segmentation.polarity import Side
 from matcurate.segmentation.relief import Grey
-from matcurate.types import Candidate
+from matcurate.types import Candidate, Side
 
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 

@@ -8,8 +8,7 @@ from skimage.measure import label
 
 from matcurate.promptable.protocol import Exhaustive, PromptPredictor
 from matcurate.segmentation.matsam.prompts import Points
-from matcurate.segmentation.polarity import Side
-from matcurate.types import BoolMask, Candidate, Progress, silent
+from matcurate.types import BoolMask, Candidate, Progress, Side, silent
 
 
 def decode(

@@ -25,9 +25,8 @@ from skimage.measure import label
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-from matcurate.segmentation.polarity import Side
 from matcurate.segmentation.relief import Grey, gradient_magnitude
-from matcurate.types import BoolMask
+from matcurate.types import BoolMask, Side
 
 Classes = NDArray[np.uint8]
 Ids = NDArray[np.uint32]

@@ -32,18 +32,16 @@ from matcurate.segmentation.matsam.postprocess import area_weighted_quality, pai
 from matcurate.segmentation.matsam.prompts import Points, RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, soft_suppress, suppress
 from matcurate.segmentation.matsam.tiling import boundary_strength, tile
-from matcurate.segmentation.polarity import Side, side_of
+from matcurate.segmentation.polarity import side_of
 from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import Candidate, Pixels, Progress, silent
+from matcurate.types import SIDES, Candidate, Pixels, Progress, Side, silent
 
 Relief: TypeAlias = Callable[[], Grey]
 """Gives the relief of an image, which is made once and when it is first asked for."""
 
 VERSION = 5
 """Of the algorithm; part of every segmenter's version."""
-SIDES: tuple[Side, ...] = ("bright", "dark")
-"""Both, for raw masks."""
 LARGEST_WHOLE = 2048
 """Longest side in pixels of an image that is looked at as a whole, and not in crops."""
 

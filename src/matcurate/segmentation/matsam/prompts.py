@@ -16,9 +16,8 @@ from scipy.ndimage import binary_fill_holes, distance_transform_edt, maximum_pos
 from skimage.measure import label, regionprops_table
 
 from matcurate.segmentation.baselines import canny_edges, otsu_foreground
-from matcurate.segmentation.polarity import Side
 from matcurate.segmentation.relief import Grey, class_separability
-from matcurate.types import BoolMask
+from matcurate.types import BoolMask, Side
 
 Points: TypeAlias = NDArray[np.float64]
 RoiRule = Literal["auto", "otsu", "canny"]
