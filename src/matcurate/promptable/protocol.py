@@ -72,8 +72,8 @@ class Exhaustive(Protocol):
 class Contrasting(Protocol):
     """A predictor that can be had for less where objects need not be told from others of their grey that they touch."""
 
-    def contrasting(self) -> PromptPredictor:
-        """The same image, known only by regions that differ from what is around them."""
+    def contrasting(self, sides: tuple[Side, ...]) -> PromptPredictor:
+        """The same image, known only by regions that differ in grey from what is around them, towards these sides."""
         ...
 
 

@@ -27,9 +27,9 @@ from matcurate.promptable.nested import NestedRegions
 from matcurate.promptable.prompts import checked_boxes, pixel_prompts
 from matcurate.promptable.protocol import PointLabels
 from matcurate.promptable.tree.selection import best_disjoint
-from matcurate.types import Candidate, FloatArray, Pixels, Side
+from matcurate.types import SIDES, Candidate, FloatArray, Pixels, Side
 
-VERSION = 6
+VERSION = 7
 
 
 class BuiltinSettings(Strict):
@@ -104,13 +104,18 @@ class BuiltinPredictor:
         Which are answers.
     seams : bool
         Look for seams between touching objects of one grey, too: a third of the work.
+    sides : tuple of {"bright", "dark"}
+        Towards which regions above and below grey levels are looked for; a sixth of the work each.
     """
 
-    def __init__(self, scene: Scene, judge: Judge, settings: BuiltinSettings, seams: bool = True) -> None:
+    def __init__(
+        self, scene: Scene, judge: Judge, settings: BuiltinSettings, seams: bool = True, sides: tuple[Side, ...] = SIDES
+    ) -> None:
         self._scene = scene
         self._judge = judge
         self._settings = settings
         self._seams = seams
+        self._sides = sides
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -118,13 +123,16 @@ class BuiltinPredictor:
         height, width = self._scene.pixels.shape
         return height, width
 
-    def contrasting(self) -> BuiltinPredictor:
-        """The same image, without a look at the seams between touching objects of one grey."""
-        return BuiltinPredictor(self._scene, self._judge, self._settings, seams=False)
+    def contrasting(self, sides: tuple[Side, ...]) -> BuiltinPredictor:
+        """The same image, without seams between touching objects of one grey, and with grey levels of these sides only.
+
+        Boundaries of both sides stay.
+        """
+        return BuiltinPredictor(self._scene, self._judge, self._settings, seams=False, sides=sides)
 
     @cached_property
     def _regions(self) -> Regions:
-        return self._scene.regions(self._judge.seams.judge if self._seams else None)
+        return self._scene.regions(self._judge.seams.judge if self._seams else None, self._sides)
 
     @cached_property
     def forest(self) -> Forest:

@@ -17,7 +17,7 @@ from matcurate.promptable.builtin.inference import probabilities
 from matcurate.promptable.builtin.network import Head, UNet
 from matcurate.promptable.builtin.patches import Patches, patches_of
 from matcurate.promptable.builtin.regions import Nested, between_boundaries, of_grey_levels
-from matcurate.types import Pixels
+from matcurate.types import SIDES, Pixels, Side
 
 LEVELS = 128
 """Grey levels whose regions are looked at."""
@@ -34,8 +34,8 @@ class Regions:
     Parameters
     ----------
     hierarchies : tuple of Nested
-        Between learned boundaries, between learned seams if they were looked for, brighter and darker than their
-        surroundings.
+        Between learned boundaries, between learned seams if they were looked for, and on each side that was asked for
+        above or below grey levels.
     described : tuple of float32 array (M, D)
         Descriptors of the regions of each.
     """
@@ -83,11 +83,11 @@ class Scene:
         """Patches of grains, along every boundary that there may be."""
         return patches_of(self.parted, self._evidence.grey)
 
-    def regions(self, splits: Splits | None = None) -> Regions:
+    def regions(self, splits: Splits | None = None, sides: tuple[Side, ...] = SIDES) -> Regions:
         """Nested regions, between seams, too, given what says which of them part two grains; two threads make them."""
         evidence, seams = self._evidence, list[Nested]()
         with ThreadPoolExecutor(THREADS) as pool:
-            grey = pool.submit(self._by_grey_levels)
+            grey = pool.submit(self._above_levels, sides)
             joining = pool.submit(grown, self.patches, splits) if splits else None
             boundaries = pool.submit(between_boundaries, self.parted)
             if joining:
@@ -97,6 +97,7 @@ class Scene:
             described = tuple(pool.map(partial(describe, evidence=evidence), hierarchies))
         return Regions(hierarchies, described)
 
-    def _by_grey_levels(self) -> tuple[Nested, Nested]:
-        levels = np.rint(calmed(self.pixels) * (LEVELS - 1)).astype(np.int32)
-        return of_grey_levels(levels, MIN_AREA, "bright"), of_grey_levels(LEVELS - 1 - levels, MIN_AREA, "dark")
+    def _above_levels(self, sides: tuple[Side, ...]) -> list[Nested]:
+        bright = np.rint(calmed(self.pixels) * (LEVELS - 1)).astype(np.int32)
+        levels = {"bright": bright, "dark": LEVELS - 1 - bright}
+        return [of_grey_levels(levels[side], MIN_AREA, side) for side in sides]

@@ -40,7 +40,7 @@ from matcurate.types import SIDES, Candidate, Pixels, Progress, Side, silent
 Relief: TypeAlias = Callable[[], Grey]
 """Gives the relief of an image, which is made once and when it is first asked for."""
 
-VERSION = 5
+VERSION = 6
 """Of the algorithm; part of every segmenter's version."""
 LARGEST_WHOLE = 2048
 """Longest side in pixels of an image that is looked at as a whole, and not in crops."""
@@ -198,7 +198,7 @@ class MatSam:
         if preset.output == "instances" and isinstance(predictor, Tiling):
             return Proposed(predictor.tiles(preset.smallest), tiles=True)
         if preset.output == "phases" and isinstance(predictor, Contrasting):
-            predictor = predictor.contrasting()
+            predictor = predictor.contrasting(sides)
         found = [c for side in sides for c in self._answers(predictor, relief, side, progress)]
         least = preset.quality_for.get(self.backbone.name, preset.quality)
         largest = preset.largest * seen.size

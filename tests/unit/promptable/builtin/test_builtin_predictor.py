@@ -20,7 +20,7 @@ from matcurate.promptable.builtin.shipped import SHA256, SHIPPED, shipped
 from matcurate.promptable.builtin.weights import Weights, load_weights, save_weights
 from matcurate.promptable.digests import sha256_of
 from matcurate.promptable.registry import load_backbone
-from matcurate.types import Candidate
+from matcurate.types import Candidate, Side
 
 Answer = tuple[Candidate, ...]
 SHAPE = (24, 40)
@@ -98,11 +98,18 @@ def test_a_point_is_answered_by_the_best_regions_around_it() -> None:
 
 
 def test_what_contrasts_is_answered_without_a_look_at_seams() -> None:
-    whole, lean = three_strips(), three_strips().contrasting()
+    whole, lean = three_strips(), three_strips().contrasting(("bright", "dark"))
     assert (len(whole.forest.members), len(lean.forest.members)) == (4, 3)
     right = np.array([[[35.0, 10.0]]])
     assert spans(lean.predict(right, np.array([[1]]))[0]) == spans(whole.predict(right, np.array([[1]]))[0])
     assert set(spans(lean.regions("bright"))) == {(22, 40)} and set(spans(lean.regions("dark"))) == {(0, 22)}
+
+
+@pytest.mark.parametrize(("side", "standing_out"), [("bright", (22, 40)), ("dark", (0, 22))])
+def test_what_contrasts_is_looked_for_towards_one_side_alone(side: Side, standing_out: tuple[int, int]) -> None:
+    lean = three_strips().contrasting((side,))
+    assert len(lean.forest.members) == 2
+    assert set(spans(lean.regions(side))) == {standing_out}
 
 
 def test_a_box_is_answered_by_the_region_that_fits() -> None:
