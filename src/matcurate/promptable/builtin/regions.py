@@ -89,22 +89,50 @@ def linked(borders: Borders) -> Nodes:
     for level in LEVELS:
         if not (borders.mean <= level).any():
             continue
-        graph = hg.UndirectedGraph(borders.count)
-        graph.add_edges(*borders.ends.T)
-        tree, strength = hg.bpt_canonical(graph, borders.mean)
-        parents, leaves = tree.parents(), borders.count
-        new = np.count_nonzero(strength[leaves:] <= level)
+        parents, top = _weakest_first(borders, level)
+        new = len(parents) - borders.count
         every = np.concatenate([numbers, following + np.arange(new)])
         following += new
-        inner = (parents < leaves + new) & (parents > np.arange(len(parents)))
-        inner[leaves + new :] = False
-        below = np.flatnonzero(inner)
+        below = np.flatnonzero(parents >= 0)
         above[every[below]] = every[parents[below]]
-        top = hg.propagate_sequential(tree, np.arange(len(parents)), inner)[:leaves]
         tops, together = np.unique(top, return_inverse=True)
         numbers = every[tops]
         borders = borders.joined(together, len(tops))
     return above
+
+
+def _weakest_first(borders: Borders, level: float) -> tuple[Nodes, Nodes]:
+    """Join n regions over borders of a mean strength up to ``level``, the weakest first.
+
+    Returns
+    -------
+    parents : int array (n + K,)
+        Of the regions and of the K that two became, in order of making; -1 where nothing holds one.
+    top : int array (n,)
+        Number among them of the largest that holds each region.
+    """
+    count, weak = borders.count, borders.mean <= level
+    parts = borders.within(level)
+    touched = np.unique(borders.ends[weak])
+    ends = np.searchsorted(touched, borders.ends[weak])
+    # Trees are made of what is connected: the parts are chained behind everything, and the chain is cut again.
+    chain = np.unique(parts[touched], return_index=True)[1]
+    graph = hg.UndirectedGraph(len(touched))
+    graph.add_edges(*ends.T)
+    graph.add_edges(chain[:-1], chain[1:])
+    strength = np.concatenate([borders.mean[weak], np.full(len(chain) - 1, np.inf)])
+    tree, _ = hg.bpt_canonical(graph, strength)
+    made = len(touched) - len(chain)
+    numbers = np.concatenate([touched, count + np.arange(made)])
+    joined = tree.parents()[: len(numbers)]
+    held = joined < len(numbers)
+    parents = np.full(count + made, -1)
+    parents[numbers[held]] = numbers[joined[held]]
+    top = np.arange(count)
+    inner = np.zeros(tree.num_vertices(), dtype=np.bool_)
+    inner[: len(numbers)] = held
+    top[touched] = numbers[hg.propagate_sequential(tree, np.arange(len(inner)), inner)[: len(touched)]]
+    return parents, top
 
 
 def of_grey_levels(levels: NDArray[np.int32], min_area: int, origin: Origin) -> Nested:
