@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, distance_transform_edt, maximum_position
-from skimage.measure import label, regionprops_table
+from scipy.ndimage import binary_fill_holes, center_of_mass, maximum_position
+from skimage.measure import label
 
 from matcurate.segmentation.baselines import canny_edges, otsu_foreground
 from matcurate.segmentation.relief import Grey, class_separability
@@ -89,17 +89,22 @@ def key_points(foreground: BoolMask, smallest: int) -> Points:
     areas = np.bincount(regions.ravel())
     too_small = areas < smallest
     too_small[0] = True
-    regions = label(~too_small[regions], connectivity=1)
-    if not regions.any():
+    numbers = np.cumsum(~too_small) * ~too_small
+    regions = numbers[regions]
+    every = np.arange(1, regions.max() + 1)
+    if not len(every):
         return np.empty((0, 2))
-    table = regionprops_table(regions, properties=("label", "centroid"))
-    rows, columns = np.rint(table["centroid-0"]).astype(int), np.rint(table["centroid-1"]).astype(int)
+    rows, columns = np.rint(np.array(center_of_mass(regions > 0, regions, every))).astype(int).T
     points = np.stack([columns, rows], axis=1).astype(np.float64)
-    outside = np.flatnonzero(regions[rows, columns] != table["label"])
+    outside = np.flatnonzero(regions[rows, columns] != every)
     if outside.size:
-        depth = distance_transform_edt(np.pad(regions > 0, 1))[1:-1, 1:-1]
-        deepest = np.asarray(maximum_position(depth, regions, table["label"][outside]))
-        points[outside] = deepest[:, ::-1]
+        kept = np.zeros(len(every) + 1, dtype=np.bool_)
+        kept[every[outside]] = True
+        places = np.nonzero(kept[regions])
+        inside = np.pad(regions > 0, 1).astype(np.uint8)
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+        deepest = np.ravel(maximum_position(depth[places], regions[places], every[outside]))
+        points[outside] = np.stack(places[::-1], axis=1)[deepest]
     return points
 
 
