@@ -74,8 +74,8 @@ def flatten(grey: Grey) -> Grey:
         return grey
     smooth = _blurred(grey.astype(np.float32), SMOOTHING)
     across, down = _edges_only(smooth)
-    sources = _divergence(across, down)
-    reliefs = [to_levels(_integrate(sources, smooth, 1.0 / reach**2)) for reach in REACHES]
+    sources, anchor = (dctn(field, norm="ortho") for field in (_divergence(across, down), smooth))
+    reliefs = [to_levels(_integrate(sources, anchor, 1.0 / reach**2)) for reach in REACHES]
     return max(reliefs, key=class_separability)
 
 
@@ -121,9 +121,9 @@ def _divergence(across: Field, down: Field) -> Field:
 
 
 def _integrate(sources: Field, anchor: Field, screening: float) -> Field:
-    """Solve Δu − λ u = div − λ anchor with no flow through the frame, by the cosine transform."""
+    """Solve Δu − λ u = div − λ anchor with no flow through the frame, from the cosine transforms of div and anchor."""
     height, width = anchor.shape
     rows = 2 * np.cos(np.pi * np.arange(height) / height) - 2
     columns = 2 * np.cos(np.pi * np.arange(width) / width) - 2
-    spectrum = dctn((sources - np.float32(screening) * anchor).astype(np.float64), norm="ortho")
-    return np.asarray(idctn(spectrum / (rows[:, None] + columns - screening), norm="ortho"), dtype=np.float32)
+    symbol = (rows[:, None] + columns - screening).astype(np.float32)
+    return np.asarray(idctn((sources - np.float32(screening) * anchor) / symbol, norm="ortho"), dtype=np.float32)
