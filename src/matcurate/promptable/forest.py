@@ -85,8 +85,10 @@ class Forest:
             most = min(areas[one], areas[other]) / max(areas[one], areas[other])
             if most <= self.nesting:
                 return most
+            if places[one][0] == places[other][0]:
+                return self.members[places[one][0]].overlap(places[one][1], places[other][1])
             both = intersection(at(one), at(other))
             return both / (areas[one] + areas[other] - both)
 
         chosen = best_apart(quality, shared, self.nesting)
-        return tuple(sorted((at(place).rated(float(quality[place])) for place in chosen), key=lambda one: one.area))
+        return tuple(at(place).rated(float(quality[place])) for place in sorted(chosen, key=areas.__getitem__))

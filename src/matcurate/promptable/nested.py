@@ -107,9 +107,9 @@ class NestedRegions:
 
     def _overlap_at(self, nodes: Nodes, one: int, other: int) -> float:
         """IoU of the nodes at two places of ``nodes`` (n,)."""
-        return self._overlap(int(nodes[one]), int(nodes[other]))
+        return self.overlap(int(nodes[one]), int(nodes[other]))
 
-    def _overlap(self, one: int, other: int) -> float:
+    def overlap(self, one: int, other: int) -> float:
         """IoU of two nodes: of areas where one holds the other, else none."""
         tree = self.hierarchy
         inner, outer = sorted((one, other))

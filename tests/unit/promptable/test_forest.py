@@ -91,9 +91,9 @@ def test_regions_in_one_box_need_not_be_nested() -> None:
     one = member(scores, boxed=lambda nodes, fit: np.linspace(0.5, 0.6, len(nodes)))
     nodes, values = one.fitting(np.array([(2.0, 2.0, 3.0, 4.0)]))
     assert (nodes[0] >= 0).sum() == 1 and values[0, 0] > 0  # only a peak is near enough
-    assert one._overlap(0, 1) == 0  # two peaks
+    assert one.overlap(0, 1) == 0  # two peaks
     hill = int(np.flatnonzero((one.hierarchy.boxes.T == HILL).all(axis=1))[0])
-    assert one._overlap(0, hill) == one._overlap(hill, 0) == 1 / 18
+    assert one.overlap(0, hill) == one.overlap(hill, 0) == 1 / 18
 
 
 def test_boxes_overlap() -> None:

@@ -22,6 +22,8 @@ FEW = 16
 """Masks of fewer samples than this are always made: they are too small to be compared as drafts."""
 GOOD, STABLE = 0.88, 0.95
 """Quality and stability from which a mask explains the points in it; what SAM's own generator asks of every mask."""
+AT_ONCE = 1024
+"""Prompts asked together of predictors that do not draft: their regions are there already and take no memory."""
 LARGEST_EXPLANATION = 0.05
 """Share of the image above which a mask explains nothing: objects may lie in it."""
 
@@ -58,7 +60,8 @@ def decode_frugally(
 ) -> Decoded:
     """Candidates for points, each a prompt of its own.
 
-    Predictors that do not draft are asked everything (:func:`matcurate.segmentation.matsam.generate.decode`).
+    Predictors that do not draft are asked everything (:func:`matcurate.segmentation.matsam.generate.decode`),
+    :data:`AT_ONCE` prompts together.
 
     Parameters
     ----------
@@ -77,7 +80,7 @@ def decode_frugally(
         Told the number of prompts dealt with, those at hand included.
     """
     if not isinstance(predictor, Drafting):
-        found = decode(predictor, points, batch, progress)
+        found = decode(predictor, points, AT_ONCE, progress)
         return Decoded(found, len(points), 0, len(found), len(found))
     survivors = _Survivors(overlap)
     explained: BoolMask = np.zeros(predictor.shape, dtype=np.bool_)
