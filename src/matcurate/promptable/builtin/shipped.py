@@ -13,7 +13,7 @@ from matcurate.promptable.builtin.weights import Weights, load_weights
 from matcurate.promptable.devices import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "98d9a2129e6a50c90717bee71811d805ecb765994051e68bad08f8cb9578f88c"
+SHA256 = "936f1cf7565c9e6f7eff5f2a1e58aa6f1cb3075a196649e88920626692a731e9"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 
