@@ -22,7 +22,7 @@ from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 
 SIZE = (768, 1024)
 PROMPTS = 64
-CLICKS = 20
+CLICKS, SEGMENTED = 20, 3
 STEPS = ("open", "open again", "first 64 prompts", "next 64 prompts", "one more click", "everything segmented")
 """What is timed; the last is MatSAM with the preset ``phases``, from the pixels to the mask."""
 
@@ -35,17 +35,24 @@ def seconds(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def measure(backbone: Backbone, pixels: np.ndarray, points: np.ndarray, segment: bool) -> list[tuple[float, float]]:
-    """Wall and CPU seconds of each of :data:`STEPS`, the click being the median of several; the last if wanted."""
+    """Wall and CPU seconds of each of :data:`STEPS`, the last two being medians of several; the last if wanted."""
     labels = np.ones(points.shape[1:3], dtype=np.int64)
     found = [seconds(lambda: backbone.open(pixels)) for _ in range(2)]
     predictor = backbone.open(pixels)
     found += [seconds(lambda part=part: predictor.predict(part, labels)) for part in points]
-    clicks = [seconds(lambda one=one: predictor.predict(one[None], labels[:1])) for one in points[0, :CLICKS] + 0.5]
-    found.append((float(np.median([wall for wall, _ in clicks])), float(np.median([used for _, used in clicks]))))
+    found.append(
+        median([seconds(lambda one=one: predictor.predict(one[None], labels[:1])) for one in points[0, :CLICKS] + 0.5])
+    )
     if segment:
         matsam = MatSam(backbone, load_preset("phases", MatSamPreset, "presets"))
-        found.append(seconds(lambda: matsam.segment(pixels)))
+        found.append(median([seconds(lambda: matsam.segment(pixels)) for _ in range(SEGMENTED)]))
     return found
+
+
+def median(found: list[tuple[float, float]]) -> tuple[float, float]:
+    """Median wall and median CPU seconds."""
+    wall, used = np.median(found, axis=0)
+    return float(wall), float(used)
 
 
 def row(title: str, values: list[float]) -> str:
