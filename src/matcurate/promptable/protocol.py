@@ -72,8 +72,11 @@ class Exhaustive(Protocol):
 class Contrasting(Protocol):
     """A predictor that can be had for less where objects need not be told from others of their grey that they touch."""
 
-    def contrasting(self, sides: tuple[Side, ...]) -> PromptPredictor:
-        """The same image, known only by regions that differ in grey from what is around them, towards these sides."""
+    def contrasting(self, sides: tuple[Side, ...], least: float) -> PromptPredictor:
+        """The same image, known only by regions that differ in grey from what is around them, towards these sides.
+
+        Only answers of a quality of ``least`` or more are made.
+        """
         ...
 
 

@@ -106,16 +106,25 @@ class BuiltinPredictor:
         Look for seams between touching objects of one grey, too: a third of the work.
     sides : tuple of {"bright", "dark"}
         Towards which regions above and below grey levels are looked for; a sixth of the work each.
+    least : float
+        Quality of the answers and regions that are made.
     """
 
     def __init__(
-        self, scene: Scene, judge: Judge, settings: BuiltinSettings, seams: bool = True, sides: tuple[Side, ...] = SIDES
+        self,
+        scene: Scene,
+        judge: Judge,
+        settings: BuiltinSettings,
+        seams: bool = True,
+        sides: tuple[Side, ...] = SIDES,
+        least: float = 0.0,
     ) -> None:
         self._scene = scene
         self._judge = judge
         self._settings = settings
         self._seams = seams
         self._sides = sides
+        self._least = least
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -123,12 +132,12 @@ class BuiltinPredictor:
         height, width = self._scene.pixels.shape
         return height, width
 
-    def contrasting(self, sides: tuple[Side, ...]) -> BuiltinPredictor:
+    def contrasting(self, sides: tuple[Side, ...], least: float) -> BuiltinPredictor:
         """The same image, without seams between touching objects of one grey, and with grey levels of these sides only.
 
-        Boundaries of both sides stay.
+        Boundaries of both sides stay. Only answers and regions of a quality of ``least`` or more are made.
         """
-        return BuiltinPredictor(self._scene, self._judge, self._settings, seams=False, sides=sides)
+        return BuiltinPredictor(self._scene, self._judge, self._settings, seams=False, sides=sides, least=least)
 
     @cached_property
     def _regions(self) -> Regions:
@@ -165,7 +174,8 @@ class BuiltinPredictor:
         for member in self.forest.members:
             tree = member.hierarchy
             above = np.maximum(member.score - self._settings.min_region, 0) * (tree.total(towards) > 0)
-            found += [member.candidate(int(node)) for node in best_disjoint(tree, tree.area * above)]
+            chosen = (int(node) for node in best_disjoint(tree, tree.area * above))
+            found += [member.candidate(node) for node in chosen if member.score[node] >= self._least]
         return tuple(found)
 
     def tiles(self, smallest: int) -> tuple[Candidate, ...]:
@@ -216,7 +226,8 @@ class BuiltinPredictor:
         if not len(kinds) or self._scene.pixels.size == 1:
             return [()] * len(kinds)  # one pixel makes no hierarchy
         found, offers = self.offers(pixels, kinds)
-        return self.forest.chosen(found, self._judge.panel.judge(offers.measured, offers.there))
+        quality = self._judge.panel.judge(offers.measured, offers.there)
+        return self.forest.chosen(found, np.where(quality >= self._least, quality, 0.0))
 
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.

@@ -75,7 +75,7 @@ def decode_frugally(
     overlap : float
         Intersection over union of two drafts in (0, 1] above which the one of lower quality goes.
     batch : int
-        Prompts decoded together, at least 1; bounds the memory at some 4 MiB each.
+        Prompts drafted together, at least 1; bounds the memory at some 4 MiB each.
     progress : Progress
         Told the number of prompts dealt with, those at hand included.
     """

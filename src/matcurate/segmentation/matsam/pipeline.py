@@ -68,7 +68,7 @@ class MatSamPreset(Strict):
     rough_regions: bool = Field(default=True, description="Otsu's regions compete with the backbone's masks.")
     grid_per_object: float = Field(default=1.0, ge=0)
     grid_range: tuple[int, int] = (64, 1024)
-    batch: int = Field(default=64, ge=1)
+    batch: int = Field(default=64, ge=1, description="Prompts that a mask decoder answers together.")
     quality: float = Field(default=0.0, ge=0, le=1, description="Least quality that the backbone predicts.")
     quality_for: Mapping[str, float] = Field(
         default={"builtin": 0.5}, description="Instead of quality, for backbones whose quality is a calibrated IoU."
@@ -195,12 +195,12 @@ class MatSam:
     def _proposed_in(self, seen: Pixels, relief: Relief, sides: tuple[Side, ...], progress: Progress) -> Proposed:
         """What the backbone proposes for an image, or for one crop."""
         preset, predictor = self.preset, self.backbone.open(seen)
+        least = preset.quality_for.get(self.backbone.name, preset.quality)
         if preset.output == "instances" and isinstance(predictor, Tiling):
             return Proposed(predictor.tiles(preset.smallest), tiles=True)
         if preset.output == "phases" and isinstance(predictor, Contrasting):
-            predictor = predictor.contrasting(sides)
+            predictor = predictor.contrasting(sides, least)
         found = [c for side in sides for c in self._answers(predictor, relief, side, progress)]
-        least = preset.quality_for.get(self.backbone.name, preset.quality)
         largest = preset.largest * seen.size
         kept = admissible(found, quality=least, smallest=preset.smallest, largest=largest)
         return Proposed(tuple(kept), tiles=False)

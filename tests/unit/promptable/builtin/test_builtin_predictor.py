@@ -98,7 +98,7 @@ def test_a_point_is_answered_by_the_best_regions_around_it() -> None:
 
 
 def test_what_contrasts_is_answered_without_a_look_at_seams() -> None:
-    whole, lean = three_strips(), three_strips().contrasting(("bright", "dark"))
+    whole, lean = three_strips(), three_strips().contrasting(("bright", "dark"), 0.0)
     assert (len(whole.forest.members), len(lean.forest.members)) == (4, 3)
     right = np.array([[[35.0, 10.0]]])
     assert spans(lean.predict(right, np.array([[1]]))[0]) == spans(whole.predict(right, np.array([[1]]))[0])
@@ -107,9 +107,19 @@ def test_what_contrasts_is_answered_without_a_look_at_seams() -> None:
 
 @pytest.mark.parametrize(("side", "standing_out"), [("bright", (22, 40)), ("dark", (0, 22))])
 def test_what_contrasts_is_looked_for_towards_one_side_alone(side: Side, standing_out: tuple[int, int]) -> None:
-    lean = three_strips().contrasting((side,))
+    lean = three_strips().contrasting((side,), 0.0)
     assert len(lean.forest.members) == 2
     assert set(spans(lean.regions(side))) == {standing_out}
+
+
+def test_only_answers_of_some_quality_are_made() -> None:
+    point, label = np.array([[[5.0, 10.0]]]), np.array([[1]])
+    every = three_strips().contrasting(("dark",), 0.0).predict(point, label)[0]
+    assert spans(every) == [(0, 12), (0, 22)] and every[0].quality < 0.6 < every[1].quality
+    better = three_strips().contrasting(("dark",), 0.6)
+    assert spans(better.predict(point, label)[0]) == [(0, 22)] and set(spans(better.regions("dark"))) == {(0, 22)}
+    best = three_strips().contrasting(("dark",), 0.9999)
+    assert best.predict(point, label) == [()] and best.regions("dark") == ()
 
 
 def test_a_box_is_answered_by_the_region_that_fits() -> None:
