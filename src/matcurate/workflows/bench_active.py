@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -175,10 +176,9 @@ def bench_active(
     seeds = tuple(range(choice.seed, choice.seed + choice.seeds))
     full = float(np.mean([_dice(pool, pool.learn(range(len(pool)), head, seed)) for seed in seeds]))
     counts = _counts(choice, len(pool))
-    turns = [(name, seed) for name in choice.strategies for seed in seeds]
     played: dict[str, list[list[float]]] = {name: [] for name in choice.strategies}
-    for number, (name, seed) in enumerate(turns):
-        progress(number, len(turns), f"{name}, seed {seed}")
+    for number, (name, seed) in enumerate(product(choice.strategies, seeds)):
+        progress(number, len(choice.strategies) * len(seeds), f"{name}, seed {seed}")
         played[name].append(_play(pool, name, counts, head, seed))
     target = SHARE * full
     random = _first(counts, np.mean(played["random"], axis=0), target) if "random" in played else None

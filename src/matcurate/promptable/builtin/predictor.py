@@ -105,7 +105,7 @@ class BuiltinPredictor:
     seams : bool
         Look for seams between touching objects of one grey, too: a third of the work.
     sides : tuple of {"bright", "dark"}
-        Towards which regions above and below grey levels are looked for; a sixth of the work each.
+        Towards which regions above and below grey levels are looked for.
     least : float
         Quality of the answers and regions that are made.
     """
