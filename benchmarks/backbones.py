@@ -1,6 +1,6 @@
 """Seconds that each backbone needs for one image, and as ratios to the first one named, all in one run.
 
-python benchmarks/backbones.py tree builtin vit_b --random-weights
+python benchmarks/backbones.py builtin vit_b --random-weights
 """
 
 from __future__ import annotations

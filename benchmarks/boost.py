@@ -19,7 +19,6 @@ from matcurate.imaging.synth.registry import SyntheticMicrograph
 from matcurate.imaging.synth.stem import MATERIALS, stem_layers
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.boost.booster import Boosted, Booster
 from matcurate.segmentation.matsam.generate import decode
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
@@ -52,11 +51,11 @@ def sources() -> dict[str, Source]:
     found: dict[str, Source] = {
         NUISANCE: lambda drawn, seed: ambiguous_masks(drawn.instances, np.random.default_rng(1000 + seed))
     }
-    backbones: tuple[Backbone, ...] = (TreeBackbone(), shipped("cpu"))
-    for backbone in backbones:
-        matsam = MatSam(backbone, load_preset("layers", MatSamPreset, "presets"))
-        found[f"MatSAM, {backbone.name}"] = by_pixels(matsam.propose)
-        found[f"grid, {backbone.name}"] = by_pixels(partial(gridded, backbone))
+    backbone = shipped("cpu")
+    found[f"MatSAM, {backbone.name}"] = by_pixels(
+        MatSam(backbone, load_preset("layers", MatSamPreset, "presets")).propose
+    )
+    found[f"grid, {backbone.name}"] = by_pixels(partial(gridded, backbone))
     found[NOTHING] = lambda drawn, seed: ()
     return found
 

@@ -20,7 +20,7 @@ from matcurate.imaging.overlay import PHASE_COLOURS, outlines
 from matcurate.imaging.synth.ambiguous import ambiguous_masks
 from matcurate.imaging.synth.registry import SyntheticMicrograph
 from matcurate.imaging.synth.stem import stem_layers
-from matcurate.promptable.tree import TreeBackbone
+from matcurate.promptable.builtin.shipped import shipped
 from matcurate.segmentation.boost.booster import Boosted, Booster
 from matcurate.segmentation.boost.removal import Rule
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
@@ -28,7 +28,7 @@ from matcurate.types import BoolMask
 
 SIZE = (288, 384)
 MATERIALS = 3
-SCENES = (("nuisance masks", 18), ("MatSAM on the component tree", 12))
+SCENES = (("nuisance masks", 18), ("MatSAM on the built-in network", 12))
 """Where the raw masks of each row come from, and the seed of its picture."""
 STAYS = "stays"
 FATES: dict[str, str] = dict(
@@ -45,7 +45,7 @@ def row(source: str, seed: int) -> Picture:
     drawn = stem_layers(SIZE, MATERIALS, np.random.default_rng(seed))
     raw = ambiguous_masks(drawn.instances, np.random.default_rng(seed))
     if source != SCENES[0][0]:
-        raw = MatSam(TreeBackbone(), load_preset("layers", MatSamPreset, "presets")).propose(drawn.pixels)
+        raw = MatSam(shipped("cpu"), load_preset("layers", MatSamPreset, "presets")).propose(drawn.pixels)
     found = Booster().boost(drawn.pixels, raw, MATERIALS, rng=np.random.default_rng(0))
     panels = (fates(drawn, found), votes(drawn, found), materials(drawn, found))
     titles = (

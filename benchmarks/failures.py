@@ -1,72 +1,91 @@
-"""Draw where the built-in network answers a point worst, as in docs/methods/builtin.md.
+"""Draw the generated pictures, as they are and changed, that the default segments worst: one for each of six kinds.
 
-python benchmarks/failures.py --out docs/images/builtin_failures.jpg
+python benchmarks/failures.py --out docs/images/builtin_failures.jpg [--pictures 3] [--seed 900]
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import label
 from skimage.segmentation import find_boundaries
 
-from matcurate.imaging.synth.registry import generate
+from matcurate.config import load_preset
+from matcurate.imaging.changes import apply_change, changes_named
+from matcurate.imaging.dataset import LabelledMicrograph
+from matcurate.imaging.micrograph import Micrograph
+from matcurate.imaging.synth.registry import KINDS, generate
 from matcurate.promptable.builtin.shipped import shipped
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
+from matcurate.segmentation.metrics import class_mean_iou
 from matcurate.types import BoolMask
 
-KINDS = ("grains", "lamellae", "layers", "dendrites")
-SHAPE = (256, 320)
-SEED, LEAST, ASKED = 77, 60, 40
-TRUTH, ANSWER, POINT = (60, 200, 60), (230, 60, 50), (255, 220, 0)
-"""RGB: the object asked for, the best answer, the point."""
+WITHOUT_MATRIX = {"grains", "etched", "layers"}
+CHANGES = ("blur-2", "noise-20", "shaded", "reduced-2")
+SHAPE, SHOWN = (288, 384), 6
+TRUTH, RESULT = (60, 200, 60), (230, 60, 50)
+"""RGB of the outlines."""
 
 
-def worst(kind: str) -> NDArray[np.uint8]:
-    """Picture of a kind (H, W, 3) with the object that the best answer to a random pixel of it misses most."""
-    rng = np.random.default_rng(SEED)
-    drawn = generate(kind, SHAPE, rng)
-    instances = label(drawn.phases > 0, connectivity=1) if drawn.instances is None else drawn.instances
-    large = np.flatnonzero(np.bincount(instances.ravel())[1:] >= LEAST) + 1
-    truths = [instances == number for number in rng.permutation(large)[:ASKED]]
-    points = np.array([np.argwhere(truth)[rng.integers(truth.sum()), ::-1] for truth in truths], dtype=np.float64)
-    answers = shipped("cpu").open(drawn.pixels).predict(points[:, None], np.ones((len(points), 1), dtype=np.int64))
-    found = [
-        max(answer, key=lambda one: one.quality).paint(SHAPE) if answer else np.zeros(SHAPE, dtype=np.bool_)
-        for answer in answers
-    ]
-    overlaps = [(mask & truth).sum() / (mask | truth).sum() for mask, truth in zip(found, truths, strict=True)]
-    order = np.argsort(overlaps)
-    chosen = int(order[len(order) // 10])  # the worst tenth, not the very worst, which is often a sliver
-    picture = outlined(drawn.pixels, truths[chosen], found[chosen], points[chosen])
-    text = f"{kind}: IoU {overlaps[chosen]:.2f}, mean {np.mean(overlaps):.2f}"
-    cv2.putText(picture, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, POINT, 1, cv2.LINE_AA)
+@dataclass(frozen=True)
+class Failure:
+    """A picture, its truth and what was found, with the class-mean IoU."""
+
+    name: str
+    pixels: NDArray[np.generic]
+    truth: BoolMask
+    found: BoolMask
+    iou: float
+
+
+def worst(kind: str, segmenter: MatSam, pictures: int, seed: int) -> Failure:
+    """Of some pictures of a kind and their changes, the one with the lowest IoU."""
+    failures = []
+    for number in range(pictures):
+        drawn = generate(kind, SHAPE, np.random.default_rng([seed, number]))
+        labelled = LabelledMicrograph(Micrograph(drawn.pixels, drawn.calibration), drawn.phases, drawn.instances)
+        name = f"{kind} {number}"
+        variants = {name: labelled}
+        variants |= {
+            f"{name}, {change.name}": apply_change(change, labelled, name) for change in changes_named(CHANGES)
+        }
+        for title, variant in variants.items():
+            found, truth = segmenter.segment(variant.micrograph.pixels).phases > 0, variant.phases > 0
+            failures.append(Failure(title, variant.micrograph.pixels, truth, found, class_mean_iou(found, truth)))
+    return min(failures, key=lambda failure: failure.iou)
+
+
+def drawn(failure: Failure) -> NDArray[np.uint8]:
+    """Grey picture (H, W, 3) with the outlines of the truth and of the result."""
+    low, high = np.percentile(failure.pixels, (1, 99))
+    grey = np.clip((failure.pixels.astype(np.float32) - low) / max(high - low, 1) * 220, 0, 220).astype(np.uint8)
+    picture = np.repeat(grey[..., None], 3, axis=2)
+    picture[find_boundaries(failure.found, mode="thick")] = RESULT
+    picture[find_boundaries(failure.truth, mode="inner")] = TRUTH
+    size = (SHAPE[1], SHAPE[0])
+    picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+    text = f"{failure.name}: IoU {failure.iou:.2f}"
+    cv2.putText(picture, text, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 220, 0), 1, cv2.LINE_AA)
     return picture
 
 
-def outlined(
-    pixels: NDArray[np.generic], truth: BoolMask, answer: BoolMask, point: NDArray[np.float64]
-) -> NDArray[np.uint8]:
-    """Grey picture with both outlines and the point."""
-    grey = cv2.normalize(pixels.astype(np.float32), None, 0, 200, cv2.NORM_MINMAX).astype(np.uint8)  # type: ignore[call-overload]
-    picture: NDArray[np.uint8] = np.repeat(grey[..., None], 3, axis=2)
-    picture[find_boundaries(answer, mode="thick")] = ANSWER
-    picture[find_boundaries(truth, mode="inner")] = TRUTH
-    cv2.circle(picture, (int(point[0]), int(point[1])), 3, POINT, -1)
-    return picture
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main() -> None:
+    """Draw the figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    pictures = [worst(kind) for kind in KINDS]
-    sheet = np.vstack([np.hstack(pictures[:2]), np.hstack(pictures[2:])])
-    cv2.imwrite(str(parser.parse_args(arguments).out), sheet[..., ::-1])
+    parser.add_argument("--pictures", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=900)
+    options = parser.parse_args()
+    segmenter = MatSam(shipped(), load_preset("phases", MatSamPreset, "presets"))
+    kinds = [kind for kind in KINDS if kind not in WITHOUT_MATRIX]
+    failures = sorted((worst(kind, segmenter, options.pictures, options.seed) for kind in kinds), key=lambda f: f.iou)
+    panels = [np.pad(drawn(failure), ((2, 2), (2, 2), (0, 0)), constant_values=255) for failure in failures[:SHOWN]]
+    picture = np.concatenate([np.concatenate(panels[row : row + 3], axis=1) for row in range(0, SHOWN, 3)])
+    cv2.imwrite(str(options.out), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Print how the built-in network stands beside the component tree and Otsu, as in docs/benchmarks.md.
+"""Print how the built-in network segments and answers prompts, beside Otsu, as in docs/benchmarks.md.
 
 python benchmarks/pretrain.py [--objects 30] [--weights FILE] DATASET[=PRESET]...
 
-The last line of a backbone is about the answers to all prompts of all datasets together.
+The last line is about the answers to all prompts of all datasets together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from matcurate.promptable.builtin.predictor import BuiltinBackbone
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import Scores, evaluate
 from matcurate.types import BoolMask, Candidate, LabelMap
@@ -127,19 +126,19 @@ def segmented(backbone: Backbone, folder: Path, preset: MatSamPreset) -> tuple[f
     return float(np.mean([score.iou for score in scores])), float(np.mean([score.ari for score in scores]))
 
 
-def rows(text: str, objects: int, backbones: Sequence[Backbone], settings: Settings, every: list[Asked]) -> list[str]:
-    """One line of the table for Otsu and for each backbone, whose answers join those of ``every`` dataset."""
+def rows(text: str, objects: int, backbone: Backbone, settings: Settings, every: Asked) -> list[str]:
+    """One line of the table for Otsu and one for the network, whose answers join those of ``every`` dataset."""
     given = Folder.parse(text)
     folder, preset = given.path, given.preset
     name = given.name + (f" (preset `{preset}`)" if preset != "phases" else "")
-    otsu = bench_segment(folder, "otsu", settings=settings, preset=preset, backbone="tree")
-    lines = [f"| {name} | otsu | {otsu.iou:.3f} | {otsu.ari:.3f} |" + " |" * (len(PARTS) - 2)]
-    for backbone, total in zip(backbones, every, strict=True):
-        asked = ask(backbone, folder, objects)
-        total.add(asked)
-        values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets")), *asked.values()]
-        lines.append(f"| {name} | {backbone.name} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    return lines
+    otsu = bench_segment(folder, "otsu", settings=settings, preset=preset)
+    asked = ask(backbone, folder, objects)
+    every.add(asked)
+    values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets")), *asked.values()]
+    return [
+        f"| {name} | otsu | {otsu.iou:.3f} | {otsu.ari:.3f} |" + " |" * (len(PARTS) - 2),
+        f"| {name} | {backbone.name} | " + " | ".join(f"{value:.3f}" for value in values) + " |",
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -147,21 +146,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+")
     parser.add_argument("--objects", type=int, default=30)
-    parser.add_argument("--weights", type=Path, help="instead of the package's own, and without Otsu and tree")
+    parser.add_argument("--weights", type=Path, help="instead of the package's own")
     chosen = parser.parse_args(arguments)
-    own = chosen.weights is None
-    backbones: Sequence[Backbone] = (
-        [TreeBackbone(), shipped()] if own else [BuiltinBackbone(load_weights(chosen.weights))]
-    )
+    backbone = shipped() if chosen.weights is None else BuiltinBackbone(load_weights(chosen.weights))
     print("| dataset | method | " + " | ".join(PARTS) + " |")
     print("|---|---" + "|---:" * len(PARTS) + "|")
-    every = [Asked() for _ in backbones]
+    every = Asked()
     for text in chosen.datasets:
-        lines = rows(text, chosen.objects, backbones, load_settings(), every)
-        print("\n".join(lines if own else lines[1:]), flush=True)
-    for backbone, asked in zip(backbones, every, strict=True):
-        cells = " | ".join(f"{value:.3f}" for value in asked.values())
-        print(f"| all answers | {backbone.name} | | | {cells} |", flush=True)
+        print("\n".join(rows(text, chosen.objects, backbone, load_settings(), every)), flush=True)
+    cells = " | ".join(f"{value:.3f}" for value in every.values())
+    print(f"| all answers | {backbone.name} | | | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Print the segmentation tables of docs/benchmarks.md for dataset folders.
 
-python benchmarks/segment.py [--columns otsu,matsam:tree] [--timed vit_b] DATASET[=PRESET]...
+python benchmarks/segment.py [--columns otsu,matsam:builtin] [--timed vit_b] DATASET[=PRESET]...
 
 A column is a method, for matsam and amg with a backbone behind a colon. ``--timed`` names a backbone with random
 weights whose seconds are taken on the first image of each dataset.
@@ -19,7 +19,7 @@ from matcurate.config import load_settings
 from matcurate.imaging.dataset import open_dataset
 from matcurate.workflows.bench_segment import MATSAM, SegmentBenchmark, bench_segment
 
-COLUMNS = "matsam:tree,matsam:builtin,otsu,adaptive,canny,watershed"
+COLUMNS = "matsam:builtin,otsu,adaptive,canny,watershed"
 MEASURES = {"iou": "IoU", "f1": "F1", "recall": "recall", "ari": "ARI"}
 
 

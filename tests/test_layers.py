@@ -18,7 +18,9 @@ ENTRY_POINTS = {"cli", "worker", "backend"}
 
 ALLOWED: dict[str, set[str]] = {
     **{name: {"workflows"} for name in ENTRY_POINTS},
+    "cli": {"workflows", "pretraining"},
     "workflows": ADAPTERS | SCIENCE,
+    "pretraining": SCIENCE,
     **{name: set() for name in ADAPTERS},
     "segmentation": {"promptable", "imaging"},
     "phase": {"promptable", "imaging"},

@@ -2,14 +2,23 @@
 
 import pytest
 from loop_samples import FakeLabelStudio, make_workspace, write_discs
+from threshold_backbone import ThresholdBackbone
 from tiny_sam import tiny_vit_b
 
 from matcurate.config import load_settings
+from matcurate.promptable.registry import BACKBONES
 from matcurate.workflows.ingest import ingest
 from matcurate.workflows.presegmenter import ZeroShot
 from matcurate.workflows.segmenter import build_segmenter
 
 __all__ = ["tiny_vit_b"]
+
+
+@pytest.fixture
+def threshold(monkeypatch):
+    """Name in the registry of a backbone without weights, another than the built-in network."""
+    monkeypatch.setitem(BACKBONES, "threshold", lambda request: ThresholdBackbone())
+    return "threshold"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import yaml
 from learning_samples import add_disc, correct
 
 from matcurate.config import load_settings, save_settings
-from matcurate.phase.build import ModelSettings, PhaseSettings, base_of, build_model
+from matcurate.phase.build import Base, ModelSettings, PhaseSettings, base_of, build_model
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.storage import save_adapter
 from matcurate.promptable.registry import load_backbone
@@ -24,7 +24,7 @@ from matcurate.workflows.presegment import load_original
 from matcurate.workflows.workspace import Workspace, initialise, open_workspace
 
 TINY = ModelSettings(lora=LoraSettings(rank=2), plm=None)
-TRAIN = {"steps": 16, "learning_rate": 0.01, "warmup": 2, "validate_every": 8, "sampling": {"crop": 48, "batch": 2}}
+TRAIN = {"steps": 16, "learning_rate": 0.003, "warmup": 2, "validate_every": 8, "sampling": {"crop": 64, "batch": 2}}
 
 
 def make_lab(
@@ -58,11 +58,15 @@ def add_version(
     tags: dict[str, str] | None = None,
     snapshot: str = "a" * 64,
     evidence: bool = False,
+    base: Base | None = None,
 ) -> RegisteredVersion:
-    """A version with an untrained model, registered as 'curate retrain' does; with an untrained head of evidence."""
+    """A version with an untrained model, registered as 'curate retrain' does; with an untrained head of evidence.
+
+    ``base`` is what its adapter says that it was trained on, in place of the built-in network of this version.
+    """
     registry = open_registry(workspace)
     backbone = load_backbone("builtin", workspace.settings.resolved_cache_dir)
-    base = base_of(backbone)
+    base = base or base_of(backbone)
     phases = ("matrix", *workspace.project().phases)
     files = folder / f"version{seed}"
     files.mkdir(parents=True)
@@ -70,7 +74,7 @@ def add_version(
     card = save_adapter(files / "adapter.safetensors", model, base, phases, TINY)
     if evidence:
         head = PixelHead(
-            (*model.segmenter.skip_channels, model.segmenter.channels, 16),
+            (*model.segmenter.skip_channels, model.segmenter.channels, model.segmenter.decoded_channels),
             phases,
             PixelSettings(hidden=4),
             torch.Generator().manual_seed(seed),

@@ -94,7 +94,7 @@ def predicted(
             session,
             workspace.project().id,
             version,
-            backbone="tree",
+            backbone="builtin",
             backbone_digest="0" * 64,
             preset="phases",
             settings={},

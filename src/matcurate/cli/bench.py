@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli import bench_evidence
+from matcurate.cli import bench_evidence, bench_robust
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
@@ -22,6 +22,7 @@ bench = typer.Typer(name="bench", help="Measure on your own data what the tables
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
     bench_evidence.register(bench)
+    bench_robust.register(bench)
     app.add_typer(bench)
 
 
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def segment(
     ctx: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="Dataset folder with images/ and masks/.")],
-    method: Annotated[str, typer.Option(help="matsam, amg, otsu, adaptive, canny or watershed.")] = "matsam",
+    method: Annotated[str, typer.Option(help="matsam, amg, otsu, bias, adaptive, canny or watershed.")] = "matsam",
     preset: PresetOption = None,
     backbone: BackboneOption = None,
     polarity: PolarityOption = None,
@@ -39,6 +40,14 @@ def segment(
     open_filters: Annotated[
         bool, typer.Option("--open-filters", help="Keep masks of any quality (matsam, amg): for timing.")
     ] = False,
+    post_processing: Annotated[
+        bool | None,
+        typer.Option(
+            "--post-processing/--no-post-processing",
+            help="Filter masks by contrast, part objects and fill gaps between grains, or not [the preset's]. "
+            "With it a classical method fills the gaps between grains.",
+        ),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Compare a segmentation method with the masks of a dataset folder."""
@@ -56,6 +65,7 @@ def segment(
             polarity=polarity.value if polarity else None,
             random_weights=random_weights,
             open_filters=open_filters,
+            post_processing=post_processing,
             progress=progress,
         )
     if json:

@@ -14,7 +14,7 @@ from matcurate.types import Calibration
 
 BackboneOption = Annotated[
     str | None,
-    typer.Option(help="MatSAM on auto, tree, builtin, vit_b, vit_l or vit_h [the champion; without one MatSAM]."),
+    typer.Option(help="MatSAM on auto, builtin, vit_b, vit_l or vit_h [the champion; without one MatSAM]."),
 ]
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z"]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]

@@ -18,18 +18,23 @@ def register(app: typer.Typer) -> None:
 
 def pretrain(
     ctx: typer.Context,
-    config: Annotated[str, typer.Option(help="Recipe: a name in configs/pretrain, or a YAML file.")] = "boundary",
-    real: Annotated[list[Path] | None, typer.Option(help="Dataset folder that joins in; may be repeated.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    start: Annotated[str | None, typer.Option(help="Weights to begin with: 'builtin' or a file [random].")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; without it, all steps.")] = None,
+    config: Annotated[str, typer.Option(help="Recipe: a name in configs/pretrain, or a YAML file.")] = "objects",
+    real: Annotated[list[Path] | None, typer.Option(help="Dataset folder to learn from; may be repeated.")] = None,
+    val: Annotated[
+        list[Path] | None, typer.Option(help="Dataset folder that chooses the best weights; may be repeated.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
+    start: Annotated[
+        str | None, typer.Option(help="Weights to start from: imagenet, builtin or a file [imagenet].")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this time; without it, all steps.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run [HOME/pretrain/RECIPE].")] = None,
     device: Annotated[str | None, typer.Option(help="torch device [a GPU when there is one].")] = None,
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Train the built-in network on generated micrographs, and on real ones where given."""
-    from matcurate.workflows.pretrain import pretrain as run
+    from matcurate.pretraining.run import pretrain as run
 
     folder = out or session(ctx).settings.home / "pretrain" / Path(config).stem
     with progress_bar("training") as progress:
@@ -37,6 +42,7 @@ def pretrain(
             config,
             folder,
             real=real or (),
+            val=val or (),
             resume=resume,
             start=start,
             minutes=minutes,
@@ -47,18 +53,9 @@ def pretrain(
     if as_json:
         emit_json(asdict(report))
         return
-    title = f"{report.recipe}: {report.step} steps, {report.minutes:.1f} minutes, {report.weights}"
-    rows = [[head, source, value] for head, row in report.accuracy.items() for source, value in row.items()]
-    emit_table(title, ["head", "source", "balanced accuracy"], rows)
-    judged: list[tuple[str, float | None, float | None]] = []
+    title = f"{report.recipe}: step {report.best_step} of {report.step}, {report.minutes:.1f} minutes, {report.weights}"
+    emit_table(title, ["kept apart", "IoU"], [[source, value] for source, value in report.scores.items()])
     if report.quality is not None:
         quality = report.quality
-        judged += [("points: rank, error", quality.rank, quality.error)]
-        judged += [("boxes: rank, error", quality.boxed_rank, quality.boxed_error)]
-    if report.answers is not None:
-        judged.append(("answers: IoU, error of the best", report.answers.overlap, report.answers.error))
-    if report.seams is not None:
-        judged.append(("grains: adjusted Rand index", report.seams.ari, None))
-    emit_table(
-        "on pictures kept apart", ["judged", "", ""], [["" if cell is None else cell for cell in row] for row in judged]
-    )
+        rows = [["points", quality.rank, quality.error], ["boxes", quality.boxed_rank, quality.boxed_error]]
+        emit_table("expected and true IoU of answers", ["prompt", "rank correlation", "mean error"], rows)

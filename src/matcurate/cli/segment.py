@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session, warn
 
 
 class PolarityChoice(StrEnum):
@@ -25,7 +25,7 @@ PresetOption = Annotated[
     typer.Option(help="phases, particles, grains, layers or the path of a YAML file [of the settings, else phases]."),
 ]
 BackboneOption = Annotated[
-    str | None, typer.Option(help="auto, tree, builtin, vit_b, vit_l or vit_h [of the settings, else auto].")
+    str | None, typer.Option(help="auto, builtin, vit_b, vit_l or vit_h [of the settings, else auto].")
 ]
 PolarityOption = Annotated[
     PolarityChoice | None, typer.Option(help="Grey side of the foreground [of the preset, else auto].")
@@ -78,4 +78,7 @@ def segment(
     elif report.images:
         rows = [(r.name, r.instances, r.phase_fraction, r.score, r.polarity, r.seconds) for r in report.images]
         emit_table(str(out), ("image", "objects", "phase fraction", "score", "polarity", "seconds"), rows)
+        for image in report.images:
+            for warning in image.warnings:
+                warn(f"{image.name}: {warning}")
     refuse(report.problems)

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     """Kinds of microstructure, as registered in ``imaging.synth``; named here so that ``--help`` stays fast."""
 
     GRAINS = "grains"
+    ETCHED = "etched"
     PHASES = "phases"
     PRECIPITATES = "precipitates"
     PARTICLES = "particles"
@@ -24,6 +25,12 @@ class Kind(StrEnum):
     LAMELLAE = "lamellae"
     LAYERS = "layers"
     PORES = "pores"
+    SPHEROIDITE = "spheroidite"
+    FILM = "film"
+    POWDER = "powder"
+    TOMOGRAM = "tomogram"
+    FIGURES = "figures"
+    SCANS = "scans"
 
 
 class Bits(StrEnum):

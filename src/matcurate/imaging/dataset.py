@@ -115,6 +115,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def first(self, count: int | None) -> Dataset:
+        """The first samples only; all of them for None."""
+        return self if count is None else replace(self, samples=self.samples[:count])
+
 
 def open_dataset(folder: Path) -> Dataset:
     """List a dataset folder; nothing is decoded yet.

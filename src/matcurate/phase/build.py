@@ -51,7 +51,7 @@ class Base:
     name : str
         Registry name of the backbone.
     sha256 : str
-        Hex, of what is adapted: an official checkpoint, or the tensors of the built-in network without its judges.
+        Hex, of what is adapted: an official checkpoint, or the tensors of the built-in network.
     """
 
     name: str

@@ -13,6 +13,7 @@ from matcurate.errors import CheckpointError
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.registry import OFFLINE
 from matcurate.tensorfile import AGAIN, TensorCard, read_tensors, write_tensors
 
 FORMAT = "matcurate-phase-1"
@@ -42,6 +43,10 @@ class Adapter:
     card: AdapterCard
     tensors: Mapping[str, Tensor]
 
+    def fits(self, backbone: Backbone) -> bool:
+        """Whether it was trained on this backbone's weights."""
+        return base_of(backbone).sha256 == self.card.base_sha256
+
     def model(self, backbone: Backbone) -> PhaseModel:
         """The trained model on a backbone, in evaluation mode.
 
@@ -50,11 +55,12 @@ class Adapter:
         CheckpointError
             When the backbone is not the one it was trained on, or the tensors do not fit the settings.
         """
-        base = base_of(backbone)
-        if base.sha256 != self.card.base_sha256:
+        if not self.fits(backbone):
+            base = base_of(backbone)
+            fetched = "" if base.name == OFFLINE else "fetch that checkpoint, or "
             raise CheckpointError(
                 f"the adapter was trained on {self.card.backbone} with sha256 {self.card.base_sha256[:12]}…, but "
-                f"{base.name} has {base.sha256[:12]}…; fetch that checkpoint, or train again on this one"
+                f"{base.name} has {base.sha256[:12]}… now; {fetched}train again with 'curate retrain'"
             )
         model = build_model(backbone, len(self.card.phases), self.card.settings, seed=0)
         try:

@@ -39,6 +39,9 @@ class TrainSettings(Strict):
         default=1.0, gt=0, description="Learning rate of the modules, as a multiple of the others'."
     )
     weight_decay: float = Field(default=1e-2, ge=0)
+    clip: float | None = Field(
+        default=None, gt=0, description="Largest norm of the gradient, over all that learns; None: any."
+    )
     warmup: int = Field(default=10, ge=0, description="Steps in which the learning rate rises; then half a cosine.")
     validate_every: int = Field(default=50, ge=1, description="Steps between looks at the validation part.")
     patience: int = Field(default=4, ge=1, description="Looks without a better Dice after which training stops.")
@@ -240,6 +243,8 @@ def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSetting
         raise TrainingError(f"the loss is not finite after {run.step} steps; lower the learning rate")
     run.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
+    if settings.clip is not None:
+        torch.nn.utils.clip_grad_norm_((value for value in model.parameters() if value.requires_grad), settings.clip)
     run.optimizer.step()
     run.step += 1
     return float(loss.detach())

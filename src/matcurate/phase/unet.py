@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matcurate.phase.model import Encoding, Levels, PartedSegmenter
-from matcurate.promptable.builtin.network import UNet
+from matcurate.promptable.builtin.network import ObjectNet
+from matcurate.promptable.builtin.standard import SPREAD
 
 
 class UNetSegmenter(PartedSegmenter):
@@ -17,7 +18,7 @@ class UNetSegmenter(PartedSegmenter):
 
     Parameters
     ----------
-    network : UNet
+    network : ObjectNet
         Copied.
     phases : int
         Channels of the head.
@@ -25,32 +26,30 @@ class UNetSegmenter(PartedSegmenter):
         Of the head's first weights.
     """
 
-    def __init__(self, network: UNet, phases: int, generator: torch.Generator) -> None:
+    def __init__(self, network: ObjectNet, phases: int, generator: torch.Generator) -> None:
         super().__init__()
         self.encoder = deepcopy(network.encoder)
-        self.decoder = deepcopy(network.decoder).requires_grad_(True)
-        width = network.settings.widths[0]
+        self.decoder = nn.ModuleList(deepcopy([*network.decoder, network.last])).requires_grad_(True)
+        self.detail = deepcopy(network.detail).requires_grad_(True)
+        width = network.settings.detail
         self.head = nn.Conv2d(width, phases, kernel_size=1)
         with torch.no_grad():
             self.head.weight.normal_(std=width**-0.5, generator=generator)
             self.head.bias.zero_()  # type: ignore[union-attr]
-        self.stride = network.settings.stride
-        self.skip_channels, self.channels = network.settings.widths[:-1], network.settings.widths[-1]
+        self.stride = network.stride
+        *skips, self.channels = network.encoder_channels
+        self.skip_channels = (network.detail_channels, *skips)
         self.decoded_channels = width
         self.window = None
-        inside = "encoder."
-        self.lora_targets = tuple(name.removeprefix(inside) for name in network.lora_targets if name.startswith(inside))
+        self.lora_targets = network.lora_targets
 
     def encode(self, images: Tensor) -> Encoding:
-        """Features of the coarsest level, (B, C, ⌈H / stride⌉, ⌈W / stride⌉), and the finer ones as skips."""
+        """Features of the coarsest level, (B, C, ⌈H / 32⌉, ⌈W / 32⌉), and the finer ones as skips."""
         height, width = images.shape[-2:]
         rows, columns = self.span((height, width))
-        x = functional.pad(images, (0, columns - width, 0, rows - height), mode="replicate")
-        found: list[Tensor] = []
-        for level, block in enumerate(self.encoder.children()):
-            x = block(functional.max_pool2d(x, 2) if level else x)
-            found.append(x)
-        return Encoding(found[-1], tuple(found[:-1]), (height, width))
+        padded = functional.pad(images, (0, columns - width, 0, rows - height), mode="replicate")
+        *skips, deepest = self.encoder(padded)
+        return Encoding(deepest, (self.detail(padded), *skips), (height, width))
 
     def decoded(self, encoding: Encoding) -> Tensor:
         """Features (B, C, H, W) at the images' size, continued to a multiple of the stride."""
@@ -65,9 +64,9 @@ class UNetSegmenter(PartedSegmenter):
         return logits
 
     def levels(self, grey: Tensor) -> Levels:
-        """Mean and mean plus deviation, as the network was pre-trained; a constant image becomes zero."""
+        """Mean, and the grey value that the network was pre-trained to see as 1; a constant image becomes zero."""
         mean, deviation = float(grey.mean()), float(grey.std(correction=0))
-        return Levels(mean, mean + (deviation or 1.0))
+        return Levels(mean, mean + (deviation or 1.0) / SPREAD)
 
     def span(self, shape: tuple[int, int]) -> tuple[int, int]:
         """The next multiples of the stride."""

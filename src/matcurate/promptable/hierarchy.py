@@ -1,4 +1,4 @@
-"""Component tree of a relief: all its bright connected regions and how they are nested."""
+"""Nested regions of an image, and how to find those that hold a pixel."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Nodes = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """The 4-connected regions of every threshold of a relief, children before parents, the root last.
+    """Nested regions, children before parents, the root last.
 
     Parameters
     ----------
     shape : (H, W)
-        Of the relief.
+        Of the image.
     tree : higra.Tree
         Leaves are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
     parent : int array (M,)
@@ -99,21 +99,6 @@ class Hierarchy:
         strip = np.zeros((bottom - top) * self.shape[1], dtype=np.bool_)
         strip[held - top * self.shape[1]] = True
         return top, left, strip.reshape(bottom - top, -1)[:, left:right].copy()
-
-
-def build(levels: NDArray[np.int32], min_area: int) -> Hierarchy:
-    """Max-tree of integer levels (H, W) without nodes smaller than ``min_area`` pixels.
-
-    Salembier et al. 1998; Carlinet and Géraud 2014; Perret et al. 2019 (higra).
-    """
-    height, width = levels.shape
-    # The implicit graph has no lists of neighbours to be made and read: half the time.
-    tree, _ = hg.component_tree_max_tree(hg.get_4_adjacency_implicit_graph((height, width)), levels)
-    small = hg.attribute_area(tree) < min_area
-    small[: tree.num_leaves()] = False
-    small[-1] = False
-    tree, _ = hg.simplify_tree(tree, small)
-    return indexed(tree, (height, width))
 
 
 def indexed(tree: hg.Tree, shape: tuple[int, int]) -> Hierarchy:

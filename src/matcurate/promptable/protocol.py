@@ -7,7 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.types import Candidate, FloatArray, Pixels, Side
+from matcurate.promptable.builtin.maps import ObjectMaps
+from matcurate.types import Candidate, FloatArray, Pixels
 
 PointLabels = NDArray[np.integer]
 """(B, N): 1 foreground, 0 background, -1 padding."""
@@ -61,31 +62,13 @@ class PromptPredictor(Protocol):
 
 @runtime_checkable
 class Exhaustive(Protocol):
-    """A predictor that can also propose a non-overlapping set of regions without any prompt."""
+    """A predictor that can also propose regions without any prompt."""
 
-    def regions(self, side: Side) -> tuple[Candidate, ...]:
-        """Non-overlapping regions brighter (or darker) than their surroundings."""
-        ...
+    maps: ObjectMaps
+    """Of the image."""
 
-
-@runtime_checkable
-class Contrasting(Protocol):
-    """A predictor that can be had for less where objects need not be told from others of their grey that they touch."""
-
-    def contrasting(self, sides: tuple[Side, ...], least: float) -> PromptPredictor:
-        """The same image, known only by regions that differ in grey from what is around them, towards these sides.
-
-        Only answers of a quality of ``least`` or more are made.
-        """
-        ...
-
-
-@runtime_checkable
-class Tiling(Protocol):
-    """A predictor that can also part the whole image into regions without any prompt."""
-
-    def tiles(self, smallest: int) -> tuple[Candidate, ...]:
-        """Regions of at least ``smallest`` pixels; every pixel belongs to exactly one."""
+    def regions(self, quality: float) -> tuple[Candidate, ...]:
+        """All regions of at least a quality, the best first; one may hold others."""
         ...
 
 
@@ -94,7 +77,7 @@ class Backbone(Protocol):
 
     @property
     def name(self) -> str:
-        """Registry name: ``tree``, ``vit_b`` …."""
+        """Registry name: ``builtin``, ``vit_b`` …."""
         ...
 
     @property
@@ -104,4 +87,19 @@ class Backbone(Protocol):
 
     def open(self, pixels: Pixels) -> PromptPredictor:
         """Prepare an image (H, W) of uint8, uint16 or float; the expensive part (encoding) happens here."""
+        ...
+
+
+@runtime_checkable
+class ObjectMapper(Protocol):
+    """A backbone that maps all objects of a micrograph at once, so that no prompts are needed to segment it."""
+
+    def maps(self, pixels: Pixels) -> ObjectMaps:
+        """Maps of an image (H, W) of uint8, uint16 or float.
+
+        Raises
+        ------
+        ValueError
+            When the image is not two-dimensional, is empty or is not finite.
+        """
         ...

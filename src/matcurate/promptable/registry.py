@@ -10,10 +10,11 @@ from matcurate.errors import ConfigError
 from matcurate.promptable.catalogue import IMAGENET, OFFICIAL
 from matcurate.promptable.checkpoints import CheckpointStore
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.tree import TreeBackbone
 
 AUTO = "auto"
 OFFLINE = "builtin"
+REMOVED = {"tree": OFFLINE}
+"""Backbones of earlier versions, and what to use instead: homes may still name them in their settings."""
 OFFICIAL_BY_PREFERENCE = ("vit_h", "vit_l", "vit_b")
 
 
@@ -42,13 +43,6 @@ class BackboneRequest:
     device: str | None = None
 
 
-def _tree(request: BackboneRequest) -> Backbone:
-    if request.random_weights:
-        named = ", ".join(reversed(OFFICIAL_BY_PREFERENCE))
-        raise ConfigError(f"'tree' has no weights to draw at random; use one of: {named}")
-    return TreeBackbone()
-
-
 def _builtin(request: BackboneRequest) -> Backbone:
     from matcurate.promptable.builtin.shipped import shipped
 
@@ -70,7 +64,6 @@ def _official(request: BackboneRequest) -> Backbone:
 
 
 BACKBONES: dict[str, Callable[[BackboneRequest], Backbone]] = {
-    "tree": _tree,
     "builtin": _builtin,
     "vit_b": _official,
     "vit_l": _official,
@@ -87,17 +80,18 @@ def resolve_name(name: str, cache_dir: Path) -> str:
     """Registry name that ``name`` stands for.
 
     ``auto`` is the largest official SAM whose checkpoint is in the store (``vit_h``, ``vit_l``, ``vit_b`` in
-    this order), and ``builtin`` when none is: the better of ``builtin`` and ``tree`` by the table in
-    docs/benchmarks.md. Every other name stands for itself.
+    this order), and ``builtin`` when none is. Every other name stands for itself.
 
     Raises
     ------
     ConfigError
-        When no backbone has this name.
+        When no backbone has this name, or none has it any more.
     """
     if name == AUTO:
         store = checkpoint_store(cache_dir)
         return next((official for official in OFFICIAL_BY_PREFERENCE if store.has(official)), OFFLINE)
+    if name in REMOVED:
+        raise ConfigError(f"the backbone {name!r} is gone; use {REMOVED[name]!r} instead")
     if name not in BACKBONES:
         raise ConfigError(f"no backbone {name!r}; use one of: {', '.join((AUTO, *BACKBONES))}")
     return name
@@ -116,7 +110,7 @@ def load_backbone(
     Parameters
     ----------
     name : str
-        ``auto``, ``tree``, ``builtin``, ``vit_b``, ``vit_l`` or ``vit_h``.
+        ``auto``, ``builtin``, ``vit_b``, ``vit_l`` or ``vit_h``.
     cache_dir : Path
         Folder that holds ``checkpoints`` and ``embeddings``.
     cache_gib : float
@@ -125,7 +119,7 @@ def load_backbone(
         Weights from a fixed seed instead of the checkpoint, for timing and tests; only where the name is that
         of a model with weights.
     device : str or None
-        torch device; None takes a GPU when there is one. ``tree`` runs on the CPU whatever is asked.
+        torch device; None takes a GPU when there is one.
 
     Raises
     ------

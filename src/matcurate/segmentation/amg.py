@@ -24,11 +24,12 @@ from matcurate.errors import ConfigError
 from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.sam import SamBackbone
+from matcurate.segmentation.denoising import denoise
 from matcurate.segmentation.matsam.evidence import rescored
+from matcurate.segmentation.matsam.grain_masks import grains_from_masks
 from matcurate.segmentation.matsam.pipeline import MatSamPreset
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.polarity import side_of
-from matcurate.segmentation.relief import calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Candidate, Pixels
 
@@ -64,7 +65,7 @@ class Amg:
     backbone : Backbone
         An official SAM.
     preset : MatSamPreset
-        What is looked for: its output, polarity, flattening and contrast hold here as they do for MatSAM.
+        What is looked for: its output, polarity and contrast hold here as they do for MatSAM.
     settings : AmgSettings, optional
         Of the generator; segment_anything's by default.
 
@@ -111,11 +112,13 @@ class Amg:
         size = (pixels.shape[0], pixels.shape[1])
         if self.preset.output == "instances":
             ids = paint(masks, size)
+            if self.preset.masks_are_grains:
+                ids = grains_from_masks(masks, size, self.preset.smallest, filled=self.preset.fill_gaps)
             return Segmentation((ids > 0).astype(np.uint8), ids, area_weighted_quality(masks), masks=len(masks))
-        grey = calm(pixels)
+        grey = denoise(pixels)
         asked = polarity or self.preset.polarity
         side = side_of(grey) if asked == "auto" else asked
-        judged = rescored(masks, flatten(grey) if self.preset.flatten else grey, side)
+        judged = rescored(masks, grey, side)
         kept = [mask for mask in judged if mask.quality >= self.preset.contrast]
         foreground = paint(kept, size) > 0
         return Segmentation(

@@ -1,4 +1,4 @@
-"""The classical methods that the MatSAM paper compares with (its section 4.3), none of them trained.
+"""Classical methods, none of them trained: those the MatSAM paper compares with (section 4.3), and bias-corrected Otsu.
 
 Each takes a micrograph and a polarity, and gives the foreground of a threshold or of closed edges as class 1, with
 instances. Their score is Otsu's separability, since they predict no quality of their own.
@@ -26,12 +26,14 @@ from skimage.segmentation import watershed as flood
 
 from matcurate.config import Polarity
 from matcurate.imaging.proxy import to_uint8
+from matcurate.segmentation.bias import bias_field
 from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels, Side
 
 Baseline: TypeAlias = Callable[[Pixels, Polarity], Segmentation]
 Grey: TypeAlias = NDArray[np.uint8]
+Corrected: TypeAlias = NDArray[np.float32]
 
 NEIGHBOURHOOD = 8
 """The adaptive threshold looks at windows of one eighth of the shorter edge."""
@@ -47,6 +49,31 @@ def otsu(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
     """5 × 5 Gaussian blur, then Otsu's threshold; instances are the connected components (8 neighbours)."""
     grey = blurred(pixels)
     return _result(grey, otsu_foreground(grey, decide_side(pixels, polarity)))
+
+
+def bias(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
+    """Otsu's threshold after a 5 × 5 Gaussian blur and the removal of uneven illumination (:mod:`.bias`).
+
+    It finds what :func:`otsu` finds on an evenly lit micrograph, and stands shading.
+    """
+    bright = bright_class(pixels)
+    uniform = not bright.any()
+    foreground = bright if uniform or corrected_side(pixels, polarity) == "bright" else ~bright
+    grey = blurred(pixels)
+    return _result(np.asarray(grey - bias_field(grey), dtype=np.float32), foreground)
+
+
+def bright_class(pixels: Pixels) -> BoolMask:
+    """Pixels (H, W) above Otsu's threshold of the blurred micrograph without its uneven illumination."""
+    grey = blurred(pixels)
+    return otsu_foreground(np.asarray(grey - bias_field(grey), dtype=np.float32), "bright")
+
+
+def corrected_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
+    """Side of the foreground, decided on the micrograph (H, W) without its uneven illumination."""
+    if polarity != "auto":
+        return polarity
+    return decide_side(to_uint8(pixels) - bias_field(blurred(pixels)))
 
 
 def adaptive(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
@@ -91,7 +118,13 @@ def watershed(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
     return _result(grey, basins > 1, np.where(basins > 1, basins - 1, 0))
 
 
-BASELINES: dict[str, Baseline] = {"otsu": otsu, "adaptive": adaptive, "canny": canny, "watershed": watershed}
+BASELINES: dict[str, Baseline] = {
+    "otsu": otsu,
+    "bias": bias,
+    "adaptive": adaptive,
+    "canny": canny,
+    "watershed": watershed,
+}
 """Registry of the classical methods."""
 
 
@@ -107,7 +140,7 @@ def canny_edges(grey: Grey) -> Grey:
     return np.asarray(cv2.Canny(grey, high / 2, high, L2gradient=True) > 0).astype(np.uint8)
 
 
-def otsu_foreground(grey: Grey, side: Side) -> BoolMask:
+def otsu_foreground(grey: Grey | Corrected, side: Side) -> BoolMask:
     """Pixels on one side of Otsu's threshold; none when all grey levels are equal."""
     if np.ptp(grey) == 0:
         return np.zeros(grey.shape, dtype=np.bool_)
@@ -115,7 +148,7 @@ def otsu_foreground(grey: Grey, side: Side) -> BoolMask:
     return np.asarray(bright if side == "bright" else ~bright)
 
 
-def separability(grey: Grey, foreground: BoolMask) -> float:
+def separability(grey: Grey | Corrected, foreground: BoolMask) -> float:
     """Otsu's η: variance between the two classes over the whole variance, in [0, 1]; 0 when there is only one class."""
     whole = float(np.var(grey))
     share = float(foreground.mean())
@@ -125,7 +158,7 @@ def separability(grey: Grey, foreground: BoolMask) -> float:
     return min(1.0, share * (1 - share) * gap**2 / whole)
 
 
-def _result(grey: Grey, foreground: BoolMask, instances: NDArray[np.integer] | None = None) -> Segmentation:
+def _result(grey: Grey | Corrected, foreground: BoolMask, instances: NDArray[np.integer] | None = None) -> Segmentation:
     found = label(foreground, connectivity=2) if instances is None else instances
     return Segmentation(
         phases=foreground.astype(np.uint8),

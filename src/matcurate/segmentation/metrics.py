@@ -8,6 +8,7 @@ import numpy as np
 from skimage.measure import label
 from sklearn.metrics import adjusted_rand_score
 
+from matcurate.segmentation.boundaries import boundary_agreement, grain_boundaries
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, LabelMap
 
@@ -24,6 +25,8 @@ class Scores:
         Of the foreground.
     ari : float
         Adjusted Rand index of the objects, background counted as one of them.
+    boundary_f1_2px, boundary_recall_2px, boundary_f1_3px, boundary_recall_3px : float or None
+        Of the one-pixel boundaries of the objects, with a tolerance of 2 and 3 pixels; None without labelled objects.
     """
 
     iou: float
@@ -31,6 +34,10 @@ class Scores:
     f1: float
     recall: float
     ari: float
+    boundary_f1_2px: float | None = None
+    boundary_recall_2px: float | None = None
+    boundary_f1_3px: float | None = None
+    boundary_recall_3px: float | None = None
 
 
 def intersection_over_union(predicted: BoolMask, truth: BoolMask) -> float:
@@ -82,8 +89,11 @@ def evaluate(predicted: Segmentation, truth: LabelMap, true_instances: LabelMap 
     if truth.shape != predicted.phases.shape:
         raise ValueError(f"the mask is {truth.shape}, the image {predicted.phases.shape}; they must be equal")
     found, wanted = predicted.phases > 0, truth > 0
+    near = wide = None
     if true_instances is not None:
         ari = adjusted_rand_index(predicted.instances, true_instances)
+        lines = grain_boundaries(predicted.instances), grain_boundaries(true_instances)
+        near, wide = (boundary_agreement(*lines, tolerance) for tolerance in (2, 3))
     else:
         ari = adjusted_rand_index(label(found, connectivity=2), label(wanted, connectivity=2))
     return Scores(
@@ -92,4 +102,8 @@ def evaluate(predicted: Segmentation, truth: LabelMap, true_instances: LabelMap 
         f1=f1_score(found, wanted),
         recall=recall_score(found, wanted),
         ari=ari,
+        boundary_f1_2px=near.f1 if near else None,
+        boundary_recall_2px=near.recall if near else None,
+        boundary_f1_3px=wide.f1 if wide else None,
+        boundary_recall_3px=wide.recall if wide else None,
     )

@@ -19,8 +19,8 @@ import numpy as np
 from skimage.filters import threshold_otsu
 
 from matcurate.config import Polarity
+from matcurate.segmentation.denoising import Grey, denoise
 from matcurate.segmentation.field import field_of_view
-from matcurate.segmentation.relief import Grey, calm
 from matcurate.types import BoolMask, Pixels, Side
 
 DECISIVE = 1.5
@@ -42,11 +42,18 @@ def decide_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
     if polarity != "auto":
         return polarity
     field = field_of_view(pixels)
-    return side_of(calm(pixels if field is None else field.filled(pixels)))
+    return side_of(denoise(pixels if field is None else field.filled(pixels)))
+
+
+def foreground_side(pixels: Pixels, foreground: BoolMask) -> Side:
+    """Whether a foreground (H, W) is brighter or darker than the rest on average; "bright" where there is no rest."""
+    if foreground.all() or not foreground.any():
+        return "bright"
+    return "bright" if pixels[foreground].mean() >= pixels[~foreground].mean() else "dark"
 
 
 def side_of(grey: Grey) -> Side:
-    """Side of the foreground of a calm image (H, W), by the rule of this module."""
+    """Side of the foreground of a denoised image (H, W), by the rule of this module."""
     soft = cv2.GaussianBlur(grey, (5, 5), 0)
     bright = np.asarray(soft > threshold_otsu(soft)) if np.ptp(soft) else np.zeros(soft.shape, dtype=np.bool_)
     pieces_bright, pieces_dark = effective_pieces(bright), effective_pieces(~bright)

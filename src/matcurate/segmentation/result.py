@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ class Segmentation:
     masks : int, optional
         How many separate masks were left after suppression, before they were painted into one map; None for methods
         that make none.
+    alternative : bool array (H, W), optional
+        Another foreground, where the grey levels speak for one and the method took this.
 
     Raises
     ------
@@ -37,6 +40,7 @@ class Segmentation:
     instances: NDArray[np.uint32]
     score: float
     masks: int | None = None
+    alternative: BoolMask | None = None
 
     def __post_init__(self) -> None:
         if self.phases.ndim != 2 or self.phases.shape != self.instances.shape:
@@ -51,7 +55,19 @@ class Segmentation:
     def within(self, field: BoolMask) -> Segmentation:
         """What lies inside a field (H, W); the rest is background, and an instance cut in pieces becomes several."""
         parted = label(np.where(field, self.instances, 0), background=0, connectivity=1)
-        return replace(self, phases=self.phases * field, instances=parted.astype(np.uint32))
+        other = None if self.alternative is None else self.alternative & field
+        return replace(self, phases=self.phases * field, instances=parted.astype(np.uint32), alternative=other)
+
+    def placed(self, shape: tuple[int, int], inside: tuple[slice, slice]) -> Segmentation:
+        """The same as part of a larger image of ``shape`` (H, W), the rest of which is background."""
+
+        def wide(part: NDArray[Any]) -> NDArray[Any]:
+            whole = np.zeros(shape, dtype=part.dtype)
+            whole[inside] = part
+            return whole
+
+        other = None if self.alternative is None else wide(self.alternative)
+        return replace(self, phases=wide(self.phases), instances=wide(self.instances), alternative=other)
 
     @property
     def count(self) -> int:

@@ -55,3 +55,9 @@ def measure_images(
 def mean_of(scores: Sequence[object], name: str) -> float:
     """Mean over the scores, of which there is at least one, of their number called ``name``."""
     return float(np.mean([getattr(score, name) for score in scores]))
+
+
+def mean_of_known(scores: Sequence[object], name: str) -> float | None:
+    """Mean of a number over the scores that have it; None where none has."""
+    known = [value for score in scores if (value := getattr(score, name)) is not None]
+    return float(np.mean(known)) if known else None

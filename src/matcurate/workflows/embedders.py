@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
-from matcurate.promptable.builtin.network import UNet, standardised
+from matcurate.promptable.builtin.network import ObjectNet
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
+from matcurate.promptable.builtin.standard import SPREAD
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.boost.textures import BackboneFeatures
 from matcurate.types import Pixels
 from matcurate.uncertainty.embedding import Embedder, pooled_statistics
 
-VERSION = 2
+VERSION = 3
 BATCH = 32
 CORRELATED = 2
 """Levels of the encoder whose channels are correlated with each other."""
@@ -36,7 +36,7 @@ class EncoderStatistics:
     """
 
     def __init__(self, backbone: BuiltinBackbone) -> None:
-        self._network: UNet = backbone.weights.network
+        self._network: ObjectNet = backbone.weights.network
         self._weights = backbone.weights.network_digest
 
     @property
@@ -45,21 +45,17 @@ class EncoderStatistics:
         return hashlib.sha256(f"encoder statistics {VERSION} {CORRELATED} {self._weights}".encode()).hexdigest()
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
-        """Embeddings (N, D) of crops (N, h, w) of uint8, uint16 or float; D is 1290 with the shipped network."""
+        """Embeddings (N, D) of crops (N, h, w) of uint8, uint16 or float; D is 1422 with the shipped network."""
         device = next(self._network.parameters()).device
         found = []
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
-                images = standardised(torch.from_numpy(crops[start : start + BATCH].astype(np.float32)).to(device))
+                images = unit_variance(torch.from_numpy(crops[start : start + BATCH].astype(np.float32)).to(device))
                 found.append(torch.stack([self._pooled(images.rot90(turn, (1, 2))) for turn in range(4)]).mean(0).cpu())
         return torch.cat(found).numpy()
 
     def _pooled(self, images: Tensor) -> Tensor:
-        x, levels = images[:, None], []
-        for number, block in enumerate(self._network.encoder):
-            x = block(max_pool2d(x, 2) if number else x)
-            levels.append(x)
-        return pooled_statistics(images, levels, CORRELATED)
+        return pooled_statistics(images, self._network.features(SPREAD * images[:, None]), CORRELATED)
 
 
 class FeatureStatistics:
@@ -88,8 +84,15 @@ class FeatureStatistics:
             When the backbone has no encoder.
         """
         maps = np.stack([self._features(crop) for crop in crops])
-        images = standardised(torch.from_numpy(crops.astype(np.float32)))
+        images = unit_variance(torch.from_numpy(crops.astype(np.float32)))
         return pooled_statistics(images, [torch.from_numpy(maps).permute(0, 3, 1, 2)], 0).numpy()
+
+
+def unit_variance(images: Tensor) -> Tensor:
+    """Each image (N, h, w) with zero mean and unit variance; a constant image becomes zero."""
+    centred = images - images.mean(dim=(-2, -1), keepdim=True)
+    deviation = centred.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+    return centred / torch.where(deviation > 0, deviation, 1)
 
 
 def embedder_of(backbone: Backbone) -> Embedder:

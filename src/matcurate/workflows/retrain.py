@@ -64,7 +64,8 @@ class RetrainReport:
     metrics, champion_metrics : Evaluation or None
         Challenger and champion on the golden set; None without one, and without a champion.
     matsam_metrics : Evaluation or None
-        Of MatSAM there, where there is no champion yet: it is what the first challenger must not be worse than.
+        Of MatSAM there, where there is no champion yet, or one of a base that is gone: it is what the challenger must
+        not be worse than.
     promoted : bool
         Whether the challenger is champion now.
     why : str
@@ -223,7 +224,10 @@ def _judge(
     seed: int,
     progress: Progress,
 ) -> Judgement:
-    """Measure challenger and what pre-segments now on the golden set, and decide."""
+    """Measure challenger and what pre-segments now on the golden set, and decide.
+
+    A champion of a base that this version does not have can segment nothing any more: MatSAM stands in for it.
+    """
     policy = workspace.settings.retrain.promotion
     if not golden.items:
         return Judgement(None, None, None, decide_promotion(None, "", policy))
@@ -237,12 +241,13 @@ def _judge(
         metrics = evaluate(workspace, trained.model, golden, evidence=trained.evidence, seen=keep, progress=progress)
         live.files(pictures, "golden")
     rng = np.random.default_rng(seed)
-    if champion is None:
+    base = None if champion is None else backbone_of(workspace, champion.adapter.card.backbone)
+    if champion is None or base is None or not champion.adapter.fits(base):
         matsam = evaluate_without_training(workspace, golden, progress=progress)
         comparison = compare(metrics, matsam, rng, policy.confidence)
         decision = decide_promotion(comparison, "MatSAM", policy, metrics.reliability)
         return Judgement(metrics, None, matsam, decision)
-    model = champion.adapter.model(backbone_of(workspace, champion.adapter.card.backbone))
+    model = champion.adapter.model(base)
     theirs = evaluate(workspace, model, golden, evidence=champion.evidence, progress=progress)
     comparison = compare(metrics, theirs, rng, policy.confidence)
     decision = decide_promotion(comparison, champion.version.name, policy, metrics.reliability)

@@ -14,7 +14,6 @@ from matcurate.imaging.crops import padded, spread
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import grey_levels
-from matcurate.promptable.registry import OFFLINE
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
@@ -170,16 +169,13 @@ def crops_of(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def open_scorer(workspace: Workspace, segmenter: PreSegmenter) -> Scorer:
-    """A scorer whose embeddings are the segmenter's backbone's; the built-in network's where that has no encoder.
+    """A scorer whose embeddings are the segmenter's backbone's.
 
     Raises
     ------
     CheckpointError
         When the backbone's checkpoint is not at hand.
     """
-    name = segmenter.facts.backbone
-    if name == "tree":
-        return Scorer(segmenter, embedder_of(backbone_of(workspace, OFFLINE)))
     if isinstance(segmenter, ZeroShot):
         return Scorer(segmenter, embedder_of(segmenter.matsam.backbone))
-    return Scorer(segmenter, embedder_of(backbone_of(workspace, name)))
+    return Scorer(segmenter, embedder_of(backbone_of(workspace, segmenter.facts.backbone)))

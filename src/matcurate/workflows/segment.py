@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from matcurate.config import Polarity, Settings
 from matcurate.errors import ConfigError, UnreadableImageError
 from matcurate.imaging.labels import write_labels
@@ -18,16 +20,30 @@ from matcurate.morphology.objects import measure_objects
 from matcurate.morphology.tables import write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.tiling import boundary_network
-from matcurate.segmentation.polarity import decide_side
+from matcurate.segmentation.polarity import foreground_side
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import Calibration, Progress, Side, silent
+from matcurate.types import Calibration, Progress, silent
 from matcurate.workflows.boost import boosted_segmentation
 from matcurate.workflows.segmenter import build_segmenter
+
+UNSURE = "network and grey levels disagree about the foreground; compare with the alternative"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another foreground that may be the right one: its file (1 on the foreground) and its area fraction."""
+
+    path: str
+    phase_fraction: float
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentedImage:
-    """What was found on one page of one file, and under which ``name`` the results lie in the output folder."""
+    """What was found on one page of one file, and under which ``name`` the results lie in the output folder.
+
+    ``alternative`` is the second suggestion, written as ``NAME.alternative.png``; null where there is none, and
+    ``warnings`` then says nothing about it.
+    """
 
     path: str
     page: int
@@ -39,6 +55,8 @@ class SegmentedImage:
     score: float
     polarity: str
     nm_per_px: float | None
+    alternative: Alternative | None
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +173,13 @@ def _segment_one(
     boost: int | None,
 ) -> SegmentedImage:
     start = time.perf_counter()
-    side = decide_side(micrograph.pixels, polarity or segmenter.preset.polarity)
-    found = _found(micrograph, segmenter, side, boost)
+    found = _found(micrograph, segmenter, polarity, boost)
     seconds = time.perf_counter() - start
     scale = calibration or micrograph.calibration
     _write(target, micrograph, found, scale)
     if segmenter.preset.output == "instances":
         write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(found.instances))
+    alternative = _alternative(target, found)
     fractions = found.phase_fractions
     return SegmentedImage(
         path=str(path),
@@ -172,18 +190,28 @@ def _segment_one(
         phase_fraction=1.0 - fractions.get(0, 0.0),
         phase_fractions=fractions,
         score=found.score,
-        polarity=side,
+        polarity=foreground_side(micrograph.pixels, found.phases > 0),
         nm_per_px=scale.nm_per_px if scale else None,
+        alternative=alternative,
+        warnings=() if alternative is None else (UNSURE,),
     )
 
 
-def _found(micrograph: Micrograph, segmenter: MatSam, side: Side, boost: int | None) -> Segmentation:
+def _alternative(target: Path, found: Segmentation) -> Alternative | None:
+    if found.alternative is None:
+        return None
+    path = target.with_name(f"{target.name}.alternative.png")
+    write_labels(path, found.alternative.astype(np.uint8))
+    return Alternative(str(path), float(found.alternative.mean()))
+
+
+def _found(micrograph: Micrograph, segmenter: MatSam, polarity: Polarity | None, boost: int | None) -> Segmentation:
     pixels, preset = micrograph.pixels, segmenter.preset
     if boost is None:
-        return segmenter.segment(pixels, side)
+        return segmenter.segment(pixels, polarity)
     materials = boosted_segmentation(pixels, segmenter, boost)
     if preset.output == "instances":
-        return replace(segmenter.segment(pixels, side), phases=materials.phases)
+        return replace(segmenter.segment(pixels, polarity), phases=materials.phases)
     return materials
 
 

@@ -50,7 +50,7 @@ def stored(engine: Engine, task: TaskLink, ls_annotation_id: int = 7) -> Correct
 def predict(engine: Engine, project: ProjectRecord, micrograph_id: int) -> PredictionRecord:
     with writing(engine) as session:
         version = ensure_model_version(
-            session, project.id, "tree-1", backbone="tree", backbone_digest="00", preset="phases", settings={}
+            session, project.id, "matsam-1", backbone="builtin", backbone_digest="00", preset="phases", settings={}
         )
         new = NewPrediction(
             micrograph_id=micrograph_id,

@@ -27,7 +27,7 @@ SETTINGS = {"threshold": 0.1, "sizes": (1, 2), "nested": {"polarity": "auto"}}
 
 def version(engine: Engine, project_id: int, name: str = "tree-1", **changes: object) -> ModelVersionRecord:
     values: dict[str, object] = {
-        "backbone": "tree",
+        "backbone": "builtin",
         "backbone_digest": "ab" * 32,
         "preset": "phases",
         "settings": SETTINGS,
@@ -59,7 +59,7 @@ def test_a_version_is_added_once(engine: Engine, project: ProjectRecord) -> None
     assert first.settings == {"threshold": 0.1, "sizes": [1, 2], "nested": {"polarity": "auto"}}
     assert (first.name, first.backbone, first.backbone_digest, first.preset) == (
         "tree-1",
-        "tree",
+        "builtin",
         "ab" * 32,
         "phases",
     )

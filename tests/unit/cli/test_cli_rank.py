@@ -15,7 +15,7 @@ from matcurate.workflows import workspace as workspace_module
 def home(tmp_path):
     folder = tmp_path / "home"
     workspace = make_workspace(folder, connected=False)
-    save_settings(folder, {"backbone": "tree"})
+    save_settings(folder, {"backbone": "builtin"})
     for _ in range(3):
         add_disc(workspace, tmp_path / "in")
     return folder
@@ -40,7 +40,7 @@ def test_the_document_says_what_was_chosen_and_that_nothing_was_written(curate):
         "failed": [],
         "written": False,
     }
-    assert document["model_version"].startswith("matsam-tree-phases-")
+    assert document["model_version"].startswith("matsam-builtin-phases-")
     assert [each["place"] for each in document["chosen"]] == [1, 2]
     assert set(document["chosen"][0]) == {"place", "id", "name", "task", "scores", "leased_until"}
     code, table, _ = curate("rank")  # what is left

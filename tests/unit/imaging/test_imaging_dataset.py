@@ -39,6 +39,12 @@ def test_what_is_written_is_read(folder: Path) -> None:
     assert deep.micrograph.pixels.dtype == np.uint16 and deep.instances is None
 
 
+def test_the_first_samples(folder: Path) -> None:
+    dataset = open_dataset(folder)
+    assert [sample.name for sample in dataset.first(1)] == ["a.1"]
+    assert dataset.first(5) == dataset.first(None) == dataset
+
+
 def test_the_image_files_own_calibration_wins(folder: Path) -> None:
     (folder / "images" / "b.png").unlink()
     options = {"imagej": True, "resolution": (0.5, 0.5), "metadata": {"unit": "nm"}}

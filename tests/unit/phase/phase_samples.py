@@ -2,18 +2,17 @@
 
 import numpy as np
 import torch
+from small_network import small_network
 
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.samples import Picture
 from matcurate.phase.unet import UNetSegmenter
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
 
 
 def small_model(phases=3, plm=True, seed=0, dropout=0.0):
-    torch.manual_seed(seed)
-    segmenter = UNetSegmenter(UNet(NetworkSettings(widths=(4, 8))), phases, torch.Generator().manual_seed(seed))
+    segmenter = UNetSegmenter(small_network(seed), phases, torch.Generator().manual_seed(seed))
     lora = LoraSettings(rank=2, dropout=dropout)
     return PhaseModel(segmenter, phases, lora, PlmSettings(hidden=8) if plm else None)
 

@@ -1,11 +1,11 @@
 import pytest
 import torch
+from small_network import small_network
 from tiny_sam import tiny_sam
 from torch import nn
 
 from matcurate.errors import ConfigError
 from matcurate.phase.lora import LoraSettings, SplitQkv, add_lora, fuse_qkv, merge_lora, split_qkv
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
 
 
 def test_split_takes_q_k_v_in_sams_order():
@@ -82,7 +82,7 @@ def test_alpha_over_rank_scales_what_an_adapter_adds():
 
 
 def test_convolutions_of_the_builtin_network():
-    network = UNet(NetworkSettings(widths=(4, 8))).eval()
+    network = small_network()
     image = torch.randn(1, 1, 96, 160)
     with torch.inference_mode():
         before = network(image)

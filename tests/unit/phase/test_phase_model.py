@@ -1,6 +1,7 @@
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from small_network import small_network
 from tiny_sam import tiny_sam
 
 from matcurate.errors import ConfigError
@@ -9,7 +10,6 @@ from matcurate.phase.model import Encoding, Levels, PhaseModel, Segmenter
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.sam import SamSegmenter, resized_encoder
 from matcurate.phase.unet import UNetSegmenter
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
 
 IMAGES = torch.randn(2, 1, 96, 160, generator=torch.Generator().manual_seed(0))
 RATIOS = torch.tensor([[0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
@@ -36,7 +36,7 @@ class SmpSegmenter(Segmenter):
 
 
 def builtin():
-    return UNetSegmenter(UNet(NetworkSettings(widths=(4, 8, 16))).eval(), 3, torch.Generator().manual_seed(0))
+    return UNetSegmenter(small_network(), 3, torch.Generator().manual_seed(0))
 
 
 def sam():
@@ -107,19 +107,21 @@ def test_modules_stand_on_skips_and_behind_the_decoder(options):
     torch.manual_seed(0)
     model = PhaseModel(builtin(), 3, LoraSettings(rank=2), PlmSettings(hidden=8, **options)).eval()
     widths = [module.aggregator.output.out_channels for module in model.modules_of_ratio()]
-    # Coarsest, then skips from fine to coarse, then what the head gets; of widths 4, 8, 16.
-    assert widths == [16, *[4, 8][2 - options.get("skips", 0) :], *([4] if options.get("decoded") else [])]
+    # Coarsest, then the coarsest skips from fine to coarse, then what the head gets.
+    skips = [4, 16, 24, 32, 48]
+    kept = len(skips) - options.get("skips", 0)
+    assert widths == [64, *skips[kept:], *([8] if options.get("decoded") else [])]
     with torch.inference_mode():
         encoding = model.segmenter.encode(IMAGES)
         changed = model.aware(encoding, RATIOS)
         same = [torch.equal(old, new) for old, new in zip(encoding.skips, changed.skips, strict=True)]
-        assert same == [index < 2 - options.get("skips", 0) for index in range(2)]
+        assert same == [index < kept for index in range(5)]
         assert model(IMAGES, RATIOS).shape == (2, 3, 96, 160)
 
 
 def test_modules_that_cannot_stand_where_they_are_asked_for():
-    with pytest.raises(ConfigError, match="encoder has 2 skips"):
-        PhaseModel(builtin(), 3, LoraSettings(rank=2), PlmSettings(skips=3))
+    with pytest.raises(ConfigError, match="encoder has 5 skips"):
+        PhaseModel(builtin(), 3, LoraSettings(rank=2), PlmSettings(skips=6))
     with pytest.raises(ConfigError, match="cannot be parted"):
         PhaseModel(sam(), 3, LoraSettings(rank=2), PlmSettings(decoded=True))
 
@@ -143,7 +145,7 @@ def test_learned_state_carries_a_model_over():
 
 
 def test_the_decoder_of_the_builtin_network_is_its_own():
-    network = UNet(NetworkSettings(widths=(4, 8, 16))).eval()
+    network = small_network()
     segmenter = UNetSegmenter(network, 4, torch.Generator()).eval()
     segmenter.head = network.heads
     with torch.inference_mode():

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from matcurate.phase.augment import Augmentation, augmented, cut
 from matcurate.phase.ratios import guessed_ratio
 from matcurate.phase.samples import Picture, Sampler, SamplingSettings, picture, resized, scaled_shape
+from matcurate.promptable.builtin.standard import SPREAD
 
 STILL = Augmentation(flip=0, upside_down=0, rotation=0, scale=(1, 1), intensity=(1, 1), gamma=(1, 1), contrast=(1, 1))
 GREY = np.random.default_rng(1).random((96, 160), dtype=np.float32)
@@ -109,8 +110,8 @@ def test_images_are_in_units_of_the_whole_micrograph():
     batch = Sampler([made], 3, SamplingSettings(crop=16, batch=8, augmentation=STILL), small_model().segmenter).batch(
         0, 0
     )
-    expected = (0.2 + 0.3 * batch.labels - made.grey.mean()) / made.grey.std()
-    assert (batch.images[:, 0] - expected).abs().max() < 0.5
+    expected = SPREAD * (0.2 + 0.3 * batch.labels - made.grey.mean()) / made.grey.std()
+    assert (batch.images[:, 0] - expected).abs().max() < 0.5 * SPREAD
 
 
 def test_rare_phases_are_drawn_when_centred():

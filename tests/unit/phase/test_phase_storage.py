@@ -1,10 +1,13 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from small_network import small_backbone
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.phase.build import ModelSettings, base_of, build_model
@@ -13,32 +16,23 @@ from matcurate.phase.lora import LoraSettings
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.storage import FORMAT, load_adapter, save_adapter
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
-from matcurate.promptable.builtin.quality import Judge
-from matcurate.promptable.builtin.weights import Weights
-from matcurate.promptable.tree import TreeBackbone
+from matcurate.promptable.builtin.quality import RegionQuality
+from matcurate.promptable.sam import SamBackbone
 
 NAMES = ("matrix", "γ'", "carbide")
 SETTINGS = ModelSettings(lora=LoraSettings(rank=2), plm=PlmSettings(hidden=8))
 GREY = np.random.default_rng(0).random((40, 70), dtype=np.float32)
 
 
-def backbone(seed=0):
-    torch.manual_seed(seed)
-    network = UNet(NetworkSettings(widths=(4, 8))).eval()
-    torch.seed()  # what judges regions is another one each time
-    return BuiltinBackbone(Weights(network, Judge(), "a" * 64, {}))
-
-
 @pytest.fixture
 def saved(tmp_path):
-    model = build_model(backbone(), 3, SETTINGS, seed=0)
+    model = build_model(small_backbone(), 3, SETTINGS, seed=0)
     with torch.no_grad():
         for value in model.learned_state().values():
             value.add_(1 if value.dtype == torch.int64 else torch.rand_like(value))
     path = tmp_path / "adapter.safetensors"
-    save_adapter(path, model, base_of(backbone()), NAMES, SETTINGS, {"lab": "north"})
+    save_adapter(path, model, base_of(small_backbone()), NAMES, SETTINGS, {"lab": "north"})
     return path, model
 
 
@@ -47,7 +41,7 @@ def test_what_is_written_comes_back(saved):
     adapter = load_adapter(path)
     assert adapter.card.phases == NAMES and adapter.card.notes == {"lab": "north"}
     assert adapter.card.settings == SETTINGS and adapter.card.backbone == "builtin"
-    again = adapter.model(backbone())
+    again = adapter.model(small_backbone())
     assert np.array_equal(phase_shares(again, GREY, no_ratio(3)), phase_shares(model, GREY, no_ratio(3)))
 
 
@@ -59,10 +53,30 @@ def test_frozen_weights_are_not_in_the_file(saved):
     assert not any("running_mean" in name for name in names if name.startswith("segmenter.encoder"))
 
 
-def test_another_base_is_refused(saved):
-    mine, other = (base_of(backbone(seed)).sha256[:12] for seed in (0, 1))
-    with pytest.raises(CheckpointError, match=f"{mine}…, but builtin has {other}…; fetch"):
-        load_adapter(saved[0]).model(backbone(1))
+def test_an_adapter_of_an_earlier_built_in_network_is_refused_with_the_remedy(saved):
+    """As every adapter that was trained before this version's network: the tensors would not even fit."""
+    adapter = load_adapter(saved[0])
+    assert adapter.fits(small_backbone(0)) and not adapter.fits(small_backbone(1))
+    mine, other = (base_of(small_backbone(seed)).sha256[:12] for seed in (0, 1))
+    with pytest.raises(CheckpointError) as refused:
+        adapter.model(small_backbone(1))
+    assert str(refused.value) == (
+        f"the adapter was trained on builtin with sha256 {mine}…, but builtin has {other}… now; "
+        "train again with 'curate retrain'"
+    )
+
+
+def test_the_network_is_the_base_and_what_rates_its_regions_is_not(saved):
+    """Regions can be rated better without a training of every adapter."""
+    base = small_backbone()
+    torch.manual_seed(5)
+    other = BuiltinBackbone(replace(base.weights, quality=RegionQuality(), digest="b" * 64))
+    assert other.digest != base.digest and load_adapter(saved[0]).fits(other)
+
+
+def test_another_official_checkpoint_can_be_fetched(saved):
+    with pytest.raises(CheckpointError, match=r"but vit_b has .*; fetch that checkpoint, or train again with"):
+        load_adapter(saved[0]).model(SamBackbone("vit_b", None, None))
 
 
 def test_a_changed_tensor_is_refused(saved, tmp_path):
@@ -83,7 +97,7 @@ def test_a_file_from_before_modules_elsewhere_and_magnification_is_read(saved, t
     save_file(tensors, tmp_path / "old.safetensors", {FORMAT: json.dumps(header)})
     adapter = load_adapter(tmp_path / "old.safetensors")
     assert adapter.card.settings == SETTINGS
-    assert len(adapter.model(backbone()).modules_of_ratio()) == 1
+    assert len(adapter.model(small_backbone()).modules_of_ratio()) == 1
 
 
 def test_half_a_file_another_file_and_no_file_are_refused(saved, tmp_path):
@@ -103,13 +117,13 @@ def test_half_a_file_another_file_and_no_file_are_refused(saved, tmp_path):
 
 def test_a_backbone_without_weights_is_refused():
     with pytest.raises(ConfigError, match="no weights to adapt"):
-        build_model(TreeBackbone(), 3, SETTINGS, seed=0)
+        build_model(ThresholdBackbone(), 3, SETTINGS, seed=0)
     with pytest.raises(ConfigError, match="two or more"):
-        build_model(backbone(), 1, SETTINGS, seed=0)
+        build_model(small_backbone(), 1, SETTINGS, seed=0)
 
 
 def test_the_backbone_itself_is_not_changed():
-    base = backbone()
+    base = small_backbone()
     before = {name: value.clone() for name, value in base.weights.network.state_dict().items()}
     model = build_model(base, 3, SETTINGS, seed=0)
     with torch.no_grad():

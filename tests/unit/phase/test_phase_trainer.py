@@ -119,3 +119,16 @@ def test_the_modules_have_a_learning_rate_of_their_own():
     # The first step of Adam is the learning rate, whatever the gradient.
     assert once == pytest.approx(0.01, rel=1e-2) and thrice == pytest.approx(0.03, rel=1e-2)
     assert head.item() == pytest.approx(same.item())
+
+
+def test_gradients_longer_than_the_clip_are_shortened_and_shorter_ones_are_not():
+    def moved(clip):
+        model = small_model()
+        before = model.segmenter.head.bias.detach().clone()
+        tiny = SETTINGS.model_copy(update={"steps": 1, "warmup": 0, "weight_decay": 0.0, "clip": clip})
+        train(model, PICTURES, tiny, seed=0)
+        return (model.segmenter.head.bias - before).abs().max().item()
+
+    # Adam's first step is the learning rate, unless the gradient is small beside its epsilon of 1e-8.
+    assert moved(None) == moved(1e6) == pytest.approx(0.01, rel=1e-2)
+    assert moved(1e-11) < 0.01 * 1e-3 * 1.01

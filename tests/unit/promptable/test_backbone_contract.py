@@ -10,7 +10,7 @@ SHAPE = (96, 160)
 ON_DISC, OFF_DISC = (110.0, 40.0), (20.0, 80.0)
 
 
-@pytest.fixture(scope="module", params=["tree", "builtin", "vit_b"])
+@pytest.fixture(scope="module", params=["builtin", "vit_b"])
 def backbone(request, tmp_path_factory, vit_b) -> Backbone:
     if request.param == "vit_b":
         return vit_b.backbone

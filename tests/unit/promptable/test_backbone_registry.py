@@ -1,8 +1,5 @@
 """Which backbone a name stands for."""
 
-import subprocess
-import sys
-
 import pytest
 
 from matcurate.errors import CheckpointError, ConfigError
@@ -23,11 +20,11 @@ def test_auto_is_the_largest_official_model_in_the_store_else_the_built_in_netwo
     for name in ("vit_b", "vit_l", "vit_h"):
         put(tmp_path, name)
         assert resolve_name("auto", tmp_path) == name
-    assert resolve_name("tree", tmp_path) == "tree"
+    assert resolve_name("vit_b", tmp_path) == "vit_b"
 
 
 def test_an_unknown_name_is_answered_with_the_known(tmp_path):
-    with pytest.raises(ConfigError, match="no backbone 'vit_x'; use one of: auto, tree, builtin, vit_b, vit_l, vit_h"):
+    with pytest.raises(ConfigError, match="no backbone 'vit_x'; use one of: auto, builtin, vit_b, vit_l, vit_h"):
         load_backbone("vit_x", tmp_path)
 
 
@@ -64,20 +61,12 @@ def test_a_verified_checkpoint_is_the_one_that_is_read(vit_b, tmp_path, monkeypa
         load_backbone("vit_b", tmp_path, device="cuda:99")
 
 
-@pytest.mark.parametrize("name", ["auto", "tree"])
-def test_random_weights_need_a_model_with_weights(name, tmp_path):
+def test_random_weights_need_a_backbone_that_can_draw_them(tmp_path):
     with pytest.raises(ConfigError, match="use one of: vit_b, vit_l, vit_h"):
-        load_backbone(name, tmp_path, random_weights=True)
-
-
-def test_the_tree_does_not_wait_for_torch(tmp_path):
-    program = (
-        "import sys; from pathlib import Path; from matcurate.promptable.registry import load_backbone;"
-        f"load_backbone('tree', Path({str(tmp_path)!r})); print('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+        load_backbone("auto", tmp_path, random_weights=True)
+    with pytest.raises(ConfigError, match="'builtin' comes with its weights and draws none at random"):
+        load_backbone("builtin", tmp_path, random_weights=True)
 
 
 def test_every_name_has_a_factory():
-    assert list(BACKBONES) == ["tree", "builtin", "vit_b", "vit_l", "vit_h"]
+    assert list(BACKBONES) == ["builtin", "vit_b", "vit_l", "vit_h"]

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.promptable import sam
 from matcurate.promptable.decoder import Answers, LeanDecoder
 from matcurate.promptable.drafts import Drafting
 from matcurate.promptable.enlarge import Axis
-from matcurate.promptable.tree import TreeBackbone
 
 POINTS = np.array([[[110.0, 40.0], [10.0, 90.0]], [[30.5, 20.25], [0.0, 0.0]], [[159.0, 95.0], [80.0, 50.0]]])
 LABELS = np.array([[1, 0], [1, -1], [1, 1]])
@@ -62,7 +62,7 @@ def test_qualities_are_cut_to_their_range():
 
 def test_only_predictors_that_draft_say_so(opened, vit_b):
     assert isinstance(opened, Drafting)
-    assert not isinstance(TreeBackbone().open(vit_b.image), Drafting)
+    assert not isinstance(ThresholdBackbone().open(vit_b.image), Drafting)
 
 
 def test_every_enlarged_draft_is_a_mask_that_predict_gives(opened, monkeypatch):

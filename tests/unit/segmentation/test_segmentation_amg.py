@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from segment_anything import SamAutomaticMaskGenerator
+from threshold_backbone import ThresholdBackbone
 from tiny_sam import tiny_sam
 
 from matcurate.config import load_preset
@@ -10,7 +11,6 @@ from matcurate.errors import ConfigError
 from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable.embeddings import EmbeddingCache
 from matcurate.promptable.sam import SamBackbone
-from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation import amg
 from matcurate.segmentation.amg import Amg, AmgSettings, generated
 from matcurate.segmentation.matsam.pipeline import MatSamPreset
@@ -99,5 +99,7 @@ def test_the_version_names_the_backbone_and_follows_settings_and_preset(backbone
 
 
 def test_other_backbones_are_refused_with_the_remedy() -> None:
-    with pytest.raises(ConfigError, match=r"run on 'tree'; use --backbone vit_b, vit_l or vit_h .*--random-weights"):
-        Amg(TreeBackbone(), preset())
+    with pytest.raises(
+        ConfigError, match=r"run on 'threshold'; use --backbone vit_b, vit_l or vit_h .*--random-weights"
+    ):
+        Amg(ThresholdBackbone(), preset())

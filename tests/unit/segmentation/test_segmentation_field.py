@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import load_preset
 from matcurate.imaging.synth.nuisances import Nuisances
 from matcurate.imaging.synth.registry import KINDS, generate
-from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.field import RIM, Disc, field_of_view
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import class_mean_iou
@@ -37,7 +37,7 @@ def test_the_disc_is_found(disc: Disc, surroundings: int, noise: float) -> None:
         assert found.radius == pytest.approx(disc.radius - RIM, abs=2.0)
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"tomogram"}))
 def test_generated_micrographs_are_seen_as_a_whole(kind: str) -> None:
     for seed in range(4):
         assert field_of_view(generate(kind, SIZE, np.random.default_rng(seed)).pixels) is None
@@ -67,7 +67,7 @@ def test_the_surroundings_mirror_the_inside(dtype: type) -> None:
 
 @pytest.mark.parametrize("surroundings", [0, 127, 230])
 def test_pores_are_segmented_inside_only(surroundings: int) -> None:
-    segmenter = MatSam(TreeBackbone(), load_preset("phases", MatSamPreset, "presets"))
+    segmenter = MatSam(ThresholdBackbone(), load_preset("phases", MatSamPreset, "presets"))
     scores = []
     for seed in range(3):
         pixels, truth = slice_(seed, DISCS[0], surroundings)

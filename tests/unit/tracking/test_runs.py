@@ -20,11 +20,11 @@ def test_a_run_is_written_with_its_parameters_metrics_and_files(
     monkeypatch.chdir(tmp_path)
     picture = tmp_path / "overview.txt"
     picture.write_text("γ'")
-    report = RunReport("presegment", {"backbone": "tree"}, {"iou": 0.75}, {"lab": "north"}, (picture,))
+    report = RunReport("presegment", {"backbone": "builtin"}, {"iou": 0.75}, {"lab": "north"}, (picture,))
     first, second = log_run(uri, "superalloy", report), log_run(uri, "superalloy", report)
     client = MlflowClient(tracking_uri=uri)
     run = client.get_run(first)
-    assert run.data.params == {"backbone": "tree"}
+    assert run.data.params == {"backbone": "builtin"}
     assert run.data.metrics == {"iou": 0.75}
     assert run.data.tags["lab"] == "north"
     assert run.info.status == "FINISHED"

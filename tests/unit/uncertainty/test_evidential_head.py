@@ -11,6 +11,12 @@ from matcurate.uncertainty.whitening import fit_whitening
 
 DIMENSIONS = 12
 QUICK = HeadTraining(epochs=12, batch=64, learning_rate=0.02)
+WEIGHTS = ("prototypes", "log_precision", "bias")
+"""Those that have one row for each class."""
+ROUNDING = 1e-3
+"""Relative tolerance of evidence. A distance is the difference of numbers near 10⁴, which single precision keeps to
+10⁻³; a precision near 0.08 makes that 10⁻⁴ of log evidence for each rounding, and processors sum products of other
+shapes in other orders."""
 
 
 def clouds(classes: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,12 +103,12 @@ def test_a_new_class_appends_one_output_and_keeps_every_other_weight_bit_for_bit
     assert longer.classes == (*head.classes, "widmanstätten")
     for name, value in head.state_dict().items():
         grown = longer.state_dict()[name]
-        if name in ("prototypes", "log_precision", "bias"):
+        if name in WEIGHTS:
             assert grown.shape == (5, *value.shape[1:])
             assert torch.equal(grown[:4], value)
         else:
             assert torch.equal(grown, value)
-    assert np.array_equal(longer.parameters_of(samples)[:, :4], head.parameters_of(samples))
+    np.testing.assert_allclose(longer.parameters_of(samples)[:, :4], head.parameters_of(samples), rtol=ROUNDING)
 
 
 def test_after_a_new_class_training_goes_on_with_old_and_new() -> None:
@@ -123,8 +129,10 @@ def test_a_class_is_taken_out_with_its_output_and_the_others_stay_bit_for_bit() 
     samples, _ = clouds(4, 5, seed=1)
     shorter = head.without("class 1")
     assert shorter.classes == ("class 0", "class 2", "class 3")
-    assert np.array_equal(shorter.parameters_of(samples), head.parameters_of(samples)[:, [0, 2, 3]])
-    assert torch.equal(shorter.get_buffer("projection"), head.get_buffer("projection"))
+    for name, value in head.state_dict().items():
+        assert torch.equal(shorter.state_dict()[name], value[[0, 2, 3]] if name in WEIGHTS else value), name
+    alpha = head.parameters_of(samples)[:, [0, 2, 3]]
+    np.testing.assert_allclose(shorter.parameters_of(samples), alpha, rtol=ROUNDING)
     with pytest.raises(ValueError, match="cannot take class 'x'"):
         head.without("x")
 

@@ -75,9 +75,9 @@ def test_names_of_the_phases_and_one_that_is_not_learned(folders, tmp_path):
     assert run(folders, plm=False).phases == ("matrix", "grain", "carbide")
 
 
-def test_a_backbone_without_weights_is_refused(folders):
+def test_a_backbone_without_weights_is_refused(folders, threshold):
     with pytest.raises(ConfigError, match="no weights to adapt"):
-        run(folders, backbone="tree")
+        run(folders, backbone=threshold)
 
 
 def test_ratios_as_they_are_written():

@@ -25,7 +25,7 @@ def test_what_is_found_gets_the_name_that_suits_it_best(tmp_path):
     noise = np.random.default_rng(0).integers(0, 10, labels.shape)
     pixels = (60 + 120 * (labels == 2) + noise).astype(np.uint8)
     write_sample(tmp_path / "data", "discs", pixels, labels)
-    found = bench_zero_shot(tmp_path / "data", settings=load_settings(tmp_path), preset="phases", backbone="tree")
+    found = bench_zero_shot(tmp_path / "data", settings=load_settings(tmp_path), preset="phases", backbone="builtin")
     assert found.names == (2,) and found.images == 1
     background, rare, discs = found.dice_per_class
     assert background > 0.95 and rare == 0 and discs > 0.9

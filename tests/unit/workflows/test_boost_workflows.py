@@ -30,12 +30,12 @@ def write_stripes(folder: Path, name: str = "stripes", lowest: int = 0) -> Path:
 
 def bench(folder: Path, materials="auto", **options):
     settings = load_settings(folder / "no-home")
-    return bench_boost(folder, materials, settings=settings, backbone="tree", **options)
+    return bench_boost(folder, materials, settings=settings, backbone="builtin", **options)
 
 
 def test_flat_materials_are_found_whole(tmp_path: Path) -> None:
     report = bench(write_stripes(tmp_path), 3)
-    assert (report.backbone, report.preset, report.materials, report.images) == ("tree", "layers", 3, 1)
+    assert (report.backbone, report.preset, report.materials, report.images) == ("builtin", "layers", 3, 1)
     assert report.after.mIoU > 0.97
     assert report.after.mFPR < 0.01
     assert report.after.boundary_mIoU > 0.8
@@ -101,7 +101,7 @@ def test_segment_with_a_booster_has_phases_by_material(tmp_path: Path, preset: s
     write_stripes(tmp_path)
     settings = load_settings(tmp_path / "no-home")
     image = tmp_path / "images" / "stripes.png"
-    report = segment_files([image], tmp_path / "out", settings=settings, preset=preset, backbone="tree", boost=3)
+    report = segment_files([image], tmp_path / "out", settings=settings, preset=preset, backbone="builtin", boost=3)
     assert report.version.endswith("-boost3")
     found = read_labels(tmp_path / "out" / "stripes.phases.png")
     assert np.mean(found == np.repeat([1, 2, 3], [50, 60, 50])[None]) > 0.97

@@ -35,7 +35,7 @@ def stage(tmp_path, monkeypatch):
     for name, found in (("matsam", [np.zeros_like(mask) for mask in masks]), ("new-v1", masks)):
         with workspace.writing() as session:
             version = ensure_model_version(
-                session, 1, name, backbone="tree", backbone_digest="0", preset="p", settings={}
+                session, 1, name, backbone="builtin", backbone_digest="0", preset="p", settings={}
             )
         for micrograph, labels in zip(micrographs, found, strict=True):
             key = put_labels(workspace, labels)

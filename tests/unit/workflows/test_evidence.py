@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_network import small_network
 
 from matcurate.errors import CheckpointError
 from matcurate.phase.inference import phase_shares
@@ -11,7 +12,6 @@ from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.unet import UNetSegmenter
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
 from matcurate.uncertainty.pixel_storage import load_pixel_head, save_pixel_head
 from matcurate.uncertainty.pixels import PixelSettings
 from matcurate.workflows.evidence import Calibration, Judged, fit_evidence, judge
@@ -30,8 +30,7 @@ def halves(step: float = 0.5, seed: int = 0) -> Picture:
 
 @pytest.fixture(scope="module")
 def model() -> PhaseModel:
-    torch.manual_seed(0)
-    segmenter = UNetSegmenter(UNet(NetworkSettings(widths=(8, 16))), 2, torch.Generator().manual_seed(0))
+    segmenter = UNetSegmenter(small_network(), 2, torch.Generator().manual_seed(0))
     return PhaseModel(segmenter, 2, LoraSettings(rank=2), None).eval()
 
 

@@ -11,6 +11,8 @@ from loop_samples import START, make_workspace
 from matcurate.config import RankSettings
 from matcurate.imaging.read import decode_micrograph
 from matcurate.labelstudio.config import labelling_config, shows_look
+from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinSettings
+from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.workflows.look import in_words, load_proxy, look_picture
 from matcurate.workflows.presegment import register_version
 from matcurate.workflows.presegmenter import zero_shot
@@ -29,7 +31,7 @@ def workspace(tmp_path):
 
 @pytest.fixture
 def segmenter(workspace):
-    return zero_shot(workspace, "tree")
+    return zero_shot(workspace, "builtin")
 
 
 def scored(workspace, segmenter, micrograph, vacuity):
@@ -69,7 +71,9 @@ def test_a_version_without_a_map_takes_the_old_one_away(workspace, segmenter, st
     micrograph = add_disc(workspace, tmp_path / "in")
     scored(workspace, segmenter, micrograph, CORNER)
     (chosen,) = ask(workspace, segmenter, studio).chosen
-    another = replace(segmenter, matsam=zero_shot(workspace, "builtin").matsam)
+    backbone = segmenter.matsam.backbone
+    other = BuiltinBackbone(backbone.weights, BuiltinSettings(min_area=9))
+    another = replace(segmenter, matsam=MatSam(other, segmenter.matsam.preset))
     scored(workspace, another, micrograph, None)
     assert ask(workspace, another, studio, day=1).overlays == 0
     assert studio.stored_tasks[chosen.task].data["look"] == ""

@@ -68,7 +68,7 @@ def champion(workspace, tmp_path):
     return add
 
 
-def test_matsam_until_there_is_a_champion(workspace, champion, tmp_path):
+def test_matsam_until_there_is_a_champion(workspace, champion, tmp_path, threshold):
     before = choose_presegmenter(workspace)
     assert isinstance(before, ZeroShot) and choose_presegmenter(workspace, before) is before
     name, model = champion(1)
@@ -83,7 +83,7 @@ def test_matsam_until_there_is_a_champion(workspace, champion, tmp_path):
     assert (found.instances > 0).tolist() == (found.phases > 0).tolist()
     by_hand = with_settings(workspace, workspace.settings.model_copy(update={"pre_segmentation": "matsam"}))
     assert choose_presegmenter(by_hand).version == before.version
-    assert open_presegmenter(workspace, "tree").version != before.version
+    assert open_presegmenter(workspace, threshold).version != before.version
 
 
 def test_promotion_and_rollback_ask_for_predictions(workspace, champion):

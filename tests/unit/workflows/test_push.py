@@ -244,7 +244,7 @@ def test_instances_become_polygons(tmp_path, studio, segmenter):
     settings = load_settings(tmp_path / "home").model_copy(update={"label_studio": plain.settings.label_studio})
     workspace = open_workspace(settings)
     ingest(workspace, write_discs(tmp_path / "a", 1))
-    grains = zero_shot(workspace, "tree")
+    grains = zero_shot(workspace, "builtin")
     (prediction,) = presegment(workspace, grains).done
     studio.label_config = labelling_config(["grain"], instances=True)
     push(workspace, studio, grains.version)

@@ -30,7 +30,7 @@ def workspace(tmp_path):
 
 @pytest.fixture
 def segmenter(workspace):
-    return zero_shot(workspace, "tree")
+    return zero_shot(workspace, "builtin")
 
 
 def place(workspace, segmenter, micrograph, at, **scores):

@@ -6,19 +6,22 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from lab_samples import add_version
 from learning_samples import add_disc, correct
 from loop_samples import make_workspace, with_settings
 from mlflow import MlflowClient
 
 from matcurate.catalog.snapshots import last_trained
 from matcurate.config import PromotionSettings, RetrainSettings
-from matcurate.errors import CatalogError, ConfigError
+from matcurate.errors import CatalogError, CheckpointError, ConfigError
+from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
 from matcurate.workflows import training
 from matcurate.workflows.jobs import ask, job_of, run_job
 from matcurate.workflows.measurements import measurements
-from matcurate.workflows.models import open_registry, show_model
+from matcurate.workflows.models import open_registry, promote, show_model
 from matcurate.workflows.presegment import load_original
+from matcurate.workflows.presegmenter import choose_presegmenter
 from matcurate.workflows.retrain import as_document, retrain
 from matcurate.workflows.workspace import initialise
 
@@ -27,11 +30,11 @@ PRESET = {
     "model": {"lora": {"rank": 2}, "plm": {"hidden": 4}},
     "train": {
         "steps": 24,
-        "learning_rate": 0.01,
+        "learning_rate": 0.003,
         "warmup": 2,
         "validate_every": 8,
         "checkpoint_every": 4,
-        "sampling": {"crop": 48, "batch": 2},
+        "sampling": {"crop": 64, "batch": 2},
     },
 }
 
@@ -187,7 +190,7 @@ def test_what_cannot_be_trained_says_the_remedy(workspace, tmp_path):
     folder.mkdir(parents=True)
     with FileLock(folder / ".lock"), pytest.raises(CatalogError, match=r"another training of project .* runs"):
         retrain(workspace)
-    with pytest.raises(ConfigError, match="'tree' has no weights to adapt"):
+    with pytest.raises(ConfigError, match="the backbone 'tree' is gone; use 'builtin' instead"):
         retrain(changed(workspace, backbone="tree"))
 
 
@@ -205,6 +208,22 @@ def test_other_settings_begin_anew_and_by_hand_nothing_is_promoted(workspace, tm
     assert tags["start"] == f"from the base: {first.model_version} has other settings of the model"
     assert not second.promoted and registry.by_alias("champion").name == first.model_version
     assert second.champion_metrics == first.metrics
+
+
+def test_a_champion_of_an_earlier_built_in_network_is_replaced(workspace, tmp_path):
+    """It can segment nothing any more; MatSAM stands in for it, and the training begins with the new network."""
+    registry = open_registry(workspace)
+    old = add_version(workspace, tmp_path / "old", base=Base("builtin", "0" * 64))
+    promote(workspace, registry, old.name, why="a test")
+    teach(workspace, tmp_path / "a", golden=1)
+    with pytest.raises(CheckpointError, match=r"^the adapter was trained on builtin .* train again with 'curate retr"):
+        choose_presegmenter(workspace)
+    report = retrain(workspace)
+    assert report.promoted and report.why.startswith("against MatSAM on 1 golden micrograph")
+    assert report.champion_metrics is None and report.matsam_metrics is not None
+    champion = registry.by_alias("champion")
+    assert champion.name == report.model_version == choose_presegmenter(workspace).version
+    assert champion.tags["start"] == f"from the base: {old.name} has other base and settings of the model"
 
 
 def test_the_job_trains_when_it_is_due(workspace, tmp_path, monkeypatch):

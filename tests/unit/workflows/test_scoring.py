@@ -62,7 +62,7 @@ def test_crops_reach_from_border_to_border():
 def test_the_embedding_is_the_mean_of_its_crops(workspace):
     pixels = np.zeros((192, 384), np.uint8)
     pixels[:, 192:] = 255
-    scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
+    scorer = Scorer(zero_shot(workspace, "builtin"), Brightness())
     np.testing.assert_allclose(scorer.embedding(pixels), [0.5, 192, 192])
     scored = scorer.score(pixels, [0.75, 0.25])
     assert scored.fractions.tolist() == [0.75, 0.25] and scored.scores == {} and scored.vacuity is None
@@ -127,24 +127,24 @@ def test_one_pass_gives_what_two_would(backbone, workspace):
         assert scored.scores == again.scores
         np.testing.assert_array_equal(scored.embedding, again.embedding)
         np.testing.assert_array_equal(scored.fractions, again.fractions)
-    assert Scorer(zero_shot(workspace, "tree"), Brightness()).segmented(pixels)[1] is None
+    assert Scorer(zero_shot(workspace, "builtin"), Brightness()).segmented(pixels)[1] is None
 
 
 def test_every_segmenter_is_embedded_by_a_network(workspace, backbone):
     own = embedder_of(backbone).digest
-    for segmenter in (zero_shot(workspace, "tree"), zero_shot(workspace, "builtin"), learned(backbone)):
+    for segmenter in (zero_shot(workspace, "builtin"), learned(backbone)):
         assert open_scorer(workspace, segmenter).embed.digest == own
 
 
 def test_another_way_of_scoring_has_another_digest(workspace, monkeypatch):
-    scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
+    scorer = Scorer(zero_shot(workspace, "builtin"), Brightness())
     before = scorer.digest
     monkeypatch.setattr(scorer_room, "VERSION", 0)
     assert scorer.digest != before and len(before) == 64
 
 
 def test_what_is_stored_is_read_again(workspace, tmp_path):
-    segmenter, micrograph = zero_shot(workspace, "tree"), add_disc(workspace, tmp_path / "in")
+    segmenter, micrograph = zero_shot(workspace, "builtin"), add_disc(workspace, tmp_path / "in")
     version = register_version(workspace, workspace.project(), segmenter)
     vacuity = np.linspace(0, 1, 96 * 160, dtype=np.float32).reshape(96, 160)
     scored = ScoredImage(np.array([0.1, -3.0], np.float32), np.array([1.0, 0.0]), {"vacuity": 0.5}, vacuity)
@@ -157,7 +157,7 @@ def test_what_is_stored_is_read_again(workspace, tmp_path):
 
 
 def test_embeddings_of_what_the_experts_have_seen_are_made_once(workspace, tmp_path, monkeypatch):
-    scorer = Scorer(zero_shot(workspace, "tree"), Brightness())
+    scorer = Scorer(zero_shot(workspace, "builtin"), Brightness())
     version = register_version(workspace, workspace.project(), scorer.segmenter)
     good, bad = (add_disc(workspace, tmp_path / "in") for _ in range(2))
     path = workspace.objects.local_path(bad.object_key)

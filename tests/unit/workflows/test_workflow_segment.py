@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from skimage.measure import label
 
-from matcurate.config import Settings
+from matcurate.config import Settings, load_settings
 from matcurate.errors import ConfigError, CurateError, DatasetError
 from matcurate.imaging.dataset import write_sample
 from matcurate.imaging.labels import read_labels
+from matcurate.imaging.synth.registry import generate
 from matcurate.types import Calibration
-from matcurate.workflows.bench_segment import METHODS, bench_segment
+from matcurate.workflows.bench_segment import METHODS, SegmentBenchmark, bench_segment
 from matcurate.workflows.label_files import load_labels
 from matcurate.workflows.measure import measure_labels
 from matcurate.workflows.segment import OutputNames, segment_files
@@ -22,7 +24,7 @@ SHAPE = (96, 160)
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home", backbone="tree")
+    return Settings(home=tmp_path / "home", backbone="builtin")
 
 
 def truth() -> np.ndarray:
@@ -47,7 +49,7 @@ def test_writes_the_four_results_and_reports_them(tmp_path: Path, settings: Sett
     report = segment_files([path], tmp_path / "out", settings=settings, calibration=Calibration(20.0))
     (image,) = report.images
     assert report.problems == ()
-    assert report.version.startswith("matsam-tree-phases-")
+    assert report.version.startswith("matsam-builtin-phases-")
     assert (image.path, image.name, image.page, image.polarity, image.instances) == (str(path), "a", 0, "bright", 8)
     assert image.phase_fraction == pytest.approx(truth().mean(), abs=0.01)
     assert sum(image.phase_fractions.values()) == pytest.approx(1.0)
@@ -70,12 +72,14 @@ def test_writes_the_four_results_and_reports_them(tmp_path: Path, settings: Sett
 
 
 def test_grains_come_with_their_boundaries(tmp_path: Path, settings: Settings) -> None:
-    grey = np.repeat(np.repeat(np.array([[40, 120, 200], [180, 60, 130]]), 48, axis=0), 54, axis=1)[:, :160]
-    path = save(tmp_path / "g.png", grey.astype(np.uint8))
+    drawn = generate("grains", (160, 224), np.random.default_rng(3))
+    path = save(tmp_path / "g.png", drawn.pixels)
     report = segment_files([path], tmp_path / "out", settings=settings, preset="grains")
-    assert report.images[0].instances == 6
-    network = read_labels(tmp_path / "out" / "g.boundaries.png")
-    assert 0.8 < np.count_nonzero(network) / (2 * 96 + 160) < 1.2
+    found = read_labels(tmp_path / "out" / "g.instances.tif")
+    assert report.images[0].instances == len(np.unique(found)) > 10
+    assert found.min() == 1  # grains fill the image
+    network = read_labels(tmp_path / "out" / "g.boundaries.png") > 0
+    assert label(~network, connectivity=1).max() >= 0.9 * found.max()  # it closes around each of them
 
 
 def test_pages_and_equal_names_do_not_overwrite_each_other(tmp_path: Path, settings: Settings) -> None:
@@ -140,12 +144,18 @@ def test_an_output_folder_that_cannot_be(tmp_path: Path, settings: Settings) -> 
 
 
 def test_the_settings_name_preset_and_backbone(settings: Settings) -> None:
-    assert build_segmenter(settings).version == build_segmenter(settings, "phases", "tree").version
+    assert build_segmenter(settings).version == build_segmenter(settings, "phases", "builtin").version
     assert build_segmenter(settings, "layers").preset.smallest == 256
     with pytest.raises(ConfigError, match="no preset"):
         build_segmenter(settings, "nonsense")
     with pytest.raises(ConfigError, match="no backbone"):
         build_segmenter(settings, backbone="nonsense")
+
+
+def test_settings_of_an_earlier_version_name_a_backbone_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("backbone: tree\n")
+    with pytest.raises(ConfigError, match=r"^the backbone 'tree' is gone; use 'builtin' instead$"):
+        build_segmenter(load_settings(tmp_path))
 
 
 @pytest.fixture
@@ -160,7 +170,7 @@ def dataset(tmp_path: Path) -> Path:
 def test_bench_means_are_over_the_images(method: str, dataset: Path, settings: Settings) -> None:
     report = bench_segment(dataset, method, settings=settings)
     assert (report.dataset, report.method, report.images) == (str(dataset), method, 2)
-    assert report.backbone == ("tree" if method == "matsam" else None)
+    assert report.backbone == ("builtin" if method == "matsam" else None)
     assert [s.name for s in report.per_image] == ["a", "b"]
     assert [s.polarity for s in report.per_image] == ["bright", "dark"]
     for field in ("iou", "iou_foreground", "f1", "recall", "ari"):
@@ -188,6 +198,45 @@ def test_bench_compares_instances_when_there_are_some(dataset: Path, settings: S
     assert labelled.ari < plain.ari
 
 
+BOUNDARIES = ("boundary_f1_2px", "boundary_recall_2px", "boundary_f1_3px", "boundary_recall_3px")
+
+
+def test_boundaries_are_measured_where_there_are_instances(dataset: Path, settings: Settings) -> None:
+    assert all(getattr(bench_segment(dataset, "otsu", settings=settings), name) is None for name in BOUNDARIES)
+    halves = truth().astype(np.uint32)
+    halves[:, 80:] *= 2
+    write_sample(dataset, "b", micrograph(), truth().astype(np.uint8), halves)
+    report = bench_segment(dataset, "otsu", settings=settings)
+    plain, labelled = report.per_image
+    assert all(getattr(plain, name) is None for name in BOUNDARIES)
+    assert all(getattr(report, name) == getattr(labelled, name) > 0.95 for name in BOUNDARIES)
+
+
+def test_post_processing_can_be_left_out_and_asked_for(tmp_path: Path, settings: Settings) -> None:
+    # Two bright grains and, between them, a dark band of 10 columns without a grain.
+    labels = np.ones(SHAPE, dtype=np.uint32)
+    labels[:, 80:] = 2
+    pixels = np.full(SHAPE, 180, dtype=np.uint8)
+    pixels[:, 75:85] = 60
+    write_sample(tmp_path / "grains", "a", pixels, np.ones(SHAPE, dtype=np.uint8), labels)
+
+    def otsu(asked: bool | None) -> SegmentBenchmark:
+        return bench_segment(tmp_path / "grains", "otsu", settings=settings, preset="grains", post_processing=asked)
+
+    plain, without, filled = (otsu(asked) for asked in (None, False, True))
+    assert (plain.post_processing, without.post_processing, filled.post_processing) == (None, False, True)
+    assert plain.ari == without.ari < filled.ari and filled.ari > 0.95
+    assert plain.boundary_f1_3px == 0.0  # both edges of the band lie 5 pixels off
+    assert filled.boundary_f1_2px == filled.boundary_recall_2px == 1.0
+    with pytest.raises(ConfigError, match="'phases' looks for phases; use a preset of grains"):
+        bench_segment(tmp_path / "grains", "otsu", settings=settings, preset="phases", post_processing=True)
+    matsam = {
+        asked: bench_segment(tmp_path / "grains", "matsam", settings=settings, preset="phases", post_processing=asked)
+        for asked in (None, True, False)
+    }
+    assert matsam[None].version == matsam[True].version != matsam[False].version
+
+
 def test_bench_goes_on_after_a_bad_image(dataset: Path, settings: Settings) -> None:
     (dataset / "images" / "b.png").write_bytes(b"")
     report = bench_segment(dataset, "otsu", settings=settings)
@@ -204,8 +253,8 @@ def test_bench_refuses_an_unknown_method(dataset: Path, settings: Settings) -> N
 
 
 def test_amg_needs_a_backbone_of_sams_architecture(dataset: Path, settings: Settings) -> None:
-    with pytest.raises(CurateError, match="does not run on 'tree'; use --backbone vit_b, vit_l or vit_h"):
-        bench_segment(dataset, "amg", settings=settings, backbone="tree")
+    with pytest.raises(CurateError, match="does not run on 'builtin'; use --backbone vit_b, vit_l or vit_h"):
+        bench_segment(dataset, "amg", settings=settings, backbone="builtin")
 
 
 def test_opened_filters_carry_every_mask(dataset: Path, settings: Settings, tiny_vit_b: None) -> None:
@@ -217,8 +266,8 @@ def test_opened_filters_carry_every_mask(dataset: Path, settings: Settings, tiny
     assert all(s.masks and s.masks > 0 for s in opened.per_image)
     assert strict.version != opened.version and strict.version.startswith("amg-vit_b-")
     assert (strict.backbone, strict.preset, strict.method) == ("vit_b", "phases", "amg")
-    tree = bench_segment(dataset, "matsam", settings=settings, backbone="tree", open_filters=True)
-    assert tree.version != bench_segment(dataset, "matsam", settings=settings, backbone="tree").version
+    matsam = bench_segment(dataset, "matsam", settings=settings, open_filters=True)
+    assert matsam.version != bench_segment(dataset, "matsam", settings=settings).version
     assert bench_segment(dataset, "otsu", settings=settings).per_image[0].masks is None
 
 

@@ -40,7 +40,7 @@ def stitched(canvas: Canvas, scene: Scene, step: float) -> Scene:
     moves[0] = 0
     offsets = canvas.tensor(step * canvas.rng.normal(0, 1, count))
     at = canvas.coordinates().long() + moves[tile].permute(2, 0, 1)
-    rows, columns = (_mirrored(place, size) for place, size in zip(at, scene.grey.shape, strict=True))
+    rows, columns = (mirrored(place, size) for place, size in zip(at, scene.grey.shape, strict=True))
     rise = (canvas.coordinates()[1] / canvas.width * layout[1]).remainder(1) - 0.5  # every tile has its own shading
     instances = pieces(scene.instances[rows, columns], smallest=1)
     return replace(
@@ -58,7 +58,7 @@ def _seams(canvas: Canvas, size: int, parts: int) -> Tensor:
     return (torch.arange(size, device=canvas.device) >= cut).long()
 
 
-def _mirrored(place: Tensor, size: int) -> Tensor:
+def mirrored(place: Tensor, size: int) -> Tensor:
     """Places reflected at 0 and size - 1."""
     return (size - 1) - ((size - 1) - place.abs()).abs()
 

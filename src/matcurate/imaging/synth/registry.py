@@ -13,6 +13,9 @@ from matcurate.errors import ConfigError
 from matcurate.imaging.synth.assembly import stitched, with_data_bar
 from matcurate.imaging.synth.canvas import Canvas
 from matcurate.imaging.synth.dendrites import Dendrites
+from matcurate.imaging.synth.etched import Etched
+from matcurate.imaging.synth.figures import Figures, Scans
+from matcurate.imaging.synth.film import Film
 from matcurate.imaging.synth.grains import Grains
 from matcurate.imaging.synth.lamellae import Lamellae
 from matcurate.imaging.synth.layers import Layers
@@ -20,12 +23,16 @@ from matcurate.imaging.synth.nuisances import Nuisances, expose
 from matcurate.imaging.synth.particles import Particles
 from matcurate.imaging.synth.phases import Phases
 from matcurate.imaging.synth.pores import Pores
+from matcurate.imaging.synth.powder import Powder
 from matcurate.imaging.synth.precipitates import Precipitates
-from matcurate.imaging.synth.scene import Kind
+from matcurate.imaging.synth.scene import Kind, overprinted
+from matcurate.imaging.synth.spheroidite import Spheroidite
+from matcurate.imaging.synth.tomogram import Tomogram
 from matcurate.types import Calibration
 
 KINDS: dict[str, Kind] = {
     "grains": Grains(),
+    "etched": Etched(),
     "phases": Phases(),
     "precipitates": Precipitates(),
     "particles": Particles(),
@@ -33,6 +40,12 @@ KINDS: dict[str, Kind] = {
     "lamellae": Lamellae(),
     "layers": Layers(),
     "pores": Pores(),
+    "spheroidite": Spheroidite(),
+    "film": Film(),
+    "powder": Powder(),
+    "tomogram": Tomogram(),
+    "figures": Figures(),
+    "scans": Scans(),
 }
 """Registry: a new kind is a callable that draws a :class:`~matcurate.imaging.synth.scene.Scene`."""
 
@@ -114,7 +127,9 @@ def generate(
         rare = canvas.aside(1)
         if rare.chance(wanted.stitching):
             scene = stitched(rare, scene, rare.uniform(*wanted.stitching_step))
-        image = expose(canvas, scene.grey, scene.edges, wanted)
+        if not scene.polished:
+            wanted = wanted.model_copy(update={"scratches": (0.0, 0.0)})
+        image, scene = overprinted(expose(canvas, scene.grey, scene.edges, wanted), scene)
         if rare.chance(wanted.data_bar):
             image, scene = with_data_bar(rare, image, scene)
         grey = image.double().cpu().numpy()

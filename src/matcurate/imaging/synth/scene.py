@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -12,6 +12,25 @@ from skimage.measure import label
 from torch import Tensor
 
 from matcurate.imaging.synth.canvas import Canvas
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overprint:
+    """What happens to a picture after the microscope.
+
+    Parameters
+    ----------
+    grey : float tensor (H, W)
+        Grey levels in [0, 1] put over the photograph, NaN where there are none. Nothing is an object there.
+    scale : float
+        Resolution that is kept, in (0, 1]: the picture is reduced by it and enlarged again.
+    quality : int
+        Quality of its JPEG compression, 1 to 100; 100 leaves it out.
+    """
+
+    grey: Tensor
+    scale: float = 1.0
+    quality: int = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +51,10 @@ class Scene:
         Pixel size.
     edges : float tensor (H, W)
         Where secondary electrons brighten an edge, in [0, 1].
+    polished : bool
+        Whether it is a polished section, which may be scratched.
+    printed : Overprint, optional
+        What is put over the photograph afterwards: annotations, the blank corners of a tomogram.
     """
 
     grey: Tensor
@@ -40,6 +63,8 @@ class Scene:
     classes: tuple[str, ...]
     nm_per_px: float
     edges: Tensor
+    polished: bool = True
+    printed: Overprint | None = None
 
 
 class Kind(Protocol):
@@ -51,6 +76,49 @@ class Kind(Protocol):
     def __call__(self, canvas: Canvas) -> Scene:
         """Draw a scene."""
         ...
+
+
+def _reproduced(image: Tensor, scale: float, quality: int) -> Tensor:
+    """Reduce an image (H, W) by ``scale``, compress it and enlarge it again. Runs on the CPU."""
+    if scale >= 1 and quality >= 100:
+        return image
+    pixels = image.cpu().numpy()
+    if scale < 1:
+        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if quality < 100:
+        coarse = np.rint(np.clip(pixels, 0, 1) * 255)
+        _, packed = cv2.imencode(".jpg", coarse.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        read = np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), dtype=np.float32)
+        pixels = pixels + (read - coarse) / 255  # what lies below a grey level of 8 bits stays
+    if scale < 1:
+        pixels = cv2.resize(pixels, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return torch.as_tensor(np.clip(pixels, 0, 1).astype(np.float32), device=image.device)
+
+
+def within_range(grey: Tensor, reach: float = 0.45) -> Tensor:
+    """Compress grey levels (H, W) about their mean so that no more than one pixel in 200 lies further than ``reach``.
+
+    A detector is set so that few pixels saturate.
+    """
+    apart = grey - grey.mean()
+    ordered = apart.abs().flatten().sort().values
+    furthest = ordered[int(0.995 * (len(ordered) - 1))].clamp_min(1e-6)
+    return grey.mean() + apart * (reach / furthest).clamp_max(1.0)
+
+
+def overprinted(image: Tensor, scene: Scene) -> tuple[Tensor, Scene]:
+    """Put what the scene has printed over the photograph (H, W); classes and instances are 0 there.
+
+    An instance that the print cuts in pieces becomes several.
+    """
+    if scene.printed is None:
+        return image, scene
+    free = torch.isnan(scene.printed.grey)
+    instances = pieces(scene.instances * free, smallest=1)
+    shown = torch.where(free, image, scene.printed.grey.nan_to_num())
+    return _reproduced(shown, scene.printed.scale, scene.printed.quality), replace(
+        scene, phases=scene.phases * free, instances=instances
+    )
 
 
 def numbered(labels: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""The built-in network: learned boundaries, trained on generated and public micrographs (docs/methods/builtin.md)."""
+"""The built-in network: objects, contacts, outlines and depth of any micrograph, on an ImageNet encoder."""

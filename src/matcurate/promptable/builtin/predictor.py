@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import find_objects
-from skimage.segmentation import expand_labels
 
 from matcurate.config import Strict
-from matcurate.errors import CheckpointError
-from matcurate.promptable.builtin.agglomeration import joined, sureness
-from matcurate.promptable.builtin.inference import folded
-from matcurate.promptable.builtin.offers import APART, OFFERS, Offers, side_by_side
-from matcurate.promptable.builtin.quality import Judge
-from matcurate.promptable.builtin.regions import Nested
-from matcurate.promptable.builtin.scene import THREADS, Regions, Scene
+from matcurate.promptable.builtin.maps import ObjectMaps
+from matcurate.promptable.builtin.quality import RegionQuality
+from matcurate.promptable.builtin.regions import regions_of
+from matcurate.promptable.builtin.scales import joined_maps
+from matcurate.promptable.builtin.standard import softened
 from matcurate.promptable.builtin.weights import Weights
-from matcurate.promptable.forest import Forest
 from matcurate.promptable.hierarchy import Nodes
 from matcurate.promptable.nested import NestedRegions
 from matcurate.promptable.prompts import checked_boxes, pixel_prompts
 from matcurate.promptable.protocol import PointLabels
-from matcurate.promptable.tree.selection import best_disjoint
-from matcurate.types import SIDES, Candidate, FloatArray, Pixels, Side
+from matcurate.types import Candidate, FloatArray, Pixels
 
-VERSION = 7
+VERSION = 8
 
 
 class BuiltinSettings(Strict):
-    """Which regions are answers."""
+    """Which regions are answers to prompts."""
 
-    min_area: int = Field(default=4, ge=1, description="Smallest region in pixels.")
+    min_area: int = Field(default=4, ge=1, description="Smallest answer in pixels.")
     max_share: float = Field(default=0.95, gt=0, le=1, description="Largest answer, as part of the image.")
-    min_answer: float = Field(default=0.05, ge=0, lt=1, description="Answers to prompts have a better quality.")
-    min_region: float = Field(default=0.4, ge=0, lt=1, description="Regions without a prompt have a better quality.")
+    min_quality: float = Field(default=0.05, ge=0, lt=1, description="Lowest quality of an answer.")
     nesting: float = Field(default=0.7, gt=0, lt=1, description="Largest IoU of two nested answers to one prompt.")
 
 
@@ -46,28 +38,18 @@ DEFAULT = BuiltinSettings()
 
 
 class BuiltinBackbone:
-    """Nested regions, judged by a network that has seen many, as a promptable segmenter.
+    """Maps of objects for whole micrographs, and nested regions between their borders for prompts.
 
     Parameters
     ----------
     weights : Weights
         As read from their file; the network stays on its device.
     settings : BuiltinSettings
-        Frozen; part of the digest.
-
-    Raises
-    ------
-    CheckpointError
-        When the weights have not learned to judge regions.
+        Part of the digest.
     """
 
     def __init__(self, weights: Weights, settings: BuiltinSettings = DEFAULT) -> None:
-        if weights.judge is None:
-            raise CheckpointError("these weights cannot judge regions yet; finish them with 'curate pretrain --resume'")
-        self.weights = weights
-        self._network = folded(weights.network)
-        self._judge = weights.judge
-        self.settings = settings
+        self.weights, self.settings = weights, settings
 
     @property
     def name(self) -> str:
@@ -76,134 +58,67 @@ class BuiltinBackbone:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over weights, the algorithm's version and its settings."""
+        """Hex SHA-256 over the weights, the version of the algorithm and its settings."""
         text = f"builtin {VERSION} {self.weights.digest} {self.settings.model_dump_json()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def open(self, pixels: Pixels) -> BuiltinPredictor:
-        """Run the network over an image (H, W) of uint8, uint16 or float; regions are made when first asked.
+    def maps(self, pixels: Pixels) -> ObjectMaps:
+        """Run the network over an image (H, W) of uint8, uint16 or float.
 
         Raises
         ------
         ValueError
             When the image is not two-dimensional, is empty or is not finite.
         """
-        return BuiltinPredictor(Scene.seen_by(self._network, pixels), self._judge, self.settings)
+        return ObjectMaps(*joined_maps(self.weights.network, softened(pixels)))
+
+    def open(self, pixels: Pixels) -> BuiltinPredictor:
+        """Run the network over an image (H, W); regions are made when first needed. Errors as of :meth:`maps`."""
+        return BuiltinPredictor(self.maps(pixels), self.weights.quality, self.settings)
 
 
 class BuiltinPredictor:
-    """One image that answers prompts, and proposes regions without any.
+    """One image: its maps, and answers to prompts.
 
     Parameters
     ----------
-    scene : Scene
-        The image and its nested regions.
-    judge : Judge
-        Says how good they are.
+    maps : ObjectMaps
+        What the network sees.
+    quality : RegionQuality
+        Rates the regions.
     settings : BuiltinSettings
-        Which are answers.
-    seams : bool
-        Look for seams between touching objects of one grey, too: a third of the work.
-    sides : tuple of {"bright", "dark"}
-        Towards which regions above and below grey levels are looked for.
-    least : float
-        Quality of the answers and regions that are made.
+        Which regions are answers.
     """
 
-    def __init__(
-        self,
-        scene: Scene,
-        judge: Judge,
-        settings: BuiltinSettings,
-        seams: bool = True,
-        sides: tuple[Side, ...] = SIDES,
-        least: float = 0.0,
-    ) -> None:
-        self._scene = scene
-        self._judge = judge
-        self._settings = settings
-        self._seams = seams
-        self._sides = sides
-        self._least = least
+    def __init__(self, maps: ObjectMaps, quality: RegionQuality, settings: BuiltinSettings = DEFAULT) -> None:
+        self.maps, self._quality, self._settings = maps, quality, settings
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) of the image."""
-        height, width = self._scene.pixels.shape
-        return height, width
-
-    def contrasting(self, sides: tuple[Side, ...], least: float) -> BuiltinPredictor:
-        """The same image, without seams between touching objects of one grey, and with grey levels of these sides only.
-
-        Boundaries of both sides stay. Only answers and regions of a quality of ``least`` or more are made.
-        """
-        return BuiltinPredictor(self._scene, self._judge, self._settings, seams=False, sides=sides, least=least)
+        return self.maps.shape
 
     @cached_property
-    def _regions(self) -> Regions:
-        return self._scene.regions(self._judge.seams.judge if self._seams else None, self._sides)
-
-    @cached_property
-    def forest(self) -> Forest:
-        """The hierarchies, judged."""
-        regions = self._regions
-        with ThreadPoolExecutor(THREADS) as pool:
-            members = tuple(pool.map(self._judged, regions.hierarchies, regions.described))
-        return Forest(members, self._settings.nesting)
-
-    def _judged(self, nested: Nested, described: NDArray[np.float32]) -> NestedRegions:
-        settings, tree, judge = self._settings, nested.hierarchy, self._judge
-        allowed = (tree.area >= settings.min_area) & (tree.area <= settings.max_share * tree.area[tree.root])
-        score = np.zeros(len(allowed))
-        score[allowed] = judge.points.judge(described[allowed])  # most basins are too small to be answers
+    def nested(self) -> NestedRegions:
+        """All regions, with the quality of each as an answer to a point."""
+        regions, settings = regions_of(self.maps), self._settings
+        area = regions.hierarchy.area
+        allowed = (area >= settings.min_area) & (area <= settings.max_share * area[-1])
+        score = np.zeros(len(area))
+        score[allowed] = self._quality.points.rate(regions.measured[allowed])
 
         def boxed(nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
-            return judge.boxes.judge(np.column_stack([described[nodes], fit]).astype(np.float32))
+            return self._quality.boxes.rate(np.column_stack([regions.measured[nodes], fit]))
 
-        return NestedRegions(tree, score, float, settings.min_answer, settings.nesting, boxed)
+        return NestedRegions(regions.hierarchy, score, float, settings.min_quality, settings.nesting, boxed)
 
-    def regions(self, side: Side) -> tuple[Candidate, ...]:
-        """Regions brighter (or darker) than their surroundings, of every hierarchy.
-
-        Of each hierarchy the non-overlapping set with the largest sum of area x (quality - min_region).
-        """
-        if self._scene.pixels.size == 1:
-            return ()  # one pixel makes no hierarchy
-        towards = self._scene.drop if side == "bright" else -self._scene.drop
-        found: list[Candidate] = []
-        for member in self.forest.members:
-            tree = member.hierarchy
-            above = np.maximum(member.score - self._settings.min_region, 0) * (tree.total(towards) > 0)
-            chosen = (int(node) for node in best_disjoint(tree, tree.area * above))
-            found += [member.candidate(node) for node in chosen if member.score[node] >= self._least]
-        return tuple(found)
-
-    def tiles(self, smallest: int) -> tuple[Candidate, ...]:
-        """Part the image into grains of at least ``smallest`` pixels.
-
-        Patches along every possible boundary are joined until each seam is more likely to part two grains than not. A
-        grain's quality is the mean of that likelihood along its outline. What is too small for a grain goes to the
-        nearest one.
-        """
-        if self._scene.pixels.size == 1:
-            return (Candidate(0, 0, np.ones((1, 1), dtype=np.bool_), 0.0),)
-        grains = joined(self._scene.patches, self._judge.seams.judge)
-        quality = sureness(grains, self._judge.seams.judge)
-        large = np.flatnonzero(grains.areas >= smallest)
-        kept = large if len(large) else np.array([int(grains.areas.argmax())])
-        numbers = np.zeros(len(grains.areas), dtype=np.int64)
-        numbers[kept] = np.arange(1, len(kept) + 1)
-        filled = expand_labels(numbers[grains.map()], distance=sum(self.shape))
-        return tuple(
-            Candidate(rows.start, columns.start, filled[rows, columns] == number, float(quality[grain]))
-            for number, (grain, (rows, columns)) in enumerate(zip(kept, find_objects(filled), strict=True), start=1)
-        )
-
-    def offers(self, pixels: Nodes, labels: PointLabels) -> tuple[list[Nodes], Offers]:
-        """Regions of each hierarchy (B, k) that may answer prompts of pixel numbers and labels (B, N), side by side."""
-        members = self.forest.members
-        found = [member.answers(pixels, labels, OFFERS, APART) for member in members]
-        return found, side_by_side(members, self._regions.described, found)
+    def regions(self, quality: float) -> tuple[Candidate, ...]:
+        """All regions of at least a quality, the best first; one may hold others."""
+        if self.maps.foreground.size == 1:
+            return ()
+        score = self.nested.score
+        chosen = np.flatnonzero((score >= quality) & (score > 0))  # 0: no answers
+        return tuple(self.nested.candidate(int(node)) for node in chosen[np.argsort(-score[chosen], kind="stable")])
 
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three nested regions, smallest first.
@@ -223,11 +138,9 @@ class BuiltinPredictor:
             When shapes or labels are wrong, or a point that is not padding lies outside the image.
         """
         pixels, kinds = pixel_prompts(points, labels, self.shape)
-        if not len(kinds) or self._scene.pixels.size == 1:
+        if not len(kinds) or self.maps.foreground.size == 1:
             return [()] * len(kinds)  # one pixel makes no hierarchy
-        found, offers = self.offers(pixels, kinds)
-        quality = self._judge.panel.judge(offers.measured, offers.there)
-        return self.forest.chosen(found, np.where(quality >= self._least, quality, 0.0))
+        return [self.nested.candidates(nodes) for nodes in self.nested.answers(pixels, kinds)]
 
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
@@ -238,4 +151,12 @@ class BuiltinPredictor:
             When a box is empty, not finite, or lies outside the image.
         """
         corners = checked_boxes(boxes, self.shape)
-        return [()] * len(corners) if self._scene.pixels.size == 1 else self.forest.fitting(corners)
+        if not len(corners) or self.maps.foreground.size == 1:
+            return [()] * len(corners)
+        nested = self.nested
+        found, quality = nested.fitting(corners)
+        answers = []
+        for nodes, values in zip(found, quality, strict=True):
+            chosen = [place for place in np.argsort(nodes) if nodes[place] >= 0]
+            answers.append(tuple(nested.candidate(int(nodes[at])).rated(float(values[at])) for at in chosen))
+        return answers

@@ -1,147 +1,146 @@
-"""The nested regions of an image: between learned boundaries, and above and below every grey level."""
+"""All nested regions between the borders that the network sees, and what is measured of each.
+
+References
+----------
+P. Arbeláez, M. Maire, C. Fowlkes, J. Malik, "Contour detection and hierarchical image segmentation", TPAMI 33 (2011).
+B. Perret et al., "Higra: Hierarchical Graph Analysis", SoftwareX 10 (2019).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.builtin.basins import Borders, basins_of
-from matcurate.promptable.builtin.edges import Between
-from matcurate.promptable.hierarchy import Hierarchy, Nodes, build, indexed
+from matcurate.promptable.builtin.maps import ObjectMaps
+from matcurate.promptable.hierarchy import Hierarchy, indexed
 
-Origin = Literal["boundary", "seams", "bright", "dark"]
-HARDLY = 0.1
-"""Mean boundary strength up to which two basins are one."""
-LEVELS = (*np.linspace(0.05, 0.95, 19), np.inf)
-"""Boundary strengths up to which regions are joined before the strengths are taken anew."""
-ORIGINS: tuple[Origin, ...] = ("boundary", "seams", "bright", "dark")
+Column = NDArray[np.float64]
+
+LEVELS = 64
+"""Border strengths that are told apart; more would only make more basins."""
+MEASURES = (
+    "log_area",
+    "log_share",
+    "outline",
+    "own_altitude",
+    "parent_altitude",
+    "foreground",
+    "undecided",
+    "decided",
+    "parent_foreground",
+    "compactness",
+    "distance",
+    "contact",
+    "frame",
+    "log_parent",
+)
+"""Names of the columns of :attr:`Regions.measured`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Nested:
-    """A hierarchy, and where in it neighbours come together.
+class Regions:
+    """Nested regions of an image.
 
     Parameters
     ----------
     hierarchy : Hierarchy
-        Of M regions.
-    right : int array (H, W - 1)
-        Smallest region that holds both a pixel and the one on its right.
-    below : int array (H - 1, W)
-        The same for the pixel below.
-    origin : {"boundary", "seams", "bright", "dark"}
-        What the regions were made from.
+        Of M regions; the smallest are basins of the border strength, joined two at a time in the order of the mean
+        strength of the border between them (average linkage).
+    measured : float32 array (M, D)
+        Columns as in :data:`MEASURES`.
     """
 
     hierarchy: Hierarchy
-    right: Nodes
-    below: Nodes
-    origin: Origin
+    measured: NDArray[np.float32]
 
 
-def between_boundaries(parted: Between) -> Nested:
-    """Regions that weak boundaries part, joined in the order of the mean strength of the boundary between them.
+def regions_of(maps: ObjectMaps) -> Regions:
+    """Nested regions of an image of at least two pixels."""
+    strength = np.rint(maps.border_strength() * LEVELS) / LEVELS
+    shape = maps.shape
+    graph = hg.get_4_adjacency_graph(shape)
+    edges = hg.weight_graph(graph, strength.astype(np.float64), hg.WeightFunction.max)
+    basins = hg.labelisation_watershed(graph, edges)
+    rag = hg.make_region_adjacency_graph_from_labelisation(graph, basins)
+    count = rag.num_vertices()
+    number = hg.rag_back_project_vertex_weights(rag, np.arange(count)).reshape(shape)
+    if count == 1:
+        return _single(maps)
+    summed = hg.rag_accumulate_on_edges(rag, hg.Accumulators.sum, edge_weights=edges)
+    length = hg.rag_accumulate_on_edges(rag, hg.Accumulators.sum, edge_weights=np.ones_like(edges))
+    tree, altitude = hg.binary_partition_tree_average_linkage(rag, summed / length, length)
+    parents = np.asarray(tree.parents(), dtype=np.int64)
+    pixels = shape[0] * shape[1]
+    nested = hg.Tree(np.concatenate([number.ravel(), parents]) + pixels)
+    hierarchy = indexed(nested, shape)
+    return Regions(hierarchy, _measured(hierarchy, maps, rag, tree, altitude, summed, length))
 
-    Basins of the edges (Cousty et al. 2009), those with hardly a boundary between them as one, and a hierarchy over
-    them in the way of the ultrametric contour map of Arbeláez et al. 2011, on learned boundaries. An image of at least
-    two pixels.
-    """
-    height, width = parted.shape
-    basins = basins_of(parted)
-    sides = ((basins[:, :-1], basins[:, 1:], parted.right), (basins[:-1], basins[1:], parted.below))
-    apart = [one != other for one, other, _ in sides]
-    ends, strength = (
-        np.concatenate([part[where] for part, where in zip(parts, apart, strict=True)])
-        for parts in (
-            (np.stack([one, other], axis=2) for one, other, _ in sides),
-            (values for _, _, values in sides),
+
+def _single(maps: ObjectMaps) -> Regions:
+    """The whole image as the only region."""
+    pixels = maps.shape[0] * maps.shape[1]
+    tree = hg.Tree(np.full(pixels + 1, pixels, dtype=np.int64))
+    return Regions(indexed(tree, maps.shape), np.zeros((1, len(MEASURES)), dtype=np.float32))
+
+
+def _measured(
+    hierarchy: Hierarchy,
+    maps: ObjectMaps,
+    rag: hg.UndirectedGraph,
+    tree: hg.Tree,
+    altitude: Column,
+    summed: Column,
+    length: Column,
+) -> NDArray[np.float32]:
+    area = hierarchy.area.astype(np.float64)
+    perimeter, outline = _around(rag, tree, length), _around(rag, tree, summed)
+    mean = {
+        name: hierarchy.total(values.astype(np.float64)) / area
+        for name, values in (
+            ("foreground", maps.foreground),
+            ("undecided", maps.foreground * (1 - maps.foreground)),
+            ("decided", (maps.foreground > 0.5)),
+            ("distance", maps.distance),
+            ("contact", maps.contact),
         )
-    )
-    borders, which = Borders.gathered(ends, strength, np.ones(len(ends)), int(basins.max()) + 1)
-    alike = borders.within(HARDLY)
-    cells = int(alike.max()) + 1
-    above = linked(borders.joined(alike, cells))
-    merged = hg.Tree(above)
-    merged.lowest_common_ancestor_preprocess()
-    one, other = alike[borders.ends].T
-    meeting = np.asarray(merged.lowest_common_ancestor(one, other), dtype=np.int64)[which]
-    basins = alike[basins]
-    right, below = basins[:, :-1].copy(), basins[:-1].copy()
-    right[apart[0]], below[apart[1]] = np.split(meeting, [np.count_nonzero(apart[0])])
-    tree = hg.Tree(np.concatenate([basins.ravel(), above]) + height * width)
-    return Nested(indexed(tree, (height, width)), right, below, "boundary")
+    }
+    frame = hierarchy.total(_frame(maps.shape))
+    columns = {
+        **mean,
+        "log_area": np.log(area),
+        "log_share": np.log(area / area[-1]),
+        "outline": outline / np.maximum(perimeter, 1),
+        "own_altitude": altitude,
+        "parent_altitude": altitude[hierarchy.parent],
+        "parent_foreground": mean["foreground"][hierarchy.parent],
+        "compactness": np.minimum(4 * np.pi * area / np.maximum(perimeter + frame, 1) ** 2, 1.2),
+        "frame": frame / np.maximum(perimeter + frame, 1),
+        "log_parent": np.log(area[hierarchy.parent] / area),
+    }
+    return np.stack([columns[name] for name in MEASURES], axis=1).astype(np.float32)
 
 
-def linked(borders: Borders) -> Nodes:
-    """Parents (2 n - 1,) of n regions, all connected, and of what they are joined to, two at a time.
-
-    Average linkage (as in the ultrametric contour map of Arbeláez et al. 2011), in rounds: up to each of
-    :data:`LEVELS` the weakest boundary goes first, and after it the mean strength of every boundary that is left is
-    taken anew, weighted by length. A heap that does so after every single merge costs ten times as much where one
-    matrix has thousands of neighbours.
-    """
-    following = borders.count
-    above, numbers = np.arange(2 * following - 1), np.arange(following)
-    for level in LEVELS:
-        if not (borders.mean <= level).any():
-            continue
-        parents, top = _weakest_first(borders, level)
-        new = len(parents) - borders.count
-        every = np.concatenate([numbers, following + np.arange(new)])
-        following += new
-        below = np.flatnonzero(parents >= 0)
-        above[every[below]] = every[parents[below]]
-        tops, together = np.unique(top, return_inverse=True)
-        numbers = every[tops]
-        borders = borders.joined(together, len(tops))
-    return above
+def _around(rag: hg.UndirectedGraph, tree: hg.Tree, values: Column) -> Column:
+    """Sum of the values of the edges (E,) between each region (M,) and what is not part of it."""
+    one, other = (np.asarray(ends) for ends in rag.edge_list()[:2])
+    count = tree.num_vertices()
+    touching = np.bincount(one, values, count) + np.bincount(other, values, count)
+    tree.lowest_common_ancestor_preprocess()
+    inner = np.bincount(np.asarray(tree.lowest_common_ancestor(one, other)), values, count)
+    own = touching - 2 * inner
+    leaves = tree.num_leaves()
+    summed = hg.accumulate_and_add_sequential(tree, own, own[:leaves].copy(), hg.Accumulators.sum)
+    return np.asarray(summed, dtype=np.float64)
 
 
-def _weakest_first(borders: Borders, level: float) -> tuple[Nodes, Nodes]:
-    """Join n regions over borders of a mean strength up to ``level``, the weakest first.
-
-    Returns
-    -------
-    parents : int array (n + K,)
-        Of the regions and of the K that two became, in order of making; -1 where nothing holds one.
-    top : int array (n,)
-        Number among them of the largest that holds each region.
-    """
-    count, weak = borders.count, borders.mean <= level
-    parts = borders.within(level)
-    touched = np.unique(borders.ends[weak])
-    ends = np.searchsorted(touched, borders.ends[weak])
-    # Trees are made of what is connected: the parts are chained behind everything, and the chain is cut again.
-    chain = np.unique(parts[touched], return_index=True)[1]
-    graph = hg.UndirectedGraph(len(touched))
-    graph.add_edges(*ends.T)
-    graph.add_edges(chain[:-1], chain[1:])
-    strength = np.concatenate([borders.mean[weak], np.full(len(chain) - 1, np.inf)])
-    tree, _ = hg.bpt_canonical(graph, strength)
-    made = len(touched) - len(chain)
-    numbers = np.concatenate([touched, count + np.arange(made)])
-    joined = tree.parents()[: len(numbers)]
-    held = joined < len(numbers)
-    parents = np.full(count + made, -1)
-    parents[numbers[held]] = numbers[joined[held]]
-    top = np.arange(count)
-    inner = np.zeros(tree.num_vertices(), dtype=np.bool_)
-    inner[: len(numbers)] = held
-    top[touched] = numbers[hg.propagate_sequential(tree, np.arange(len(inner)), inner)[: len(touched)]]
-    return parents, top
-
-
-def of_grey_levels(levels: NDArray[np.int32], min_area: int, origin: Origin) -> Nested:
-    """Regions above every threshold of ``levels`` (H, W), at least ``min_area`` pixels large.
-
-    Two neighbours lie together in every region that holds the darker of both.
-    """
-    hierarchy = build(levels, min_area)
-    home = hierarchy.home.reshape(levels.shape)
-    right = np.where(levels[:, :-1] <= levels[:, 1:], home[:, :-1], home[:, 1:])
-    below = np.where(levels[:-1] <= levels[1:], home[:-1], home[1:])
-    return Nested(hierarchy, right, below, origin)
+def _frame(shape: tuple[int, int]) -> Column:
+    """Number of sides (H, W) of each pixel that are the edge of the image."""
+    sides = np.zeros(shape)
+    sides[0] += 1
+    sides[-1] += 1
+    sides[:, 0] += 1
+    sides[:, -1] += 1
+    return sides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import torch
 
 from matcurate.errors import CheckpointError
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
-from matcurate.promptable.builtin.weights import Weights, load_weights
+from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.devices import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "936f1cf7565c9e6f7eff5f2a1e58aa6f1cb3075a196649e88920626692a731e9"
+SHA256 = "95ed1fe4c83b88ac4640b6950a4c5eec9fc8561b58bee05abfb62c0231708b4b"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 
@@ -38,7 +39,5 @@ def shipped(device: str | None = None, path: Path = SHIPPED) -> BuiltinBackbone:
     weights = load_weights(path)
     if weights.digest != SHA256:
         raise CheckpointError(f"{path}: not the weights that this version was shipped with; install the package again")
-    chosen = resolve_device(device)
-    network = weights.network.to(chosen).to(memory_format=torch.channels_last)
-    judge = weights.judge.to(chosen) if weights.judge else None
-    return BuiltinBackbone(Weights(network, judge, weights.digest, weights.card))
+    network = weights.network.to(resolve_device(device)).to(memory_format=torch.channels_last)
+    return BuiltinBackbone(replace(weights, network=network))

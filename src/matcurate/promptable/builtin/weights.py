@@ -1,24 +1,23 @@
-"""Weights of the built-in network as one safetensors file, float16, with the settings and the card inside."""
+"""Weights of the built-in network: one safetensors file in half precision, with its settings and its card."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
+from torch import nn
 
 from matcurate.errors import CheckpointError
-from matcurate.promptable.builtin.network import NetworkSettings, UNet
-from matcurate.promptable.builtin.quality import Judge
+from matcurate.promptable.builtin.network import NetworkSettings, ObjectNet
+from matcurate.promptable.builtin.quality import RegionQuality
 from matcurate.promptable.digests import sha256_of
-from matcurate.tensorfile import read_header, write_header
+from matcurate.tensorfile import read_header, tensors_digest, write_header
 
-FORMAT = "matcurate-builtin-4"
-NETWORK, JUDGE = "network.", "judge."
+FORMAT = "matcurate-builtin-5"
+NETWORK, QUALITY = "network.", "quality."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,34 +26,33 @@ class Weights:
 
     Parameters
     ----------
-    network : UNet
+    network : ObjectNet
         In evaluation mode, float32, on the CPU.
-    judge : Judge or None
-        Judges regions; None where a training has not come so far.
+    quality : RegionQuality
+        Rates regions as answers to prompts; in evaluation mode, on the CPU.
     digest : str
         Hex SHA-256 of the file.
     card : mapping of str to str
-        What the training said about it: recipe, commit, minutes ….
+        What the training wrote about it: recipe, sources, minutes, scores.
     """
 
-    network: UNet
-    judge: Judge | None
+    network: ObjectNet
+    quality: RegionQuality
     digest: str
     card: Mapping[str, str]
 
     @property
     def network_digest(self) -> str:
-        """Hex SHA-256 over the network's tensors, whatever judges its regions."""
-        return hashlib.sha256(save(_halved(self.network.state_dict()))).hexdigest()
+        """Hex SHA-256 over the network's tensors alone, which adapters are trained on."""
+        return tensors_digest(_halved(self.network))
 
 
-def save_weights(path: Path, network: UNet, judge: Judge | None, card: Mapping[str, str]) -> None:
-    """Write both in half precision; ``path`` holds the old file or all of the new one, never a part."""
-    state = {NETWORK + name: value for name, value in network.state_dict().items()}
-    if judge is not None:
-        state.update({JUDGE + name: value for name, value in judge.state_dict().items()})
+def save_weights(path: Path, network: ObjectNet, quality: RegionQuality, card: Mapping[str, str]) -> None:
+    """Write the weights; ``path`` holds the old file or all of the new one, never a part."""
+    parts = ((NETWORK, network), (QUALITY, quality))
+    state = {prefix + name: value for prefix, part in parts for name, value in _halved(part).items()}
     about = {"network": network.settings.model_dump(mode="json"), "card": dict(card)}
-    write_header(path, _halved(state), FORMAT, json.dumps(about, sort_keys=True))
+    write_header(path, state, FORMAT, json.dumps(about, sort_keys=True))
 
 
 def load_weights(path: Path) -> Weights:
@@ -69,23 +67,21 @@ def load_weights(path: Path) -> Weights:
     header, tensors = read_header(path, FORMAT, "weights of the built-in network", remedy)
     try:
         about = json.loads(header)
-        network = UNet(NetworkSettings.model_validate(about["network"]))
-        network.load_state_dict(_below(NETWORK, tensors))
-        learned = _below(JUDGE, tensors)
-        judge = Judge() if learned else None
-        if judge is not None:
-            judge.load_state_dict(learned)
-            judge.eval()
-    except (ValueError, KeyError, RuntimeError) as error:
+        card: Mapping[str, str] = about["card"]
+        network, quality = ObjectNet(NetworkSettings.model_validate(about["network"])), RegionQuality()
+        for prefix, part in ((NETWORK, network), (QUALITY, quality)):
+            part.load_state_dict(_below(prefix, tensors))
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: its tensors do not fit its settings; {remedy}") from error
-    return Weights(network.eval(), judge, sha256_of(path), about["card"])
+    network.to(memory_format=torch.channels_last)
+    return Weights(network.eval(), quality.eval(), sha256_of(path), card)
 
 
-def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _halved(part: nn.Module) -> dict[str, torch.Tensor]:
     """Tensors as they are written: in half precision."""
     return {
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
-        for name, value in state.items()
+        for name, value in part.state_dict().items()
     }
 
 

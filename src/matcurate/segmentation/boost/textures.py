@@ -25,7 +25,7 @@ from skimage.filters import gabor_kernel
 from matcurate.config import Strict
 from matcurate.errors import ConfigError
 from matcurate.promptable.protocol import Backbone
-from matcurate.segmentation.relief import to_levels
+from matcurate.segmentation.denoising import to_levels
 from matcurate.types import Pixels
 
 FeatureMap = NDArray[np.float32]
@@ -120,7 +120,7 @@ class BackboneFeatures:
         Raises
         ------
         ConfigError
-            When the backbone has no encoder, as the component tree has none.
+            When the backbone has no encoder.
         """
         predictor = self.backbone.open(pixels)
         if not isinstance(predictor, Described):

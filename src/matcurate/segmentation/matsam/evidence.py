@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from matcurate.segmentation.relief import Grey
+from matcurate.segmentation.denoising import Grey
 from matcurate.types import Candidate, Side
 
 CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -37,7 +37,7 @@ def rescored(candidates: Sequence[Candidate], grey: Grey, side: Side) -> tuple[C
     candidates : sequence of Candidate
         Inside the image.
     grey : uint8 array (H, W)
-        The relief.
+        The denoised micrograph.
     side : {"bright", "dark"}
         Of the foreground.
 

@@ -1,8 +1,8 @@
 """Several phases by grey level, and touching objects parted: what becomes of an image beyond one foreground.
 
-Phases: plateaus of the calm image (where the gradient is not that of an edge) are classed by the valleys between the
-modes of their grey levels, by multi-level Otsu where there are too few modes; pixels on edges, whose grey only passes
-through the levels between two phases, go to the plateau that a flood of the gradient brings (Meyer 1994).
+Phases: plateaus of the denoised image (where the gradient is not that of an edge) are classed by the valleys between
+the modes of their grey levels, by multi-level Otsu where there are too few modes; pixels on edges, whose grey only
+passes through the levels between two phases, go to the plateau that a flood of the gradient brings (Meyer 1994).
 Phases that no grey parts are told by texture instead, by :mod:`matcurate.segmentation.boost`.
 
 References
@@ -25,7 +25,7 @@ from skimage.measure import label
 from skimage.morphology import local_maxima, reconstruction
 from skimage.segmentation import watershed
 
-from matcurate.segmentation.relief import Grey, gradient_magnitude
+from matcurate.segmentation.denoising import Grey, gradient_magnitude
 from matcurate.types import BoolMask, Side
 
 Classes = NDArray[np.uint8]
@@ -60,7 +60,7 @@ def phases_by_grey(grey: Grey, side: Side | None, count: int) -> Classes:
     Parameters
     ----------
     grey : uint8 array (H, W)
-        The calm image: flattening would draw rare phases to their surroundings.
+        The denoised micrograph.
     side : {"bright", "dark"} or None
         The matrix is the darkest class when objects are bright, the brightest when they are dark; by None it is the
         class that holds together best: the largest sum of squared areas of its connected pieces.
@@ -93,7 +93,7 @@ def explained(grey: Grey, classes: Classes) -> float:
     return min(1.0, between / whole) if whole > 0 else 0.0
 
 
-def objects_of(phases: Classes, smallest: int) -> Ids:
+def objects_of(phases: Classes | Ids, smallest: int) -> Ids:
     """Connected pieces (4 neighbours) of every phase with at least ``smallest`` pixels, as ids 1 … N (H, W)."""
     found = label(phases, background=0, connectivity=1)
     kept = np.bincount(found.ravel()) >= smallest

@@ -8,42 +8,44 @@ Li, Han, Yao, Ban, "MatSAM: Efficient Materials Microstructure Extraction via Vi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
+from scipy.ndimage import find_objects
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
-from matcurate.promptable.protocol import Backbone, Contrasting, PromptPredictor, Tiling
-from matcurate.segmentation.baselines import otsu_foreground
+from matcurate.promptable.protocol import Backbone, Exhaustive, ObjectMapper, PromptPredictor
+from matcurate.segmentation.denoising import Grey, denoise
 from matcurate.segmentation.field import field_of_view
+from matcurate.segmentation.frame import frame_of
 from matcurate.segmentation.matsam.crops import Crop, by_core, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.frugal import decode_frugally
-from matcurate.segmentation.matsam.generate import rough_regions, unprompted
-from matcurate.segmentation.matsam.lines import without_lines
+from matcurate.segmentation.matsam.grain_masks import grains_from_masks
 from matcurate.segmentation.matsam.phases import MOST, count_phases, explained, objects_of, parted, phases_by_grey
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
-from matcurate.segmentation.matsam.prompts import Points, RoiRule, prompt_points
+from matcurate.segmentation.matsam.prompts import EdgeRule, RoiRule, prompt_points
 from matcurate.segmentation.matsam.suppress import admissible, soft_suppress, suppress
+from matcurate.segmentation.matsam.thresholds import MOST_THRESHOLDS
 from matcurate.segmentation.matsam.tiling import boundary_strength, tile
+from matcurate.segmentation.objects.grains import grains
+from matcurate.segmentation.objects.merging import Ids
+from matcurate.segmentation.objects.segment import segment_grains, segment_phases
 from matcurate.segmentation.polarity import side_of
-from matcurate.segmentation.relief import Grey, calm, flatten
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import SIDES, Candidate, Pixels, Progress, Side, silent
 
-Relief: TypeAlias = Callable[[], Grey]
-"""Gives the relief of an image, which is made once and when it is first asked for."""
-
-VERSION = 6
+VERSION = 7
 """Of the algorithm; part of every segmenter's version."""
 LARGEST_WHOLE = 2048
 """Longest side in pixels of an image that is looked at as a whole, and not in crops."""
+LEAST_PROPOSED = 0.4
+"""Minimum quality of regions that a backbone proposes without prompts; that of the cells between contacts."""
+LEAST_LEFT = 0.05
+"""Least quality of a mask that is a grain, after soft suppression too: its default there."""
 
 
 class MatSamPreset(Strict):
@@ -58,24 +60,30 @@ class MatSamPreset(Strict):
     )
     touching: Literal["kept", "parted"] = Field(default="kept", description="Part touching objects at their necks.")
     roi: RoiRule = "auto"
-    straight_lines: Literal["kept", "removed"] = Field(
-        default="kept", description="Take scratches and the seams of stitched images out before boundaries are sought."
+    roi_thresholds: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_THRESHOLDS,
+        description="Thresholds of multi-level Otsu whose regions get key points, beside those of roi; 1: roi alone.",
     )
-    flatten: bool = Field(default=True, description="Remove shading and halos before objects are looked for.")
-    flattened_for: tuple[str, ...] = Field(
-        default=("tree",), description="Backbones that see the flattened image; those trained on others do not."
-    )
-    rough_regions: bool = Field(default=True, description="Otsu's regions compete with the backbone's masks.")
     grid_per_object: float = Field(default=1.0, ge=0)
     grid_range: tuple[int, int] = (64, 1024)
-    batch: int = Field(default=64, ge=1, description="Prompts that a mask decoder answers together.")
-    quality: float = Field(default=0.0, ge=0, le=1, description="Least quality that the backbone predicts.")
-    quality_for: Mapping[str, float] = Field(
-        default={"builtin": 0.5}, description="Instead of quality, for backbones whose quality is a calibrated IoU."
+    grid_edges: EdgeRule = Field(
+        default="uniform",
+        description="Density of the grid near the edges: twice as dense at all four, or by the objects each edge cuts.",
     )
-    contrast: float = Field(default=0.25, ge=0, le=1, description="Least grey step along the outline of a mask.")
+    batch: int = Field(default=64, ge=1, description="Prompts that a mask decoder answers together.")
+    quality: float = Field(default=0.0, ge=0, le=1, description="Minimum quality that the backbone predicts.")
+    contrast: float = Field(default=0.1, ge=0, le=1, description="Minimum grey step along the outline of a mask.")
     smallest: int = Field(default=4, ge=1, description="Least area of an object in pixels.")
     largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
+    grains_from: Literal["boundaries", "masks"] = Field(
+        default="boundaries",
+        description="Grains: cut along the boundaries that image and masks show, or the masks themselves.",
+    )
+    fill_gaps: bool = Field(
+        default=True, description="Grains from masks: fill the gaps between the masks; else a gap is background."
+    )
     outline_vote: float = Field(default=0.25, ge=0, description="Grains: weight of mask outlines among boundaries.")
     nms: float = Field(default=0.3, gt=0, le=1, description="Intersection over union above which one mask goes.")
     between_crops: Literal["hard", "soft"] = Field(
@@ -84,15 +92,16 @@ class MatSamPreset(Strict):
 
     def opened(self) -> MatSamPreset:
         """The same, keeping masks of any quality and contrast."""
-        return self.model_copy(update={"quality": 0.0, "quality_for": {}, "contrast": 0.0})
+        return self.model_copy(update={"quality": 0.0, "contrast": 0.0})
 
+    def without_post_processing(self) -> MatSamPreset:
+        """The same, keeping masks of any contrast, touching objects as one, and the gaps between masks of grains."""
+        return self.model_copy(update={"contrast": 0.0, "touching": "kept", "fill_gaps": False})
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """Masks of a backbone, and whether they part the image into grains, each pixel in one."""
-
-    candidates: tuple[Candidate, ...]
-    tiles: bool
+    @property
+    def masks_are_grains(self) -> bool:
+        """Whether each surviving mask is a grain."""
+        return self.output == "instances" and self.grains_from == "masks"
 
 
 class MatSam:
@@ -128,6 +137,13 @@ class MatSam:
         progress : Progress
             Told the number of prompts answered; of crops for a large image.
         """
+        frame = frame_of(pixels)
+        if frame is not None:
+            found = self._segment_picture(pixels[frame.inside], polarity, progress)
+            return found.placed(_size(pixels), frame.inside)
+        return self._segment_picture(pixels, polarity, progress)
+
+    def _segment_picture(self, pixels: Pixels, polarity: Polarity | None, progress: Progress) -> Segmentation:
         field = field_of_view(pixels)
         if field is not None:
             found = self._segment(field.filled(pixels), polarity, progress)
@@ -135,26 +151,26 @@ class MatSam:
         return self._segment(pixels, polarity, progress)
 
     def _segment(self, pixels: Pixels, polarity: Polarity | None, progress: Progress) -> Segmentation:
-        pixels, grey = without_lines(pixels) if self.preset.straight_lines == "removed" else (pixels, calm(pixels))
-        asked = polarity or self.preset.polarity
-        count = count_phases(grey) if self.preset.phases == "auto" else self.preset.phases
-        if count > 1 and self.preset.output == "phases":
-            return self._several(grey, None if asked == "auto" else asked, count)
+        preset, asked = self.preset, polarity or self.preset.polarity
+        if preset.output == "phases" and preset.phases != 1:
+            grey = denoise(pixels)
+            count = count_phases(grey) if preset.phases == "auto" else preset.phases
+            if count > 1:
+                return self._several(grey, None if asked == "auto" else asked, count)
+        if isinstance(self.backbone, ObjectMapper):
+            maps = self.backbone.maps(pixels)
+            if preset.output == "instances":
+                return segment_grains(maps, preset.smallest)
+            return segment_phases(maps, pixels, None if asked == "auto" else asked, preset.smallest)
+        grey = denoise(pixels)
         side = side_of(grey) if asked == "auto" else asked
-        sees_relief = self.preset.flatten and self.backbone.name in self.preset.flattened_for
-        relief: Relief = cache(partial(flatten, grey)) if self.preset.flatten else lambda: grey
-        proposed = self._proposed(relief() if sees_relief else pixels, relief, (side,), progress)
-        if proposed.tiles:
-            return _tiled(proposed.candidates, pixels)
-        candidates = self._survivors(proposed.candidates, relief(), side)
-        made = self._grains if self.preset.output == "instances" else self._phases
-        return made(relief(), candidates)
+        candidates = self._survivors(self._proposed(pixels, grey, (side,), progress), grey, side)
+        return self._grains(grey, candidates) if preset.output == "instances" else self._phases(grey, candidates)
 
     def propose(self, pixels: Pixels, *, overlap: float = 0.7, progress: Progress = silent) -> tuple[Candidate, ...]:
-        """Raw masks of both grey sides, of any quality and contrast; where one mask holds others, all of them.
+        """Raw masks of both grey sides, of any contrast; where one mask holds others, all of them.
 
-        For what decides by texture (:mod:`matcurate.segmentation.boost`): the backbone sees the micrograph as it is,
-        since flattening would take textures away.
+        For what decides by texture (:mod:`matcurate.segmentation.boost`).
 
         Parameters
         ----------
@@ -171,86 +187,84 @@ class MatSam:
             Best quality first; they overlap, hold each other, and leave gaps.
         """
         opened = MatSam(self.backbone, self.preset.opened())
-        return suppress(opened._proposed(pixels, cache(partial(calm, pixels)), SIDES, progress).candidates, overlap)
+        return suppress(opened._proposed(pixels, denoise(pixels), SIDES, progress), overlap)
 
-    def _proposed(self, seen: Pixels, relief: Relief, sides: tuple[Side, ...], progress: Progress) -> Proposed:
+    def _proposed(
+        self, pixels: Pixels, grey: Grey, sides: tuple[Side, ...], progress: Progress
+    ) -> tuple[Candidate, ...]:
         """What the backbone proposes for an image.
 
         A large one is looked at crop by crop, so that the backbone's memory does not grow with it, and objects over the
         borders are made whole.
         """
-        if max(seen.shape) <= LARGEST_WHOLE:
-            return self._proposed_in(seen, relief, sides, progress)
-        parts, tiles, whole = list(crops(_size(seen))), [], relief()
+        if max(pixels.shape) <= LARGEST_WHOLE:
+            return self._proposed_in(pixels, grey, sides, progress)
+        parts = list(crops(_size(pixels)))
 
         def placed() -> Iterator[tuple[Crop, tuple[Candidate, ...]]]:
             for number, crop in enumerate(parts, start=1):
-                found = self._proposed_in(crop.cut(seen), partial(crop.cut, whole), sides, silent)
-                tiles.append(found.tiles)
+                found = self._proposed_in(crop.cut(pixels), crop.cut(grey), sides, silent)
                 progress(number, len(parts), "crops")
-                yield crop, crop.place(found.candidates)
+                yield crop, crop.place(found)
 
-        return Proposed(stitch(placed()), all(tiles))
+        return stitch(placed())
 
-    def _proposed_in(self, seen: Pixels, relief: Relief, sides: tuple[Side, ...], progress: Progress) -> Proposed:
-        """What the backbone proposes for an image, or for one crop."""
-        preset, predictor = self.preset, self.backbone.open(seen)
-        least = preset.quality_for.get(self.backbone.name, preset.quality)
-        if preset.output == "instances" and isinstance(predictor, Tiling):
-            return Proposed(predictor.tiles(preset.smallest), tiles=True)
-        if preset.output == "phases" and isinstance(predictor, Contrasting):
-            predictor = predictor.contrasting(sides, least)
-        found = [c for side in sides for c in self._answers(predictor, relief, side, progress)]
-        largest = preset.largest * seen.size
-        kept = admissible(found, quality=least, smallest=preset.smallest, largest=largest)
-        return Proposed(tuple(kept), tiles=False)
-
-    def _answers(
-        self, predictor: PromptPredictor, relief: Relief, side: Side, progress: Progress
+    def _proposed_in(
+        self, pixels: Pixels, grey: Grey, sides: tuple[Side, ...], progress: Progress
     ) -> tuple[Candidate, ...]:
-        """Regions proposed without prompts, and the answers to key and grid points."""
+        """What the backbone proposes for an image, or for one crop."""
+        preset, predictor = self.preset, self.backbone.open(pixels)
+        if isinstance(predictor, Exhaustive):
+            cells = candidates_of(grains(predictor.maps, preset.smallest), LEAST_PROPOSED)
+            found = [*predictor.regions(max(preset.quality, LEAST_PROPOSED)), *cells]
+        else:
+            found = [c for side in sides for c in self._answers(predictor, grey, side, progress)]
+        largest = preset.largest * pixels.size
+        return tuple(admissible(found, quality=preset.quality, smallest=preset.smallest, largest=largest))
+
+    def _answers(self, predictor: PromptPredictor, grey: Grey, side: Side, progress: Progress) -> tuple[Candidate, ...]:
+        """The answers to key and grid points."""
         preset = self.preset
+        points, keys = prompt_points(
+            grey,
+            side,
+            roi=preset.roi,
+            smallest=preset.smallest,
+            grid_per_object=preset.grid_per_object,
+            grid_range=preset.grid_range,
+            roi_thresholds=preset.roi_thresholds,
+            grid_edges=preset.grid_edges,
+        )
+        return decode_frugally(predictor, points, always=keys, batch=preset.batch, progress=progress).candidates
 
-        def pointed() -> tuple[Points, int]:
-            return prompt_points(
-                relief(),
-                side,
-                roi=preset.roi,
-                smallest=preset.smallest,
-                grid_per_object=preset.grid_per_object,
-                grid_range=preset.grid_range,
-            )
-
-        with ThreadPoolExecutor(1) as beside:  # where to point is found while the predictor looks for regions
-            coming = beside.submit(pointed)
-            regions = unprompted(predictor, side)
-            points, keys = coming.result()
-        asked = decode_frugally(predictor, points, always=keys, batch=preset.batch, progress=progress)
-        return regions + asked.candidates
-
-    def _survivors(self, proposals: tuple[Candidate, ...], relief: Grey, side: Side) -> tuple[Candidate, ...]:
+    def _survivors(self, proposals: tuple[Candidate, ...], grey: Grey, side: Side) -> tuple[Candidate, ...]:
         """Masks that survive filtering and suppression, those with the clearest outline first."""
-        preset, kept = self.preset, proposals
-        if preset.rough_regions:
-            kept += rough_regions(otsu_foreground(relief, side), preset.smallest)
-        judged = [c for c in rescored(kept, relief, side) if c.quality >= preset.contrast]
-        if preset.between_crops == "hard" or max(relief.shape) <= LARGEST_WHOLE:
+        preset = self.preset
+        rated, least = (
+            (proposals, LEAST_LEFT) if preset.masks_are_grains else (rescored(proposals, grey, side), preset.contrast)
+        )
+        judged = [c for c in rated if c.quality >= least]
+        if preset.between_crops == "hard" or max(grey.shape) <= LARGEST_WHOLE:
             return suppress(judged, preset.nms)
-        within = [suppress(part, preset.nms) for part in by_core(judged, list(crops(_size(relief))))]
+        within = [suppress(part, preset.nms) for part in by_core(judged, list(crops(_size(grey))))]
         regions = [number for number, part in enumerate(within) for _ in part]
-        return soft_suppress([c for part in within for c in part], floor=preset.contrast, regions=regions)
+        return soft_suppress([c for part in within for c in part], floor=least, regions=regions)
 
-    def _grains(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
-        grains = tile(boundary_strength(relief, candidates, self.preset.outline_vote), self.preset.smallest)
+    def _grains(self, grey: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
+        preset = self.preset
+        if preset.masks_are_grains:
+            parts = grains_from_masks(candidates, _size(grey), preset.smallest, filled=preset.fill_gaps)
+        else:
+            parts = tile(boundary_strength(grey, candidates, preset.outline_vote), preset.smallest)
         return Segmentation(
-            phases=np.ones(relief.shape, dtype=np.uint8),
-            instances=grains,
+            phases=(parts > 0).astype(np.uint8),
+            instances=parts,
             score=area_weighted_quality(candidates),
             masks=len(candidates),
         )
 
-    def _phases(self, relief: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
-        foreground = paint(candidates, _size(relief)) > 0
+    def _phases(self, grey: Grey, candidates: tuple[Candidate, ...]) -> Segmentation:
+        foreground = paint(candidates, _size(grey)) > 0
         objects = parted(foreground) if self.preset.touching == "parted" else label(foreground, connectivity=1)
         return Segmentation(
             phases=foreground.astype(np.uint8),
@@ -266,15 +280,13 @@ class MatSam:
         return Segmentation(phases=phases, instances=instances, score=explained(grey, phases))
 
 
-def _tiled(tiles: tuple[Candidate, ...], pixels: Pixels) -> Segmentation:
-    """Grains of a backbone that parts images itself."""
-    grains = paint(tiles, _size(pixels))
-    return Segmentation(
-        phases=np.ones(pixels.shape, dtype=np.uint8),
-        instances=grains.astype(np.uint32),
-        score=area_weighted_quality(tiles),
-        masks=len(tiles),
-    )
+def candidates_of(ids: Ids, quality: float) -> list[Candidate]:
+    """Regions of an id image (H, W), each of one quality."""
+    places = enumerate(find_objects(ids.astype(np.int32)), start=1)
+    return [
+        Candidate(rows.start, columns.start, ids[rows, columns] == number, quality)
+        for number, (rows, columns) in places
+    ]
 
 
 def _size(grey: Pixels) -> tuple[int, int]:

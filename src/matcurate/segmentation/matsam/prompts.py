@@ -16,11 +16,14 @@ from scipy.ndimage import binary_fill_holes, center_of_mass, maximum_position
 from skimage.measure import label
 
 from matcurate.segmentation.baselines import canny_edges, otsu_foreground
-from matcurate.segmentation.relief import Grey, class_separability
+from matcurate.segmentation.denoising import Grey, class_separability
+from matcurate.segmentation.matsam.edge_grid import cut_objects, edge_grid
+from matcurate.segmentation.matsam.thresholds import foregrounds_at
 from matcurate.types import BoolMask, Side
 
 Points: TypeAlias = NDArray[np.float64]
 RoiRule = Literal["auto", "otsu", "canny"]
+EdgeRule = Literal["uniform", "cut_objects"]
 
 TWO_LEVELS = 0.7
 """Otsu's separability from which an image counts as made of two grey levels; one bell-shaped population has .64."""
@@ -36,13 +39,15 @@ def prompt_points(
     smallest: int = 12,
     grid_per_object: float = 1.0,
     grid_range: tuple[int, int] = (64, 1024),
+    roi_thresholds: int = 1,
+    grid_edges: EdgeRule = "uniform",
 ) -> tuple[Points, int]:
     """Key points and grid points of an image.
 
     Parameters
     ----------
     grey : uint8 array (H, W)
-        The denoised, and for two-phase images flattened, micrograph.
+        The denoised micrograph.
     side : {"bright", "dark"}
         Where the objects are, for the Otsu pre-segmentation.
     roi : {"auto", "otsu", "canny"}
@@ -53,6 +58,10 @@ def prompt_points(
         Grid points in the regular part for every object found.
     grid_range : (int, int)
         Least and largest number of points of the regular grid.
+    roi_thresholds : int
+        From 2 on, the foregrounds at as many thresholds of multi-level Otsu give key points, too.
+    grid_edges : {"uniform", "cut_objects"}
+        Density near the edges: twice as dense at all four, or by the number of objects that each edge cuts.
 
     Returns
     -------
@@ -61,10 +70,17 @@ def prompt_points(
     keys : int
         How many are key points.
     """
-    keys = key_points(presegment(grey, side, roi), smallest)
+    foreground = presegment(grey, side, roi)
+    keys = key_points(foreground, smallest)
+    for other in foregrounds_at(grey, side, roi_thresholds) if roi_thresholds > 1 else ():
+        keys = np.concatenate([keys, key_points(without_key(other, keys), smallest)])
     count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
-    height, width = grey.shape
-    return np.concatenate([keys, grid_points((height, width), count)]), len(keys)
+    shape = grey.shape[0], grey.shape[1]
+    if grid_edges == "cut_objects":
+        grid = edge_grid(shape, count, cut_objects(foreground, smallest), EDGE_BAND)
+    else:
+        grid = grid_points(shape, count)
+    return np.concatenate([keys, grid]), len(keys)
 
 
 def presegment(grey: Grey, side: Side, rule: RoiRule = "auto") -> BoolMask:
@@ -106,6 +122,13 @@ def key_points(foreground: BoolMask, smallest: int) -> Points:
         deepest = np.ravel(maximum_position(depth[places], regions[places], every[outside]))
         points[outside] = np.stack(places[::-1], axis=1)[deepest]
     return points
+
+
+def without_key(foreground: BoolMask, keys: Points) -> BoolMask:
+    """The connected regions (4 neighbours) of a foreground (H, W) that hold none of the points (x, y)."""
+    regions = label(foreground, connectivity=1)
+    columns, rows = keys.astype(int).T
+    return np.asarray(foreground & ~np.isin(regions, regions[rows, columns]))
 
 
 def grid_points(shape: tuple[int, int], count: int) -> Points:

@@ -8,7 +8,6 @@ merged whatever their boundary.
 References
 ----------
 B. Perret et al., "Higra: Hierarchical Graph Analysis", SoftwareX 10 (2019).
-J. Cousty et al., "Watershed cuts", IEEE TPAMI 31 (2009).
 """
 
 from __future__ import annotations
@@ -16,16 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
-import higra as hg
 import numpy as np
-from numpy.typing import NDArray
 from skimage.feature import hessian_matrix, hessian_matrix_eigvals
 from skimage.filters import threshold_otsu
 
-from matcurate.segmentation.relief import Field, Grey, gradient_magnitude
+from matcurate.segmentation.denoising import Field, Grey, gradient_magnitude
+from matcurate.segmentation.objects.merging import Ids, tiled
 from matcurate.types import BoolMask, Candidate
-
-Ids = NDArray[np.uint32]
 
 SCALE = 2.0
 """Standard deviation in pixels of the Gaussian derivatives."""
@@ -41,7 +37,7 @@ def boundary_strength(grey: Grey, candidates: Sequence[Candidate] = (), vote: fl
     Parameters
     ----------
     grey : uint8 array (H, W)
-        The calm image.
+        The denoised micrograph.
     candidates : sequence of Candidate
         Masks whose outlines count, weighted by their quality.
     vote : float
@@ -73,24 +69,8 @@ def tile(strength: Field, smallest: int) -> Ids:
     uint32 array (H, W)
         Connected grains 1…N; every pixel belongs to one.
     """
-    if np.ptp(strength) == 0:
-        return np.ones(strength.shape, dtype=np.uint32)
-    graph = hg.get_4_adjacency_graph(strength.shape)
-    edges = hg.weight_graph(graph, strength.astype(np.float64), hg.WeightFunction.max)
-    basins = hg.make_region_adjacency_graph_from_labelisation(graph, hg.labelisation_watershed(graph, edges))
-    mean = hg.rag_accumulate_on_edges(basins, hg.Accumulators.mean, edge_weights=edges)
-    length = hg.rag_accumulate_on_edges(basins, hg.Accumulators.sum, edge_weights=np.ones_like(edges))
-    if mean.size == 0:
-        return np.ones(strength.shape, dtype=np.uint32)
-    tree, altitude = hg.binary_partition_tree_average_linkage(basins, mean, length)
-    areas = hg.rag_accumulate_on_vertices(basins, hg.Accumulators.sum, vertex_weights=np.ones(strength.shape))
-    small = hg.accumulate_parallel(
-        tree, hg.accumulate_sequential(tree, areas, hg.Accumulators.sum), hg.Accumulators.min
-    )
-    tree, altitude = hg.filter_non_relevant_node_from_tree(tree, altitude, lambda _tree, _levels: small < smallest)
-    cut = hg.labelisation_horizontal_cut_from_threshold(tree, altitude, BOUNDARY * threshold_otsu(strength))
-    labels = hg.rag_back_project_vertex_weights(basins, cut)
-    return np.asarray(np.unique(labels, return_inverse=True)[1].reshape(strength.shape) + 1, dtype=np.uint32)
+    limit = BOUNDARY * float(threshold_otsu(strength)) if np.ptp(strength) > 0 else 0.0
+    return tiled(strength, limit, smallest)
 
 
 def boundary_network(instances: Ids) -> BoolMask:

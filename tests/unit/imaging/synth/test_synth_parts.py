@@ -12,7 +12,7 @@ from matcurate.imaging.synth.cells import laguerre
 from matcurate.imaging.synth.fields import band_field, dilated, gaussian_blur, smooth_field
 from matcurate.imaging.synth.nuisances import Nuisances, expose, scratches
 from matcurate.imaging.synth.placement import hard_core, jittered_lattice, lognormal_radii, packed_discs
-from matcurate.imaging.synth.scene import components, numbered
+from matcurate.imaging.synth.scene import Overprint, Scene, components, numbered, overprinted, within_range
 
 
 def canvas(height: int = 96, width: int = 160, seed: int = 0) -> Canvas:
@@ -211,3 +211,23 @@ def test_nuisances_refuse_nonsense() -> None:
             Nuisances.model_validate(bad)
     with pytest.raises(ValidationError):
         Nuisances().blur = (0.0, 1.0)  # type: ignore[misc]
+
+
+def test_what_is_printed_over_a_picture_is_no_object_and_parts_what_it_crosses() -> None:
+    ids = torch.zeros(20, 30, dtype=torch.long)
+    ids[5:15, 5:25] = 1
+    printed = torch.full((20, 30), torch.nan)
+    printed[:, 14:16] = 0.9
+    scene = Scene(torch.zeros(20, 30), ids, ids, ("a", "b"), 1.0, torch.zeros(20, 30), printed=Overprint(printed))
+    image, truth = overprinted(torch.full((20, 30), 0.4), scene)
+    assert (image[:, 14:16] == 0.9).all() and (image[:, :14] == 0.4).all()
+    assert (truth.phases[:, 14:16] == 0).all() and (truth.phases[5:15, 5:14] == 1).all()
+    assert truth.instances[8, 6] != truth.instances[8, 20] and torch.equal(truth.instances > 0, truth.phases > 0)
+    assert scene.phases[8, 14] == 1
+
+
+def test_grey_levels_are_compressed_about_their_mean_only_when_they_reach_too_far() -> None:
+    near = torch.tensor([[0.3, 0.5], [0.5, 0.7]])
+    assert torch.equal(within_range(near), near)
+    far = within_range(torch.tensor([[-1.0, 0.5], [0.5, 2.0]]), reach=0.5)
+    torch.testing.assert_close(far, torch.tensor([[0.0, 0.5], [0.5, 1.0]]))

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 from boost_samples import SHAPE, stripes
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.errors import ConfigError
-from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.boost.textures import BackboneFeatures, FilterBank, FilterBankSettings
 
 GABOR = FilterBankSettings(patterns=False, grey=False, octaves=2, frequencies=(0.25,))
@@ -53,8 +53,8 @@ def test_depth_does_not_matter() -> None:
 
 
 def test_a_backbone_without_an_encoder_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'tree' has no features"):
-        BackboneFeatures(TreeBackbone())(np.zeros(SHAPE, np.uint8))
+    with pytest.raises(ConfigError, match="'threshold' has no features"):
+        BackboneFeatures(ThresholdBackbone())(np.zeros(SHAPE, np.uint8))
 
 
 class Encoder:

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.drafts import Drafts
-from matcurate.promptable.tree import TreeBackbone
 from matcurate.segmentation.matsam.frugal import decode_frugally
 from matcurate.segmentation.matsam.generate import decode
 from matcurate.types import Candidate
@@ -140,7 +140,7 @@ def test_nothing_asked_nothing_found() -> None:
 
 def test_a_predictor_that_does_not_draft_is_asked_everything() -> None:
     micrograph = generate("particles", (192, 256), np.random.default_rng(3))
-    predictor = TreeBackbone().open(micrograph.pixels)
+    predictor = ThresholdBackbone().open(micrograph.pixels)
     points = np.stack([np.arange(10.0) * 20 + 5, np.arange(10.0) * 15 + 5], axis=1)
     found = decode_frugally(predictor, points, batch=4)
     assert [c.box for c in found.candidates] == [c.box for c in decode(predictor, points, 4)]

@@ -1,4 +1,4 @@
-"""Evidence, suppression, rough regions, painting."""
+"""Evidence, suppression, painting."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matcurate.segmentation.matsam.evidence import class_gap, rescored
-from matcurate.segmentation.matsam.generate import rough_regions
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.matsam.suppress import admissible, suppress
 from matcurate.types import Candidate, intersection
@@ -118,16 +117,6 @@ def test_no_contrast_in_a_constant_image() -> None:
     assert class_gap(flat) == 0.0
     assert rescored([box(1, 1, 5, 5, 0.9)], flat, "bright")[0].quality == 0.0
     assert class_gap(step_image()) == 100.0
-
-
-def test_rough_regions_are_the_components_above_a_size() -> None:
-    mask = np.zeros(SHAPE, dtype=bool)
-    mask[10:14, 100:105] = mask[14:17, 105:109] = True  # they touch at a corner only
-    mask[50, 50:53] = True
-    found = rough_regions(mask, 4)
-    assert [(c.box, c.area) for c in found] == [((10, 100, 14, 105), 20), ((14, 105, 17, 109), 12)]
-    assert len(rough_regions(mask, 3)) == 3
-    assert np.array_equal(sum(c.paint(SHAPE).astype(int) for c in rough_regions(mask, 1)), mask)
 
 
 def test_the_smaller_mask_lies_on_top() -> None:

@@ -5,20 +5,20 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from skimage.measure import label
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import load_preset
 from matcurate.imaging.synth.registry import generate
-from matcurate.promptable.tree import TreeBackbone
+from matcurate.segmentation.denoising import denoise
 from matcurate.segmentation.matsam.phases import count_phases, explained, objects_of, parted, phases_by_grey
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, intersection_over_union
-from matcurate.segmentation.relief import calm
 
 SHAPE = (96, 160)
 
 
 def matsam(preset: str = "phases", **changes: object) -> MatSam:
-    return MatSam(TreeBackbone(), load_preset(preset, MatSamPreset, "presets").model_copy(update=changes))
+    return MatSam(ThresholdBackbone(), load_preset(preset, MatSamPreset, "presets").model_copy(update=changes))
 
 
 def three_phases() -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +50,7 @@ def test_blurred_outlines_are_no_phase_of_their_own() -> None:
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     distance = np.hypot(rows - 48, columns - 80)
     levels = np.where(distance < 16, 210.0, np.where(distance < 36, 40.0, 120.0))
-    grey = calm(cv2.GaussianBlur(levels, (0, 0), 1.5).astype(np.uint8))
+    grey = denoise(cv2.GaussianBlur(levels, (0, 0), 1.5).astype(np.uint8))
     phases = phases_by_grey(grey, None, 2)
     assert set(np.unique(phases[distance < 33])) == {1, 2}
     assert label(phases == 0).max() == 1
@@ -69,7 +69,7 @@ def test_two_phases_are_not_taken_for_more_and_stay_as_they_are(kind: str) -> No
     for seed in range(4):
         micrograph = generate(kind, (128, 192), np.random.default_rng(seed))
         if len(np.unique(micrograph.phases)) == 2:
-            assert count_phases(calm(micrograph.pixels)) == 1
+            assert count_phases(denoise(micrograph.pixels)) == 1
     plain, auto = (matsam(phases=phases).segment(micrograph.pixels) for phases in (1, "auto"))
     assert np.array_equal(plain.phases, auto.phases) and plain.score == auto.score
 
@@ -80,7 +80,7 @@ def test_a_rare_third_phase_is_found() -> None:
         micrograph = generate("phases", (256, 384), np.random.default_rng([4, seed]))
         if micrograph.phases.max() < 2:
             continue
-        found = phases_by_grey(calm(micrograph.pixels), None, 2)
+        found = phases_by_grey(denoise(micrograph.pixels), None, 2)
         levels = [micrograph.pixels[micrograph.phases == phase].mean() for phase in (1, 2)]
         ids = (1, 2) if levels[0] < levels[1] else (2, 1)
         scores.append([intersection_over_union(found == ids[k], micrograph.phases == k + 1) for k in (0, 1)])

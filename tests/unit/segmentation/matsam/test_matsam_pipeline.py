@@ -1,29 +1,31 @@
-"""The whole pipeline with the real component tree, on generated micrographs."""
+"""The whole pipeline on generated micrographs: by maps with the built-in network, by prompts with a rule."""
 
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import configs_root, load_preset
 from matcurate.errors import ConfigError
 from matcurate.imaging.synth.registry import generate
+from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.builtin.shipped import shipped
-from matcurate.promptable.tree import TreeBackbone, TreeSettings
-from matcurate.segmentation.baselines import otsu, watershed
+from matcurate.promptable.protocol import Exhaustive
+from matcurate.segmentation.baselines import watershed
 from matcurate.segmentation.matsam import pipeline
-from matcurate.segmentation.matsam.generate import decode, unprompted
+from matcurate.segmentation.matsam.generate import decode
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, class_mean_iou
-from matcurate.types import Candidate, intersection
+from matcurate.types import Candidate
 
 SIZE = (192, 256)
 PRESETS = sorted((configs_root() / "presets").glob("*.yaml"))
 
 
-def matsam(preset: str = "phases") -> MatSam:
-    return MatSam(TreeBackbone(), load_preset(preset, MatSamPreset, "presets"))
+def matsam(preset: str = "phases", *, maps: bool = False) -> MatSam:
+    """With a rule that answers prompts, or with the built-in network, which maps all objects."""
+    return MatSam(shipped("cpu") if maps else ThresholdBackbone(), load_preset(preset, MatSamPreset, "presets"))
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
@@ -44,83 +46,86 @@ def test_a_preset_refuses_typos(tmp_path: Path) -> None:
 
 def test_the_version_names_backbone_and_preset_and_follows_both() -> None:
     one = matsam()
-    assert one.version.startswith("matsam-tree-phases-")
+    assert one.version.startswith("matsam-threshold-phases-")
     assert len(one.version.rsplit("-", 1)[1]) == 8
     assert one.version == matsam().version
     stricter = one.preset.model_copy(update={"contrast": 0.3})
-    other_tree = TreeBackbone(TreeSettings(min_area=40))
-    versions = {one.version, MatSam(one.backbone, stricter).version, MatSam(other_tree, one.preset).version}
+    other = ThresholdBackbone(min_area=40)
+    versions = {one.version, MatSam(one.backbone, stricter).version, MatSam(other, one.preset).version}
     assert len(versions) == 3
 
 
-@pytest.mark.parametrize("kind", ["phases", "precipitates", "particles"])
-def test_phases_are_found_without_being_told_the_side(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "maps"),
+    [("phases", False), ("precipitates", False), ("particles", False), ("precipitates", True), ("particles", True)],
+)
+def test_phases_are_found_without_being_told_the_side(kind: str, maps: bool) -> None:
     scores = []
-    for seed in range(3):
+    for seed in range(2):
         micrograph = generate(kind, SIZE, np.random.default_rng(seed))
-        found = matsam().segment(micrograph.pixels)
+        found = matsam(maps=maps).segment(micrograph.pixels)
         truth = micrograph.phases > 0
-        scores.append(
-            (class_mean_iou(found.phases > 0, truth), class_mean_iou(otsu(micrograph.pixels).phases > 0, truth))
-        )
-    ours, theirs = np.mean(scores, axis=0)
-    assert ours > 0.85
-    assert ours > theirs - 0.01
+        scores.append(class_mean_iou(found.phases > 0, truth))
+        assert np.array_equal(found.instances > 0, found.phases > 0) and 0 < found.score <= 1
+    assert np.mean(scores) > 0.8
 
 
 def test_grains_fill_the_image_and_are_better_than_the_plain_watershed() -> None:
     ours, theirs = [], []
-    for seed in range(3):
+    for seed in range(2):
         micrograph = generate("grains", SIZE, np.random.default_rng(seed))
-        found = matsam("grains").segment(micrograph.pixels)
+        found = matsam("grains", maps=True).segment(micrograph.pixels)
         assert found.instances.min() == 1
         assert (found.phases == 1).all()
         ours.append(adjusted_rand_index(found.instances, micrograph.instances))
         theirs.append(adjusted_rand_index(watershed(micrograph.pixels).instances, micrograph.instances))
-    assert np.mean(ours) > 0.4
+    assert np.mean(ours) > 0.5
     assert np.mean(ours) > np.mean(theirs) + 0.2
 
 
-def test_the_side_can_be_told() -> None:
+def test_grains_from_boundaries_of_image_and_masks_fill_it_too() -> None:
+    micrograph = generate("grains", SIZE, np.random.default_rng(0))
+    found = matsam("grains").segment(micrograph.pixels)
+    assert found.instances.min() == 1 and (found.phases == 1).all() and found.masks is not None
+    theirs = adjusted_rand_index(watershed(micrograph.pixels).instances, micrograph.instances)
+    assert adjusted_rand_index(found.instances, micrograph.instances) > theirs
+
+
+@pytest.mark.parametrize("maps", [True, False], ids=["maps", "prompts"])
+def test_the_side_can_be_told(maps: bool) -> None:
     micrograph = generate("precipitates", SIZE, np.random.default_rng(1))
-    bright, dark = (matsam().segment(micrograph.pixels, side).phases > 0 for side in ("bright", "dark"))
-    assert np.mean(bright & dark) < 0.05
-    auto = matsam().segment(micrograph.pixels).phases > 0
-    assert np.array_equal(auto, bright) or np.array_equal(auto, dark)
+    segmenter = matsam(maps=maps)
+    bright, dark = (segmenter.segment(micrograph.pixels, side).phases > 0 for side in ("bright", "dark"))
+    assert np.mean(bright & dark) < 0.05 and bright.any() and dark.any()
+    auto = segmenter.segment(micrograph.pixels).phases > 0
+    assert min(np.mean(auto != bright), np.mean(auto != dark)) < 0.001
 
 
-def test_proposals_are_of_both_grey_sides_and_none_comes_twice() -> None:
+def test_proposals_are_of_both_grey_sides_and_any_quality_and_none_comes_twice() -> None:
     rows, columns = np.mgrid[:96, :160]
     bright, dark = np.hypot(rows - 48, columns - 40) < 25, np.hypot(rows - 48, columns - 115) < 25
-    noise = np.random.default_rng(0).normal(0, 2, bright.shape)
-    masks = matsam().propose((120 + 70 * bright - 70 * dark + noise).astype(np.uint8))
-    for wanted in (bright, dark):
-        found = [mask.paint(wanted.shape) for mask in masks]
-        assert max(np.sum(one & wanted) / np.sum(one | wanted) for one in found) > 0.95
-    overlaps = [
-        intersection(one, other) / (one.area + other.area - intersection(one, other))
-        for one, other in combinations(masks, 2)
-    ]
-    assert overlaps and max(overlaps) <= 0.7
+    pixels = (120 + 70 * bright - 70 * dark + np.random.default_rng(0).normal(0, 2, bright.shape)).astype(np.uint8)
+    best, again = (Candidate(24, 16, np.ascontiguousarray(bright[24:73, 16:65]), quality) for quality in (0.9, 0.7))
+    other = Candidate(24, 91, np.ascontiguousarray(dark[24:73, 91:140]), 0.1)
+    segmenter = MatSam(Answers(again, best, other), matsam().preset)  # type: ignore[arg-type]
+    found = segmenter.propose(pixels)
+    assert [mask.quality for mask in found] == [0.9, 0.1]
+    assert np.array_equal(found[0].paint(bright.shape), bright) and np.array_equal(found[1].paint(dark.shape), dark)
 
 
-def test_proposals_are_of_any_quality() -> None:
-    pixels = generate("layers", (96, 160), np.random.default_rng(4)).pixels
-    masks = MatSam(shipped("cpu"), load_preset("layers", MatSamPreset, "presets")).propose(pixels)
-    assert min(mask.quality for mask in masks) < 0.5
+@pytest.mark.parametrize("maps", [True, False], ids=["maps", "prompts"])
+def test_the_transposed_image_gives_the_transposed_result(maps: bool) -> None:
+    pixels, segmenter = generate("particles", SIZE, np.random.default_rng(2)).pixels, matsam(maps=maps)
+    found = segmenter.segment(pixels).phases
+    turned = segmenter.segment(np.ascontiguousarray(pixels.T)).phases.T
+    assert np.mean(found != turned) < (0.05 if maps else 0.01)
 
 
-def test_the_transposed_image_gives_the_transposed_result() -> None:
-    pixels = generate("phases", SIZE, np.random.default_rng(2)).pixels
-    found = matsam().segment(pixels).phases
-    turned = matsam().segment(np.ascontiguousarray(pixels.T)).phases.T
-    assert np.mean(found != turned) < 0.01
-
-
-def test_16_bit_gives_what_8_bit_gives() -> None:
-    pixels = generate("phases", SIZE, np.random.default_rng(2)).pixels
-    found = matsam().segment(pixels).phases
-    assert np.mean(found != matsam().segment(pixels.astype(np.uint16) * 257).phases) < 0.01
+@pytest.mark.parametrize("maps", [True, False], ids=["maps", "prompts"])
+def test_16_bit_gives_what_8_bit_gives(maps: bool) -> None:
+    pixels, segmenter = generate("particles", SIZE, np.random.default_rng(2)).pixels, matsam(maps=maps)
+    found = segmenter.segment(pixels).phases
+    assert np.mean(found != segmenter.segment(pixels.astype(np.uint16) * 257).phases) < 0.01
 
 
 @pytest.mark.parametrize("preset", ["phases", "grains", "layers"])
@@ -133,7 +138,7 @@ def test_a_constant_image_is_no_error(preset: str, dtype: type) -> None:
 
 def test_prompts_are_decoded_in_batches_and_reported() -> None:
     micrograph = generate("particles", SIZE, np.random.default_rng(3))
-    predictor = TreeBackbone().open(micrograph.pixels)
+    predictor = ThresholdBackbone().open(micrograph.pixels)
     points = np.stack([np.arange(10.0) * 20 + 5, np.arange(10.0) * 15 + 5], axis=1)
     calls: list[tuple[int, int]] = []
     found = decode(predictor, points, 4, lambda done, total, note="": calls.append((done, total)))
@@ -145,28 +150,60 @@ def test_prompts_are_decoded_in_batches_and_reported() -> None:
 
 
 class Prompted:
-    """The tree without its unprompted regions, as a network that only answers prompts."""
+    """The rule without its unprompted regions, as a network that only answers prompts."""
 
-    def __init__(self, tree: TreeBackbone) -> None:
-        self.name, self.digest, self._tree = "prompted", tree.digest, tree
+    name, digest = "prompted", "0" * 64
 
     def open(self, pixels: np.ndarray) -> object:
-        inner = self._tree.open(pixels)
+        inner = ThresholdBackbone().open(pixels)
 
         class Predictor:
             shape = inner.shape
             predict = staticmethod(inner.predict)
+            predict_boxes = staticmethod(inner.predict_boxes)
 
         return Predictor()
 
 
-def test_a_backbone_that_only_answers_prompts_sees_the_original_and_finds_the_phases() -> None:
+def test_a_backbone_that_only_answers_prompts_finds_the_phases() -> None:
     micrograph = generate("particles", SIZE, np.random.default_rng(3))
-    preset = load_preset("phases", MatSamPreset, "presets").model_copy(update={"rough_regions": False})
-    backbone = Prompted(TreeBackbone())
-    assert unprompted(backbone.open(micrograph.pixels), "bright") == ()
-    found = MatSam(backbone, preset).segment(micrograph.pixels)  # type: ignore[arg-type]
+    preset, asked = load_preset("phases", MatSamPreset, "presets"), []
+    assert not isinstance(Prompted().open(micrograph.pixels), Exhaustive)
+    segmenter = MatSam(Prompted(), preset)  # type: ignore[arg-type]
+    found = segmenter.segment(micrograph.pixels, progress=lambda *stand: asked.append(stand[:2]))
     assert class_mean_iou(found.phases > 0, micrograph.phases > 0) > 0.75
+    assert len(asked) > 0 and asked[-1][0] == asked[-1][1] >= preset.grid_range[0]
+
+
+class Mapped:
+    """A backbone whose maps are written by hand: two halves that touch. It must not be asked anything."""
+
+    name, digest = "mapped", "1" * 64
+
+    def open(self, pixels: np.ndarray) -> object:
+        raise AssertionError("a backbone that maps objects needs no prompts")
+
+    def maps(self, pixels: np.ndarray) -> ObjectMaps:
+        inside, border = np.zeros((2, *pixels.shape))
+        inside[10:38, 10:70], border[:, 39:41] = 0.9, 0.9
+        distance = inside * (np.abs(np.indices(pixels.shape)[1] - 39.5) / 30)
+        return ObjectMaps(inside, border, border, distance)
+
+
+@pytest.mark.parametrize("preset", ["phases", "particles", "grains"])
+def test_a_backbone_that_maps_objects_is_not_prompted(preset: str) -> None:
+    found = MatSam(Mapped(), load_preset(preset, MatSamPreset, "presets")).segment(np.full((48, 80), 7, np.uint8))
+    assert found.count == 2 and found.masks is None
+    assert found.instances[20, 20] != found.instances[20, 60]
+    assert bool(found.phases[2, 2]) == (preset == "grains")
+
+
+def test_several_phases_are_told_by_grey_level_whatever_the_backbone_maps() -> None:
+    pixels = np.full((48, 80), 120, dtype=np.uint8)
+    pixels[5:20, 5:30], pixels[25:40, 40:70] = 40, 220
+    preset = load_preset("phases", MatSamPreset, "presets").model_copy(update={"phases": 2})
+    found = MatSam(Mapped(), preset).segment(pixels)
+    assert found.phases[10, 15] == 1 and found.phases[30, 50] == 2 and found.phases[2, 2] == 0
 
 
 @pytest.mark.parametrize("preset", ["phases", "grains", "layers"])
@@ -178,31 +215,58 @@ def test_one_pixel_high_or_wide_is_no_error(preset: str, shape: tuple[int, int])
     assert 0.0 <= found.score <= 1.0
 
 
-class Tiles:
-    """A backbone that parts every image into a left half of quality .2 and a right half of quality .6."""
+class Answers:
+    """A backbone that answers every prompt with the masks, of those it was made with, that hold the point."""
 
-    name = "tiles"
+    name = "answers"
     digest = "0" * 64
 
+    def __init__(self, *masks: Candidate) -> None:
+        self.masks = masks
+
     def open(self, pixels: np.ndarray) -> object:
-        height, width = pixels.shape
-        half = width // 2
+        masks = self.masks
 
         class Predictor:
             shape = pixels.shape
 
-            def tiles(self, smallest: int) -> tuple[Candidate, ...]:
-                assert smallest == 60  # the preset's
-                left, right = np.ones((height, half), dtype=bool), np.ones((height, width - half), dtype=bool)
-                return Candidate(0, 0, left, 0.2), Candidate(0, half, right, 0.6)
+            def predict(self, points: np.ndarray, labels: np.ndarray) -> list[tuple[Candidate, ...]]:
+                places = [(int(y), int(x)) for ((x, y),) in points]
+                return [tuple(mask for mask in masks if mask.paint(pixels.shape)[place]) for place in places]
 
         return Predictor()
 
 
-def test_a_backbone_that_parts_images_itself_gives_the_grains() -> None:
-    found = MatSam(Tiles(), load_preset("grains", MatSamPreset, "presets")).segment(np.arange(800).reshape(20, 40))
-    assert (found.instances[:, :20] == 1).all() and (found.instances[:, 20:] == 2).all()
-    assert found.instances.dtype == np.uint32 and (found.phases == 1).all() and found.score == pytest.approx(0.4)
+def three_columns() -> tuple[np.ndarray, tuple[Candidate, ...]]:
+    """48 x 80 pixels without any contrast; masks of columns 0-29 (two of them), 36-79, and 40-79."""
+    widths = ((0, 30, 0.9), (0, 20, 0.6), (36, 44, 0.7), (40, 40, 0.8))
+    masks = (Candidate(0, left, np.ones((48, width), dtype=bool), quality) for left, width, quality in widths)
+    return np.full((48, 80), 90, dtype=np.uint8), tuple(masks)
+
+
+@pytest.mark.parametrize("preset", ["grains", "grains_paper"])
+def test_surviving_masks_are_the_grains_ranked_by_the_backbones_quality(preset: str) -> None:
+    pixels, masks = three_columns()
+    chosen = load_preset(preset, MatSamPreset, "presets").model_copy(update={"grains_from": "masks"})
+    found = MatSam(Answers(*masks), chosen).segment(pixels)  # type: ignore[arg-type]
+    assert found.masks == found.count == 2 and found.score == pytest.approx((0.9 * 30 + 0.8 * 40) / 70)
+    assert (found.phases == 1).all()
+    left, right = found.instances[0, 0], found.instances[0, 79]
+    assert (found.instances[:, :34] == left).all() and (found.instances[:, 36:] == right).all()  # the gap: 30 to 39
+    bare = MatSam(Answers(*masks), chosen.without_post_processing()).segment(pixels)  # type: ignore[arg-type]
+    assert (bare.instances[:, 30:40] == 0).all() and (bare.phases == (bare.instances > 0)).all()
+    assert np.count_nonzero(bare.instances) == 48 * 70
+
+
+def test_without_post_processing_masks_of_no_contrast_stay() -> None:
+    pixels = np.full((48, 80), 60, dtype=np.uint8)
+    pixels[:, :30] = 180
+    _, masks = three_columns()
+    preset = load_preset("phases_paper", MatSamPreset, "presets")
+    kept = MatSam(Answers(*masks), preset).segment(pixels, "bright")  # type: ignore[arg-type]
+    assert np.array_equal(kept.phases > 0, pixels > 100)
+    bare = MatSam(Answers(*masks), preset.without_post_processing()).segment(pixels, "bright")  # type: ignore[arg-type]
+    assert bare.phases[:, 45:].all()
 
 
 def bars() -> np.ndarray:
@@ -214,14 +278,10 @@ def bars() -> np.ndarray:
     return pixels.clip(0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("backbone", [TreeBackbone(), None], ids=["tree", "builtin"])
-def test_an_object_over_the_border_of_two_crops_comes_out_whole(
-    backbone: TreeBackbone | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    segmenter = MatSam(backbone or shipped("cpu"), load_preset("phases", MatSamPreset, "presets"))
+def test_an_object_over_the_border_of_two_crops_comes_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int, str]] = []
     monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
-    found = segmenter.segment(bars(), progress=lambda *stand: told.append(stand))
+    found = matsam().segment(bars(), progress=lambda *stand: told.append(stand))
     assert told == [(1, 2, "crops"), (2, 2, "crops")]
     assert found.count == 3
     (across,) = np.unique(found.instances[45, 420:780])
@@ -231,15 +291,7 @@ def test_an_object_over_the_border_of_two_crops_comes_out_whole(
 def test_soft_suppression_between_crops_finds_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
     soft = matsam().preset.model_copy(update={"between_crops": "soft"})
-    hard, found = (MatSam(TreeBackbone(), preset).segment(bars()) for preset in (matsam().preset, soft))
+    hard, found = (MatSam(ThresholdBackbone(), preset).segment(bars()) for preset in (matsam().preset, soft))
     assert found.count == hard.count == 3
     assert np.mean(found.phases != hard.phases) < 0.005
     assert found.masks is not None and hard.masks is not None and found.masks >= hard.masks
-
-
-def test_tiles_of_crops_fill_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
-    pixels = bars()
-    found = MatSam(shipped("cpu"), load_preset("grains", MatSamPreset, "presets")).segment(pixels)
-    assert found.instances.min() > 0 and found.masks == found.count
-    assert len(np.unique(found.instances[40:50, 420:780])) == 1

@@ -1,0 +1,90 @@
+"""Look at a micrograph at the sizes at which its objects are seen best, and join what is seen.
+
+The network learned from crops of some 200 pixels: objects of a few pixels lie between its pixels, and of those larger
+than a crop it sees no end. Small objects are therefore looked at once more at twice the size, large ones at a half and
+a quarter, where what is seen at full size leaves doubt.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.promptable.builtin.inference import output_maps
+from matcurate.promptable.builtin.network import ObjectNet
+from matcurate.types import BoolMask, Pixels
+
+Logits = NDArray[np.float32]
+
+SMALL, LARGE = 14.0, 60.0
+"""Median diameter in pixels below which objects are looked at enlarged, and from which they are looked at reduced."""
+MOST_ENLARGED = 4_000_000
+"""Pixels of a micrograph that is looked at enlarged; a larger one would take minutes."""
+REDUCED = (0.5, 0.25)
+LEAST_EDGE = 64
+"""Pixels along the shorter edge below which a reduced micrograph shows too little."""
+NEAR = 6.0
+"""Standard deviation in pixels of the Gaussian over which the doubt of the foreground is averaged."""
+DOUBT = 2.0
+"""Mean size of the log-odds at which reduced views count half."""
+CLIPPED = 1e-3
+"""Probabilities closer to 0 or 1 count as this."""
+
+
+def joined_maps(network: ObjectNet, pixels: Pixels) -> NDArray[np.float16]:
+    """Probabilities (4, H, W) of the network's outputs, over all sizes that suit the objects.
+
+    Parameters and errors are those of :func:`~matcurate.promptable.builtin.inference.output_maps`.
+    """
+    maps = output_maps(network, pixels)
+    diameter = median_diameter(maps[0] > 0.5)
+    if 0 < diameter < SMALL and pixels.size <= MOST_ENLARGED:
+        fine = _seen_at(network, pixels, 2.0)
+        return np.stack([_chances(_logits(full) + 2 * _logits(twice)) for full, twice in zip(maps, fine, strict=True)])
+    factors = [factor for factor in REDUCED if factor * min(pixels.shape) >= LEAST_EDGE]
+    if diameter < LARGE or not factors:
+        return maps
+    doubt = cv2.GaussianBlur(np.abs(_logits(maps[0])), (0, 0), NEAR)
+    weight = np.clip(1.5 - doubt / DOUBT, 0, 1).astype(np.float32)
+    if not weight.any():
+        return maps
+    coarse = [_seen_at(network, pixels, factor) for factor in factors]
+    for output, full in enumerate(maps):
+        seen = _logits(full)
+        for view in coarse:
+            seen += weight * _logits(view[output])
+        maps[output] = _chances(seen)
+    return maps
+
+
+def median_diameter(foreground: BoolMask) -> float:
+    """Equivalent diameter in pixels of the object that holds the median pixel of a foreground (H, W); 0 for none."""
+    count, _, stats, _ = cv2.connectedComponentsWithStats(foreground.astype(np.uint8), connectivity=4)
+    areas = np.sort(stats[1:, cv2.CC_STAT_AREA].astype(np.float64))
+    if count < 2:
+        return 0.0
+    running = np.cumsum(areas)
+    return float(2 * np.sqrt(areas[np.searchsorted(running, running[-1] / 2)] / np.pi))
+
+
+def _seen_at(network: ObjectNet, pixels: Pixels, factor: float) -> list[NDArray[np.float32]]:
+    """Maps (H, W) of the outputs, as the network sees the micrograph enlarged or reduced by a factor."""
+    height, width = pixels.shape
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    maps = output_maps(network, np.asarray(cv2.resize(pixels.astype(np.float32), size, interpolation=kind)))
+    back = cv2.INTER_LINEAR if factor < 1 else cv2.INTER_AREA
+    return [
+        np.asarray(cv2.resize(each.astype(np.float32), (width, height), interpolation=back), dtype=np.float32)
+        for each in maps
+    ]
+
+
+def _logits(chance: NDArray[np.floating]) -> Logits:
+    clipped = np.clip(np.asarray(chance, dtype=np.float32), CLIPPED, 1 - CLIPPED)
+    return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float32)
+
+
+def _chances(logits: Logits) -> NDArray[np.float16]:
+    return (1 / (1 + np.exp(-logits))).astype(np.float16)

@@ -1,0 +1,67 @@
+"""Grey values as the network sees them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.types import Pixels
+
+SPREAD = 0.6
+"""Standard deviation of what the network sees, about that of a photograph in [-1, 1], which its encoder began with."""
+OUTLIERS = (0.5, 99.5)
+"""Percentiles beyond which grey values are cut off."""
+
+FLAT = 0.85
+"""Share of pixels with the grey level of both neighbours from which an image is a drawing."""
+DRAWN, GRAIN = 1.2, 0.05
+"""Standard deviation in pixels of the Gaussian that a drawing is blurred with, and of the noise that it is given, over
+that of its grey levels."""
+SHARP, SOFTER = 0.8, 0.7
+"""Sharpness of edges beyond that of all pictures learned from, and the Gaussian that such an image is blurred with."""
+SAMPLED = 1024
+"""Rows and columns that sharpness is measured on at most."""
+
+
+def softened(pixels: Pixels) -> Pixels:
+    """Image (H, W) with edges as soft as the network has learned from; the image itself where they are.
+
+    No microscope makes an edge that is wholly within one pixel; drawings, enlargement of pixels and annotations do.
+    """
+    if min(pixels.shape) < 3 or np.ptp(pixels) == 0:
+        return pixels
+    grey = pixels.astype(np.float32)
+    if np.mean((grey[:-1, :-1] == grey[1:, :-1]) & (grey[:-1, :-1] == grey[:-1, 1:])) >= FLAT:
+        noise = np.random.default_rng(0).standard_normal(grey.shape, dtype=np.float32)
+        return np.asarray(cv2.GaussianBlur(grey, (0, 0), DRAWN) + GRAIN * grey.std() * noise, dtype=np.float32)
+    if sharpness(grey) >= SHARP:
+        return np.asarray(cv2.GaussianBlur(grey, (0, 0), SOFTER), dtype=np.float32)
+    return pixels
+
+
+def sharpness(grey: NDArray[np.float32]) -> float:
+    """Step between two neighbours over that between the second neighbours, at the strongest edges of an image (H, W).
+
+    1 for an edge within one pixel, about one half for a soft one. A median of 3 x 3 pixels takes impulse noise out.
+    """
+    calm = cv2.medianBlur(np.ascontiguousarray(grey[:SAMPLED, :SAMPLED]), 3)
+    found = []
+    for image in (calm, calm.T):
+        single, double = np.abs(np.diff(image, axis=1)), np.abs(image[:, 2:] - image[:, :-2])
+        strongest = double >= max(float(np.quantile(double, 0.995)), 1e-6)
+        steps = np.maximum(single[:, 1:], single[:, :-1])[strongest] / double[strongest]
+        found.append(float(np.median(steps)) if steps.size else 0.0)
+    return max(found)
+
+
+def standardised(pixels: Pixels) -> NDArray[np.float32]:
+    """Image (H, W) with outliers cut off, mean 0 and standard deviation :data:`SPREAD`; a constant image becomes 0."""
+    grey = pixels.astype(np.float32)
+    low, high = np.percentile(grey, OUTLIERS)
+    if not high > low:  # nearly everything is equal: the few other pixels are all there is
+        low, high = float(grey.min()), float(grey.max())
+    grey = np.clip(grey, low, high)
+    grey -= grey.mean(dtype=np.float64)
+    deviation = float(grey.std(dtype=np.float64))
+    return np.asarray(grey * (SPREAD / deviation) if deviation > 0 else grey, dtype=np.float32)

@@ -1,0 +1,63 @@
+"""A micrograph without noise, as 8-bit grey levels, and what is measured of grey levels.
+
+References
+----------
+A. Buades, B. Coll, J.-M. Morel, "A non-local algorithm for image denoising", CVPR 2005.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
+
+from matcurate.imaging.stretch import stretched
+from matcurate.types import Pixels
+
+Grey = NDArray[np.uint8]
+Field = NDArray[np.float32]
+
+STRENGTH = 8.0
+"""Strength of the non-local means, in grey levels of the stretched 8-bit image."""
+SEARCH = 9
+"""Edge in pixels of the window in which like patches are averaged."""
+
+
+def denoise(pixels: Pixels) -> Grey:
+    """Stretch to the outlier percentiles and denoise by non-local means.
+
+    Parameters
+    ----------
+    pixels : uint8, uint16 or float array (H, W)
+        Finite.
+
+    Returns
+    -------
+    uint8 array (H, W)
+        All zero for a constant image.
+    """
+    grey = to_levels(pixels.astype(np.float32))
+    return np.asarray(cv2.fastNlMeansDenoising(grey, None, STRENGTH, 7, SEARCH), dtype=np.uint8)
+
+
+def to_levels(values: Field) -> Grey:
+    """Stretch from the outlier percentiles to 0…255; from the extremes when these coincide; constant gives 0."""
+    return np.asarray(np.rint(stretched(values) * np.float32(255)), dtype=np.uint8)
+
+
+def class_separability(grey: Grey) -> float:
+    """Otsu's η of his own threshold: variance between the classes over the whole variance, in [0, 1]."""
+    if np.ptp(grey) == 0:
+        return 0.0
+    bright = grey > threshold_otsu(grey)
+    share = float(bright.mean())
+    gap = float(grey[bright].mean()) - float(grey[~bright].mean())
+    return min(1.0, share * (1 - share) * gap**2 / float(np.var(grey)))
+
+
+def gradient_magnitude(smooth: Field) -> Field:
+    """Magnitude of the Sobel gradient, in grey levels for each pixel."""
+    across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)
+    return np.asarray(cv2.magnitude(across, down), dtype=np.float32)

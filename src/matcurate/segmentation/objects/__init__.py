@@ -1,0 +1,1 @@
+"""From the maps of the built-in network to phases, objects and grains."""

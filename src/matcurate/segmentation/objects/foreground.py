@@ -1,0 +1,183 @@
+"""The foreground out of its probability: where the outline runs is decided by the grey levels on both of its sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.segmentation.baselines import bright_class, corrected_side
+from matcurate.segmentation.polarity import foreground_side
+from matcurate.types import BoolMask, Pixels, Side
+
+Field = NDArray[np.float32]
+
+SMOOTHING = 0.8
+"""Standard deviation in pixels of the Gaussian before grey levels decide about single pixels."""
+WINDOW = 24.0
+"""Standard deviation in pixels of the Gaussian over which the grey levels of both sides are described."""
+COARSE = 4
+"""Pixels along each axis that share one mean of that window."""
+ROUNDS = 3
+CLIPPED = 3.0
+"""Largest absolute value of what the grey level of one pixel adds to its log-odds."""
+BAND = 4
+"""Pixels on each side of an outline on which it is judged."""
+NEAR = 8.0
+"""Standard deviation in pixels of the Gaussian that takes uneven grey out of that band."""
+LEAST_VARIANCE = 1e-6
+"""Of the grey levels beside an outline, over that of the image; below it there is only the error of rounding."""
+SURE = 0.93
+"""Expected intersection over union from which the network's outline is taken as it is."""
+GAIN = 0.05
+"""Gain in separability from which an outline is moved to the grey levels."""
+UNSURE = 0.85
+"""Expected intersection over union below which the network's foreground is compared with that of a plain threshold."""
+BETTER, MUCH_BETTER = 0.1, 0.3
+"""Gain in separability from which a plain threshold is the second suggestion, and from which it is the first."""
+
+Way = Literal["network", "grey", "threshold"]
+"""How a foreground was found: by the network alone, with its outline moved to the grey levels, by a threshold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Foreground:
+    """A foreground, and another that may be right instead.
+
+    Parameters
+    ----------
+    mask : bool array (H, W)
+        The foreground.
+    way : {"network", "grey", "threshold"}
+        How it was found.
+    alternative : bool array (H, W) or None
+        The second suggestion, where the grey levels speak for another foreground than the network.
+    """
+
+    mask: BoolMask
+    way: Way
+    alternative: BoolMask | None = None
+
+
+def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foreground:
+    """Foreground of a micrograph.
+
+    The network's own, where it is sure. Else its outline is moved to the grey levels, if these part better there. Where
+    it is unsure and a threshold, free of uneven illumination, parts the grey levels much better than both, the
+    threshold is taken; where it parts them better, it is the second suggestion. The limits were chosen on micrographs
+    and generated pictures that nothing was learned from (docs/methods/builtin.md).
+
+    Parameters
+    ----------
+    chance : float32 array (H, W)
+        Probability of the foreground.
+    pixels : uint8, uint16 or float array (H, W)
+        The micrograph.
+    side : {"bright", "dark"} or None
+        Of the foreground, where the user states it.
+    """
+    network = chance > 0.5
+    expected = expected_iou(chance, network)
+    if expected >= SURE:
+        return Foreground(network, "network")
+    # Outlines are judged on the grey levels as they are: those of a threshold of smooth noise would fit smooth noise.
+    grey = _standardised(pixels)
+    way: Way = "network"
+    best, parted = network, outline_separability(grey, network)
+    moved = by_local_grey(chance, _blurred(grey, SMOOTHING)) > 0.5
+    if (separability := outline_separability(grey, moved)) > parted + GAIN:
+        best, way, parted = moved, "grey", separability
+    if expected >= UNSURE:
+        return Foreground(best, way)
+    classes = bright_class(pixels)
+    gain = outline_separability(grey, classes) - parted
+    if gain <= BETTER:
+        return Foreground(best, way)
+    wanted = side or (corrected_side(pixels) if gain > MUCH_BETTER else foreground_side(pixels, network))
+    plain = classes if wanted == "bright" else ~classes
+    return Foreground(plain, "threshold", best) if gain > MUCH_BETTER else Foreground(best, way, plain)
+
+
+def expected_iou(chance: Field, foreground: BoolMask) -> float:
+    """Class-mean intersection over union of a foreground (H, W) that its probability (H, W) promises."""
+    values = []
+    for mask, right in ((foreground, chance), (~foreground, 1 - chance)):
+        if mask.any():
+            missed = float(right[~mask].sum(dtype=np.float64))
+            values.append(float(right[mask].sum(dtype=np.float64)) / (np.count_nonzero(mask) + missed))
+    return float(np.clip(np.mean(values), 0, 1))
+
+
+def by_local_grey(chance: Field, grey: Field) -> Field:
+    """Probability (H, W) after the grey level of each pixel has been compared with those of both sides around it.
+
+    Each side's grey levels are described by their mean and variance in a Gaussian window, weighted by the probability
+    of the side. A pixel's log-odds change by its likelihood ratio under the two, clipped.
+
+    Parameters
+    ----------
+    chance : float array (H, W)
+        Probability of the foreground.
+    grey : float32 array (H, W)
+        Grey levels.
+    """
+    prior = np.clip(np.asarray(chance, dtype=np.float32), 1e-3, 1 - 1e-3)
+    start = np.log(prior / (1 - prior))
+    floor = max(1e-4 * float(np.var(grey)), 1e-12)
+    current = prior
+    for _ in range(ROUNDS):
+        ratio = _likelihood(grey, current, floor) - _likelihood(grey, 1 - current, floor)
+        current = 1 / (1 + np.exp(-(start + np.clip(ratio, -CLIPPED, CLIPPED))))
+    return np.asarray(current, dtype=np.float32)
+
+
+def outline_separability(grey: Field, mask: BoolMask) -> float:
+    """How well a mask parts the grey levels beside its outline: variance between both sides over the whole, in [0, 1].
+
+    Grey levels are taken relative to their surroundings, so that shading does not count; 0 where there is no outline.
+    """
+    square = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
+    inside = mask.astype(np.uint8)
+    band = (cv2.dilate(inside, square) > 0) & (cv2.erode(inside, square) == 0)
+    if not band.any():
+        return 0.0
+    centred = grey - np.float32(grey.mean(dtype=np.float64))
+    weight = cv2.GaussianBlur(band.astype(np.float32), (0, 0), NEAR)
+    mean = cv2.GaussianBlur(np.where(band, centred, 0), (0, 0), NEAR) / np.maximum(weight, 1e-6)
+    values, sides = (centred - mean)[band], mask[band]
+    share, whole = float(sides.mean()), float(values.var())
+    if whole <= LEAST_VARIANCE * float(grey.var()) or share in (0.0, 1.0):
+        return 0.0
+    gap = float(values[sides].mean()) - float(values[~sides].mean())
+    return min(1.0, share * (1 - share) * gap**2 / whole)
+
+
+def _likelihood(grey: Field, weight: Field, floor: float) -> Field:
+    """Log-likelihood (H, W) of each grey level, up to a constant, under the normal distribution around it."""
+    total = np.maximum(_windowed(weight), 1e-4)
+    mean = _windowed(weight * grey) / total
+    square = _windowed(weight * grey * grey) / total
+    variance = np.maximum(square - mean * mean, floor)
+    return np.asarray(-0.5 * ((grey - mean) ** 2 / variance + np.log(variance)), dtype=np.float32)
+
+
+def _windowed(values: Field) -> Field:
+    """Gaussian mean (H, W) in the window, computed on every fourth pixel: nothing in it is finer."""
+    height, width = values.shape
+    size = (max(1, -(-width // COARSE)), max(1, -(-height // COARSE)))
+    small = cv2.GaussianBlur(cv2.resize(values, size, interpolation=cv2.INTER_AREA), (0, 0), WINDOW / COARSE)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _standardised(pixels: Pixels) -> Field:
+    grey = pixels.astype(np.float64)
+    spread = float(grey.std())
+    # Squares of grey levels far from 0 would leave nothing of a small variance in single precision.
+    return np.asarray((grey - grey.mean()) / (spread or 1.0), dtype=np.float32)
+
+
+def _blurred(values: Field, deviation: float) -> Field:
+    return np.asarray(cv2.GaussianBlur(values, (0, 0), deviation), dtype=np.float32)

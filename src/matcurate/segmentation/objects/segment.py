@@ -1,0 +1,48 @@
+"""From a micrograph and its maps to a segmentation: a foreground with its objects, or grains."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from matcurate.promptable.builtin.maps import ObjectMaps
+from matcurate.segmentation.objects.foreground import expected_iou, find_foreground
+from matcurate.segmentation.objects.grains import grains
+from matcurate.segmentation.objects.instances import split
+from matcurate.segmentation.polarity import foreground_side
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import Pixels, Side
+
+
+def segment_phases(maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int) -> Segmentation:
+    """Objects against a matrix.
+
+    Parameters
+    ----------
+    maps : ObjectMaps
+        Of the micrograph, (H, W).
+    pixels : uint8, uint16 or float array (H, W)
+        The micrograph.
+    side : {"bright", "dark"} or None
+        The side of the foreground, where the user states it; else the network decides.
+    smallest : int
+        Area in pixels below which an object is left out.
+    """
+    chance = maps.foreground.astype(np.float32)
+    inside = chance > 0.5
+    two = bool(inside.any()) and not inside.all()  # else no side is brighter than the other
+    if side is not None and two and foreground_side(pixels, inside) != side:
+        chance = 1 - chance
+    found = find_foreground(chance, pixels, side)
+    objects = split(found.mask, maps, smallest)
+    foreground = objects > 0
+    return Segmentation(
+        foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=found.alternative
+    )
+
+
+def segment_grains(maps: ObjectMaps, smallest: int) -> Segmentation:
+    """Grains that fill the image, each pixel in one; the score is how sure the network is of borders and insides."""
+    parts = grains(maps, smallest)
+    strength = maps.border_strength()
+    sure = float(np.abs(2 * strength - 1).mean())
+    return Segmentation(np.ones(maps.shape, dtype=np.uint8), parts, min(1.0, sure))
