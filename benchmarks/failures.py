@@ -47,7 +47,7 @@ def worst(kind: str, segmenter: MatSam, pictures: int, seed: int) -> Failure:
     failures = []
     for number in range(pictures):
         drawn = generate(kind, SHAPE, np.random.default_rng([seed, number]))
-        labelled = LabelledMicrograph(Micrograph(drawn.pixels, drawn.calibration), drawn.phases, drawn.instances)
+        labelled = LabelledMicrograph(Micrograph(drawn.pixels, drawn.calibration, kind), drawn.phases, drawn.instances)
         name = f"{kind} {number}"
         variants = {name: labelled}
         variants |= {
