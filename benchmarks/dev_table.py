@@ -27,7 +27,7 @@ from matcurate.workflows.synthesise import synthesise
 from segment import Folder
 
 REFERENCE = "bias"
-PRESETS = {"grains": "grains", "layers": "layers"}
+PRESETS = {"grains": "grains", "etched": "grains", "layers": "layers"}
 """Presets of generated kinds; ``phases`` for the others."""
 
 
