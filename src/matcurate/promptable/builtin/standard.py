@@ -15,7 +15,7 @@ OUTLIERS = (0.5, 99.5)
 
 FLAT = 0.85
 """Share of pixels with the grey level of both neighbours from which an image is a drawing."""
-DRAWN, GRAIN = 1.2, 0.05
+DRAWN, GRAIN = 0.7, 0.1
 """Standard deviation in pixels of the Gaussian that a drawing is blurred with, and of the noise that it is given, over
 that of its grey levels."""
 SHARP, SOFTER = 0.8, 0.7
