@@ -41,8 +41,7 @@ class Alternative:
 class SegmentedImage:
     """What was found on one page of one file, and under which ``name`` the results lie in the output folder.
 
-    ``alternative`` is the second suggestion, written as ``NAME.alternative.png``; null where there is none, and
-    ``warnings`` then says nothing about it.
+    ``alternative`` is the second suggestion, written as ``NAME.alternative.png``; null where there is none.
     """
 
     path: str

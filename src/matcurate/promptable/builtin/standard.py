@@ -45,14 +45,14 @@ def sharpness(grey: NDArray[np.float32]) -> float:
 
     1 for an edge within one pixel, about one half for a soft one. A median of 3 x 3 pixels takes impulse noise out.
     """
-    calm = cv2.medianBlur(np.ascontiguousarray(grey[:SAMPLED, :SAMPLED]), 3)
-    found = []
-    for image in (calm, calm.T):
+    filtered = cv2.medianBlur(np.ascontiguousarray(grey[:SAMPLED, :SAMPLED]), 3)
+    ratios = []
+    for image in (filtered, filtered.T):
         single, double = np.abs(np.diff(image, axis=1)), np.abs(image[:, 2:] - image[:, :-2])
         strongest = double >= max(float(np.quantile(double, 0.995)), 1e-6)
         steps = np.maximum(single[:, 1:], single[:, :-1])[strongest] / double[strongest]
-        found.append(float(np.median(steps)) if steps.size else 0.0)
-    return max(found)
+        ratios.append(float(np.median(steps)) if steps.size else 0.0)
+    return max(ratios)
 
 
 def standardised(pixels: Pixels) -> NDArray[np.float32]:
