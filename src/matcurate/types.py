@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -26,14 +26,32 @@ class Calibration:
     Parameters
     ----------
     nm_per_px : float
-        Edge length of a (square) pixel in nanometres, positive and finite.
+        Width of a pixel in nanometres, positive and finite.
+    aspect : float
+        Height of a pixel over its width; other than 1 where a tilted specimen or a slow scan gives pixels that are not
+        square.
+    source : str
+        What states it, as ``FEI Scan.PixelWidth``; empty where unknown. Plays no part in a comparison.
+
+    Examples
+    --------
+    >>> Calibration(10.0, aspect=1.5).nm_per_px_y
+    15.0
     """
 
     nm_per_px: float
+    aspect: float = 1.0
+    source: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.nm_per_px < float("inf"):  # also refuses NaN
-            raise ValueError(f"nm_per_px must be positive and finite, got {self.nm_per_px}")
+        for name, value in (("nm_per_px", self.nm_per_px), ("aspect", self.aspect)):
+            if not 0 < value < float("inf"):  # also refuses NaN
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+
+    @property
+    def nm_per_px_y(self) -> float:
+        """Height of a pixel in nanometres."""
+        return self.nm_per_px * self.aspect
 
 
 @dataclass(frozen=True, slots=True, eq=False)

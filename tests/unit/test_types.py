@@ -12,6 +12,14 @@ def test_calibration_refuses_what_is_no_length(bad: float) -> None:
         Calibration(bad)
 
 
+def test_calibration_keeps_both_edges_of_a_pixel() -> None:
+    assert Calibration(10.0).nm_per_px_y == 10.0
+    assert Calibration(10.0, aspect=1.5).nm_per_px_y == 15.0
+    assert Calibration(10.0, source="one tag") == Calibration(10.0, source="another")
+    with pytest.raises(ValueError, match="aspect must be positive"):
+        Calibration(10.0, aspect=0.0)
+
+
 def test_candidate_paints_itself_at_its_place() -> None:
     candidate = Candidate(top=2, left=5, mask=np.array([[True, False, True]]), quality=0.5)
     full = candidate.paint((4, 9))

@@ -54,8 +54,9 @@ class Batch:
 def crop_of(picture: Picture, edge: int, options: Augmentation, rng: np.random.Generator) -> tuple[Grey, Labels]:
     """Cut a square of ``edge`` pixels out of a picture, magnified and turned. Grey values are in [0, 1]."""
     height, width = picture.grey.shape
-    magnification = float(np.exp(rng.uniform(*np.log(options.scale))))
-    turned = rng.random() < options.rotation
+    native = rng.random() < options.native
+    magnification = 1.0 if native else _logarithmic(rng, options.scale)
+    turned = not native and rng.random() < options.rotation
     margin = 1.42 if turned else 1.0
     side = min(max(16, round(margin * edge / magnification)), height, width)
     top, left = int(rng.integers(0, height - side + 1)), int(rng.integers(0, width - side + 1))
@@ -76,6 +77,10 @@ def crop_of(picture: Picture, edge: int, options: Augmentation, rng: np.random.G
         np.ascontiguousarray(np.rot90(values[:, ::-1] if mirror else values, quarter))
         for values in (grey, depth, objects, known)
     )
+    inside = known > 0
+    if rng.random() < options.drawn and (known >= 0).all() and inside.any():
+        dark, bright = np.sort(rng.uniform(0, 1, 2))
+        grey = np.where(inside == (grey[inside].mean() > grey.mean()), bright, dark).astype(np.float32)
     return np.clip(grey, 0, 1), Labels(objects.astype(np.int32), known.astype(np.int8), depth)
 
 

@@ -18,7 +18,9 @@ class Augmentation(Strict):
     """How a crop is changed. A strength is drawn uniformly from its range, where its chance says so."""
 
     scale: Range = Field(default=(0.3, 2.5), description="Magnification, drawn on a logarithmic scale.")
+    native: Chance = Field(default=0.25, description="Chance that a crop is neither magnified nor turned by an angle.")
     rotation: Chance = Field(default=0.3, description="Chance of a turn by any angle, besides quarter turns.")
+    drawn: Chance = Field(default=0.05, description="Chance of a drawing: objects and matrix of one grey level each.")
     blur: Range = Field(default=(0.3, 4.0), description="Standard deviation of a Gaussian in pixels, logarithmic.")
     blurred: Chance = 0.45
     noise: Range = Field(default=(0.01, 0.16), description="Standard deviation of noise, logarithmic.")

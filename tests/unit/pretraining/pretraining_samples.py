@@ -9,8 +9,12 @@ from small_objects import TINY
 from matcurate.pretraining.pictures import Mixture, Picture
 from matcurate.pretraining.recipe import Augmentation, Recipe
 
-UNCHANGED = {"scale": (1, 1), "rotation": 0, "gamma": (1, 1)} | dict.fromkeys(
-    ("blurred", "noisy", "faint", "inverted", "shaded", "compressed", "peppered", "scratched", "lettered", "barred"), 0
+UNCHANGED = {"scale": (1, 1), "gamma": (1, 1)} | dict.fromkeys(
+    (
+        *("native", "rotation", "drawn", "blurred", "noisy", "faint", "inverted", "shaded", "compressed", "peppered"),
+        *("scratched", "lettered", "barred"),
+    ),
+    0,
 )
 
 

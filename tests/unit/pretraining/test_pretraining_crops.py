@@ -96,6 +96,24 @@ def test_magnified_twice_an_object_covers_four_times_as_much() -> None:
     assert largest == pytest.approx(4 * area, rel=0.1)
 
 
+def test_a_native_crop_is_a_part_of_the_picture_pixel_for_pixel() -> None:
+    picture = discs()
+    windows = np.lib.stride_tricks.sliding_window_view(picture.grey, (64, 64)).reshape(-1, 64, 64)
+    for seed in range(3):
+        grey, _ = crop_of(picture, 64, augmentation(native=1, rotation=1, scale=(3, 3)), np.random.default_rng(seed))
+        levels = np.rint(grey * 255)
+        turned = [np.rot90(cut, turn) for cut in (levels, levels[:, ::-1]) for turn in range(4)]
+        assert any((windows == cut).all(axis=(1, 2)).any() for cut in turned)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_drawing_has_one_grey_level_for_objects_and_one_for_the_matrix(seed: int) -> None:
+    grey, cut = crop_of(discs(), 64, augmentation(drawn=1), np.random.default_rng(seed))
+    inside = cut.objects > 0
+    assert np.ptp(grey[inside]) == 0 == np.ptp(grey[~inside])
+    assert grey[inside][0] > grey[~inside][0]  # bright objects stay bright
+
+
 def grey_crop() -> np.ndarray:
     return (discs().grey[:64, :64] / 255).astype(np.float32)
 
