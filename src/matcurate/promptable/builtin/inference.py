@@ -13,7 +13,9 @@ from matcurate.promptable.builtin.standard import standardised
 from matcurate.types import Pixels
 
 WINDOW = 1024
-"""Edge of a window in pixels."""
+"""Largest edge of a window in pixels."""
+STEP = ObjectNet.stride
+"""Edges of windows are multiples of this: the network would fill up others."""
 OVERLAP = 128
 """Pixels over which two neighbouring windows are blended."""
 
@@ -28,7 +30,7 @@ def output_maps(network: ObjectNet, pixels: Pixels, window: int = WINDOW) -> NDA
     pixels : uint8, uint16 or float array (H, W)
         Finite and not empty.
     window : int
-        Edge of a window in pixels, more than twice the overlap.
+        Largest edge of a window in pixels, more than twice the overlap.
 
     Raises
     ------
@@ -41,23 +43,25 @@ def output_maps(network: ObjectNet, pixels: Pixels, window: int = WINDOW) -> NDA
         raise ValueError("pixels must be finite")
     image = torch.from_numpy(standardised(pixels))
     height, width = image.shape
-    maps = np.zeros((len(OUTPUTS), height, width), dtype=np.float16)
+    maps = torch.zeros(len(OUTPUTS), height, width, dtype=torch.half)
     device = next(network.parameters()).device
     with torch.inference_mode():
         for rows, down in _windows(height, window):
             for columns, across in _windows(width, window):
                 part = image[rows, columns][None, None].to(device, memory_format=torch.channels_last)
-                chance = network(part)[0].float().sigmoid().cpu().numpy()
-                maps[:, rows, columns] += (chance * (down[:, None] * across)).astype(np.float16)
-    return maps
+                chance = network(part)[0].float().sigmoid().cpu()
+                maps[:, rows, columns] += (chance * torch.from_numpy(down[:, None] * across)).half()
+    return np.asarray(maps.numpy())
 
 
 def _windows(length: int, window: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Windows along one axis and the weight of each of their pixels; the weights of a pixel sum to 1."""
+    """Equal windows along one axis and the weight of each of their pixels; the weights of a pixel sum to 1."""
     if length <= window:
         yield slice(0, length), np.ones(length, dtype=np.float32)
         return
     count = -(-(length - OVERLAP) // (window - OVERLAP))
+    least = -(-(length + (count - 1) * OVERLAP) // count)
+    window = min(window, -(-least // STEP) * STEP)
     starts = np.linspace(0, length - window, count).round().astype(int)
     for number, start in enumerate(starts):
         weight = np.ones(window, dtype=np.float32)

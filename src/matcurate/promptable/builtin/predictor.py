@@ -11,6 +11,7 @@ from pydantic import Field
 
 from matcurate.config import Strict
 from matcurate.promptable.builtin.maps import ObjectMaps
+from matcurate.promptable.builtin.network import fused
 from matcurate.promptable.builtin.quality import RegionQuality
 from matcurate.promptable.builtin.regions import regions_of
 from matcurate.promptable.builtin.scales import joined_maps
@@ -50,6 +51,7 @@ class BuiltinBackbone:
 
     def __init__(self, weights: Weights, settings: BuiltinSettings = DEFAULT) -> None:
         self.weights, self.settings = weights, settings
+        self._network = fused(weights.network)
 
     @property
     def name(self) -> str:
@@ -70,7 +72,7 @@ class BuiltinBackbone:
         ValueError
             When the image is not two-dimensional, is empty or is not finite.
         """
-        return ObjectMaps(*joined_maps(self.weights.network, softened(pixels)))
+        return ObjectMaps(*joined_maps(self._network, softened(pixels)))
 
     def open(self, pixels: Pixels) -> BuiltinPredictor:
         """Run the network over an image (H, W); regions are made when first needed. Errors as of :meth:`maps`."""

@@ -14,10 +14,9 @@ import higra as hg
 import numpy as np
 from numpy.typing import NDArray
 
+from matcurate.promptable.adjacency import Column, adjacency, basins
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.hierarchy import Hierarchy, indexed
-
-Column = NDArray[np.float64]
 
 LEVELS = 64
 """Border strengths that are told apart; more would only make more basins."""
@@ -60,23 +59,14 @@ class Regions:
 def regions_of(maps: ObjectMaps) -> Regions:
     """Nested regions of an image of at least two pixels."""
     strength = np.rint(maps.border_strength() * LEVELS) / LEVELS
-    shape = maps.shape
-    graph = hg.get_4_adjacency_graph(shape)
-    edges = hg.weight_graph(graph, strength.astype(np.float64), hg.WeightFunction.max)
-    basins = hg.labelisation_watershed(graph, edges)
-    rag = hg.make_region_adjacency_graph_from_labelisation(graph, basins)
-    count = rag.num_vertices()
-    number = hg.rag_back_project_vertex_weights(rag, np.arange(count)).reshape(shape)
-    if count == 1:
+    basin = basins(strength)
+    if not basin.any():
         return _single(maps)
-    summed = hg.rag_accumulate_on_edges(rag, hg.Accumulators.sum, edge_weights=edges)
-    length = hg.rag_accumulate_on_edges(rag, hg.Accumulators.sum, edge_weights=np.ones_like(edges))
-    tree, altitude = hg.binary_partition_tree_average_linkage(rag, summed / length, length)
+    graph, summed, length = adjacency(basin, strength)
+    tree, altitude = hg.binary_partition_tree_average_linkage(graph, summed / length, length)
     parents = np.asarray(tree.parents(), dtype=np.int64)
-    pixels = shape[0] * shape[1]
-    nested = hg.Tree(np.concatenate([number.ravel(), parents]) + pixels)
-    hierarchy = indexed(nested, shape)
-    return Regions(hierarchy, _measured(hierarchy, maps, rag, tree, altitude, summed, length))
+    hierarchy = indexed(hg.Tree(np.concatenate([basin.ravel(), parents]) + basin.size), maps.shape)
+    return Regions(hierarchy, _measured(hierarchy, maps, graph, tree, altitude, summed, length))
 
 
 def _single(maps: ObjectMaps) -> Regions:
@@ -89,14 +79,14 @@ def _single(maps: ObjectMaps) -> Regions:
 def _measured(
     hierarchy: Hierarchy,
     maps: ObjectMaps,
-    rag: hg.UndirectedGraph,
+    graph: hg.UndirectedGraph,
     tree: hg.Tree,
     altitude: Column,
     summed: Column,
     length: Column,
 ) -> NDArray[np.float32]:
     area = hierarchy.area.astype(np.float64)
-    perimeter, outline = _around(rag, tree, length), _around(rag, tree, summed)
+    perimeter, outline = _around(graph, tree, length), _around(graph, tree, summed)
     mean = {
         name: hierarchy.total(values.astype(np.float64)) / area
         for name, values in (
@@ -123,9 +113,9 @@ def _measured(
     return np.stack([columns[name] for name in MEASURES], axis=1).astype(np.float32)
 
 
-def _around(rag: hg.UndirectedGraph, tree: hg.Tree, values: Column) -> Column:
+def _around(graph: hg.UndirectedGraph, tree: hg.Tree, values: Column) -> Column:
     """Sum of the values of the edges (E,) between each region (M,) and what is not part of it."""
-    one, other = (np.asarray(ends) for ends in rag.edge_list()[:2])
+    one, other = (np.asarray(ends) for ends in graph.edge_list()[:2])
     count = tree.num_vertices()
     touching = np.bincount(one, values, count) + np.bincount(other, values, count)
     tree.lowest_common_ancestor_preprocess()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from matcurate.promptable.builtin.inference import output_maps
@@ -75,16 +76,14 @@ def _seen_at(network: ObjectNet, pixels: Pixels, factor: float) -> list[NDArray[
     kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     maps = output_maps(network, np.asarray(cv2.resize(pixels.astype(np.float32), size, interpolation=kind)))
     back = cv2.INTER_LINEAR if factor < 1 else cv2.INTER_AREA
-    return [
-        np.asarray(cv2.resize(each.astype(np.float32), (width, height), interpolation=back), dtype=np.float32)
-        for each in maps
-    ]
+    wide = torch.from_numpy(maps).float().numpy()
+    return [np.asarray(cv2.resize(view, (width, height), interpolation=back), dtype=np.float32) for view in wide]
 
 
 def _logits(chance: NDArray[np.floating]) -> Logits:
-    clipped = np.clip(np.asarray(chance, dtype=np.float32), CLIPPED, 1 - CLIPPED)
-    return np.asarray(np.log(clipped / (1 - clipped)), dtype=np.float32)
+    # torch converts half precision in hardware, NumPy does not.
+    return np.asarray(torch.logit(torch.from_numpy(chance).float(), eps=CLIPPED).numpy())
 
 
 def _chances(logits: Logits) -> NDArray[np.float16]:
-    return (1 / (1 + np.exp(-logits))).astype(np.float16)
+    return np.asarray(torch.from_numpy(logits).sigmoid().half().numpy())

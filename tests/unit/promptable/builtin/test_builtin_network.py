@@ -5,7 +5,7 @@ import torch
 from small_objects import TINY, tiny_network
 from torch import nn
 
-from matcurate.promptable.builtin.network import OUTPUTS, NetworkSettings, ObjectNet
+from matcurate.promptable.builtin.network import OUTPUTS, NetworkSettings, ObjectNet, fused
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,16 @@ def test_low_rank_adapters_find_1x1_convolutions_in_every_stage(default: ObjectN
     assert all(isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) for layer in found.values())
     assert {name.split(".")[-1] for name in found} == set(default.lora_targets)
     assert {name.split(".")[1] for name in found if name.startswith("blocks.")} == set("0123456")
+
+
+@pytest.mark.parametrize("settings", [NetworkSettings(), TINY])
+def test_without_batch_norms_the_outputs_are_the_same(settings: NetworkSettings) -> None:
+    torch.manual_seed(3)
+    network = ObjectNet(settings).train()
+    images = torch.randn(2, 1, 64, 96)
+    with torch.inference_mode():
+        network(images)  # moves the norms' means and variances away from 0 and 1
+        folded, whole = fused(network.eval()), network(images)
+        assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
+        assert torch.allclose(folded(images), whole, rtol=1e-3, atol=1e-3 * float(whole.abs().max()))
+    assert any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
