@@ -61,7 +61,9 @@ def standardised(pixels: Pixels) -> NDArray[np.float32]:
     low, high = np.percentile(grey, OUTLIERS)
     if not high > low:  # nearly everything is equal: the few other pixels are all there is
         low, high = float(grey.min()), float(grey.max())
-    grey = np.clip(grey, low, high)
+    np.clip(grey, low, high, out=grey)
     grey -= grey.mean(dtype=np.float64)
-    deviation = float(grey.std(dtype=np.float64))
-    return np.asarray(grey * (SPREAD / deviation) if deviation > 0 else grey, dtype=np.float32)
+    deviation = float(cv2.meanStdDev(grey)[1].item())
+    if deviation > 0:
+        grey *= SPREAD / deviation
+    return np.asarray(grey, dtype=np.float32)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.segmentation.baselines import bright_class, corrected_side
+from matcurate.segmentation.objects.strips import strips
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.types import BoolMask, Pixels, Side
 
@@ -22,6 +23,8 @@ WINDOW = 24.0
 COARSE = 4
 """Pixels along each axis that share one mean of that window."""
 ROUNDS = 3
+MARGIN = 200
+"""Rows beyond a strip of a large image that are looked at with it: some twice the reach of the window."""
 CLIPPED = 3.0
 """Largest absolute value of what the grey level of one pixel adds to its log-odds."""
 BAND = 4
@@ -106,8 +109,8 @@ def expected_iou(chance: Field, foreground: BoolMask) -> float:
     values = []
     for mask, right in ((foreground, chance), (~foreground, 1 - chance)):
         if mask.any():
-            missed = float(right[~mask].sum(dtype=np.float64))
-            values.append(float(right[mask].sum(dtype=np.float64)) / (np.count_nonzero(mask) + missed))
+            hit, every = float(right.sum(where=mask, dtype=np.float64)), float(right.sum(dtype=np.float64))
+            values.append(hit / (np.count_nonzero(mask) + every - hit))
     return float(np.clip(np.mean(values), 0, 1))
 
 
@@ -124,12 +127,20 @@ def by_local_grey(chance: Field, grey: Field) -> Field:
     grey : float32 array (H, W)
         Grey levels.
     """
-    prior = np.clip(np.asarray(chance, dtype=np.float32), 1e-3, 1 - 1e-3)
+    floor = max(1e-4 * _variance(grey), 1e-12)
+    result = np.empty(grey.shape, dtype=np.float32)
+    for strip in strips(result.shape, MARGIN):
+        result[strip.inner] = _followed(chance[strip.outer], grey[strip.outer], floor)[strip.own]
+    return result
+
+
+def _followed(chance: Field, grey: Field, floor: float) -> Field:
+    prior = np.clip(chance, 1e-3, 1 - 1e-3)
     start = np.log(prior / (1 - prior))
-    floor = max(1e-4 * float(np.var(grey)), 1e-12)
     current = prior
     for _ in range(ROUNDS):
-        ratio = _likelihood(grey, current, floor) - _likelihood(grey, 1 - current, floor)
+        ratio = _likelihood(grey, current, floor)
+        ratio -= _likelihood(grey, 1 - current, floor)
         current = 1 / (1 + np.exp(-(start + np.clip(ratio, -CLIPPED, CLIPPED))))
     return np.asarray(current, dtype=np.float32)
 
@@ -139,20 +150,31 @@ def outline_separability(grey: Field, mask: BoolMask) -> float:
 
     Grey levels are taken relative to their surroundings, so that shading does not count; 0 where there is no outline.
     """
+    mean = np.float32(grey.mean(dtype=np.float64))
+    parts = [
+        _beside(grey[strip.outer] - mean, mask[strip.outer], strip.own)
+        for strip in strips(mask.shape, BAND + round(4 * NEAR))
+    ]
+    values, sides = (np.concatenate(column) for column in zip(*parts, strict=True))
+    share = float(sides.mean()) if len(sides) else 0.0
+    if share in (0.0, 1.0):
+        return 0.0
+    whole = float(values.var(dtype=np.float64))
+    if whole <= LEAST_VARIANCE * _variance(grey):
+        return 0.0
+    gap = float(values[sides].mean(dtype=np.float64)) - float(values[~sides].mean(dtype=np.float64))
+    return min(1.0, share * (1 - share) * gap**2 / whole)
+
+
+def _beside(grey: Field, mask: BoolMask, rows: slice) -> tuple[Field, BoolMask]:
+    """Grey levels (N,) beside the outline in some rows, less their surroundings', and whether they lie inside."""
     square = np.ones((2 * BAND + 1, 2 * BAND + 1), np.uint8)
     inside = mask.astype(np.uint8)
     band = (cv2.dilate(inside, square) > 0) & (cv2.erode(inside, square) == 0)
-    if not band.any():
-        return 0.0
-    centred = grey - np.float32(grey.mean(dtype=np.float64))
-    weight = cv2.GaussianBlur(band.astype(np.float32), (0, 0), NEAR)
-    mean = cv2.GaussianBlur(np.where(band, centred, 0), (0, 0), NEAR) / np.maximum(weight, 1e-6)
-    values, sides = (centred - mean)[band], mask[band]
-    share, whole = float(sides.mean()), float(values.var())
-    if whole <= LEAST_VARIANCE * float(grey.var()) or share in (0.0, 1.0):
-        return 0.0
-    gap = float(values[sides].mean()) - float(values[~sides].mean())
-    return min(1.0, share * (1 - share) * gap**2 / whole)
+    weight = np.maximum(_blurred(band.astype(np.float32), NEAR), 1e-6)
+    surrounding = _blurred(np.where(band, grey, 0), NEAR) / weight
+    here = band[rows]
+    return (grey - surrounding)[rows][here], mask[rows][here]
 
 
 def _likelihood(grey: Field, weight: Field, floor: float) -> Field:
@@ -173,10 +195,16 @@ def _windowed(values: Field) -> Field:
 
 
 def _standardised(pixels: Pixels) -> Field:
-    grey = pixels.astype(np.float64)
-    spread = float(grey.std())
-    # Squares of grey levels far from 0 would leave nothing of a small variance in single precision.
-    return np.asarray((grey - grey.mean()) / (spread or 1.0), dtype=np.float32)
+    mean, spread = (float(value) for value in np.ravel(cv2.meanStdDev(pixels)))
+    # Grey levels far from 0 would leave nothing of a small variance, were the mean taken off in single precision.
+    grey = np.empty(pixels.shape, dtype=np.float32)
+    np.subtract(pixels, mean, out=grey, dtype=np.float64, casting="same_kind")
+    grey /= spread or 1.0
+    return grey
+
+
+def _variance(grey: Field) -> float:
+    return float(cv2.meanStdDev(grey)[1].item()) ** 2  # NumPy would make an array of differences in double precision
 
 
 def _blurred(values: Field, deviation: float) -> Field:

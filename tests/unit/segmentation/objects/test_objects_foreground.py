@@ -1,8 +1,10 @@
 """Where the outline of the foreground runs."""
 
+import cv2
 import numpy as np
 import pytest
 
+import matcurate.segmentation.objects.strips as strips_module
 from matcurate.segmentation.objects.foreground import (
     BAND,
     by_local_grey,
@@ -10,6 +12,7 @@ from matcurate.segmentation.objects.foreground import (
     find_foreground,
     outline_separability,
 )
+from matcurate.segmentation.objects.strips import strips
 
 SHAPE = (96, 160)
 STEP = 80
@@ -129,3 +132,25 @@ def test_the_expected_iou_by_hand() -> None:
     matrix = (0.7 + 0.9) / (2 + 0.1 + 0.2)
     assert expected_iou(chance, inside) == pytest.approx((objects + matrix) / 2)
     assert expected_iou(np.ones((2, 3), dtype=np.float32), np.ones((2, 3), dtype=bool)) == 1.0
+
+
+def test_strips_cover_each_row_once_and_see_beyond_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strips_module, "STRIP", 1000)
+    covered = np.zeros(73, dtype=int)
+    for strip in strips((73, 50), 7):
+        rows = np.arange(73)
+        assert np.array_equal(rows[strip.outer][strip.own], rows[strip.inner])
+        assert strip.outer.start == max(0, strip.inner.start - 7) and strip.outer.stop == min(73, strip.inner.stop + 7)
+        covered[strip.inner] += 1
+    assert (covered == 1).all()
+
+
+def test_a_large_image_in_strips_gives_what_it_gives_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    inside = cv2.GaussianBlur(rng.normal(0, 1, (900, 60)).astype(np.float32), (0, 0), 5) > 0
+    grey = (inside + rng.normal(0, 0.3, inside.shape)).astype(np.float32)
+    chance = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 3)
+    whole = by_local_grey(chance, grey), outline_separability(grey, inside)
+    monkeypatch.setattr(strips_module, "STRIP", 250 * 60)
+    assert np.abs(by_local_grey(chance, grey) - whole[0]).max() < 0.01
+    assert outline_separability(grey, inside) == pytest.approx(whole[1], abs=1e-5)
