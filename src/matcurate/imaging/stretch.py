@@ -18,4 +18,7 @@ def stretched(pixels: Pixels) -> NDArray[np.float32]:
         low, high = float(pixels.min()), float(pixels.max())
     if not high > low:
         return np.zeros(pixels.shape, dtype=np.float32)
-    return np.clip((pixels.astype(np.float64) - low) / (high - low), 0, 1).astype(np.float32)
+    grey = np.empty(pixels.shape, dtype=np.float32)
+    np.subtract(pixels, low, out=grey, dtype=np.float64, casting="same_kind")  # without a copy in double precision
+    grey /= high - low
+    return np.clip(grey, 0, 1, out=grey)

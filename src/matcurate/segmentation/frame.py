@@ -47,7 +47,7 @@ def frame_of(pixels: Pixels) -> Frame | None:
     height, width = pixels.shape
     if min(height, width) < SMALLEST_EDGE:
         return None
-    levels = np.rint(stretched(pixels.astype(np.float32)) * 255).astype(np.int16)
+    levels = np.rint(stretched(pixels) * 255).astype(np.int16)
     top, bottom = _thickness(levels), _thickness(levels[::-1])
     middle = levels[top : height - bottom]
     left, right = _thickness(middle.T), _thickness(middle.T[::-1])

@@ -42,7 +42,9 @@ def joined_maps(network: ObjectNet, pixels: Pixels) -> NDArray[np.float16]:
     diameter = median_diameter(maps[0] > 0.5)
     if 0 < diameter < SMALL and pixels.size <= MOST_ENLARGED:
         fine = _seen_at(network, pixels, 2.0)
-        return np.stack([_chances(_logits(full) + 2 * _logits(twice)) for full, twice in zip(maps, fine, strict=True)])
+        for output, full in enumerate(maps):
+            maps[output] = _chances(_logits(full) + 2 * _logits(_resized(fine[output], full.shape)))
+        return maps
     factors = [factor for factor in REDUCED if factor * min(pixels.shape) >= LEAST_EDGE]
     if diameter < LARGE or not factors:
         return maps
@@ -52,10 +54,10 @@ def joined_maps(network: ObjectNet, pixels: Pixels) -> NDArray[np.float16]:
         return maps
     coarse = [_seen_at(network, pixels, factor) for factor in factors]
     for output, full in enumerate(maps):
-        seen = _logits(full)
-        for view in coarse:
-            seen += weight * _logits(view[output])
-        maps[output] = _chances(seen)
+        logits = _logits(full)
+        for view in coarse:  # made as large as the image one at a time: all of them would take several times its memory
+            logits += weight * _logits(_resized(view[output], full.shape))
+        maps[output] = _chances(logits)
     return maps
 
 
@@ -69,15 +71,20 @@ def median_diameter(foreground: BoolMask) -> float:
     return float(2 * np.sqrt(areas[np.searchsorted(running, running[-1] / 2)] / np.pi))
 
 
-def _seen_at(network: ObjectNet, pixels: Pixels, factor: float) -> list[NDArray[np.float32]]:
-    """Maps (H, W) of the outputs, as the network sees the micrograph enlarged or reduced by a factor."""
+def _seen_at(network: ObjectNet, pixels: Pixels, factor: float) -> NDArray[np.float16]:
+    """Maps (4, h, w) of the micrograph enlarged or reduced by a factor."""
     height, width = pixels.shape
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    maps = output_maps(network, np.asarray(cv2.resize(pixels.astype(np.float32), size, interpolation=kind)))
-    back = cv2.INTER_LINEAR if factor < 1 else cv2.INTER_AREA
-    wide = torch.from_numpy(maps).float().numpy()
-    return [np.asarray(cv2.resize(view, (width, height), interpolation=back), dtype=np.float32) for view in wide]
+    return output_maps(network, np.asarray(cv2.resize(pixels.astype(np.float32), size, interpolation=kind)))
+
+
+def _resized(chance: NDArray[np.float16], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Map (h, w) at the size of the image (H, W)."""
+    height, width = shape
+    kind = cv2.INTER_LINEAR if height > len(chance) else cv2.INTER_AREA
+    resized = cv2.resize(torch.from_numpy(chance).float().numpy(), (width, height), interpolation=kind)
+    return np.asarray(resized, dtype=np.float32)
 
 
 def _logits(chance: NDArray[np.floating]) -> Logits:

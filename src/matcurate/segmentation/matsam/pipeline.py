@@ -38,7 +38,7 @@ from matcurate.segmentation.polarity import side_of
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import SIDES, Candidate, Pixels, Progress, Side, silent
 
-VERSION = 7
+VERSION = 8
 """Of the algorithm; part of every segmenter's version."""
 LARGEST_WHOLE = 2048
 """Longest side in pixels of an image that is looked at as a whole, and not in crops."""
@@ -68,6 +68,9 @@ class MatSamPreset(Strict):
     )
     grid_per_object: float = Field(default=1.0, ge=0)
     grid_range: tuple[int, int] = (64, 1024)
+    prompts: int = Field(
+        default=1024, ge=1, description="Points asked at most, about: the grid is made coarser, key points are kept."
+    )
     grid_edges: EdgeRule = Field(
         default="uniform",
         description="Density of the grid near the edges: twice as dense at all four, or by the objects each edge cuts.",
@@ -232,6 +235,7 @@ class MatSam:
             smallest=preset.smallest,
             grid_per_object=preset.grid_per_object,
             grid_range=preset.grid_range,
+            prompts=preset.prompts,
             roi_thresholds=preset.roi_thresholds,
             grid_edges=preset.grid_edges,
         )

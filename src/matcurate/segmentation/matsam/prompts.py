@@ -17,7 +17,7 @@ from skimage.measure import label
 
 from matcurate.segmentation.baselines import canny_edges, otsu_foreground
 from matcurate.segmentation.denoising import Grey, class_separability
-from matcurate.segmentation.matsam.edge_grid import cut_objects, edge_grid
+from matcurate.segmentation.matsam.edge_grid import CutObjects, cut_objects, edge_grid
 from matcurate.segmentation.matsam.thresholds import foregrounds_at
 from matcurate.types import BoolMask, Side
 
@@ -39,6 +39,7 @@ def prompt_points(
     smallest: int = 12,
     grid_per_object: float = 1.0,
     grid_range: tuple[int, int] = (64, 1024),
+    prompts: int = 1024,
     roi_thresholds: int = 1,
     grid_edges: EdgeRule = "uniform",
 ) -> tuple[Points, int]:
@@ -58,6 +59,9 @@ def prompt_points(
         Grid points in the regular part for every object found.
     grid_range : (int, int)
         Least and largest number of points of the regular grid.
+    prompts : int
+        About so many points are given at most: the grid is made coarser, down to its least number of points; key points
+        are kept. SAM's own generator asks 1,024.
     roi_thresholds : int
         From 2 on, the foregrounds at as many thresholds of multi-level Otsu give key points, too.
     grid_edges : {"uniform", "cut_objects"}
@@ -75,12 +79,17 @@ def prompt_points(
     for other in foregrounds_at(grey, side, roi_thresholds) if roi_thresholds > 1 else ():
         keys = np.concatenate([keys, key_points(without_key(other, keys), smallest)])
     count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
-    shape = grey.shape[0], grey.shape[1]
-    if grid_edges == "cut_objects":
-        grid = edge_grid(shape, count, cut_objects(foreground, smallest), EDGE_BAND)
-    else:
-        grid = grid_points(shape, count)
+    cut = cut_objects(foreground, smallest) if grid_edges == "cut_objects" else None
+    grid = _grid(grey, count, cut)
+    room = max(grid_range[0], prompts - len(keys))
+    if len(grid) > room:
+        grid = _grid(grey, max(1, count * room // len(grid)), cut)
     return np.concatenate([keys, grid]), len(keys)
+
+
+def _grid(grey: Grey, count: int, cut: CutObjects | None) -> Points:
+    shape = grey.shape[0], grey.shape[1]
+    return grid_points(shape, count) if cut is None else edge_grid(shape, count, cut, EDGE_BAND)
 
 
 def presegment(grey: Grey, side: Side, rule: RoiRule = "auto") -> BoolMask:

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from matcurate.segmentation.matsam.prompts import grid_points, key_points, presegment, prompt_points
+from matcurate.segmentation.matsam.prompts import EdgeRule, grid_points, key_points, presegment, prompt_points
 
 SHAPE = (96, 160)
 
@@ -90,3 +90,16 @@ def test_prompts_are_key_points_and_a_grid_as_dense_as_the_objects() -> None:
     few, again = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(4, 9))
     assert count == again == 15
     assert np.array_equal(few[15:], grid_points(SHAPE, 9))
+
+
+@pytest.mark.parametrize("edges", ["uniform", "cut_objects"])
+def test_a_grid_makes_room_for_the_key_points(edges: EdgeRule) -> None:
+    grey, _ = two_phase()
+    wide = prompt_points(grey, "bright", smallest=4, grid_per_object=20, grid_range=(8, 1000), grid_edges=edges)
+    narrow, keys = prompt_points(
+        grey, "bright", smallest=4, grid_per_object=20, grid_range=(8, 1000), grid_edges=edges, prompts=100
+    )
+    assert len(wide[0]) > 300 and 50 < len(narrow) < 120
+    assert np.array_equal(narrow[:keys], wide[0][:keys])
+    least, _ = prompt_points(grey, "bright", smallest=4, grid_range=(8, 1000), prompts=1)
+    assert len(least) > keys  # the least grid is kept
