@@ -143,7 +143,6 @@ def test_bench_boost_refuses_a_number_that_is_none(tmp_path: Path, dataset: Path
     assert curate(tmp_path, "bench", "boost", dataset, "--materials", "some") == 2
 
 
-@pytest.mark.xfail(strict=True, reason="the booster joins small discs and their matrix; the network proposes no matrix")
 def test_segment_boost_gives_materials(tmp_path: Path, dataset: Path) -> None:
     image = dataset / "images" / "discs.png"
     assert curate(tmp_path, "segment", image, "--out", tmp_path / "out", "--backbone", "builtin", "--boost", 2) == 0

@@ -172,9 +172,12 @@ class Booster:
         found = {number: embedded(features, layout.region(number), at, crop) for number, at in places.items()}
         embeddings = np.concatenate(list(found.values())).astype(np.float64)
         regions = np.repeat(list(found), [len(part) for part in found.values()])
-        scaling = Scaling.of(embeddings, regions, trusted=regions < layout.masks)
-        scaled = scaling(embeddings)
         areas = layout.areas()
+        # All crops of a region smaller than a crop see the same: they do not say how much one texture varies.
+        wide = np.array([areas[number] >= crop**2 for number in regions.tolist()], dtype=np.bool_)
+        masked = wide & (regions < layout.masks)
+        scaling = Scaling.of(embeddings, regions, trusted=masked if masked.any() else wide)
+        scaled = scaling(embeddings)
         weights = np.concatenate([np.full(len(at), areas[number] / len(at)) for number, at in places.items()])
         count = materials or estimate_count(scaled, self.settings.largest_count, rng, weights)
         return Clustered(features, crop, scaling, cluster(scaled, count, rng, weights))
