@@ -58,7 +58,9 @@ class MatSamPreset(Strict):
         default=1,
         description="Phases beside the matrix; more than one are told by grey level, ids 1 … from dark to bright.",
     )
-    touching: Literal["kept", "parted"] = Field(default="kept", description="Part touching objects at their necks.")
+    touching: Literal["kept", "parted"] = Field(
+        default="parted", description="Touching objects: one, or parted where they meet."
+    )
     roi: RoiRule = "auto"
     roi_thresholds: int = Field(
         default=1,
@@ -77,9 +79,9 @@ class MatSamPreset(Strict):
     )
     batch: int = Field(default=64, ge=1, description="Prompts that a mask decoder answers together.")
     quality: float = Field(default=0.0, ge=0, le=1, description="Minimum quality that the backbone predicts.")
-    contrast: float = Field(default=0.1, ge=0, le=1, description="Minimum grey step along the outline of a mask.")
+    contrast: float = Field(default=0.1, ge=0, le=1, description="Minimum grey step along the outline of SAM's masks.")
     smallest: int = Field(default=4, ge=1, description="Least area of an object in pixels.")
-    largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask.")
+    largest: float = Field(default=0.8, gt=0, le=1, description="Largest share of the image in one mask of SAM's.")
     grains_from: Literal["boundaries", "masks"] = Field(
         default="boundaries",
         description="Grains: cut along the boundaries that image and masks show, or the masks themselves.",
@@ -164,10 +166,11 @@ class MatSam:
             maps = self.backbone.maps(pixels)
             if preset.output == "instances":
                 return segment_grains(maps, preset.smallest)
-            return segment_phases(maps, pixels, None if asked == "auto" else asked, preset.smallest)
+            side = None if asked == "auto" else asked
+            return segment_phases(maps, pixels, side, preset.smallest, preset.touching == "parted")
         grey = denoise(pixels)
-        side = side_of(grey) if asked == "auto" else asked
-        candidates = self._survivors(self._proposed(pixels, grey, (side,), progress), grey, side)
+        chosen = side_of(grey) if asked == "auto" else asked
+        candidates = self._survivors(self._proposed(pixels, grey, (chosen,), progress), grey, chosen)
         return self._grains(grey, candidates) if preset.output == "instances" else self._phases(grey, candidates)
 
     def propose(self, pixels: Pixels, *, overlap: float = 0.7, progress: Progress = silent) -> tuple[Candidate, ...]:

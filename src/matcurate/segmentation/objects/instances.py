@@ -25,15 +25,21 @@ CONTACT = 0.35
 """Mean probability of contact along the border of two parts from which they are two objects."""
 
 
+def pieces(foreground: BoolMask, smallest: int = 4) -> Ids:
+    """Connected pieces 1 … N of a foreground (H, W) of at least ``smallest`` pixels."""
+    numbers = label(foreground, connectivity=1)
+    kept = np.bincount(numbers.ravel()) >= smallest
+    kept[0] = False
+    return np.asarray((np.cumsum(kept) * kept)[numbers], dtype=np.uint32)
+
+
 def split(foreground: BoolMask, maps: ObjectMaps, smallest: int = 4) -> Ids:
     """Objects 1 … N of a foreground (H, W); pieces below ``smallest`` pixels are left out."""
-    pieces = label(foreground, connectivity=1)
+    whole = pieces(foreground, smallest)
     objects = np.zeros(foreground.shape, dtype=np.uint32)
     count = 0
-    for number, place in enumerate(find_objects(pieces), start=1):
-        here = pieces[place] == number
-        if np.count_nonzero(here) < smallest:
-            continue
+    for number, place in enumerate(find_objects(whole.astype(np.int32)), start=1):
+        here = whole[place] == number
         parts = _parts(here, maps.contact[place].astype(np.float32), maps.distance[place].astype(np.float32))
         objects[place][here] = parts[here] + count
         count += int(parts.max())

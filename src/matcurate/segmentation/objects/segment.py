@@ -7,13 +7,15 @@ import numpy as np
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.segmentation.objects.foreground import expected_iou, find_foreground
 from matcurate.segmentation.objects.grains import grains
-from matcurate.segmentation.objects.instances import split
+from matcurate.segmentation.objects.instances import pieces, split
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Pixels, Side
 
 
-def segment_phases(maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int) -> Segmentation:
+def segment_phases(
+    maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int, parted: bool = True
+) -> Segmentation:
     """Objects against a matrix.
 
     Parameters
@@ -26,6 +28,8 @@ def segment_phases(maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest
         The side of the foreground, where the user states it; else the network decides.
     smallest : int
         Area in pixels below which an object is left out.
+    parted : bool
+        Whether touching objects are parted where the network sees that they meet.
     """
     chance = maps.foreground.astype(np.float32)
     inside = chance > 0.5
@@ -33,7 +37,7 @@ def segment_phases(maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest
     if side is not None and two and foreground_side(pixels, inside) != side:
         chance = 1 - chance
     found = find_foreground(chance, pixels, side)
-    objects = split(found.mask, maps, smallest)
+    objects = split(found.mask, maps, smallest) if parted else pieces(found.mask, smallest)
     foreground = objects > 0
     return Segmentation(
         foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=found.alternative

@@ -129,13 +129,13 @@ def test_touching_discs_are_parted_at_the_neck_and_others_are_not() -> None:
     assert not parted(np.zeros(SHAPE, dtype=bool)).any()
 
 
-def test_the_particles_preset_parts_touching_particles() -> None:
+def test_touching_particles_are_parted_unless_they_are_kept() -> None:
     places = [(20 + 36 * (k % 4) + 4 * (k // 4), 24 + 36 * (k // 4), 19) for k in range(8)]
     truth = np.zeros(SHAPE, dtype=np.uint32)
     for number, place in enumerate(places, start=1):
         truth[discs(place) & (truth == 0)] = number
     pixels = (70 + 110 * (truth > 0) + np.random.default_rng(0).normal(0, 4, SHAPE)).astype(np.uint8)
-    together, apart = (matsam(preset).segment(pixels, "bright") for preset in ("phases", "particles"))
+    together, apart = (matsam(touching=rule).segment(pixels, "bright") for rule in ("kept", "parted"))
     assert np.array_equal(together.phases, apart.phases)
     assert together.count == 1 and apart.count == 8
     assert adjusted_rand_index(apart.instances, truth) > 0.9 > 0.5 > adjusted_rand_index(together.instances, truth)

@@ -74,3 +74,12 @@ def test_grains_are_sure_where_the_boundaries_are_clear() -> None:
     found, blurred = (segment_grains(ObjectMaps(everything, b, b, everything), 60) for b in (clear, vague))
     assert found.count == blurred.count == 2 and (found.phases == 1).all() and found.instances.min() == 1
     assert 0.5 < blurred.score < found.score <= 1.0
+
+
+@pytest.mark.parametrize(("parted", "count"), [(True, 2), (False, 1)])
+def test_touching_objects_are_parted_where_that_is_asked_for(parted: bool, count: int) -> None:
+    contact = np.zeros(SHAPE)
+    contact[:, 48:52] = 0.9  # a line through the disc, which is deepest on both of its sides
+    depth = disc() * np.minimum(np.abs(np.arange(SHAPE[1]) - 49.5) / 12, 1)
+    found = segment_phases(ObjectMaps(SURE, contact, contact, depth), picture(), None, 4, parted)
+    assert found.count == count and np.array_equal(found.phases, disc())
