@@ -130,18 +130,7 @@ def pretrain(
         raise ConfigError(f"{config}: nothing to learn from; name kinds in the recipe, or folders with --real")
     if start and resume:
         raise ConfigError("a run that continues has weights already; leave out --start or --resume")
-    unknown = recipe.foreground_unknown
-    pools = [
-        Pool(kind, recipe.picture, recipe.pool, seed, out / POOL, kind not in unknown) for kind in sorted(recipe.kinds)
-    ]
-    mixture = Mixture(
-        [Folder(path, unknown) for path in real], pools, {**recipe.kinds, **recipe.real}, recipe.real_share
-    )
-    kept_apart = [
-        Pool(kind, recipe.picture, recipe.pool, seed + VALIDATION_SEED, out / POOL, kind not in unknown)
-        for kind in sorted(recipe.kinds)
-    ]
-    val_folders = [Folder(path, unknown) for path in val]
+    mixture, kept_apart, val_folders = _sources(recipe, out, real, val, seed)
     training = _started(recipe, out, seed, device, resume, start)
     held_out = validation_pictures(val_folders, kept_apart)  # the first that writes into the folder
     best = _Best(
@@ -190,6 +179,20 @@ def pretrain(
         sha256=sha256_of(out / WEIGHTS),
         checkpoint=str(out / CHECKPOINT),
     )
+
+
+def _sources(
+    recipe: Recipe, out: Path, real: Sequence[Path], val: Sequence[Path], seed: int
+) -> tuple[Mixture, list[Pool], list[Folder]]:
+    """What is learned from; generated pictures and folders that choose the weights."""
+    unknown = recipe.foreground_unknown
+    learned, kept_apart = (
+        [Pool(kind, recipe.picture, recipe.pool, of, out / POOL, kind not in unknown) for kind in sorted(recipe.kinds)]
+        for of in (seed, seed + VALIDATION_SEED)
+    )
+    folders, val_folders = ([Folder(path, unknown) for path in paths] for paths in (real, val))
+    mixture = Mixture(folders, learned, {**recipe.kinds, **recipe.real}, recipe.real_share)
+    return mixture, kept_apart, val_folders
 
 
 class _Best:
