@@ -1,10 +1,11 @@
 """MatSAM's decoding beside SAM's own generator: seconds, their ratio, and what they are spent on, in one run.
 
-python benchmarks/amg.py [--side 32] [--size 768x1024] [--backbone vit_b]
+python benchmarks/amg.py [--side 32] [--size 768x1024] [--kind precipitates] [--backbone vit_b] [--defaults]
 
-Both get the same random weights, image and grid of points, and take masks of any quality: the filters of quality and
-stability are opened, so both carry every mask of every prompt into their suppression. Random weights find nothing, so
-this is about time alone. CPU seconds hardly depend on what else the machine does; wall seconds stand beside.
+With ``--defaults`` each does what ``curate bench segment`` asks by default: its own prompts and filters. Else both
+get the same grid of points and take masks of any quality: the filters of quality and stability are opened, so both
+carry every mask of every prompt into their suppression. Image and random weights are the same. Random weights find
+nothing, so this is about time alone. CPU seconds hardly depend on what else runs; wall seconds stand beside.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from segment_anything import SamAutomaticMaskGenerator, SamPredictor
 from segment_anything.modeling import MaskDecoder, Sam
 from segment_anything.utils.amg import build_point_grid
 
+from matcurate.config import load_preset
 from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.decoder import LeanDecoder
 from matcurate.promptable.enlarge import Enlargement
@@ -31,6 +33,7 @@ from matcurate.promptable.sam import SamBackbone
 from matcurate.segmentation.amg import AmgSettings
 from matcurate.segmentation.matsam import frugal
 from matcurate.segmentation.matsam.frugal import decode_frugally
+from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.matsam.suppress import suppress
 from matcurate.types import Candidate
 
@@ -71,10 +74,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=32, help="points along one side; 32 is the generator's default")
     parser.add_argument("--size", default="768x1024", help="HxW")
+    parser.add_argument("--kind", default="precipitates", help="generated kind")
     parser.add_argument("--backbone", default="vit_b")
+    parser.add_argument("--defaults", action="store_true", help="each with its own prompts and filters")
     chosen = parser.parse_args()
     height, width = (int(edge) for edge in chosen.size.split("x"))
-    pixels = generate("precipitates", (height, width), np.random.default_rng(0)).pixels
+    pixels = generate(chosen.kind, (height, width), np.random.default_rng(0)).pixels
     points = build_point_grid(chosen.side) * (width, height)
 
     clocked(SamPredictor, "set_image", "encode")
@@ -97,20 +102,24 @@ def main() -> None:
         model = backbone.model()
 
         def ours() -> int:
-            found = decode_frugally(backbone.open(pixels), points)
+            if chosen.defaults:
+                found = MatSam(backbone, load_preset("phases", MatSamPreset, "presets")).segment(pixels)
+                return found.masks or 0
+            decoded = decode_frugally(backbone.open(pixels), points)
             start = time.process_time()
-            left: tuple[Candidate, ...] = suppress(found.candidates, 0.7)
+            left: tuple[Candidate, ...] = suppress(decoded.candidates, 0.7)
             SPENT["suppress"] += time.process_time() - start
-            print(f"\n{found.asked} prompts asked, {found.drafted} masks drafted, {found.made} made in full")
+            print(f"\n{decoded.asked} prompts asked, {decoded.drafted} masks drafted, {decoded.made} made in full")
             return len(left)
 
         def theirs() -> int:
-            settings = AmgSettings(points_per_side=chosen.side).opened()
+            settings = AmgSettings() if chosen.defaults else AmgSettings(points_per_side=chosen.side).opened()
             return len(SamAutomaticMaskGenerator(model, **settings.model_dump()).generate(np.dstack([pixels] * 3)))
 
         mine = run("matsam", ours)
         amg = run("amg", theirs)
-    print(f"\n{len(points)} prompts each; amg / matsam: {amg[0] / mine[0]:.1f} in CPU s, {amg[1] / mine[1]:.1f} in s")
+    asked = "prompts of its own" if chosen.defaults else f"{len(points)} prompts each"
+    print(f"\n{asked}; amg / matsam: {amg[0] / mine[0]:.1f} in CPU s, {amg[1] / mine[1]:.1f} in s")
 
 
 if __name__ == "__main__":
