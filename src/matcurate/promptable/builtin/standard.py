@@ -13,11 +13,6 @@ SPREAD = 0.6
 OUTLIERS = (0.5, 99.5)
 """Percentiles beyond which grey values are cut off."""
 
-FLAT = 0.85
-"""Share of pixels with the grey level of both neighbours from which an image is a drawing."""
-DRAWN, GRAIN = 0.7, 0.1
-"""Standard deviation in pixels of the Gaussian that a drawing is blurred with, and of the noise that it is given, over
-that of its grey levels."""
 SHARP, SOFTER = 0.8, 0.7
 """Sharpness of edges beyond that of all pictures learned from, and the Gaussian that such an image is blurred with."""
 SAMPLED = 1024
@@ -27,14 +22,11 @@ SAMPLED = 1024
 def softened(pixels: Pixels) -> Pixels:
     """Image (H, W) with edges as soft as the network has learned from; the image itself where they are.
 
-    No microscope makes an edge that is wholly within one pixel; drawings, enlargement of pixels and annotations do.
+    Hardly a microscope makes an edge that is wholly within one pixel; drawings, enlarged pixels and sharpening do.
     """
     if min(pixels.shape) < 3 or np.ptp(pixels) == 0:
         return pixels
     grey = pixels.astype(np.float32)
-    if np.mean((grey[:-1, :-1] == grey[1:, :-1]) & (grey[:-1, :-1] == grey[:-1, 1:])) >= FLAT:
-        noise = np.random.default_rng(0).standard_normal(grey.shape, dtype=np.float32)
-        return np.asarray(cv2.GaussianBlur(grey, (0, 0), DRAWN) + GRAIN * grey.std() * noise, dtype=np.float32)
     if sharpness(grey) >= SHARP:
         return np.asarray(cv2.GaussianBlur(grey, (0, 0), SOFTER), dtype=np.float32)
     return pixels

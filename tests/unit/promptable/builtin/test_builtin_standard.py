@@ -1,9 +1,10 @@
 """Grey values as the network sees them."""
 
+import cv2
 import numpy as np
 import pytest
 
-from matcurate.promptable.builtin.standard import SPREAD, standardised
+from matcurate.promptable.builtin.standard import SHARP, SPREAD, sharpness, softened, standardised
 
 SHAPE = (40, 50)
 
@@ -50,3 +51,33 @@ def test_where_nearly_all_is_equal_the_few_others_are_seen() -> None:
     seen = standardised(pixels)
     assert len(np.unique(seen)) == 2 and (seen[20, 20:23] > 0).all()
     assert float(seen.std()) == pytest.approx(SPREAD, rel=1e-4)
+
+
+def step(sigma: float) -> np.ndarray:
+    """Bright right half whose edge was blurred."""
+    pixels = np.zeros(SHAPE, dtype=np.float32)
+    pixels[:, 25:] = 100
+    return cv2.GaussianBlur(pixels, (0, 0), sigma) if sigma else pixels
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_edge_within_one_pixel_has_sharpness_one(turned: bool) -> None:
+    image = step(0.0).T if turned else step(0.0)
+    assert sharpness(np.ascontiguousarray(image)) == pytest.approx(1)
+    # Of a wide edge, the step between neighbours is half of that between second neighbours.
+    assert sharpness(cv2.GaussianBlur(image, (0, 0), 4)) == pytest.approx(0.5, abs=0.02)
+
+
+def test_single_pixels_are_no_edges() -> None:
+    image = step(2.0)
+    image[::7, 3:18:5] = 255
+    assert sharpness(image) == pytest.approx(sharpness(step(2.0)))
+
+
+def test_sharp_images_are_softened_and_others_are_not() -> None:
+    soft = step(1.5)
+    assert softened(soft) is soft
+    assert sharpness(np.asarray(softened(step(0.0)))) < SHARP
+    constant = np.full(SHAPE, 7, dtype=np.uint8)
+    assert softened(constant) is constant
+    assert softened(constant[:2]).shape == (2, 50)
