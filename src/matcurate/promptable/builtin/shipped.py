@@ -14,7 +14,7 @@ from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.devices import resolve_device
 
 SHIPPED = Path(__file__).with_name("weights.safetensors")
-SHA256 = "95ed1fe4c83b88ac4640b6950a4c5eec9fc8561b58bee05abfb62c0231708b4b"
+SHA256 = "4cfcd3c05a68782c0cd4c879222e1a58af32c473ae91401ddd89b4e09fa01bbb"
 """Of :data:`SHIPPED`; docs/methods/builtin.md is its model card."""
 
 
