@@ -10,7 +10,7 @@ from matcurate.segmentation.objects.merging import Ids, tiled
 
 SMOOTHING = 1.0
 """Standard deviation in pixels of the Gaussian that makes one ridge of a border that is several pixels wide."""
-BORDER = 0.2
+BORDER = 0.35
 """Mean probability along the border of two regions from which they are two grains."""
 
 
