@@ -42,7 +42,8 @@ ANSWERS = (
     Column("uncertainty_kind", "string"),
 )
 """``mask``: base64 of an 8-bit PNG of phase ids, of the image's size. ``phases``: names by id. ``fractions``: area
-fractions of the mask, of what is no data bar or scale bar. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1. ``uncertainty_kind``: what it is."""
+fractions of the mask, of what is no data bar or scale bar. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1.
+``uncertainty_kind``: what it is."""
 VACUITY = "vacuity"
 """How little evidence there is, by the version's head of evidence."""
 MAX_SOFTMAX = "1 - max softmax"
