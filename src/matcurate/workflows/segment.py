@@ -43,8 +43,8 @@ class SegmentedImage:
     """What was found on one page of one file, and under which ``name`` the results lie in the output folder.
 
     ``ignored`` is the part of the image that is data bar, border or scale bar: in none of the fractions, and written as
-    ``NAME.ignored.png`` (1 there), if there is any. ``alternative`` is the second suggestion, written as ``NAME.alternative.png``; null
-    where there is none.
+    ``NAME.ignored.png`` (1 there), if there is any. ``alternative`` is the second suggestion, written as
+    ``NAME.alternative.png``; null where there is none.
     """
 
     path: str

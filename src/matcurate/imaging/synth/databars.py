@@ -13,7 +13,7 @@ from matcurate.imaging.changes.change import as_depth
 from matcurate.imaging.proxy import to_float
 from matcurate.types import Pixels
 
-Scale = Literal["line", "ends", "ticks", "block"]
+Scale = Literal["line", "split", "ends", "ticks", "block"]
 NICE = (1, 2, 5)
 MICRO = "um"
 """As many microscopes write it; Pillow's own typeface has no Greek."""
@@ -31,8 +31,8 @@ class BarLayout:
         Grey levels of ground and text, of 255.
     words : tuple of tuples of str
         Lines of text, each a row of entries.
-    scale : {"line", "ends", "ticks", "block"}
-        A thin line, one with ends, eleven ticks, or a thick block.
+    scale : {"line", "split", "ends", "ticks", "block"}
+        A thin line, one with its length in its middle, one with ends, eleven ticks, or a thick block.
     share : float
         Rows of the bar over those of the micrograph.
     top : bool
@@ -71,7 +71,7 @@ TESCAN = (
 PLAIN = (("20 kV", "x 5,000", "BSE", "2021-03-04"),)
 
 LAYOUTS: tuple[BarLayout, ...] = (
-    BarLayout("fei", 0, 255, FEI, share=0.075, cells=True, framed=True),
+    BarLayout("fei", 0, 255, FEI, "split", share=0.075, cells=True, framed=True),
     BarLayout("zeiss", 255, 0, ZEISS, "ends", share=0.09, logo="ZEISS"),
     BarLayout("jeol", 0, 255, JEOL, "block", share=0.067),
     BarLayout("hitachi", 0, 255, HITACHI, "ticks", share=0.065),
@@ -79,7 +79,7 @@ LAYOUTS: tuple[BarLayout, ...] = (
     BarLayout("black", 0, 255, PLAIN, share=0.05),
     BarLayout("white", 255, 0, PLAIN, "block", share=0.06),
     BarLayout("grey", 150, 10, PLAIN, "ends", share=0.08, ruled=True),
-    BarLayout("fei_top", 255, 0, FEI, share=0.075, top=True, cells=True, framed=True),
+    BarLayout("fei_top", 255, 0, FEI, "split", share=0.075, top=True, cells=True, framed=True),
     BarLayout("black_top", 0, 255, PLAIN, "block", share=0.055, top=True),
     BarLayout("white_top", 255, 0, ZEISS, "ends", share=0.08, top=True, ruled=True),
     BarLayout("grey_top", 110, 255, HITACHI, "ticks", share=0.07, top=True),
@@ -176,18 +176,18 @@ def _draw_scale(
     left, right = ends
     font = ImageFont.load_default(max(8.0, 0.4 * rows))
     ticks = layout.scale == "ticks"
-    draw.text(
-        ((left + right) / 2, 0.93 * rows if ticks else 0.56 * rows),
-        length_text(length_nm),
-        fill=layout.ink,
-        font=font,
-        anchor="mb",
-    )
+    foot = 0.93 * rows if ticks else 0.56 * rows
+    draw.text(((left + right) / 2, foot), length_text(length_nm), fill=layout.ink, font=font, anchor="mb")
     thick = max(3, rows // 8) if layout.scale == "block" else max(1, rows // 30)
     line = round(0.72 * rows)
     if ticks:
         for tick in np.linspace(left, right - 1, 11).round():
             draw.rectangle((tick, round(0.15 * rows), tick, round(0.38 * rows)), fill=layout.ink)
+        return
+    if layout.scale == "split":
+        line, text = round(0.4 * rows), draw.textlength(length_text(length_nm), font=font)
+        for first, last in ((left, (left + right - text) / 2 - 4), ((left + right + text) / 2 + 4, right - 1)):
+            draw.rectangle((first, line, last, line + thick - 1), fill=layout.ink)
         return
     draw.rectangle((left, line, right - 1, line + thick - 1), fill=layout.ink)
     if layout.scale == "ends":
