@@ -94,7 +94,7 @@ def _bars(levels: Levels, level: int) -> Iterator[Box]:
     height, width = levels.shape
     same = (np.abs(levels - level) <= SAME).astype(np.uint8)
     shortest = max(16, round(SHORTEST * width))
-    lines = cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones((1, shortest), np.uint8))
+    lines = cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones((1, shortest | 1), np.uint8))  # odd: it shifts nothing
     for box, area in _pieces(lines, connectivity=4):
         slender = box.height * SLENDER <= box.width <= LONGEST * width
         thin = box.height <= max(3, THICKEST * height)
@@ -112,7 +112,7 @@ def _surroundings(same: NDArray[np.uint8], box: Box) -> float:
 
 
 def _letters(levels: Levels, level: int, bar: Box) -> Box | None:
-    """The longest line of letters above, below or beside a bar; None where it has too few."""
+    """The longest line of letters of a level above, below or beside a bar; None where it has too few."""
     reach, (height, width) = round(REACH * len(levels)), levels.shape
     top, left = max(0, bar.top - reach), max(0, bar.left - bar.width // 2 - reach)
     bottom, right = min(height, bar.bottom + reach), min(width, bar.right + bar.width // 2 + reach)
@@ -128,14 +128,16 @@ def _letters(levels: Levels, level: int, bar: Box) -> Box | None:
         and box.bottom < len(ink)
         and box.right < ink.shape[1]
     ]
-    lines = [_line(glyphs, glyph) for glyph in glyphs]
-    longest = max(lines, key=len, default=[])
-    if len(longest) < LETTERS:
-        return None
-    text = _around(longest)
+    lines = (_line(glyphs, glyph) for glyph in glyphs if _is_beside(glyph, bar))
+    longest = max((line for line in lines if _is_beside(_around(line), bar)), key=len, default=[])
+    return _around(longest) if len(longest) >= LETTERS else None
+
+
+def _is_beside(text: Box, bar: Box) -> bool:
+    """Whether letters lie near enough above, below or beside a bar to tell its length."""
     down = max(bar.top - text.bottom, text.top - bar.bottom, 0)
     aside = max(bar.left - text.right, text.left - bar.right, 0)
-    return text if min(down, aside) == 0 and max(down, aside) <= APART * text.height else None
+    return min(down, aside) == 0 and max(down, aside) <= APART * text.height
 
 
 def _line(glyphs: list[Box], first: Box) -> list[Box]:
