@@ -30,7 +30,7 @@ BARE, RULED = 0.2, 0.6
 """Part of a bar's rows that may hold none of the ground; share of one grey level that makes a row a printed line."""
 PARTS = 16
 """Parts of the width, most of which must show the ground."""
-GLYPHS = 4
+GLYPHS = 5
 """Least number of letters."""
 CONTRAST = 50
 """Least difference in grey levels of 255 between letters and ground."""

@@ -18,15 +18,11 @@ TABLES = ("micrograph", "snapshot_item")
 
 def upgrade() -> None:
     """Apply: the bars of every micrograph that is there count for nothing from now on."""
-    for table in TABLES:
-        with op.batch_alter_table(table) as batch:
-            batch.add_column(sa.Column("ignores_bars", sa.Boolean(), nullable=False, server_default=sa.true()))
-        with op.batch_alter_table(table) as batch:
-            batch.alter_column("ignores_bars", server_default=None)
+    for table in TABLES:  # not in a batch: SQLite would copy a table that others refer to
+        op.add_column(table, sa.Column("ignores_bars", sa.Boolean(), nullable=False, server_default=sa.true()))
 
 
 def downgrade() -> None:
     """Take back."""
     for table in TABLES:
-        with op.batch_alter_table(table) as batch:
-            batch.drop_column("ignores_bars")
+        op.drop_column(table, "ignores_bars")
