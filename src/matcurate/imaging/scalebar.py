@@ -95,7 +95,7 @@ def _bars(levels: Levels, level: int) -> Iterator[Box]:
     same = (np.abs(levels - level) <= SAME).astype(np.uint8)
     shortest = max(16, round(SHORTEST * width))
     lines = cv2.morphologyEx(same, cv2.MORPH_OPEN, np.ones((1, shortest | 1), np.uint8))  # odd: it shifts nothing
-    for box, area in _pieces(lines, connectivity=4):
+    for box, area in _pieces(lines.astype(np.uint8), connectivity=4):
         slender = box.height * SLENDER <= box.width <= LONGEST * width
         thin = box.height <= max(3, THICKEST * height)
         if slender and thin and area >= FULL * box.height * box.width and _surroundings(same, box) <= OPEN:
