@@ -12,6 +12,8 @@ Pixels = NDArray[Any]
 """Grey pixels (H, W): uint8, uint16 or float32."""
 LabelMap = NDArray[np.unsignedinteger[Any]]
 """Class or instance ids (H, W), 0 is background."""
+UNKNOWN = 255
+"""Phase id of pixels that count for nothing, in labels that are learned from or compared; no project has so many."""
 BoolMask = NDArray[np.bool_]
 FloatArray = NDArray[np.floating[Any]]
 Side = Literal["bright", "dark"]

@@ -35,6 +35,8 @@ class SnapshotItemRecord:
         Edge length of a pixel in nanometres.
     lab, specimen : str, optional
         Where it comes from.
+    ignores_bars : bool
+        Whether its data bar and scale bars count for nothing.
     """
 
     micrograph_id: int
@@ -47,6 +49,7 @@ class SnapshotItemRecord:
     nm_per_px: float | None
     lab: str | None
     specimen: str | None
+    ignores_bars: bool = True
 
     @property
     def mask_sha256(self) -> str:

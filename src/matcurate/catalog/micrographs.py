@@ -121,6 +121,22 @@ def list_for_project(
     return [_record(*found) for found in session.exec(query)]
 
 
+def set_ignores_bars(session: Session, micrograph_id: int, ignores_bars: bool) -> bool:
+    """Decide whether the bars of a micrograph count for nothing; returns whether that changed anything.
+
+    Raises
+    ------
+    CatalogError
+        When there is no such micrograph.
+    """
+    by_id(session, micrograph_id)
+    row = session.get_one(Micrograph, micrograph_id)
+    changed = row.ignores_bars != ignores_bars
+    row.ignores_bars = ignores_bars
+    session.flush()
+    return changed
+
+
 def unpushed(session: Session, project_id: int, ls_project_id: int) -> list[MicrographRecord]:
     """Micrographs of a project for which this Label Studio project has no task (any more), oldest first."""
     query = _in_project(project_id).where(
@@ -228,4 +244,5 @@ def _record(row: Micrograph, lab: str | None, specimen: str | None) -> Micrograp
         specimen=specimen,
         golden=row.golden,
         added_at=row.added_at,
+        ignores_bars=row.ignores_bars,
     )

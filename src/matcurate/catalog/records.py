@@ -83,7 +83,10 @@ class NewMicrograph:
 
 @dataclass(frozen=True, slots=True)
 class MicrographRecord:
-    """A micrograph of the catalog; the fields are those of :class:`NewMicrograph`."""
+    """A micrograph of the catalog; the fields are those of :class:`NewMicrograph`.
+
+    ``ignores_bars``: whether what is recognised as data bar, border or scale bar counts for nothing.
+    """
 
     id: int
     content_hash: str
@@ -100,6 +103,7 @@ class MicrographRecord:
     specimen: str | None
     golden: bool
     added_at: datetime
+    ignores_bars: bool = True
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -110,6 +110,7 @@ def _row(snapshot_id: int, item: SnapshotItemRecord) -> SnapshotItem:
         nm_per_px=item.nm_per_px,
         lab=item.lab,
         specimen=item.specimen,
+        ignores_bars=item.ignores_bars,
     )
 
 

@@ -61,6 +61,7 @@ class Micrograph(CatalogTable, table=True):
     lab_id: int | None = Field(default=None, foreign_key="lab.id", index=True)
     specimen_id: int | None = None
     golden: bool = False
+    ignores_bars: bool = True
     added_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 

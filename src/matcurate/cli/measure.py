@@ -56,6 +56,10 @@ def measure(
     structure: Annotated[
         StructureChoice, typer.Option(help="Grains fill the image, objects lie apart [auto: by their cover].")
     ] = StructureChoice.auto,
+    ignore_bars: Annotated[
+        bool,
+        typer.Option("--ignore-bars/--count-bars", help="Data bar and borders, where known, are left out, or counted."),
+    ] = True,
     json: JsonFlag = False,
 ) -> None:
     """Measure objects and phases: sizes, shapes, phase fractions, ASTM E112 grain size, distances."""
@@ -75,6 +79,7 @@ def measure(
         structure=structure.value,
         calibration=calibration,
         out=out,
+        ignore_bars=ignore_bars,
         max_megapixels=session(ctx).settings.max_megapixels,
     )
     if json:

@@ -51,6 +51,12 @@ def segment(
     nm_per_px: Annotated[
         float | None, typer.Option(help="Physical size of a pixel in nm, instead of the file's.")
     ] = None,
+    ignore_bars: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-bars/--count-bars", help="Data bars, borders and scale bars count for nothing, or as the rest."
+        ),
+    ] = True,
     json: JsonFlag = False,
 ) -> None:
     """Segment micrographs: instances, phases, an overlay and a table of the objects for each."""
@@ -71,6 +77,7 @@ def segment(
             polarity=polarity.value if polarity else None,
             calibration=calibration,
             boost=boost,
+            ignore_bars=ignore_bars,
             progress=progress,
         )
     if json:

@@ -26,6 +26,8 @@ class Micrograph:
         File name, for messages and reports.
     page, pages : int
         Which page of how many of the file this is, counted from 0.
+    image_rows : int or None
+        Rows of the image where the file states fewer than it holds: the rows after these are a data bar.
     """
 
     pixels: Pixels
@@ -33,6 +35,7 @@ class Micrograph:
     name: str
     page: int = 0
     pages: int = 1
+    image_rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.size == 0:

@@ -19,7 +19,7 @@ from matcurate.types import Calibration, Pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Suffixes that count as images inside a folder; a file named directly is judged by its content."""
-OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".instances.tif", ".morphology.png")
+OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".ignored.png", ".instances.tif", ".morphology.png")
 """Endings of what ``curate segment`` and ``curate measure`` write, which is never a micrograph."""
 _LABEL_FOLDERS = ("masks", "instances")
 

@@ -10,6 +10,7 @@ from typing import Literal
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, indent, tostring
 
 from matcurate.errors import ConfigError
+from matcurate.labelstudio.bars import BARS_COUNT, BARS_NAME
 
 MAX_PHASES = 254
 MAX_XML_CHARACTERS = 1_000_000
@@ -85,8 +86,8 @@ def labelling_config(
     """Write the labelling configuration of a project.
 
     One brush label for each phase; with ``instances`` polygons, one label for each phase (an object *of* that
-    phase) and one that only outlines an object; for each phase a task-level number, its area fraction; beside them
-    whatever the task says about where to look.
+    phase) and one that only outlines an object; for each phase a task-level number, its area fraction; a box to tick
+    where what was taken for a data bar is none; beside them whatever the task says about where to look.
 
     Parameters
     ----------
@@ -119,6 +120,8 @@ def labelling_config(
     for class_id, name in enumerate(names, start=1):
         _add(controls, "Header", value=f"Area fraction of {name}", size="6")
         _add(controls, "Number", name=f"ratio_{class_id}", toName="image", min="0", max="1", step="0.001")
+    bars = _add(controls, "Choices", name=BARS_NAME, toName="image", choice="multiple")
+    _add(bars, "Choice", value=BARS_COUNT)
     _add(below, "Markdown", value=f"${LOOK_KEY}")  # nameless: tasks need not have it
     indent(view)
     return tostring(view, encoding="unicode")

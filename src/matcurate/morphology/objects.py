@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,10 @@ class ObjectTable:
 
     def __len__(self) -> int:
         return len(self.id)
+
+    def moved(self, down: int, right: int) -> ObjectTable:
+        """The same within a larger image, in which the measured one begins at (``down``, ``right``)."""
+        return replace(self, x=self.x + right, y=self.y + down)
 
 
 def measure_objects(

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matcurate.config import Strict
+from matcurate.types import UNKNOWN
 
 
 class LossSettings(Strict):
@@ -36,7 +37,7 @@ def phase_loss(logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSe
     logits : float tensor (B, n, H, W)
         One per phase.
     labels : int64 tensor (B, H, W)
-        Phase ids in 0 … n - 1.
+        Phase ids in 0 … n - 1; pixels that are ``UNKNOWN`` count for nothing.
     weights : float tensor (n,)
         Of the phases in the cross-entropy.
     settings : LossSettings
@@ -47,8 +48,9 @@ def phase_loss(logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSe
     float tensor ()
     """
     log_shares = functional.log_softmax(logits.float(), dim=1)
-    shares = log_shares.exp()
-    truth = functional.one_hot(labels, shares.shape[1]).movedim(-1, 1).to(shares)
+    known = labels != UNKNOWN
+    shares = log_shares.exp() * known[:, None]
+    truth = functional.one_hot(labels * known, shares.shape[1]).movedim(-1, 1).to(shares) * known[:, None]
     return (
         settings.dice * dice_loss(shares, truth)
         + settings.cross_entropy * focal_loss(log_shares, truth, weights, settings.focal)
@@ -60,7 +62,7 @@ def dice_loss(shares: Tensor, truth: Tensor) -> Tensor:
     """1 - 2 |A ∩ B| / (|A| + |B|) over the whole batch (B, n, H, W), mean over the phases that occur in the truth."""
     shared, sizes = (part.sum(dim=(0, 2, 3)) for part in (shares * truth, shares + truth))
     present = truth.sum(dim=(0, 2, 3)) > 0
-    return (1 - 2 * shared / sizes)[present].mean()
+    return (1 - 2 * shared / sizes)[present].sum() / present.sum().clamp_min(1)
 
 
 def focal_loss(log_shares: Tensor, truth: Tensor, weights: Tensor, exponent: float) -> Tensor:
@@ -68,12 +70,13 @@ def focal_loss(log_shares: Tensor, truth: Tensor, weights: Tensor, exponent: flo
     log_true = (log_shares * truth).sum(dim=1)
     weight = (weights[:, None, None] * truth).sum(dim=1)
     factor = (1 - log_true.exp()).clamp_min(0) ** exponent if exponent else 1.0
-    return -(weight * factor * log_true).sum() / weight.sum()
+    return -(weight * factor * log_true).sum() / weight.sum().clamp_min(1e-12)
 
 
 def ratio_loss(shares: Tensor, truth: Tensor) -> Tensor:
-    """Mean square between the phase ratios of prediction and truth, both (B, n, H, W)."""
-    return functional.mse_loss(shares.mean(dim=(2, 3)), truth.mean(dim=(2, 3)))
+    """Mean square between the phase ratios of prediction and truth, both (B, n, H, W) and 0 on pixels not known."""
+    known = truth.sum(dim=(1, 2, 3)).clamp_min(1)[:, None]
+    return functional.mse_loss(shares.sum(dim=(2, 3)) / known, truth.sum(dim=(2, 3)) / known)
 
 
 def phase_weights(ratio: Tensor, balance: float) -> Tensor:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.types import LabelMap
+from matcurate.types import UNKNOWN, LabelMap
 
 Ratio = NDArray[np.float64]
 """Area fraction of every phase (n,), with sum 1; all zero where none was given."""
 
 
 def exact_ratio(labels: LabelMap, phases: int) -> Ratio:
-    """Area fractions (n,) of phase ids (H, W); equation 1 of the paper.
+    """Area fractions (n,) of phase ids (H, W), of the pixels that are not ``UNKNOWN``; equation 1 of the paper.
+
+    Zeros where no pixel is known.
 
     Raises
     ------
     ValueError
         When there is no pixel, or an id of ``phases`` or more.
     """
-    if not labels.size or int(labels.max()) >= phases:
-        raise ValueError(f"labels must hold ids below {phases}, got {labels.max() if labels.size else 'none'}")
-    counts = np.bincount(labels.ravel().astype(np.int64), minlength=phases)
-    ratio: Ratio = counts / labels.size
+    ids = labels[labels != UNKNOWN]
+    if not labels.size or ids.max(initial=0) >= phases:
+        raise ValueError(f"labels must hold ids below {phases}, got {ids.max() if labels.size else 'none'}")
+    counts = np.bincount(ids.astype(np.int64), minlength=phases)
+    ratio: Ratio = counts / max(1, ids.size)
     return ratio
 
 

@@ -14,11 +14,12 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from matcurate.config import Strict
+from matcurate.imaging.ignored import frame_within, looked_at, with_unknown
 from matcurate.imaging.proxy import to_float, to_uint8
 from matcurate.phase.augment import Augmentation, augmented, cut
 from matcurate.phase.model import Levels, Segmenter
 from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
-from matcurate.types import LabelMap, Pixels
+from matcurate.types import UNKNOWN, BoolMask, LabelMap, Pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +33,7 @@ class Picture:
     grey : float32 array (H, W)
         In [0, 1].
     labels : uint8 array (H, W)
-        Phase ids.
+        Phase ids; ``UNKNOWN`` where a pixel counts for nothing.
     """
 
     name: str
@@ -51,17 +52,19 @@ def grey_levels(pixels: Pixels) -> NDArray[np.float32]:
     return to_float(to_uint8(pixels))
 
 
-def picture(name: str, pixels: Pixels, labels: LabelMap) -> Picture:
-    """Picture of pixels (H, W) of any type, and phase ids (H, W) below 256.
+def picture(name: str, pixels: Pixels, labels: LabelMap, ignored: BoolMask | None = None) -> Picture:
+    """Picture of pixels (H, W) of any type, and phase ids (H, W) below 255; without what is ignored (H, W), if any.
 
     Raises
     ------
     ValueError
         When an id does not fit or the sizes differ.
     """
-    if labels.size and int(labels.max()) > 255:
-        raise ValueError(f"{name}: phase id {int(labels.max())}; 255 is the largest")
-    return Picture(name, grey_levels(pixels), labels.astype(np.uint8))
+    if labels.size and int(labels.max()) >= UNKNOWN:
+        raise ValueError(f"{name}: phase id {int(labels.max())}; {UNKNOWN - 1} is the largest")
+    inside = frame_within(ignored, labels.shape).inside
+    known = with_unknown(labels.astype(np.uint8), ignored)[inside]
+    return Picture(name, grey_levels(looked_at(pixels, ignored)), known.astype(np.uint8))
 
 
 def resized(picture: Picture, scale: float) -> Picture:
@@ -170,7 +173,8 @@ class Sampler:
         shape = chosen.labels.shape
         if rng.random() >= self._settings.centred:
             return int(rng.integers(shape[0])), int(rng.integers(shape[1]))
-        phase = rng.choice(np.unique(chosen.labels))
+        phases = np.unique(chosen.labels)
+        phase = rng.choice(phases[phases != UNKNOWN] if (phases != UNKNOWN).any() else phases)
         row, column = divmod(int(rng.choice(np.flatnonzero(chosen.labels == phase))), shape[1])
         return row, column
 

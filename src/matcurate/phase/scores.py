@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from matcurate.phase.ratios import exact_ratio
-from matcurate.types import BoolMask, LabelMap
+from matcurate.types import UNKNOWN, BoolMask, LabelMap
 
 TOLERANCE = 2.0
 """How far apart, in pixels, boundaries may lie and still agree."""
@@ -36,7 +36,7 @@ class PhaseScores:
 
 
 def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScores:
-    """Compare phase ids (H, W) below ``phases``.
+    """Compare phase ids (H, W) below ``phases``; where the truth is ``UNKNOWN``, the prediction counts for nothing.
 
     Raises
     ------
@@ -45,6 +45,7 @@ def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScor
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted {predicted.shape} and true {truth.shape} phases must have one shape")
+    predicted = np.where(truth == UNKNOWN, truth, predicted)
     error = exact_ratio(predicted, phases) - exact_ratio(truth, phases)
     shared, sizes = _shared(predicted, truth, phases)
     return PhaseScores(
@@ -56,14 +57,15 @@ def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScor
 
 
 def phase_dice(predicted: LabelMap, truth: LabelMap, phases: int) -> tuple[float | None, ...]:
-    """Dice of every phase of ids (H, W) below ``phases``; None where neither has it."""
+    """Dice of every phase of ids (H, W) below ``phases``, where the truth is known; None where neither has it."""
     shared, sizes = _shared(predicted, truth, phases)
     return tuple(float(2 * s / t) if t else None for s, t in zip(shared, sizes, strict=True))
 
 
 def _shared(predicted: LabelMap, truth: LabelMap, phases: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels of every phase that both have, and that they have in sum."""
-    pairs = np.bincount(truth.ravel().astype(np.int64) * phases + predicted.ravel(), minlength=phases * phases)
+    known = truth != UNKNOWN
+    pairs = np.bincount(truth[known].astype(np.int64) * phases + predicted[known], minlength=phases * phases)
     table = pairs.reshape(phases, phases)
     return np.diag(table), table.sum(axis=0) + table.sum(axis=1)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 
+from matcurate.imaging.ignored import counted, frame_within
 from matcurate.types import BoolMask
 
 
@@ -29,6 +30,8 @@ class Segmentation:
         that make none.
     alternative : bool array (H, W), optional
         Another foreground, where the grey levels speak for one and the method took this.
+    ignored : bool array (H, W), optional
+        What is no micrograph, as a data bar: background in the arrays, and left out of every fraction.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class Segmentation:
     score: float
     masks: int | None = None
     alternative: BoolMask | None = None
+    ignored: BoolMask | None = None
 
     def __post_init__(self) -> None:
         if self.phases.ndim != 2 or self.phases.shape != self.instances.shape:
@@ -69,6 +73,15 @@ class Segmentation:
         other = None if self.alternative is None else wide(self.alternative)
         return replace(self, phases=wide(self.phases), instances=wide(self.instances), alternative=other)
 
+    def without(self, ignored: BoolMask | None) -> Segmentation:
+        """The same of an image (H, W) that ``ignored`` is a part of; what was seen is what :func:`looked_at` gives."""
+        if ignored is None:
+            return self
+        frame = frame_within(ignored, ignored.shape)
+        inner = ignored[frame.inside]
+        kept = self.within(~inner) if inner.any() else self
+        return replace(kept.placed((ignored.shape[0], ignored.shape[1]), frame.inside), ignored=ignored)
+
     @property
     def count(self) -> int:
         """Number of objects."""
@@ -76,6 +89,6 @@ class Segmentation:
 
     @property
     def phase_fractions(self) -> dict[int, float]:
-        """Area fraction of every class that occurs, background included; they sum to 1."""
-        counts = np.bincount(self.phases.ravel())
-        return {int(phase): float(counts[phase] / self.phases.size) for phase in np.flatnonzero(counts)}
+        """Area fraction of every class that occurs, background included, of what counts; they sum to 1."""
+        counts = np.bincount(counted(self.phases, self.ignored).ravel())
+        return {int(phase): float(counts[phase] / counts.sum()) for phase in np.flatnonzero(counts)}

@@ -36,11 +36,18 @@ class RegionScores:
 
 
 def region_scores(
-    vacuity: FloatArray, phases: LabelMap, count: int, *, margin: int = MARGIN, unknown: float = UNKNOWN
+    vacuity: FloatArray,
+    phases: LabelMap,
+    count: int,
+    *,
+    margin: int = MARGIN,
+    unknown: float = UNKNOWN,
+    counts: BoolMask | None = None,
 ) -> RegionScores:
     """Scores of a vacuity map (H, W) in (0, 1] and predicted phase ids (H, W) below ``count``.
 
-    Where nothing lies away from boundaries, as in very fine structures, all pixels count.
+    Where nothing lies away from boundaries, as in very fine structures, all pixels count; never those that are False
+    in ``counts`` (H, W), which is True somewhere.
 
     Raises
     ------
@@ -54,6 +61,8 @@ def region_scores(
     if int(phases.max()) >= count:
         raise ValueError(f"phase id {int(phases.max())}, but there are {count} phases")
     inner = away_from_boundaries(phases, margin)
+    if counts is not None:
+        inner = inner & counts if (inner & counts).any() else counts
     kept: NDArray[np.float64] = vacuity[inner].astype(np.float64)
     ids = phases[inner]
     sizes = np.bincount(ids, minlength=count)

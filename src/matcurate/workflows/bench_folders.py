@@ -8,9 +8,11 @@ from pathlib import Path
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import open_dataset
+from matcurate.imaging.ignored import ignored_of
 from matcurate.phase.samples import Picture, picture
 from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import AUTO, OFFLINE, load_backbone
+from matcurate.types import UNKNOWN
 
 
 def learning_backbone(name: str | None, settings: Settings, random_weights: bool = False) -> Backbone:
@@ -43,7 +45,8 @@ def labelled_pictures(folder: Path, settings: Settings) -> list[Picture]:
     found = []
     for sample in open_dataset(folder):
         labelled = sample.load(max_megapixels=settings.max_megapixels)
-        found.append(picture(sample.name, labelled.micrograph.pixels, labelled.phases))
+        micrograph = labelled.micrograph
+        found.append(picture(sample.name, micrograph.pixels, labelled.phases, ignored_of(micrograph)))
     return found
 
 
@@ -56,8 +59,12 @@ def class_names(folder: Path, learned: Sequence[Picture], measured: Sequence[Pic
         When a measured picture has a phase that none of these is.
     """
     named = open_dataset(folder).info.classes
-    count = len(named) or 1 + max(int(each.labels.max()) for each in learned)
+    count = len(named) or 1 + max(_largest_id(each) for each in learned)
     for each in measured:
-        if int(each.labels.max()) >= count:
-            raise DatasetError(f"{each.name}: phase id {each.labels.max()}, but {count} are learned; mend its mask")
+        if _largest_id(each) >= count:
+            raise DatasetError(f"{each.name}: phase id {_largest_id(each)}, but {count} are learned; mend its mask")
     return named or tuple(str(index) for index in range(count))
+
+
+def _largest_id(picture: Picture) -> int:
+    return int(picture.labels[picture.labels != UNKNOWN].max(initial=0))

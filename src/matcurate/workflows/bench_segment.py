@@ -13,6 +13,7 @@ import numpy as np
 from matcurate.config import Polarity, Settings, load_preset
 from matcurate.errors import ConfigError, CurateError
 from matcurate.imaging.dataset import Dataset, LabelledMicrograph, Sample, open_dataset
+from matcurate.imaging.ignored import frame_within, ignored_of, looked_at
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.baselines import BASELINES
 from matcurate.segmentation.matsam.grain_masks import filled_grains
@@ -311,11 +312,13 @@ def _with_filled_gaps(run: Method, preset: MatSamPreset) -> Method:
 
 
 def _measure(sample: Sample, labelled: LabelledMicrograph, method: MeasuredMethod) -> ImageScore:
-    pixels = labelled.micrograph.pixels
+    ignored = ignored_of(labelled.micrograph)
+    pixels, inside = looked_at(labelled.micrograph.pixels, ignored), frame_within(ignored, labelled.phases.shape).inside
+    instances = None if labelled.instances is None else labelled.instances[inside]
     start = time.perf_counter()
     found = method.run(pixels, method.polarity)
     seconds = time.perf_counter() - start
-    scores = evaluate(found, labelled.phases, labelled.instances)
+    scores = evaluate(found, labelled.phases[inside], instances)
     return ImageScore(
         name=sample.name,
         iou=scores.iou,

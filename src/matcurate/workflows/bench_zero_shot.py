@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from matcurate.config import Settings
 from matcurate.imaging.dataset import open_dataset
-from matcurate.types import LabelMap, Progress, silent
+from matcurate.imaging.ignored import ignored_of, with_unknown
+from matcurate.types import UNKNOWN, LabelMap, Progress, silent
 from matcurate.workflows.finetune_scores import dice_of_classes, foreground_dice, mean_dice
 from matcurate.workflows.segmenter import build_segmenter
 
@@ -61,11 +62,12 @@ def bench_zero_shot(
     for done, sample in enumerate(samples):
         progress(done, len(samples), sample.name)
         labelled = sample.load(max_megapixels=settings.max_megapixels)
-        found.append(segmenter.segment(labelled.micrograph.pixels).phases)
-        truth.append(labelled.phases)
+        ignored = ignored_of(labelled.micrograph)
+        found.append(segmenter.segment(labelled.micrograph.pixels, ignored=ignored).phases)
+        truth.append(with_unknown(labelled.phases, ignored))
     names = _best_names(found, truth)
     named = [_named(each, names) for each in found]
-    phases = 1 + max(int(each.max()) for each in truth)
+    phases = _phases(truth)
     return ZeroShotBenchmark(
         dataset=str(folder),
         version=segmenter.version,
@@ -79,13 +81,18 @@ def bench_zero_shot(
 
 def _best_names(found: Sequence[Found], truth: Sequence[LabelMap]) -> tuple[int, ...]:
     """Phase of every found class but the background, that together give the largest mean Dice."""
-    phases = 1 + max(int(each.max()) for each in truth)
+    phases = _phases(truth)
     classes = max(int(each.max()) for each in found)
     choices = product(range(1, phases), repeat=classes)
     return max(
         choices,
         key=lambda names: mean_dice(dice_of_classes([_named(each, names) for each in found], truth, phases)),
     )
+
+
+def _phases(truth: Sequence[LabelMap]) -> int:
+    """Number of classes, by the largest id."""
+    return 1 + max(int(each[each != UNKNOWN].max(initial=0)) for each in truth)
 
 
 def _named(found: Found, names: tuple[int, ...]) -> Found:

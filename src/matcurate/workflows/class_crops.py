@@ -15,6 +15,8 @@ from matcurate.catalog.records import MicrographRecord
 from matcurate.config import ClassSettings
 from matcurate.errors import ConfigError
 from matcurate.imaging.crops import padded, spread
+from matcurate.imaging.frame import Frame
+from matcurate.imaging.ignored import frame_within, looked_at
 from matcurate.imaging.proxy import to_float
 from matcurate.segmentation.homogeneous import VERSION, texture_regions
 from matcurate.types import FloatArray, Pixels
@@ -22,12 +24,12 @@ from matcurate.uncertainty.embedding import Embedder
 from matcurate.workflows.bench_folders import learning_backbone
 from matcurate.workflows.class_networks import GreyCrops, least_edge
 from matcurate.workflows.embedders import embedder_of
-from matcurate.workflows.presegment import load_original
+from matcurate.workflows.presegment import load_counted
 from matcurate.workflows.score_store import load_embedding, put_embedding
 from matcurate.workflows.workspace import Workspace
 
-METHOD = f"texture {VERSION}"
-"""Of parting micrographs into regions."""
+METHODS = {True: f"texture {VERSION} in the frame", False: "the frame"}
+"""Of parting micrographs into regions of one texture, or of taking them whole, without data bars and borders."""
 SMALLEST = 32
 """Least edge of a crop in pixels: the encoder halves it four times."""
 
@@ -35,6 +37,11 @@ SMALLEST = 32
 def whole(micrograph: MicrographRecord) -> Box:
     """All of a micrograph."""
     return Box(0, 0, micrograph.height, micrograph.width)
+
+
+def box_of(frame: Frame) -> Box:
+    """The box of a frame."""
+    return Box(frame.top, frame.left, frame.bottom - frame.top, frame.right - frame.left)
 
 
 def crop_boxes(box: Box, settings: ClassSettings) -> tuple[Box, ...]:
@@ -100,17 +107,23 @@ class CropEmbeddings:
         UnreadableImageError
             When the stored original cannot be read.
         """
-        chosen, everything = self.workspace.settings.classes, RegionRecord(whole(micrograph), 1.0)
-        if not chosen.regions or min(micrograph.shape) < SMALLEST:
-            return (everything,)
-        asked = (micrograph.id, METHOD, chosen.crop)
+        chosen = self.workspace.settings.classes
+        if min(micrograph.shape) < SMALLEST:
+            return (RegionRecord(whole(micrograph), 1.0),)
+        asked = (micrograph.id, f"{METHODS[chosen.regions]}{_counting(micrograph)}", chosen.crop)
         with self.workspace.reading() as session:
             known = stored_regions(session, *asked)
         if known is not None:
             return known
-        pixels = load_original(self.workspace, micrograph).pixels
-        found = texture_regions(pixels, chosen.crop, np.random.default_rng(0))
-        regions = tuple(RegionRecord(Box(each.top, each.left, each.height, each.width), each.share) for each in found)
+        pixels, ignored = load_counted(self.workspace, micrograph)
+        frame = frame_within(ignored, pixels.shape)
+        regions: tuple[RegionRecord, ...] = (RegionRecord(box_of(frame), 1.0),)
+        if chosen.regions:
+            found = texture_regions(looked_at(pixels, ignored), chosen.crop, np.random.default_rng(0))
+            regions = tuple(
+                RegionRecord(Box(frame.top + each.top, frame.left + each.left, each.height, each.width), each.share)
+                for each in found
+            )
         with self.workspace.writing() as session:
             store_regions(session, *asked, regions)
         return regions
@@ -118,12 +131,13 @@ class CropEmbeddings:
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""
         chosen = self.workspace.settings.classes
-        places, asked = crop_boxes(box, chosen), (micrograph.id, self._digest(chosen), chosen.crop, box)
+        digest = f"{self._digest(chosen)}{_counting(micrograph)}"
+        places, asked = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
         with self.workspace.reading() as session:
             key = embedding_key(session, *asked)
         if key is not None:
             return load_embedding(self.workspace, key)
-        pixels = load_original(self.workspace, micrograph).pixels
+        pixels = _pixels(self.workspace, micrograph)
         found = self.embedder(np.stack([cut(pixels, place) for place in places])).astype(np.float32)
         key = put_embedding(self.workspace, found)
         with self.workspace.writing() as session:
@@ -145,8 +159,23 @@ class CropPixels(CropEmbeddings):
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Grey values (N, crop, crop) in [0, 1] of the crops :func:`crop_boxes` of a box; errors as of embeddings."""
         chosen = self.workspace.settings.classes
-        places, grey = crop_boxes(box, chosen), to_float(load_original(self.workspace, micrograph).pixels)
+        places, grey = crop_boxes(box, chosen), to_float(_pixels(self.workspace, micrograph))
         return padded(np.stack([cut(grey, place) for place in places]), chosen.crop)
+
+
+def _counting(micrograph: MicrographRecord) -> str:
+    """End of the name under which is kept what depends on whether bars count."""
+    return "" if micrograph.ignores_bars else ", bars counted"
+
+
+def _pixels(workspace: Workspace, micrograph: MicrographRecord) -> Pixels:
+    """Pixels (H, W) without the scale bars in their frame; the data bar, which no crop shows, is left."""
+    pixels, ignored = load_counted(workspace, micrograph)
+    if ignored is None:
+        return pixels
+    clean = pixels.copy()
+    clean[frame_within(ignored, pixels.shape).inside] = looked_at(pixels, ignored)
+    return clean
 
 
 def open_embeddings(workspace: Workspace) -> CropEmbeddings:

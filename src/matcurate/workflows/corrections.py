@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from matcurate.catalog.corrections import correction_of, record_correction, retract_correction
+from matcurate.catalog.micrographs import set_ignores_bars
 from matcurate.catalog.model_versions import version_named
 from matcurate.catalog.predictions import mark_pushed, prediction_for, pushed_as
 from matcurate.catalog.records import (
@@ -24,6 +25,7 @@ from matcurate.errors import (
     LabelStudioNotFoundError,
 )
 from matcurate.labelstudio.annotations import decode_annotation
+from matcurate.labelstudio.bars import bars_count
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import LabellingConfig, parse_labelling_config
 from matcurate.labelstudio.records import AnnotationRecord
@@ -113,6 +115,8 @@ class Intake:
         link = link_micrograph(self.workspace, self.project, task, micrograph)
         correction = self._decode(annotation, link, micrograph)
         with self.workspace.writing() as session:
+            if not annotation.was_cancelled and bars_count(annotation.result):
+                set_ignores_bars(session, micrograph.id, False)
             return record_correction(session, link, correction)
 
     def _decode(self, annotation: AnnotationRecord, link: TaskLink, micrograph: MicrographRecord) -> NewCorrection:

@@ -13,7 +13,7 @@ from matcurate.acquisition.pool import Pool
 from matcurate.acquisition.scores import bald, entropy, margin
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.samples import Picture
-from matcurate.types import Progress
+from matcurate.types import UNKNOWN, Progress
 from matcurate.uncertainty.dirichlet import class_means, vacuity
 from matcurate.uncertainty.embedding import Embedder
 from matcurate.uncertainty.loss import dirichlet_parameters
@@ -77,7 +77,8 @@ class CropPool:
         features, labels = [], []
         for place in sorted(chosen):
             crop = self.crops[place]
-            drawn = drawn_pixels(crop.labels, settings.pixels, settings.balance, rng)
+            known = np.flatnonzero(crop.labels != UNKNOWN)
+            drawn = known[drawn_pixels(crop.labels.ravel()[known], settings.pixels, settings.balance, rng)]
             features.append(crop.features[drawn].astype(np.float32))
             labels.append(crop.labels.ravel()[drawn])
         return fit_pixel_head(

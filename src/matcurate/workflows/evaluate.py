@@ -138,7 +138,7 @@ def evaluate(
         if evidence is None:
             return segment_phases(model, grey, told)
         judged = judge(model, evidence, grey, told)
-        calibration.add(judged, sample.phases)
+        calibration.add(judged, sample.truth)
         labels: LabelMap = judged.shares.argmax(axis=0).astype(np.uint8)
         return labels
 
@@ -181,7 +181,7 @@ def _measure(
     for sample in golden_samples(workspace, golden):
         progress(len(found), len(golden.items), sample.name)
         predicted = predict(sample)
-        scores = score_phases(predicted, sample.phases, len(phases))
+        scores = score_phases(predicted, sample.truth, len(phases))
         found.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
         seen(sample, predicted)
     progress(len(found), len(golden.items))

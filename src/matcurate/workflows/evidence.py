@@ -16,7 +16,7 @@ from matcurate.phase.inference import blended_maps, phase_probabilities
 from matcurate.phase.model import Description, PhaseModel
 from matcurate.phase.ratios import Ratio
 from matcurate.phase.samples import Picture
-from matcurate.types import Progress, silent
+from matcurate.types import UNKNOWN, Progress, silent
 from matcurate.uncertainty.calibration import Reliability, reliability
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings, drawn_pixels, fit_pixel_head
 from matcurate.workflows.hypercolumns import hypercolumns
@@ -64,7 +64,8 @@ def fit_evidence(
     widths: tuple[int, ...] = ()
     for done, each in enumerate(pictures):
         progress(done, len(pictures), f"evidence: {each.name}")
-        drawn = drawn_pixels(each.labels, settings.pixels, settings.balance, rng)
+        known = np.flatnonzero(each.labels != UNKNOWN)
+        drawn = known[drawn_pixels(each.labels.ravel()[known], settings.pixels, settings.balance, rng)]
         rows, columns = np.divmod(drawn, each.labels.shape[1])
         seen = hypercolumns(model, each.grey, rows, columns)
         features.append(seen.features.astype(np.float32))
@@ -158,11 +159,12 @@ class Calibration:
         self._correct: list[NDArray[np.bool_]] = []
 
     def add(self, judged: Judged, truth: NDArray[np.integer]) -> None:
-        """Take in a micrograph and its true phase ids (H, W)."""
+        """Take in a micrograph and its true phase ids (H, W), where these are not ``UNKNOWN``."""
         grid = (slice(STRIDE // 2, None, STRIDE),) * 2
-        self._vacuity.append(judged.vacuity[grid].ravel())
-        self._confidence.append(judged.shares.max(axis=0)[grid].ravel())
-        self._correct.append((judged.shares.argmax(axis=0) == truth)[grid].ravel())
+        known = truth[grid] != UNKNOWN
+        self._vacuity.append(judged.vacuity[grid][known])
+        self._confidence.append(judged.shares.max(axis=0)[grid][known])
+        self._correct.append((judged.shares.argmax(axis=0) == truth)[grid][known])
 
     def result(self) -> Reliability:
         """Errors of the segmentation found by vacuity, and the calibration of its probabilities.

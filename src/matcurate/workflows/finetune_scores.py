@@ -15,7 +15,7 @@ from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.scores import mean_of, phase_dice
-from matcurate.types import LabelMap
+from matcurate.types import UNKNOWN, LabelMap
 
 EXACT, NONE, ALPHA = "exact", "none", "alpha="
 COMPARED = (NONE, "alpha=0.9", EXACT)
@@ -63,7 +63,9 @@ def dice_of_classes(found: Sequence[LabelMap], truth: Sequence[LabelMap], phases
 
 def foreground_dice(found: Sequence[LabelMap], truth: Sequence[LabelMap]) -> float:
     """Mean Dice of two classes: background, and all phases as one."""
-    first, second = ([(each > 0).astype(np.uint8) for each in maps] for maps in (found, truth))
+    first, second = (
+        [np.where(each == UNKNOWN, UNKNOWN, each > 0).astype(np.uint8) for each in maps] for maps in (found, truth)
+    )
     return mean_dice(dice_of_classes(first, second, 2))
 
 

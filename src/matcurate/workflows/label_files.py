@@ -11,9 +11,10 @@ from skimage.measure import label
 
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import INSTANCE_SUFFIXES, DatasetInfo, read_info
+from matcurate.imaging.ignored import IGNORED, ignored_of
 from matcurate.imaging.labels import read_labels, smallest_labels
-from matcurate.imaging.read import read_micrograph
-from matcurate.types import Calibration, LabelMap
+from matcurate.imaging.read import SUFFIXES, read_micrograph
+from matcurate.types import BoolMask, Calibration, LabelMap
 
 Content = Literal["instances", "phases"]
 
@@ -43,6 +44,8 @@ class Labels:
         Pixel size, when the file or the dataset folder states one.
     classes : tuple of str
         Names of the class ids, when the dataset folder states them.
+    ignored : bool array (H, W) or None
+        What is no micrograph, by the mask that ``curate segment`` wrote or by the micrograph beside; None for nothing.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Labels:
     phases_path: Path | None
     calibration: Calibration | None
     classes: tuple[str, ...]
+    ignored: BoolMask | None = None
 
 
 def load_labels(
@@ -101,12 +105,35 @@ def load_labels(
             )
     info = _dataset_info(path)
     calibration = stated or (Calibration(info.nm_per_px) if info.nm_per_px else None)
-    return Labels(_name(path), object_ids, class_ids, objects, classes, calibration, info.classes)
+    ignored = _ignored(path, object_ids.shape, max_megapixels)
+    return Labels(_name(path), object_ids, class_ids, objects, classes, calibration, info.classes, ignored)
 
 
 def pieces(classes: LabelMap) -> LabelMap:
     """Connected pieces (8 neighbours) of every class but 0 as ids 1…N; classes (H, W)."""
     return smallest_labels(label(classes, background=0, connectivity=2))
+
+
+def _ignored(path: Path, shape: tuple[int, ...], max_megapixels: float) -> BoolMask | None:
+    """What is ignored of a label image of this shape: by its mask, else by the micrograph of its dataset folder."""
+    mask = path.with_name(f"{_name(path)}{IGNORED}")
+    if mask.is_file():
+        ignored = read_labels(mask) > 0
+    elif not (_in_dataset(path, "instances") or _in_dataset(path, "masks")):
+        return None
+    else:
+        folder = path.absolute().parent.parent / "images"
+        images = [each for suffix in SUFFIXES if (each := folder / f"{path.stem}{suffix}").is_file()]
+        if not images:
+            return None
+        mask = images[0]
+        found = ignored_of(read_micrograph(mask, max_megapixels=max_megapixels))
+        if found is None:
+            return None
+        ignored = found
+    if ignored.shape != shape:
+        raise DatasetError(f"{mask}: {_size(ignored)}, but {path} has {shape[1]} x {shape[0]}; give both at one size")
+    return ignored
 
 
 def _content_by_name(path: Path) -> Content | None:
@@ -170,5 +197,5 @@ def _check_classes(path: Path | None, classes: LabelMap) -> None:
         )
 
 
-def _size(labels: LabelMap) -> str:
+def _size(labels: LabelMap | BoolMask) -> str:
     return f"{labels.shape[1]} x {labels.shape[0]} pixels"

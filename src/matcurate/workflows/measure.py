@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from matcurate.errors import ConfigError
 from matcurate.files import replace_file
+from matcurate.imaging.ignored import frame_within
 from matcurate.morphology.plot import draw_morphology
 from matcurate.morphology.report import Morphology, MorphologyReport, measure_image
 from matcurate.morphology.structure import Structure
 from matcurate.morphology.tables import Record, object_records, write_objects
 from matcurate.types import Calibration
-from matcurate.workflows.label_files import Content, load_labels
+from matcurate.workflows.label_files import Content, Labels, load_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def measure_labels(
     structure: Structure | Literal["auto"] = "auto",
     calibration: Calibration | None = None,
     out: Path | None = None,
+    ignore_bars: bool = True,
     max_megapixels: float = 400.0,
 ) -> MeasureReport:
     """Measure the objects and phases of one label image.
@@ -75,6 +77,8 @@ def measure_labels(
         Instead of what the file or its dataset folder says.
     out : Path, optional
         Folder for the results, made when missing.
+    ignore_bars : bool
+        Whether what is no micrograph is left out, where that is known: data bar and borders.
     max_megapixels : float
         Larger images are refused before they are decoded.
 
@@ -88,7 +92,7 @@ def measure_labels(
     labels = load_labels(path, phases, content, max_megapixels=max_megapixels)
     scale = calibration or labels.calibration
     kind = None if structure == "auto" else structure
-    found = measure_image(labels.instances, labels.phases, scale, structure=kind, names=labels.classes)
+    found = _measured(labels, scale, kind, ignore_bars)
     files = () if out is None else _write(out, labels.name, found, scale)
     return MeasureReport(
         path=str(path),
@@ -100,6 +104,14 @@ def measure_labels(
         objects=object_records(found.table, scale),
         files=files,
     )
+
+
+def _measured(labels: Labels, scale: Calibration | None, kind: Structure | None, ignore_bars: bool) -> Morphology:
+    """Morphology of the frame of the micrograph; places are those of the whole image."""
+    frame = frame_within(labels.ignored if ignore_bars else None, labels.instances.shape)
+    phases = None if labels.phases is None else labels.phases[frame.inside]
+    found = measure_image(labels.instances[frame.inside], phases, scale, structure=kind, names=labels.classes)
+    return replace(found, table=found.table.moved(frame.top, frame.left))
 
 
 def _write(out: Path, name: str, found: Morphology, scale: Calibration | None) -> tuple[str, ...]:

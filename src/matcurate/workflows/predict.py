@@ -14,7 +14,7 @@ from matcurate.labelstudio.ratios import Ratios, asked_ratios
 from matcurate.labelstudio.regions import Region
 from matcurate.phase.told import completed_ratio
 from matcurate.types import Progress, silent
-from matcurate.workflows.presegment import load_original, predict_micrograph, register_version, stored_prediction
+from matcurate.workflows.presegment import load_counted, predict_micrograph, register_version, stored_prediction
 from matcurate.workflows.presegmenter import PreSegmenter
 from matcurate.workflows.regions import RegionCodec
 from matcurate.workflows.serving import Serving
@@ -147,8 +147,9 @@ class _Desk:
             ratio = completed_ratio(ratios, found)
         except ValueError as error:
             raise AnnotationError(str(error)) from error
+        pixels, ignored = load_counted(self.workspace, micrograph)
         with self.serving.turn():
-            segmentation = self.segmenter.segment(load_original(self.workspace, micrograph).pixels, ratio)
+            segmentation = self.segmenter.segment(pixels, ratio, ignored)
         regions = self.codec.encode_labels(
             segmentation.phases, segmentation.instances, [float(share) for share in ratio[1:]], segmentation.score
         )

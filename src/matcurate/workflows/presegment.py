@@ -17,11 +17,12 @@ from matcurate.catalog.records import (
     ProjectRecord,
 )
 from matcurate.errors import ConfigError, CurateError
+from matcurate.imaging.ignored import ignored_of
 from matcurate.imaging.labels import encode_labels, label_suffix
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.read import decode_micrograph
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import LabelMap, Progress, silent
+from matcurate.types import BoolMask, LabelMap, Pixels, Progress, silent
 from matcurate.workflows.presegmenter import PreSegmenter
 from matcurate.workflows.score_store import store_scored
 from matcurate.workflows.workspace import Workspace
@@ -118,8 +119,10 @@ def predict_micrograph(
     CurateError
         When the original is damaged, or the segmentation has more classes than the project has phases.
     """
-    pixels = load_original(workspace, micrograph).pixels
-    segmentation, scored = (segmenter.segment(pixels), None) if scorer is None else scorer.segmented(pixels)
+    pixels, ignored = load_counted(workspace, micrograph)
+    segmentation, scored = (
+        (segmenter.segment(pixels, ignored=ignored), None) if scorer is None else scorer.segmented(pixels, ignored)
+    )
     fractions = _named_fractions(segmentation, project)
     prediction = NewPrediction(
         micrograph_id=micrograph.id,
@@ -151,6 +154,12 @@ def load_original(workspace: Workspace, micrograph: MicrographRecord) -> Microgr
     return decode_micrograph(data, micrograph.name, micrograph.page, max_megapixels=limit)
 
 
+def load_counted(workspace: Workspace, micrograph: MicrographRecord) -> tuple[Pixels, BoolMask | None]:
+    """Original pixels of a micrograph, and what of them counts for nothing; None where all count or are said to."""
+    original = load_original(workspace, micrograph)
+    return original.pixels, ignored_of(original) if micrograph.ignores_bars else None
+
+
 def put_labels(workspace: Workspace, labels: LabelMap) -> str:
     """Store a label image losslessly; returns its key."""
     return workspace.objects.put(encode_labels(labels), label_suffix(labels))
@@ -179,4 +188,5 @@ def _named_fractions(segmentation: Segmentation, project: ProjectRecord) -> dict
             f"the segmentation has {highest} phases, the project {project.name!r} only {', '.join(project.phases)}; "
             "choose a preset that fits, or create a project with more phases"
         )
-    return {name: float((segmentation.phases == k).mean()) for k, name in enumerate(project.phases, start=1)}
+    fractions = segmentation.phase_fractions
+    return {name: fractions.get(k, 0.0) for k, name in enumerate(project.phases, start=1)}

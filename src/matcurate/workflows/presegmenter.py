@@ -12,6 +12,7 @@ from skimage.measure import label
 
 from matcurate.catalog.aliases import alias_history
 from matcurate.errors import CheckpointError, TrackingError
+from matcurate.imaging.ignored import looked_at
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import Ratio, no_ratio
@@ -19,7 +20,7 @@ from matcurate.phase.samples import grey_levels
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.result import Segmentation
 from matcurate.tracking.reach import state_of
-from matcurate.types import Pixels
+from matcurate.types import BoolMask, Pixels
 from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.segmenter import build_segmenter
 from matcurate.workflows.workspace import Workspace
@@ -56,8 +57,8 @@ class PreSegmenter(Protocol):
     def facts(self) -> VersionFacts:
         """What decides about its results."""
 
-    def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
-        """Segment a micrograph (H, W) or (H, W, 3); ``ratio`` (n,) is the expert's, matrix first, if there is one."""
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
+        """Segment a micrograph (H, W) without what is ignored (H, W); ``ratio`` (n,) is the expert's, matrix first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,9 @@ class ZeroShot:
         backbone = self.matsam.backbone
         return VersionFacts(backbone.name, backbone.digest, self.preset, self.matsam.preset.model_dump(mode="json"))
 
-    def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
         """Segment without looking at the ratio."""
-        return self.matsam.segment(pixels)
+        return self.matsam.segment(pixels, ignored=ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +95,25 @@ class Learned:
     evidence: PixelHead | None = None
     method: str = "LoRA-SAM with Phase Learning Module"
 
-    def segment(self, pixels: Pixels, ratio: Ratio | None = None) -> Segmentation:
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
         """Most probable phase of every pixel; objects are its connected regions.
 
         The score is the mean over the pixels of the probability of the phase that was chosen.
         """
         told = no_ratio(self.model.phases) if ratio is None else ratio
-        return segmentation_of(phase_shares(self.model, grey_levels(pixels), told))
+        grey = grey_levels(looked_at(pixels, ignored))
+        return segmentation_of(phase_shares(self.model, grey, told), ignored)
 
 
-def segmentation_of(shares: NDArray[np.float32]) -> Segmentation:
-    """Segmentation that probabilities of phases (n, H, W) give, as :meth:`Learned.segment` describes it."""
+def segmentation_of(shares: NDArray[np.float32], ignored: BoolMask | None = None) -> Segmentation:
+    """Segmentation that probabilities of phases (n, h, w) give, as :meth:`Learned.segment` describes it.
+
+    They are those of what is looked at of an image (H, W), where some of it is ignored (H, W).
+    """
     phases = shares.argmax(axis=0).astype(np.uint8)
     instances = label(phases, background=0, connectivity=1).astype(np.uint32)
-    return Segmentation(phases, instances, float(np.clip(shares.max(axis=0).mean(), 0.0, 1.0)))
+    score = float(np.clip(shares.max(axis=0).mean(), 0.0, 1.0))
+    return Segmentation(phases, instances, score).without(ignored)
 
 
 def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:

@@ -21,6 +21,7 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.tracking.reach import state_of
 from matcurate.types import Progress, silent
 from matcurate.workflows.effort import VersionEffort, measure_effort
+from matcurate.workflows.presegment import load_counted
 from matcurate.workflows.samples import exact_ratios
 from matcurate.workflows.snapshot import golden_set, newest_usable
 from matcurate.workflows.workspace import Workspace
@@ -206,7 +207,7 @@ def _fractions(
         correction, prediction = corrected.get(each.id), predicted[each.id]
         if correction is not None:
             mask = decode_labels(workspace.objects.get(str(correction.phases_key)), f"mask of {each.name}")
-            shares = exact_ratios(mask, len(classes) - 1)
+            shares = exact_ratios(mask, len(classes) - 1, load_counted(workspace, each)[1])
             found.append(dict(zip(classes, (float(value) for value in shares), strict=True)))
         elif prediction is not None:
             phases = {name: prediction.phase_fractions.get(name, 0.0) for name in classes[1:]}

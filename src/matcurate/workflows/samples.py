@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from matcurate.catalog.micrographs import by_id
 from matcurate.catalog.records import MicrographRecord
 from matcurate.catalog.snapshots import snapshot_items
 from matcurate.errors import CatalogError
+from matcurate.imaging.ignored import counted, frame_within, looked_at, with_unknown
 from matcurate.imaging.labels import decode_labels
 from matcurate.imaging.rescale import rescale_labels, rescale_pixels, rescaled_shape
-from matcurate.types import Calibration, LabelMap, Pixels
-from matcurate.workflows.presegment import load_original
+from matcurate.types import BoolMask, Calibration, LabelMap, Pixels
+from matcurate.workflows.presegment import load_counted
 from matcurate.workflows.snapshot import GoldenSet
 from matcurate.workflows.workspace import Workspace
 
@@ -33,9 +34,11 @@ class CorrectedMicrograph:
     name, content_hash : str
         Of the micrograph.
     pixels : uint8, uint16 or float32 array (H, W)
-        Grey values in the depth it was recorded in.
+        Grey values in the depth it was recorded in, without data bar and borders.
     phases : unsigned array (H, W)
         Class ids, 0 is the matrix.
+    ignored : bool array (H, W) or None
+        What of them counts for nothing, as a scale bar; None where all do.
     ratios : float32 array (n + 1,)
         As the expert gave them; see :data:`Ratios`.
     calibration : Calibration or None
@@ -48,10 +51,16 @@ class CorrectedMicrograph:
     content_hash: str
     pixels: Pixels
     phases: LabelMap
+    ignored: BoolMask | None
     ratios: Ratios
     calibration: Calibration | None
     lab: str | None
     specimen: str | None
+
+    @property
+    def truth(self) -> LabelMap:
+        """Class ids (H, W) as they are compared with: ``UNKNOWN`` where they count for nothing."""
+        return with_unknown(self.phases, self.ignored)
 
 
 def snapshot_samples(
@@ -81,7 +90,8 @@ def snapshot_samples(
     for item in items:
         own = None if item.nm_per_px is None else Calibration(item.nm_per_px)
         given = ratio_vector(item.ratios, snapshot.phases)
-        yield _load(workspace, micrographs[item.micrograph_id], item.phases_key, given, own, calibration)
+        micrograph = replace(micrographs[item.micrograph_id], ignores_bars=item.ignores_bars)
+        yield _load(workspace, micrograph, item.phases_key, given, own, calibration)
 
 
 def golden_samples(
@@ -110,9 +120,10 @@ def ratio_vector(given: Mapping[str, float] | None, phases: Sequence[str]) -> Ra
     return vector
 
 
-def exact_ratios(phases: LabelMap, count: int) -> Ratios:
-    """Area fractions (count + 1,) of a mask (H, W) with class ids 0 to ``count``."""
-    return np.asarray(np.bincount(phases.ravel(), minlength=count + 1) / phases.size, dtype=np.float32)
+def exact_ratios(phases: LabelMap, count: int, ignored: BoolMask | None = None) -> Ratios:
+    """Area fractions (count + 1,) of a mask (H, W) with class ids 0 to ``count``, of what is not ignored (H, W)."""
+    ids = counted(phases, ignored)
+    return np.asarray(np.bincount(ids.ravel(), minlength=count + 1) / ids.size, dtype=np.float32)
 
 
 def _load(
@@ -123,7 +134,7 @@ def _load(
     own: Calibration | None,
     wanted: Calibration | None,
 ) -> CorrectedMicrograph:
-    pixels = load_original(workspace, micrograph).pixels
+    pixels, ignored = load_counted(workspace, micrograph)
     phases = decode_labels(workspace.objects.get(phases_key), f"mask of {micrograph.name}")
     if phases.shape != pixels.shape:
         raise CatalogError(
@@ -135,9 +146,21 @@ def _load(
             f"the mask of {micrograph.name} has class id {int(phases.max())}, the project {len(ratios) - 1} phases; "
             "correct it anew in Label Studio"
         )
+    inside = frame_within(ignored, pixels.shape).inside
+    pixels, phases = looked_at(pixels, ignored), phases[inside]
+    hidden = np.zeros(phases.shape, dtype=np.uint8) if ignored is None else ignored[inside].astype(np.uint8)
     if own is not None and wanted is not None:
-        shape = rescaled_shape(micrograph.shape, own, wanted, workspace.settings.max_megapixels)
+        shape = rescaled_shape((pixels.shape[0], pixels.shape[1]), own, wanted, workspace.settings.max_megapixels)
         pixels, phases, own = rescale_pixels(pixels, shape), rescale_labels(phases, shape), wanted
+        hidden = rescale_labels(hidden, shape)
     return CorrectedMicrograph(
-        micrograph.name, micrograph.content_hash, pixels, phases, ratios, own, micrograph.lab, micrograph.specimen
+        name=micrograph.name,
+        content_hash=micrograph.content_hash,
+        pixels=pixels,
+        phases=phases,
+        ignored=hidden > 0 if hidden.any() else None,
+        ratios=ratios,
+        calibration=own,
+        lab=micrograph.lab,
+        specimen=micrograph.specimen,
     )

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from matcurate.acquisition.scores import entropy, margin
 from matcurate.imaging.crops import padded, spread
+from matcurate.imaging.ignored import frame_within, looked_at, spread_out
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import FloatArray, Pixels
+from matcurate.types import BoolMask, FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
 from matcurate.uncertainty.regions import region_scores
 from matcurate.workflows.embedders import embedder_of
@@ -24,7 +25,7 @@ from matcurate.workflows.presegmenter import Learned, PreSegmenter, ZeroShot, se
 from matcurate.workflows.training import backbone_of
 from matcurate.workflows.workspace import Workspace
 
-VERSION = 3
+VERSION = 4
 """Of the way of scoring: another one scores everything again."""
 CROP, CROPS_PER_AXIS = 192, 3
 """Edge of the crops that are embedded, in pixels, and how many of them along a side at most."""
@@ -82,7 +83,7 @@ class Scorer:
         """Embedding (D,) of a micrograph (H, W): the mean of those of its :func:`crops_of`."""
         return np.asarray(self.embed(crops_of(grey_levels(pixels))).mean(axis=0), dtype=np.float32)
 
-    def score(self, pixels: Pixels, found: Sequence[float]) -> ScoredImage:
+    def score(self, pixels: Pixels, found: Sequence[float], ignored: BoolMask | None = None) -> ScoredImage:
         """Score a micrograph (H, W).
 
         Parameters
@@ -91,31 +92,36 @@ class Scorer:
             At full depth.
         found : sequence of float (n,)
             Area fractions in its pre-segmentation, for a model that says no more than that.
+        ignored : bool array (H, W), optional
+            What counts for nothing.
         """
-        embedding = self.embedding(pixels)
+        embedding = self.embedding(looked_at(pixels, ignored))
         if isinstance(self.segmenter, Learned):
-            return replace(scored_by_model(self.segmenter, pixels), embedding=embedding)
+            return replace(scored_by_model(self.segmenter, pixels, ignored), embedding=embedding)
         return ScoredImage(embedding, np.asarray(found, dtype=np.float64), {})
 
-    def segmented(self, pixels: Pixels) -> tuple[Segmentation, ScoredImage | None]:
+    def segmented(self, pixels: Pixels, ignored: BoolMask | None = None) -> tuple[Segmentation, ScoredImage | None]:
         """Segment a micrograph (H, W), and score it in the same pass where a phase model segments.
 
         The scores of others follow from what was found: they are None here, see :meth:`score`.
         """
         if not isinstance(self.segmenter, Learned):
-            return self.segmenter.segment(pixels), None
-        judged = _judged(self.segmenter, pixels)
-        scored = replace(_scored(self.segmenter, judged), embedding=self.embedding(pixels))
-        return segmentation_of(judged.shares), scored
+            return self.segmenter.segment(pixels, ignored=ignored), None
+        seen = looked_at(pixels, ignored)
+        judged = _judged(self.segmenter, seen)
+        scored = replace(_scored(self.segmenter, judged, ignored), embedding=self.embedding(seen))
+        return segmentation_of(judged.shares, ignored), scored
 
 
-def scored_by_model(learned: Learned, pixels: Pixels) -> ScoredImage:
+def scored_by_model(learned: Learned, pixels: Pixels, ignored: BoolMask | None = None) -> ScoredImage:
     """Means over the pixels of what a phase model says of a micrograph (H, W); the embedding is left empty.
+
+    Pixels that are ignored (H, W) are left out.
 
     With a head of evidence also "vacuity" away from boundaries, "unknown", the share of pixels there that are not
     known, "vacuity NAME" of every phase that was found, and, where the head was trained with dropout, "bald".
     """
-    return _scored(learned, _judged(learned, pixels))
+    return _scored(learned, _judged(learned, looked_at(pixels, ignored)), ignored)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,24 +141,36 @@ def _judged(learned: Learned, pixels: Pixels) -> _Looked:
     return _Looked(judged.shares, judged.vacuity, judged.disagreement)
 
 
-def _scored(learned: Learned, looked: _Looked) -> ScoredImage:
+def _scored(learned: Learned, looked: _Looked, ignored: BoolMask | None) -> ScoredImage:
+    """Scores of what was looked at (h, w) of an image (H, W), of which some may be ignored (H, W)."""
     shares, scores = looked.shares, {}
+    counts = _counts(ignored, shares.shape[1:])
     if learned.evidence is not None and looked.vacuity is not None:
-        regions = region_scores(looked.vacuity, shares.argmax(axis=0), len(shares))
+        regions = region_scores(looked.vacuity, shares.argmax(axis=0), len(shares), counts=counts)
         named = zip(learned.evidence.classes, regions.per_phase, strict=True)
         scores = {"vacuity": regions.mean, "unknown": regions.unknown}
         scores |= {f"vacuity {name}": value for name, value in named if value is not None}
     if looked.disagreement is not None:
-        scores["bald"] = float(looked.disagreement.mean(dtype=np.float64))
-    scores |= {"entropy": _pixel_mean(entropy, shares), "margin": _pixel_mean(margin, shares)}
-    fractions = np.clip(shares.mean(axis=(1, 2)), 0.0, 1.0)
-    return ScoredImage(np.empty(0, dtype=np.float32), fractions, scores, looked.vacuity)
+        scores["bald"] = float(looked.disagreement.mean(where=counts, dtype=np.float64))
+    scores |= {"entropy": _pixel_mean(entropy, shares, counts), "margin": _pixel_mean(margin, shares, counts)}
+    fractions = np.clip(shares.mean(axis=(1, 2), where=counts), 0.0, 1.0)
+    vacuity = None if looked.vacuity is None else spread_out(looked.vacuity, ignored)
+    return ScoredImage(np.empty(0, dtype=np.float32), fractions, scores, vacuity)
 
 
-def _pixel_mean(score: Callable[[FloatArray], FloatArray], shares: NDArray[np.float32]) -> float:
-    """Mean over the pixels of a score of probabilities (n, H, W)."""
-    bands = (shares[:, top : top + ROWS] for top in range(0, shares.shape[1], ROWS))
-    return float(sum(score(np.moveaxis(band, 0, -1)).sum() for band in bands) / shares[0].size)
+def _counts(ignored: BoolMask | None, shape: tuple[int, ...]) -> BoolMask:
+    """Which of the pixels (h, w) that were looked at count."""
+    if ignored is None:
+        return np.ones(shape, dtype=np.bool_)
+    return np.asarray(~ignored[frame_within(ignored, ignored.shape).inside])
+
+
+def _pixel_mean(score: Callable[[FloatArray], FloatArray], shares: NDArray[np.float32], counts: BoolMask) -> float:
+    """Mean over the pixels (H, W) that count of a score of probabilities (n, H, W)."""
+    tops = range(0, shares.shape[1], ROWS)
+    bands = ((shares[:, top : top + ROWS], counts[top : top + ROWS]) for top in tops)
+    total = sum(score(np.moveaxis(band, 0, -1)).sum(where=where) for band, where in bands)
+    return float(total / np.count_nonzero(counts))
 
 
 def crops_of(grey: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,8 +11,9 @@ from matcurate.catalog.ranking_records import ScoreRecord
 from matcurate.catalog.rankings import embedding_keys, scores_of
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, PredictionRecord
 from matcurate.errors import CurateError
+from matcurate.imaging.ignored import looked_at
 from matcurate.types import Progress, silent
-from matcurate.workflows.presegment import load_original
+from matcurate.workflows.presegment import load_counted
 from matcurate.workflows.score_store import load_embedding, store_scored
 from matcurate.workflows.scorer import ScoredImage, Scorer
 from matcurate.workflows.workspace import Workspace
@@ -74,7 +75,8 @@ def _score(
     classes: Sequence[str],
 ) -> ScoreRecord:
     phases = [prediction.phase_fractions.get(name, 0.0) for name in classes[1:]]
-    scored = scorer.score(load_original(workspace, micrograph).pixels, [max(0.0, 1.0 - sum(phases)), *phases])
+    pixels, ignored = load_counted(workspace, micrograph)
+    scored = scorer.score(pixels, [max(0.0, 1.0 - sum(phases)), *phases], ignored)
     return store_scored(workspace, scorer.digest, version, micrograph, scored)
 
 
@@ -105,7 +107,7 @@ def embeddings_of(
             if micrograph.id in known:
                 found.append(load_embedding(workspace, known[micrograph.id]))
                 continue
-            embedding = scorer.embedding(load_original(workspace, micrograph).pixels)
+            embedding = scorer.embedding(looked_at(*load_counted(workspace, micrograph)))
         except CurateError as error:
             failed.append(f"{micrograph.name}: {error}")
             continue

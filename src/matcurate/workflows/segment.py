@@ -12,17 +12,18 @@ import numpy as np
 
 from matcurate.config import Polarity, Settings
 from matcurate.errors import ConfigError, UnreadableImageError
+from matcurate.imaging.ignored import IGNORED, counted, frame_within, ignored_of, looked_at
 from matcurate.imaging.labels import write_labels
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.overlay import write_overlay
 from matcurate.imaging.read import find_images, page_count, read_micrograph
-from matcurate.morphology.objects import measure_objects
+from matcurate.morphology.objects import ObjectTable, measure_objects
 from matcurate.morphology.tables import write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.tiling import boundary_network
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import Calibration, Progress, silent
+from matcurate.types import BoolMask, Calibration, Progress, silent
 from matcurate.workflows.boost import boosted_segmentation
 from matcurate.workflows.segmenter import build_segmenter
 
@@ -41,7 +42,9 @@ class Alternative:
 class SegmentedImage:
     """What was found on one page of one file, and under which ``name`` the results lie in the output folder.
 
-    ``alternative`` is the second suggestion, written as ``NAME.alternative.png``; null where there is none.
+    ``ignored`` is the part of the image that is data bar, border or scale bar: in none of the fractions, and written as
+    ``NAME.ignored.png`` (1 there), if there is any. ``alternative`` is the second suggestion, written as
+    ``NAME.alternative.png``; null where there is none.
     """
 
     path: str
@@ -54,6 +57,7 @@ class SegmentedImage:
     score: float
     polarity: str
     nm_per_px: float | None
+    ignored: float
     alternative: Alternative | None
     warnings: tuple[str, ...]
 
@@ -78,6 +82,7 @@ def segment_files(
     polarity: Polarity | None = None,
     calibration: Calibration | None = None,
     boost: int | None = None,
+    ignore_bars: bool = True,
     progress: Progress = silent,
 ) -> SegmentReport:
     """Segment files and folders of files; multi-page files page by page.
@@ -104,6 +109,8 @@ def segment_files(
     boost : int, optional
         Number of materials: phases, and the instances of presets without instances of their own, then come from
         SAM-I-Am's booster (:mod:`matcurate.workflows.boost`).
+    ignore_bars : bool
+        Whether data bars, borders and scale bars count for nothing; else they are segmented as all the rest.
     progress : Progress
         Told the number of files done.
 
@@ -128,7 +135,10 @@ def segment_files(
             for page in range(pages := page_count(path)):
                 micrograph = read_micrograph(path, page, max_megapixels=settings.max_megapixels)
                 name = names.claim(path, page if pages > 1 else None)
-                done.append(_segment_one(path, micrograph, segmenter, out / name, polarity, calibration, boost))
+                ignored = ignored_of(micrograph) if ignore_bars else None
+                done.append(
+                    _segment_one(path, micrograph, ignored, segmenter, out / name, polarity, calibration, boost)
+                )
         except UnreadableImageError as error:
             problems.append(str(error))
     progress(len(files), len(files))
@@ -165,6 +175,7 @@ class OutputNames:
 def _segment_one(
     path: Path,
     micrograph: Micrograph,
+    ignored: BoolMask | None,
     segmenter: MatSam,
     target: Path,
     polarity: Polarity | None,
@@ -172,7 +183,7 @@ def _segment_one(
     boost: int | None,
 ) -> SegmentedImage:
     start = time.perf_counter()
-    found = _found(micrograph, segmenter, polarity, boost)
+    found = _found(micrograph, ignored, segmenter, polarity, boost)
     seconds = time.perf_counter() - start
     scale = calibration or micrograph.calibration
     _write(target, micrograph, found, scale)
@@ -189,8 +200,9 @@ def _segment_one(
         phase_fraction=1.0 - fractions.get(0, 0.0),
         phase_fractions=fractions,
         score=found.score,
-        polarity=foreground_side(micrograph.pixels, found.phases > 0),
+        polarity=foreground_side(counted(micrograph.pixels, ignored), counted(found.phases, ignored) > 0),
         nm_per_px=scale.nm_per_px if scale else None,
+        ignored=0.0 if ignored is None else float(ignored.mean()),
         alternative=alternative,
         warnings=() if alternative is None else (UNSURE,),
     )
@@ -201,16 +213,22 @@ def _alternative(target: Path, found: Segmentation) -> Alternative | None:
         return None
     path = target.with_name(f"{target.name}.alternative.png")
     write_labels(path, found.alternative.astype(np.uint8))
-    return Alternative(str(path), float(found.alternative.mean()))
+    return Alternative(str(path), float(counted(found.alternative, found.ignored).mean()))
 
 
-def _found(micrograph: Micrograph, segmenter: MatSam, polarity: Polarity | None, boost: int | None) -> Segmentation:
+def _found(
+    micrograph: Micrograph,
+    ignored: BoolMask | None,
+    segmenter: MatSam,
+    polarity: Polarity | None,
+    boost: int | None,
+) -> Segmentation:
     pixels, preset = micrograph.pixels, segmenter.preset
     if boost is None:
-        return segmenter.segment(pixels, polarity)
-    materials = boosted_segmentation(pixels, segmenter, boost)
+        return segmenter.segment(pixels, polarity, ignored=ignored)
+    materials = boosted_segmentation(looked_at(pixels, ignored), segmenter, boost).without(ignored)
     if preset.output == "instances":
-        return replace(segmenter.segment(pixels, polarity), phases=materials.phases)
+        return replace(segmenter.segment(pixels, polarity, ignored=ignored), phases=materials.phases)
     return materials
 
 
@@ -219,8 +237,14 @@ def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Cal
         write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances, scale)
         write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
         write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
-        write_objects(
-            measure_objects(found.instances, found.phases), target.with_name(f"{target.name}.objects.csv"), scale
-        )
+        if found.ignored is not None:
+            write_labels(target.with_name(f"{target.name}{IGNORED}"), found.ignored.astype(np.uint8))
+        write_objects(_objects(found), target.with_name(f"{target.name}.objects.csv"), scale)
     except OSError as error:
         raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error
+
+
+def _objects(found: Segmentation) -> ObjectTable:
+    """Objects of the micrograph: one that a data bar cuts touches the border; places are those of the whole image."""
+    frame = frame_within(found.ignored, found.phases.shape)
+    return measure_objects(found.instances[frame.inside], found.phases[frame.inside]).moved(frame.top, frame.left)

@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Protocol, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matcurate.config import load_settings
 from matcurate.errors import UnreadableImageError
+from matcurate.imaging.ignored import ignored_of, looked_at, spread_out
 from matcurate.imaging.labels import encode_labels
 from matcurate.imaging.proxy import encode_png
 from matcurate.imaging.read import decode_micrograph
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.ratios import Ratio, exact_ratio, no_ratio
+from matcurate.phase.ratios import Ratio, no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.pyfunc import Column, write_pyfunc
 from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.evidence import judge
+from matcurate.workflows.presegmenter import segmentation_of
 from matcurate.workflows.training import read_version_files
 
 TAKES = (Column("image", "string"), Column("ratio", "numbers", required=False))
@@ -41,7 +42,8 @@ ANSWERS = (
     Column("uncertainty_kind", "string"),
 )
 """``mask``: base64 of an 8-bit PNG of phase ids, of the image's size. ``phases``: names by id. ``fractions``: area
-fractions of the mask. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1. ``uncertainty_kind``: what it is."""
+fractions of the mask, of what is no data bar or scale bar. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1.
+``uncertainty_kind``: what it is."""
 VACUITY = "vacuity"
 """How little evidence there is, by the version's head of evidence."""
 MAX_SOFTMAX = "1 - max softmax"
@@ -104,21 +106,23 @@ class ServedModel:
             data = base64.b64decode(str(row["image"]), validate=True)
         except ValueError as error:
             raise UnreadableImageError(f"{name}: not base64 ({error}); send the file's bytes as base64") from error
-        pixels = decode_micrograph(data, name, max_megapixels=self._max_megapixels).pixels
-        grey, ratio = grey_levels(pixels), self._ratio(row.get("ratio"), name)
+        micrograph = decode_micrograph(data, name, max_megapixels=self._max_megapixels)
+        ignored = ignored_of(micrograph)
+        grey, ratio = grey_levels(looked_at(micrograph.pixels, ignored)), self._ratio(row.get("ratio"), name)
         if self._evidence is None:
             shares = phase_shares(self._model, grey, ratio)
             unsure = 1 - shares.max(axis=0)
         else:
             judged = judge(self._model, self._evidence, grey, ratio)
             shares, unsure = judged.shares, judged.vacuity
-        labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
+        found = segmentation_of(shares, ignored)
+        unsure = spread_out(unsure, ignored)
         return Segmented(
-            mask=_text(encode_labels(labels, ".png")),
+            mask=_text(encode_labels(found.phases, ".png")),
             phases=list(self._phases),
-            fractions=[float(value) for value in exact_ratio(labels, len(self._phases))],
+            fractions=[found.phase_fractions.get(phase, 0.0) for phase in range(len(self._phases))],
             uncertainty=_text(encode_png(np.rint(unsure * 255).astype(np.uint8))),
-            mean_uncertainty=float(unsure.mean()),
+            mean_uncertainty=float(unsure.mean(where=True if ignored is None else ~ignored)),
             uncertainty_kind=MAX_SOFTMAX if self._evidence is None else VACUITY,
         )
 

@@ -126,7 +126,11 @@ def golden_set(workspace: Workspace) -> GoldenSet:
         newest = _that_count(session, project)
     known = sorted((m for m in golden if m.id in newest), key=lambda m: m.content_hash)
     items = tuple(GoldenItem(m, newest[m.id]) for m in known)
-    said = [[i.micrograph.content_hash, i.correction.phases_key, i.correction.instances_key] for i in items]
+    said = [
+        [i.micrograph.content_hash, i.correction.phases_key, i.correction.instances_key]
+        + ([] if i.micrograph.ignores_bars else ["bars counted"])
+        for i in items
+    ]
     digest = _sha256({"format": FORMAT, "phases": list(project.phases), "items": said})
     return GoldenSet(items, tuple(m for m in golden if m.id not in newest), digest)
 
@@ -240,6 +244,7 @@ def _item(micrograph: MicrographRecord, correction: CorrectionRecord, part: Part
         nm_per_px=micrograph.nm_per_px,
         lab=micrograph.lab,
         specimen=micrograph.specimen,
+        ignores_bars=micrograph.ignores_bars,
     )
 
 
@@ -255,6 +260,7 @@ def _digest(project: ProjectRecord, items: Sequence[SnapshotItemRecord], seed: i
             "lab": item.lab,
             "specimen": item.specimen,
             "part": item.part.value,
+            **({} if item.ignores_bars else {"bars": "counted"}),
         }
         for item in items
     ]

@@ -232,4 +232,5 @@ def train_on(
 
 
 def _pictures(workspace: Workspace, snapshot: SnapshotRecord, part: Part) -> list[Picture]:
-    return [picture(each.name, each.pixels, each.phases) for each in snapshot_samples(workspace, snapshot, part)]
+    samples = snapshot_samples(workspace, snapshot, part)
+    return [picture(each.name, each.pixels, each.phases, each.ignored) for each in samples]

@@ -18,7 +18,7 @@ from matcurate.catalog.class_tables import METADATA
 from matcurate.catalog.columns import CatalogTable
 from matcurate.catalog.corrections import list_corrections, record_correction
 from matcurate.catalog.engine import open_catalog, reading, shown, writing
-from matcurate.catalog.micrographs import add_micrograph
+from matcurate.catalog.micrographs import add_micrograph, list_for_project
 from matcurate.catalog.projects import create_project, get_project, list_projects
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.schema import MIGRATIONS, VERSION_TABLE, alembic_config, current_revision, migrate
@@ -111,19 +111,22 @@ def test_an_older_catalog_is_upgraded_and_keeps_its_rows(
 
 def test_the_first_schema_is_upgraded_with_its_corrections(catalog_url: str) -> None:
     engine = open_catalog(catalog_url)
-    with engine.begin() as connection:
-        command.downgrade(alembic_config(connection), "0001")
-        assert not inspect(connection).has_table("snapshot_item")
     with writing(engine) as session:
         project = create_project(session, "alloy", ["a"], "phases")
         micrograph = add_micrograph(session, image(1), project.id)[0]
         task = link_task(session, project.id, micrograph.id, ls_project_id=3, ls_task_id=50)
         record_correction(session, task, annotation(7))
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+        assert not inspect(connection).has_table("snapshot_item")
+        assert "ignores_bars" not in {column["name"] for column in inspect(connection).get_columns("micrograph")}
     engine.dispose()
     again = open_catalog(catalog_url)
     with reading(again) as session:
         (kept,) = list_corrections(session, project.id)
+        (again_there,) = list_for_project(session, project.id)
     assert (kept.ls_annotation_id, kept.micrograph_id) == (7, micrograph.id)
+    assert again_there.ignores_bars
     with again.connect() as connection:
         assert inspect(connection).has_table("snapshot_item")
         indices = {index["name"]: index["unique"] for index in inspect(connection).get_indexes("correction")}

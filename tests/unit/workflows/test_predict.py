@@ -150,11 +150,11 @@ def test_two_calls_for_one_image_compute_it_once(loop_workspace, studio, serving
     started, go_on, runs = threading.Event(), threading.Event(), []
     real = MatSam.segment
 
-    def slow(self, pixels):
+    def slow(self, pixels, ignored=None):
         runs.append(1)
         started.set()
         assert go_on.wait(20)
-        return real(self, pixels)
+        return real(self, pixels, ignored=ignored)
 
     monkeypatch.setattr(MatSam, "segment", slow)
     task = TaskQuestion(5, {"micrograph": micrographs(loop_workspace)[0].content_hash})

@@ -82,8 +82,8 @@ def test_a_damaged_original_fails_alone(loop_workspace, segmenter):
 def test_more_classes_than_phases_are_refused_and_nothing_is_stored(loop_workspace, segmenter, monkeypatch):
     real = MatSam.segment
 
-    def two_classes(self, pixels):
-        found = real(self, pixels)
+    def two_classes(self, pixels, ignored=None):
+        found = real(self, pixels, ignored=ignored)
         found.phases[:5, :5] = 2
         return found
 

@@ -17,10 +17,10 @@ from scipy.ndimage import find_objects
 from skimage.measure import label
 
 from matcurate.config import Polarity, Strict
+from matcurate.imaging.ignored import looked_at
 from matcurate.promptable.protocol import Backbone, Exhaustive, ObjectMapper, PromptPredictor
 from matcurate.segmentation.denoising import Grey, denoise
 from matcurate.segmentation.field import field_of_view
-from matcurate.segmentation.frame import frame_of
 from matcurate.segmentation.matsam.crops import Crop, by_core, crops, stitch
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.frugal import decode_frugally
@@ -36,7 +36,7 @@ from matcurate.segmentation.objects.merging import Ids
 from matcurate.segmentation.objects.segment import segment_grains, segment_phases
 from matcurate.segmentation.polarity import side_of
 from matcurate.segmentation.result import Segmentation
-from matcurate.types import SIDES, Candidate, Pixels, Progress, Side, silent
+from matcurate.types import SIDES, BoolMask, Candidate, Pixels, Progress, Side, silent
 
 VERSION = 8
 """Of the algorithm; part of every segmenter's version."""
@@ -130,7 +130,13 @@ class MatSam:
         text = f"{VERSION} {self.backbone.digest} {self.preset.model_dump_json()}"
         return f"matsam-{self.backbone.name}-{self.preset.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
-    def segment(self, pixels: Pixels, polarity: Polarity | None = None, progress: Progress = silent) -> Segmentation:
+    def segment(
+        self,
+        pixels: Pixels,
+        polarity: Polarity | None = None,
+        progress: Progress = silent,
+        ignored: BoolMask | None = None,
+    ) -> Segmentation:
         """Segment one micrograph.
 
         Parameters
@@ -141,12 +147,10 @@ class MatSam:
             Instead of the preset's.
         progress : Progress
             Told the number of prompts answered; of crops for a large image.
+        ignored : bool array (H, W), optional
+            What is no micrograph (:func:`~matcurate.imaging.ignored.find_ignored`): it is not looked at.
         """
-        frame = frame_of(pixels)
-        if frame is not None:
-            found = self._segment_picture(pixels[frame.inside], polarity, progress)
-            return found.placed(_size(pixels), frame.inside)
-        return self._segment_picture(pixels, polarity, progress)
+        return self._segment_picture(looked_at(pixels, ignored), polarity, progress).without(ignored)
 
     def _segment_picture(self, pixels: Pixels, polarity: Polarity | None, progress: Progress) -> Segmentation:
         field = field_of_view(pixels)

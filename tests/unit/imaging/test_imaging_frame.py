@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matcurate.segmentation.frame import Frame, frame_of
+from matcurate.imaging.frame import Frame, frame_of
 
 
 def textured(height: int = 96, width: int = 160, seed: int = 0) -> np.ndarray:

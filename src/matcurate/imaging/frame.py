@@ -1,4 +1,4 @@
-"""The micrograph itself within its file: without the data bar of the microscope and the flat border of a figure.
+"""The micrograph itself within its file: without the flat border of a figure, or a data bar that shows hardly a letter.
 
 The rule, for each edge of the image: the outermost rows are mostly one grey level; so are all rows up to one after
 which hardly a pixel has that level. A data bar holds text, so a row of it need show its ground in a part only. A flat
@@ -22,7 +22,7 @@ OUTERMOST = 0.015
 GROUND, TEXT, BEYOND = 0.6, 0.2, 0.15
 """Least share of the ground in the outermost rows, and in the mean of all rows of a bar; least share in each of its
 rows; largest share in the rows after it."""
-THINNEST, THICKEST = 0.02, 0.35
+THINNEST, THICKEST = 0.02, 0.15
 """Limits of a bar's thickness, as part of the rows."""
 SMALLEST_EDGE = 64
 
@@ -40,6 +40,10 @@ class Frame:
     def inside(self) -> tuple[slice, slice]:
         """The part of an array (H, W)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def moved(self, down: int, right: int) -> Frame:
+        """The same within a larger image, in which (0, 0) lies at (``down``, ``right``)."""
+        return Frame(self.top + down, self.left + right, self.bottom + down, self.right + right)
 
 
 def frame_of(pixels: Pixels) -> Frame | None:
