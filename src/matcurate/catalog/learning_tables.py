@@ -45,6 +45,7 @@ class SnapshotItem(CatalogTable, table=True):
     instances_key: str | None = None
     ratios: dict[str, float] | None = Field(default=None, sa_type=NullableJson)
     nm_per_px: float | None = None
+    nm_per_px_y: float | None = None
     lab: str | None = None
     specimen: str | None = None
 

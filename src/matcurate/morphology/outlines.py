@@ -142,7 +142,7 @@ def _hull_pixels(hulls: Sequence[NDArray[np.int32]]) -> Floats:
 
 
 def _chain_lengths(chains: Sequence[NDArray[np.int32]], holes: NDArray[np.bool_], aspect: float) -> Floats:
-    """Length of each chain code, moved from the centres of the object's outermost pixels, where it runs, to their sides."""
+    """Length of each chain code, moved from the centres of the outermost pixels, where it runs, to their sides."""
     if not chains:
         return np.zeros(0)
     lengths = np.array([len(chain) for chain in chains])

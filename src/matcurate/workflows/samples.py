@@ -79,9 +79,8 @@ def snapshot_samples(
         items = snapshot_items(session, snapshot.id, part)
         micrographs = {item.micrograph_id: by_id(session, item.micrograph_id) for item in items}
     for item in items:
-        own = None if item.nm_per_px is None else Calibration(item.nm_per_px)
         given = ratio_vector(item.ratios, snapshot.phases)
-        yield _load(workspace, micrographs[item.micrograph_id], item.phases_key, given, own, calibration)
+        yield _load(workspace, micrographs[item.micrograph_id], item.phases_key, given, item.calibration, calibration)
 
 
 def golden_samples(
@@ -90,8 +89,7 @@ def golden_samples(
     """Yield the golden set's micrographs, in the order of their content hashes; see :func:`snapshot_samples`."""
     phases = workspace.project().phases
     for item in golden.items:
-        own = None if item.micrograph.nm_per_px is None else Calibration(item.micrograph.nm_per_px)
-        given = ratio_vector(item.correction.ratios, phases)
+        own, given = item.micrograph.calibration, ratio_vector(item.correction.ratios, phases)
         yield _load(workspace, item.micrograph, str(item.correction.phases_key), given, own, calibration)
 
 

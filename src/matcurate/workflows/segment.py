@@ -54,6 +54,7 @@ class SegmentedImage:
     score: float
     polarity: str
     nm_per_px: float | None
+    nm_per_px_y: float | None
     alternative: Alternative | None
     warnings: tuple[str, ...]
 
@@ -191,6 +192,7 @@ def _segment_one(
         score=found.score,
         polarity=foreground_side(micrograph.pixels, found.phases > 0),
         nm_per_px=scale.nm_per_px if scale else None,
+        nm_per_px_y=scale.nm_per_px_y if scale else None,
         alternative=alternative,
         warnings=() if alternative is None else (UNSURE,),
     )
@@ -219,8 +221,7 @@ def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Cal
         write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances, scale)
         write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
         write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
-        write_objects(
-            measure_objects(found.instances, found.phases), target.with_name(f"{target.name}.objects.csv"), scale
-        )
+        table = measure_objects(found.instances, found.phases, aspect=scale.aspect if scale else 1.0)
+        write_objects(table, target.with_name(f"{target.name}.objects.csv"), scale)
     except OSError as error:
         raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error

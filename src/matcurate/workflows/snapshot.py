@@ -238,6 +238,7 @@ def _item(micrograph: MicrographRecord, correction: CorrectionRecord, part: Part
         instances_key=correction.instances_key,
         ratios=correction.ratios,
         nm_per_px=micrograph.nm_per_px,
+        nm_per_px_y=micrograph.nm_per_px_y,
         lab=micrograph.lab,
         specimen=micrograph.specimen,
     )
@@ -252,6 +253,7 @@ def _digest(project: ProjectRecord, items: Sequence[SnapshotItemRecord], seed: i
             "instances": item.instances_key,
             "ratios": None if item.ratios is None else dict(item.ratios),
             "nm_per_px": item.nm_per_px,
+            **({} if item.nm_per_px_y is None else {"nm_per_px_y": item.nm_per_px_y}),
             "lab": item.lab,
             "specimen": item.specimen,
             "part": item.part.value,
