@@ -196,7 +196,7 @@ def _whole_ids(labels: NDArray[Any], name: str) -> LabelMap:
     """Ids of signed, float or very wide values (H, W); :data:`LINE` becomes 0."""
     if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
         raise DatasetError(f"{name}: holds fractions or NaN, which are no ids; save whole numbers")
-    low, high = labels.min(), labels.max()
+    low, high = labels.min().item(), labels.max().item()
     if low < LINE or high > LARGEST_ID:
         raise DatasetError(f"{name}: ids from {low:g} to {high:g}; renumber them from 0 (-1 may mark lines)")
     return smallest_labels(np.where(labels == LINE, 0, labels).astype(np.int64))
