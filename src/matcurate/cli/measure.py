@@ -52,7 +52,12 @@ def register(app: typer.Typer) -> None:
 
 def measure(
     ctx: typer.Context,
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Object ids or class ids: a PNG or TIFF.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS", help="Object ids, class ids or boundaries: a PNG or TIFF; ImageJ's RoiSet.zip."
+        ),
+    ],
     phases: Annotated[
         Path | None, typer.Option(help="Class ids for the objects in LABELS [the file beside it, if any].")
     ] = None,
@@ -71,6 +76,9 @@ def measure(
             help="Colour of the lines between grains in an image of two colours [auto: a thin network, if any]."
         ),
     ] = BoundariesChoice.auto,
+    image: Annotated[
+        Path | None, typer.Option(help="Micrograph that ImageJ's regions in LABELS were drawn on.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Measure objects and phases: sizes, shapes, phase fractions, ASTM E112 grain size, distances."""
@@ -89,6 +97,7 @@ def measure(
         content=content.value,
         structure=structure.value,
         boundaries=boundaries.value,
+        image=image,
         calibration=calibration,
         out=out,
         max_megapixels=session(ctx).settings.max_megapixels,

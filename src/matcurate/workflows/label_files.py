@@ -13,6 +13,7 @@ from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import INSTANCE_SUFFIXES, DatasetInfo, read_info
 from matcurate.imaging.labels import read_labels, smallest_labels
 from matcurate.imaging.read import read_micrograph
+from matcurate.imaging.rois import ROI_SUFFIXES, read_rois
 from matcurate.morphology.lines import BoundaryReading, Colour, part_grains, read_boundaries
 from matcurate.types import BoolMask, Calibration, LabelMap
 
@@ -68,6 +69,7 @@ def load_labels(
     content: Content | Literal["auto"] = "auto",
     *,
     boundaries: Boundaries = "auto",
+    image: Path | None = None,
     max_megapixels: float = 400.0,
 ) -> Labels:
     """Read a label image and the one that belongs to it.
@@ -87,6 +89,8 @@ def load_labels(
         What ``path`` holds, whatever its name. Said to be instances, it shows no boundary lines.
     boundaries : {"auto", "white", "black", "none"}
         Colour of the boundary lines in ``path``, an image of two colours.
+    image : Path, optional
+        The micrograph that ImageJ's regions in ``path`` (``.roi``, ``.zip``) were drawn on.
     max_megapixels : float
         Larger images are refused before they are decoded.
 
@@ -95,6 +99,10 @@ def load_labels(
     UnreadableImageError, DatasetError
         One line naming the file and the remedy.
     """
+    if path.suffix.lower() in ROI_SUFFIXES:
+        return _regions(path, image, max_megapixels)
+    if image is not None:
+        raise DatasetError(f"{path}: --image goes with ImageJ's regions ({', '.join(ROI_SUFFIXES)}); leave it out")
     ids, stated = _read_checked(path, max_megapixels)
     named = _content_by_name(path)
     given: Content | None = "instances" if phases else None if content == "auto" else content
@@ -137,6 +145,15 @@ def _boundaries(path: Path, ids: LabelMap, stated: Boundaries) -> tuple[Boundary
         return None, None
     reading = read_boundaries(white, stated)
     return reading, {"white": white, "black": ~white, "none": None}[reading.lines]
+
+
+def _regions(path: Path, image: Path | None, max_megapixels: float) -> Labels:
+    """Objects that ImageJ's regions outline, with the pixel size of their image."""
+    if image is None:
+        raise DatasetError(f"{path}: ImageJ's regions state no image size; give --image MICROGRAPH")
+    micrograph = read_micrograph(image, max_megapixels=max_megapixels)
+    ids = read_rois(path, micrograph.shape)
+    return Labels(path.stem, ids, None, path, None, micrograph.calibration, ())
 
 
 def pieces(classes: LabelMap) -> LabelMap:

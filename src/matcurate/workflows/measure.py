@@ -58,6 +58,7 @@ def measure_labels(
     content: Content | Literal["auto"] = "auto",
     structure: Structure | Literal["auto"] = "auto",
     boundaries: Boundaries = "auto",
+    image: Path | None = None,
     calibration: Calibration | None = None,
     out: Path | None = None,
     max_megapixels: float = 400.0,
@@ -78,6 +79,8 @@ def measure_labels(
         Whether the objects fill the image; auto decides by their cover.
     boundaries : {"auto", "white", "black", "none"}
         Colour of the boundary lines, where ``path`` is an image of two colours; auto measures whether it shows any.
+    image : Path, optional
+        The micrograph that ImageJ's regions in ``path`` were drawn on.
     calibration : Calibration, optional
         Instead of what the file or its dataset folder says.
     out : Path, optional
@@ -92,7 +95,7 @@ def measure_labels(
     ConfigError
         When the results cannot be written.
     """
-    labels = load_labels(path, phases, content, boundaries=boundaries, max_megapixels=max_megapixels)
+    labels = load_labels(path, phases, content, boundaries=boundaries, image=image, max_megapixels=max_megapixels)
     scale = calibration or labels.calibration
     kind = None if structure == "auto" else structure
     found = measure_image(

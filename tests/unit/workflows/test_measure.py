@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from roifile import ROI_TYPE, ImagejRoi, roiwrite
 from skimage.measure import label
 
 from matcurate.errors import ConfigError, DatasetError, UnreadableImageError
@@ -262,6 +263,23 @@ def test_palettes_and_whole_floats_are_label_images(tmp_path: Path) -> None:
         report = measure_labels(tmp_path / name)
         assert (report.summary.count, sorted(report.phase_fractions)) == (8, [0, 1, 2])
     assert measure_labels(tmp_path / "float.tif").summary.count == 8
+
+
+def test_regions_of_imagej_are_objects_of_their_image(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", objects(), imagej=True, resolution=(2, 2), metadata={"unit": "um"})
+    boxes = [(10, 20, 30, 60), (40, 20, 60, 60)]
+    rois = [
+        ImagejRoi(roitype=ROI_TYPE.RECT, top=top, left=left, bottom=bottom, right=right, name=f"{top}")
+        for top, left, bottom, right in boxes
+    ]
+    roiwrite(tmp_path / "RoiSet.zip", rois)
+    report = measure_labels(tmp_path / "RoiSet.zip", image=tmp_path / "a.tif")
+    assert [row["area_px"] for row in report.objects] == [800.0, 800.0]
+    assert report.summary.nm_per_px == 500.0
+    with pytest.raises(DatasetError, match=r"RoiSet\.zip: .* no image size; give --image"):
+        measure_labels(tmp_path / "RoiSet.zip")
+    with pytest.raises(DatasetError, match=r"a\.tif: --image goes with"):
+        measure_labels(tmp_path / "a.tif", image=tmp_path / "a.tif")
 
 
 def test_a_dataset_folder_states_the_height_of_a_pixel(tmp_path: Path) -> None:
