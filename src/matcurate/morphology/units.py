@@ -41,8 +41,9 @@ class Unit:
         if calibration is None:
             return cls("px", 1.0, None)
         nm = calibration.nm_per_px
-        name, per_px = ("nm", nm) if nm < NM_BELOW else ("um", nm / 1000.0)
-        return cls(name, per_px, nm * 1e-6, calibration.aspect)
+        if nm < NM_BELOW:
+            return cls("nm", nm, nm * 1e-6, calibration.aspect)
+        return cls("um", nm / 1000.0, nm * 1e-6, calibration.aspect)
 
     @property
     def label(self) -> str:
