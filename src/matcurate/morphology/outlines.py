@@ -158,7 +158,7 @@ def _chain_lengths(chains: Sequence[NDArray[np.int32]], holes: NDArray[np.bool_]
     length = np.array([0.0, unit.row, unit.column, unit.diagonal])[axes] + corner * turns
     chain_length = np.add.reduceat(length, ends - lengths)
     margin = _ellipse_perimeter(0.5, aspect / 2)
-    return np.maximum(chain_length + np.where(holes, -margin, margin), 0.0)
+    return np.asarray(np.maximum(chain_length + np.where(holes, -margin, margin), 0.0), dtype=np.float64)
 
 
 def _corner_lengths(unit: StepLengths) -> Floats:
