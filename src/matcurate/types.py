@@ -55,6 +55,19 @@ class Calibration:
         """Height of a pixel in nanometres."""
         return self.nm_per_px * self.aspect
 
+    @classmethod
+    def of_edges(cls, nm_per_px: float | None, nm_per_px_y: float | None = None) -> Calibration | None:
+        """From width and height in nanometres; square without a height, None without a width.
+
+        Examples
+        --------
+        >>> Calibration.of_edges(10.0, 16.0)
+        Calibration(nm_per_px=10.0, aspect=1.6, source='')
+        """
+        if nm_per_px is None:
+            return None
+        return cls(nm_per_px) if nm_per_px_y is None else cls(nm_per_px, nm_per_px_y / nm_per_px)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:

@@ -33,13 +33,14 @@ def add_disc(
     lab: str | None = None,
     golden: bool = False,
     nm_per_px: float | None = None,
+    nm_per_px_y: float | None = None,
 ) -> MicrographRecord:
     """Ingest a micrograph that no home in the folder has seen."""
     number = next(numbers[workspace.settings.home.parent])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"m{number}.png"
     path.write_bytes(png(disc(20 + number % 60, 20 + number // 60, 8)))
-    calibration = None if nm_per_px is None else Calibration(nm_per_px)
+    calibration = Calibration.of_edges(nm_per_px, nm_per_px_y)
     return ingest(workspace, [path], Provenance(lab, specimen, calibration, golden)).added[0]
 
 

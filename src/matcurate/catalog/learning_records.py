@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from matcurate.types import Calibration
+
 
 class Part(StrEnum):
     """What a micrograph of a snapshot is for."""
@@ -31,8 +33,8 @@ class SnapshotItemRecord:
         Objects with the class ids and, where outlined, instance ids.
     ratios : mapping of str to float, optional
         Phase ratios that the expert gave, by phase name.
-    nm_per_px : float, optional
-        Edge length of a pixel in nanometres.
+    nm_per_px, nm_per_px_y : float, optional
+        Width of a pixel in nanometres; its height, None where pixels are square.
     lab, specimen : str, optional
         Where it comes from.
     ignores_bars : bool
@@ -47,9 +49,15 @@ class SnapshotItemRecord:
     instances_key: str | None
     ratios: Mapping[str, float] | None
     nm_per_px: float | None
+    nm_per_px_y: float | None
     lab: str | None
     specimen: str | None
     ignores_bars: bool = True
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Size of a pixel, None where it is not known."""
+        return Calibration.of_edges(self.nm_per_px, self.nm_per_px_y)
 
     @property
     def mask_sha256(self) -> str:

@@ -46,6 +46,7 @@ class SnapshotItem(CatalogTable, table=True):
     ratios: dict[str, float] | None = Field(default=None, sa_type=NullableJson)
     nm_per_px: float | None = None
     ignores_bars: bool = True
+    nm_per_px_y: float | None = None
     lab: str | None = None
     specimen: str | None = None
 

@@ -13,6 +13,7 @@ from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import MicrographRecord, NewMicrograph
 from matcurate.catalog.tables import Lab, LabelStudioTask, Micrograph, Prediction, ProjectMicrograph, Specimen
 from matcurate.errors import CatalogError
+from matcurate.types import Calibration
 
 DEFAULT_LAB = "local"
 """The lab of a specimen for which none was named."""
@@ -166,20 +167,29 @@ def _blank(new: NewMicrograph) -> Micrograph:
 
 def _fill(session: Session, row: Micrograph, new: NewMicrograph) -> None:
     """Complete ``row`` by what is said in ``new``; every contradiction is found before anything is changed."""
-    if (
-        row.nm_per_px is not None
-        and new.nm_per_px is not None
-        and not math.isclose(row.nm_per_px, new.nm_per_px, rel_tol=CALIBRATION_TOLERANCE)
-    ):
-        raise _contradiction(new, f"{row.nm_per_px:g} nm per px", f"{new.nm_per_px:g}", "--nm-per-px")
+    known, stated = (Calibration.of_edges(one.nm_per_px, one.nm_per_px_y) for one in (row, new))
+    if known is not None and stated is not None and not _same(known, stated):
+        raise _contradiction(new, f"{_shown(known)} nm per px", _shown(stated), "--nm-per-px")
     lab = _said_lab(session, row, new)
     lab_id = row.lab_id if lab is None else lab.id
     specimen = _said_specimen(session, row, new, lab_id)
-    row.nm_per_px = new.nm_per_px if row.nm_per_px is None else row.nm_per_px
+    if row.nm_per_px is None:
+        row.nm_per_px, row.nm_per_px_y = new.nm_per_px, new.nm_per_px_y
     row.lab_id = lab_id
     row.specimen_id = row.specimen_id if specimen is None else specimen.id
     row.golden = row.golden or new.golden
     session.flush()
+
+
+def _same(one: Calibration, other: Calibration) -> bool:
+    edges = ((one.nm_per_px, other.nm_per_px), (one.nm_per_px_y, other.nm_per_px_y))
+    return all(math.isclose(*pair, rel_tol=CALIBRATION_TOLERANCE) for pair in edges)
+
+
+def _shown(calibration: Calibration) -> str:
+    """Width of a pixel, and its height where it is another."""
+    width = f"{calibration.nm_per_px:g}"
+    return width if calibration.aspect == 1 else f"{width} x {calibration.nm_per_px_y:g}"
 
 
 def _said_lab(session: Session, row: Micrograph, new: NewMicrograph) -> Lab | None:
@@ -240,6 +250,7 @@ def _record(row: Micrograph, lab: str | None, specimen: str | None) -> Micrograp
         height=row.height,
         dtype=row.dtype,
         nm_per_px=row.nm_per_px,
+        nm_per_px_y=row.nm_per_px_y,
         lab=lab,
         specimen=specimen,
         golden=row.golden,

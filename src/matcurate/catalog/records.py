@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from matcurate.types import Calibration
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 MATRIX = "matrix"
 """Name of class id 0."""
@@ -48,8 +50,8 @@ class NewMicrograph:
         Pixels.
     dtype : str
         ``uint8``, ``uint16`` or ``float32``: the depth of the original.
-    nm_per_px : float, optional
-        Edge length of a pixel in nanometres, positive and finite.
+    nm_per_px, nm_per_px_y : float, optional
+        Width of a pixel in nanometres, positive and finite; its height, None where pixels are square.
     lab, specimen : str, optional
         None means "not said". A specimen without a lab belongs to the lab named ``local``.
     golden : bool
@@ -66,6 +68,7 @@ class NewMicrograph:
     height: int
     dtype: str
     nm_per_px: float | None = None
+    nm_per_px_y: float | None = None
     lab: str | None = None
     specimen: str | None = None
     golden: bool = False
@@ -75,8 +78,11 @@ class NewMicrograph:
             raise ValueError(f"content_hash must be a hex SHA-256, got {self.content_hash!r}")
         if self.width < 1 or self.height < 1 or self.page < 0:
             raise ValueError(f"width, height >= 1 and page >= 0, got {self.width} x {self.height}, page {self.page}")
-        if self.nm_per_px is not None and not 0 < self.nm_per_px < math.inf:  # also refuses NaN
-            raise ValueError(f"nm_per_px must be positive and finite, got {self.nm_per_px}")
+        for name, size in (("nm_per_px", self.nm_per_px), ("nm_per_px_y", self.nm_per_px_y)):
+            if size is not None and not 0 < size < math.inf:  # also refuses NaN
+                raise ValueError(f"{name} must be positive and finite, got {size}")
+        if self.nm_per_px_y is not None and self.nm_per_px is None:
+            raise ValueError("nm_per_px_y, the height of a pixel, needs nm_per_px, its width")
         if self.lab == "" or self.specimen == "":
             raise ValueError("lab and specimen must be None or a name, not empty")
 
@@ -99,6 +105,7 @@ class MicrographRecord:
     height: int
     dtype: str
     nm_per_px: float | None
+    nm_per_px_y: float | None
     lab: str | None
     specimen: str | None
     golden: bool
@@ -109,6 +116,11 @@ class MicrographRecord:
     def shape(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return self.height, self.width
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Size of a pixel, None where it is not known."""
+        return Calibration.of_edges(self.nm_per_px, self.nm_per_px_y)
 
 
 @dataclass(frozen=True, slots=True)

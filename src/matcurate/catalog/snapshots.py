@@ -108,6 +108,7 @@ def _row(snapshot_id: int, item: SnapshotItemRecord) -> SnapshotItem:
         instances_key=item.instances_key,
         ratios=None if item.ratios is None else dict(item.ratios),
         nm_per_px=item.nm_per_px,
+        nm_per_px_y=item.nm_per_px_y,
         lab=item.lab,
         specimen=item.specimen,
         ignores_bars=item.ignores_bars,

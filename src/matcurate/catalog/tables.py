@@ -58,6 +58,7 @@ class Micrograph(CatalogTable, table=True):
     height: int
     dtype: str
     nm_per_px: float | None = None
+    nm_per_px_y: float | None = None
     lab_id: int | None = Field(default=None, foreign_key="lab.id", index=True)
     specimen_id: int | None = None
     golden: bool = False

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, phase_names, progress_bar, refuse, session
-from matcurate.types import Calibration
+from matcurate.cli.pixel_size import NmPerPxOption, NmPerPxYOption, stated_calibration
 
 BackboneOption = Annotated[
     str | None,
@@ -75,7 +75,8 @@ def ingest(
     paths: Paths,
     lab: Annotated[str | None, typer.Option(help="Lab the images come from.")] = None,
     specimen: Annotated[str | None, typer.Option(help="Specimen they show.")] = None,
-    nm_per_px: Annotated[float | None, typer.Option(help="Pixel size in nm; overrides the file's.")] = None,
+    nm_per_px: NmPerPxOption = None,
+    nm_per_px_y: NmPerPxYOption = None,
     golden: Annotated[bool, typer.Option("--golden", help="Keep for evaluation; never train on them.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -83,7 +84,8 @@ def ingest(
     from matcurate.workflows.ingest import Provenance, ingest
     from matcurate.workflows.workspace import open_workspace
 
-    provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), _calibration(nm_per_px), golden)
+    calibration = stated_calibration(nm_per_px, nm_per_px_y)
+    provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), calibration, golden)
     with progress_bar("ingest") as progress:
         report = ingest(open_workspace(session(ctx).settings), paths, provenance, progress)
     if as_json:
@@ -104,13 +106,6 @@ def _name(text: str | None, option: str) -> str | None:
     if text is not None and not text.strip():
         raise typer.BadParameter("needs a name", param_hint=option)
     return None if text is None else text.strip()
-
-
-def _calibration(nm_per_px: float | None) -> Calibration | None:
-    try:
-        return None if nm_per_px is None else Calibration(nm_per_px)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--nm-per-px") from error
 
 
 def presegment(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, session
+from matcurate.cli.pixel_size import NmPerPxOption, NmPerPxYOption, stated_calibration
 
 if TYPE_CHECKING:
     from matcurate.workflows.measure import MeasureReport
@@ -35,6 +36,15 @@ class StructureChoice(StrEnum):
     objects = "objects"
 
 
+class BoundariesChoice(StrEnum):
+    """Colour of the boundary lines in an image of two colours."""
+
+    auto = "auto"
+    white = "white"
+    black = "black"
+    none = "none"
+
+
 def register(app: typer.Typer) -> None:
     """Add this group's commands to ``curate``."""
     app.command("measure")(measure)
@@ -42,13 +52,17 @@ def register(app: typer.Typer) -> None:
 
 def measure(
     ctx: typer.Context,
-    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Object ids or class ids: a PNG or TIFF.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS", help="Object ids, class ids or boundaries: a PNG or TIFF; ImageJ's RoiSet.zip."
+        ),
+    ],
     phases: Annotated[
         Path | None, typer.Option(help="Class ids for the objects in LABELS [the file beside it, if any].")
     ] = None,
-    nm_per_px: Annotated[
-        float | None, typer.Option(help="Physical size of a pixel in nm, instead of the file's.")
-    ] = None,
+    nm_per_px: NmPerPxOption = None,
+    nm_per_px_y: NmPerPxYOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the tables and the plot; made when missing.")] = None,
     content: Annotated[
         ContentChoice, typer.Option("--as", help="What LABELS holds [auto: by its name, else by its content].")
@@ -60,23 +74,34 @@ def measure(
         bool,
         typer.Option("--ignore-bars/--count-bars", help="Data bar and borders, where known, are left out, or counted."),
     ] = True,
+    boundaries: Annotated[
+        BoundariesChoice,
+        typer.Option(
+            help="Colour of the lines between grains in an image of two colours [auto: a thin network, if any]."
+        ),
+    ] = BoundariesChoice.auto,
+    image: Annotated[
+        Path | None, typer.Option(help="Micrograph that ImageJ's regions in LABELS were drawn on.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Measure objects and phases: sizes, shapes, phase fractions, ASTM E112 grain size, distances."""
     if phases is not None and content is ContentChoice.phases:
         raise typer.BadParameter("LABELS cannot hold classes when --phases names them", param_hint="--as")
-    from matcurate.types import Calibration
+    if boundaries in (BoundariesChoice.white, BoundariesChoice.black) and content is ContentChoice.instances:
+        raise typer.BadParameter(
+            "LABELS cannot hold object ids when it shows boundary lines", param_hint="--boundaries"
+        )
     from matcurate.workflows.measure import measure_labels
 
-    try:
-        calibration = None if nm_per_px is None else Calibration(nm_per_px)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--nm-per-px") from error
+    calibration = stated_calibration(nm_per_px, nm_per_px_y)
     report = measure_labels(
         labels,
         phases=phases,
         content=content.value,
         structure=structure.value,
+        boundaries=boundaries.value,
+        image=image,
         calibration=calibration,
         out=out,
         ignore_bars=ignore_bars,
@@ -90,6 +115,8 @@ def measure(
 
 def _show(report: MeasureReport) -> None:
     summary = report.summary
+    if report.boundaries is not None:
+        typer.echo(f"{report.path} is read as {report.boundaries.reason}")
     if report.objects:
         emit_table(_title(report), COLUMNS, _object_rows(report))
     phases = [
@@ -115,14 +142,14 @@ def _title(report: MeasureReport) -> str:
 
 def _object_rows(report: MeasureReport) -> list[list[object]]:
     """Ids, sizes and places of the first objects, in the unit of the summary."""
-    edge = report.summary.px_size
+    edge, height = report.summary.px_size, report.summary.px_size_y
     factors = {
-        "area_px": edge**2,
+        "area_px": edge * height,
         "perimeter_px": edge,
         "equivalent_diameter_px": edge,
         "circularity": 1.0,
         "x_px": edge,
-        "y_px": edge,
+        "y_px": height,
     }
     return [
         [row["id"], row["phase"], *((row[name] or 0.0) * factor for name, factor in factors.items())]

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session, warn
+from matcurate.cli.pixel_size import NmPerPxOption, NmPerPxYOption, stated_calibration
 
 
 class PolarityChoice(StrEnum):
@@ -48,9 +49,8 @@ def segment(
     backbone: BackboneOption = None,
     polarity: PolarityOption = None,
     boost: BoostOption = None,
-    nm_per_px: Annotated[
-        float | None, typer.Option(help="Physical size of a pixel in nm, instead of the file's.")
-    ] = None,
+    nm_per_px: NmPerPxOption = None,
+    nm_per_px_y: NmPerPxYOption = None,
     ignore_bars: Annotated[
         bool,
         typer.Option(
@@ -60,13 +60,9 @@ def segment(
     json: JsonFlag = False,
 ) -> None:
     """Segment micrographs: instances, phases, an overlay and a table of the objects for each."""
-    from matcurate.types import Calibration
     from matcurate.workflows.segment import segment_files
 
-    try:
-        calibration = None if nm_per_px is None else Calibration(nm_per_px)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--nm-per-px") from error
+    calibration = stated_calibration(nm_per_px, nm_per_px_y)
     with progress_bar("Segmenting") as progress:
         report = segment_files(
             paths,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from matcurate.config import Strict, first_problem
 from matcurate.errors import DatasetError
@@ -28,13 +28,26 @@ INSTANCE_SUFFIXES = (".tif", ".tiff", ".png")
 class DatasetInfo(Strict):
     """Content of ``dataset.yaml``.
 
-    ``classes[i]`` names class id i, so the first name is that of the background or matrix.
+    ``classes[i]`` names class id i, so the first name is that of the background or matrix. ``nm_per_px`` is the width
+    of a pixel; ``nm_per_px_y`` its height, where pixels are not square.
     """
 
     classes: tuple[str, ...] = ()
     nm_per_px: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    nm_per_px_y: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     licence: str | None = None
     source: str | None = None
+
+    @model_validator(mode="after")
+    def _width_before_height(self) -> DatasetInfo:
+        if self.nm_per_px_y is not None and self.nm_per_px is None:
+            raise ValueError("nm_per_px_y, the height of a pixel, needs nm_per_px, its width")
+        return self
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Pixel size, None where the width is not stated."""
+        return Calibration.of_edges(self.nm_per_px, self.nm_per_px_y)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +82,7 @@ class Sample:
     def load(self, *, max_megapixels: float = 400.0) -> LabelledMicrograph:
         """Read the micrograph and its label images.
 
-        The dataset's ``nm_per_px`` stands in where the image file states no pixel size.
+        The dataset's pixel size stands in where the image file states no pixel size.
 
         Raises
         ------
@@ -79,8 +92,8 @@ class Sample:
             When a label image cannot be read, has another size than the image, or holds a class without a name.
         """
         micrograph = read_micrograph(self.image_path, max_megapixels=max_megapixels)
-        if micrograph.calibration is None and self.info.nm_per_px is not None:
-            micrograph = replace(micrograph, calibration=Calibration(self.info.nm_per_px))
+        if micrograph.calibration is None:
+            micrograph = replace(micrograph, calibration=self.info.calibration)
         phases = self._labels(self.mask_path, micrograph.shape)
         named = len(self.info.classes)
         if named and int(phases.max()) >= named:

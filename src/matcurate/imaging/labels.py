@@ -1,4 +1,9 @@
-"""Label images: class or instance ids in lossless PNG (8, 16 bits) or TIFF (16, 32 bits)."""
+"""Label images: class or instance ids in lossless PNG (8, 16 bits) or TIFF (16, 32 bits).
+
+Other tools write ids in other ways, which are read but not written: as indices of a palette (PASCAL VOC, GIMP), as
+whole floats (ImageJ's 32-bit images, MATLAB), and with -1 on the lines between objects
+(OpenCV's watershed), which is read as 0.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +28,10 @@ from matcurate.imaging.tiff import TIFF_MAGIC, require_all_segments
 from matcurate.types import Calibration, LabelMap
 
 _PNG_DEPTH, _PNG_COLOUR = 24, 25  # byte positions in the header (PNG specification, IHDR)
+_PNG_GREY, _PNG_PALETTE = 0, 3
 LARGEST_ID = 2**32 - 1
+LINE = -1
+"""What watershed programs write on the lines between objects; read as background."""
 
 
 def smallest_labels(labels: NDArray[Any]) -> LabelMap:
@@ -87,28 +95,28 @@ def _stated(labels: LabelMap, calibration: Calibration | None) -> dict[str, Any]
     """Arguments by which tifffile states a pixel size; the same file for the same ids."""
     if calibration is None:
         return {"metadata": None}
-    edge = calibration.nm_per_px
+    edges = {"X": calibration.nm_per_px, "Y": calibration.nm_per_px_y}
     metadata: dict[str, Any] = {"axes": "YX", "UUID": str(UUID(bytes=sha256(labels.tobytes()).digest()[:16]))}
-    for axis in "XY":
+    for axis, edge in edges.items():
         metadata |= {f"PhysicalSize{axis}": edge, f"PhysicalSize{axis}Unit": "nm"}
-    per_cm = NM_PER_UNIT["cm"] / edge
-    return {"ome": True, "metadata": metadata, "resolution": (per_cm, per_cm), "resolutionunit": "CENTIMETER"}
+    per_cm = tuple(NM_PER_UNIT["cm"] / edge for edge in edges.values())
+    return {"ome": True, "metadata": metadata, "resolution": per_cm, "resolutionunit": "CENTIMETER"}
 
 
 def decode_labels(data: bytes, name: str = "label image") -> LabelMap:
-    """Ids (H, W) as stored: uint8, uint16 or uint32 (signed ones become the smallest of these).
+    """Ids (H, W) as stored: uint8, uint16 or uint32 (signed and float ones become the smallest of these).
 
     Parameters
     ----------
     data : bytes
-        An 8- or 16-bit grey PNG, or a TIFF of whole numbers with one page.
+        A grey or palette PNG, or a TIFF of whole numbers with one page. Indices of a palette are ids; -1 becomes 0.
     name : str
         For messages.
 
     Raises
     ------
     DatasetError
-        For colour, palette and float images, negative ids, and damaged files.
+        For colour images, floats that are not whole numbers, ids below -1, and damaged files.
     """
     try:
         with decoding(name):
@@ -154,16 +162,16 @@ def read_labels(path: Path) -> LabelMap:
 
 def _decode_png(data: bytes, name: str) -> LabelMap:
     depth, colour = data[_PNG_DEPTH], data[_PNG_COLOUR]
-    if colour != 0:
-        kind = "a palette" if colour == 3 else "a colour or transparent"
-        raise DatasetError(f"{name}: {kind} PNG has no class ids; save the ids as 8- or 16-bit grey PNG")
-    if depth < 8:  # libpng would scale ids up to 255
-        image = PngImageFile(io.BytesIO(data))
-        if depth == 1:
-            return np.asarray(image).astype(np.uint8)
-        raise DatasetError(f"{name}: a {depth}-bit PNG; save the ids as 8- or 16-bit grey PNG")
+    if colour not in (_PNG_GREY, _PNG_PALETTE):
+        raise DatasetError(f"{name}: a colour or transparent PNG has no ids; save the ids as 8- or 16-bit grey PNG")
     require_png_end(data)
-    return np.asarray(imagecodecs.png_decode(data))
+    if colour == _PNG_GREY and depth >= 8:
+        return np.asarray(imagecodecs.png_decode(data))
+    # libpng would turn a palette into its colours
+    values = np.asarray(PngImageFile(io.BytesIO(data))).astype(np.uint8)
+    if colour == _PNG_GREY and depth in (2, 4):
+        values //= 255 // (2**depth - 1)  # Pillow stretches 0..3 and 0..15 to 0..255
+    return values
 
 
 def _decode_tiff(data: bytes, name: str) -> LabelMap:
@@ -175,10 +183,20 @@ def _decode_tiff(data: bytes, name: str) -> LabelMap:
         labels = page.asarray()
     if labels.dtype == np.bool_:
         return labels.astype(np.uint8)
-    if labels.ndim != 2 or labels.dtype.kind not in "ui" or labels.min() < 0:
+    if labels.ndim != 2 or labels.dtype.kind not in "uif":
         raise DatasetError(
             f"{name}: {labels.dtype} {labels.shape} is no label image; save ids >= 0 in one channel of whole numbers"
         )
-    if labels.dtype.kind == "i" or labels.dtype.itemsize > 4:
-        return smallest_labels(labels)
-    return labels.astype(labels.dtype.newbyteorder("="))
+    if labels.dtype.kind == "u" and labels.dtype.itemsize <= 4:
+        return labels.astype(labels.dtype.newbyteorder("="))
+    return _whole_ids(labels, name)
+
+
+def _whole_ids(labels: NDArray[Any], name: str) -> LabelMap:
+    """Ids of signed, float or very wide values (H, W); :data:`LINE` becomes 0."""
+    if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
+        raise DatasetError(f"{name}: holds fractions or NaN, which are no ids; save whole numbers")
+    low, high = labels.min().item(), labels.max().item()
+    if low < LINE or high > LARGEST_ID:
+        raise DatasetError(f"{name}: ids from {low:g} to {high:g}; renumber them from 0 (-1 may mark lines)")
+    return smallest_labels(np.where(labels == LINE, 0, labels).astype(np.int64))

@@ -19,13 +19,13 @@ def rescaled_shape(
     UnreadableImageError
         When the result would have more than ``max_megapixels``.
     """
-    factor = now.nm_per_px / wanted.nm_per_px
-    if shape[0] * factor * shape[1] * factor > max_megapixels * 1e6:
+    height, width = shape[0] * now.nm_per_px_y / wanted.nm_per_px_y, shape[1] * now.nm_per_px / wanted.nm_per_px
+    if height * width > max_megapixels * 1e6:
         raise UnreadableImageError(
             f"{shape[1]} x {shape[0]} pixels of {now.nm_per_px:g} nm are more than {max_megapixels:g} megapixels at "
             f"{wanted.nm_per_px:g} nm; correct --nm-per-px, or choose a larger pixel"
         )
-    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+    return max(1, round(height)), max(1, round(width))
 
 
 def rescale_pixels(pixels: Pixels, shape: tuple[int, int]) -> Pixels:

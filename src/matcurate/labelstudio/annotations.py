@@ -38,12 +38,30 @@ class DecodedAnnotation:
         Area fraction of class id 1, 2, … as the expert guessed it, None where not given; None when none is.
     contested : int
         Pixels that regions of different phases claim; the later region in the list has them.
+    drawn : int
+        Number of regions that were painted.
+    empty : tuple of int
+        Numbers, from 1, of those regions that cover no pixel.
     """
 
     phases: LabelMap
     instances: LabelMap | None
     ratios: tuple[float | None, ...] | None
     contested: int = 0
+    drawn: int = 0
+    empty: tuple[int, ...] = ()
+
+    @property
+    def objection(self) -> str | None:
+        """Why this must not be taken for "no phase anywhere"; None when it may be used."""
+        if self.phases.any() or (self.instances is not None and self.instances.any()):
+            return None
+        if self.empty:
+            numbers = ", ".join(map(str, self.empty))
+            return f"region {numbers}: covers no pixel, and nothing else is drawn; draw it again or delete it"
+        if self.drawn == 0 and any(self.ratios or ()):
+            return "states a phase ratio and has no region; draw the phases, or set the ratios to 0"
+        return None
 
 
 def encode_prediction(
@@ -129,18 +147,19 @@ def decode_annotation(
     Raises
     ------
     AnnotationError
-        When a region is damaged, has no label or an unknown one, or was drawn on an image that is turned or of
-        another size.
+        When a region is damaged, has no label or an unknown one, reaches far beyond the image, or was drawn on an
+        image that is turned or of another size.
     """
     canvas = Canvas.blank(shape)
     ratios: dict[str, float] = {}
+    painted: dict[int, int] = {}  # pixels by number of the region
     for index, item in enumerate(result):
         try:
             region = StoredRegion.model_validate(item)
             if region.type in UNLABELLED:
                 raise AnnotationError(f"a {region.type} without a label; label it in Label Studio or delete it")
             if region.type in FILLERS:
-                canvas.paint(region, config)
+                painted[index + 1] = canvas.paint(region, config)
             elif region.type == "number" and region.from_name in config.ratios:
                 ratios[region.from_name] = ratio_of(region)
         except ValidationError as error:
@@ -148,7 +167,8 @@ def decode_annotation(
         except AnnotationError as error:
             raise AnnotationError(f"{where}, region {index + 1} of {len(result)}: {error}") from error
     given = tuple(ratios.get(name) if name else None for name in config.ratios) if ratios else None
-    return DecodedAnnotation(canvas.phases, canvas.numbered(), given, canvas.contested)
+    empty = tuple(number for number, pixels in painted.items() if pixels == 0)
+    return DecodedAnnotation(canvas.phases, canvas.numbered(), given, canvas.contested, len(painted), empty)
 
 
 def _check_masks(phases: LabelMap, instances: LabelMap | None, ratios: Sequence[float] | None, count: int) -> None:

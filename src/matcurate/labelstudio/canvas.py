@@ -35,8 +35,8 @@ class Canvas:
         zero = np.zeros(shape, dtype=np.uint8)
         return cls(zero, np.zeros(shape, dtype=np.uint32), [], zero.copy())
 
-    def paint(self, region: StoredRegion, config: LabellingConfig) -> None:
-        """Paint one drawn region."""
+    def paint(self, region: StoredRegion, config: LabellingConfig) -> int:
+        """Paint one drawn region; returns the number of its pixels."""
         label = region.label()
         outline = label == INSTANCE_LABEL and region.type == "polygonlabels"
         if not outline and label not in config.phases:
@@ -54,6 +54,7 @@ class Canvas:
             known = INSTANCE_ID.fullmatch(region.id)
             self.names.append(int(known[1]) if known else None)
             self.owners[window][mask] = len(self.names)
+        return int(np.count_nonzero(mask))
 
     @property
     def contested(self) -> int:

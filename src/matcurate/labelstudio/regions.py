@@ -17,6 +17,14 @@ from matcurate.labelstudio.rle import RleStream, decode_rle
 from matcurate.types import BoolMask, FloatArray
 
 Window = tuple[slice, slice]
+REACH = 10.0
+"""How far beyond the image, in percent of its edge, a polygon or rectangle may reach; that part is clipped.
+
+Label Studio's page holds shapes inside the image. It stored some far outside when a person drew before the image had
+loaded (label-studio#3834).
+"""
+ELLIPSE_REACH = 50.0
+"""The same for an ellipse, which may be drawn around an object that the edge of the image cuts."""
 ELLIPSE_CORNERS = 720
 """An ellipse is filled as a polygon; it deviates by less than 1e-5 of its radius."""
 
@@ -123,7 +131,7 @@ def fill_region(region: StoredRegion, shape: tuple[int, int]) -> tuple[Window, B
     Raises
     ------
     AnnotationError
-        When the region is damaged or was drawn on another image.
+        When the region is damaged, was drawn on another image, or reaches far beyond this one.
     """
     region.check_geometry(shape)
     try:
@@ -146,14 +154,14 @@ def _bitmask(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, 
 
 
 def _polygon(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, BoolMask]:
-    return fill_polygon(from_percent(_Polygon.model_validate(value).points, shape), shape)
+    return _fill(from_percent(_Polygon.model_validate(value).points, shape), shape, REACH)
 
 
 def _box(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, BoolMask]:
     box = _Box.model_validate(value)
     corner, size = from_percent([(box.x, box.y), (box.width, box.height)], shape)
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
-    return fill_polygon(corner + _turned(corners, box.rotation), shape)
+    return _fill(corner + _turned(corners, box.rotation), shape, REACH)
 
 
 def _ellipse(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, BoolMask]:
@@ -161,7 +169,19 @@ def _ellipse(value: dict[str, object], shape: tuple[int, int]) -> tuple[Window, 
     centre, radii = from_percent([(ellipse.x, ellipse.y), (ellipse.radiusX, ellipse.radiusY)], shape)
     angle = np.linspace(0, 2 * math.pi, ELLIPSE_CORNERS, endpoint=False)
     rim = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radii
-    return fill_polygon(centre + _turned(rim, ellipse.rotation), shape)
+    return _fill(centre + _turned(rim, ellipse.rotation), shape, ELLIPSE_REACH)
+
+
+def _fill(points: FloatArray, shape: tuple[int, int], reach: float) -> tuple[Window, BoolMask]:
+    """Fill a shape that reaches at most ``reach`` percent beyond the image; what lies outside is clipped."""
+    size = np.array([shape[1], shape[0]])
+    beyond = float(np.max(np.maximum(-points, points - size) / size)) * 100
+    if beyond > reach:
+        raise AnnotationError(
+            f"reaches {beyond:.0f} % of the image's edge beyond the image, more than {reach:g} %; "
+            "draw the region again once the image has loaded"
+        )
+    return fill_polygon(points, shape)
 
 
 def _turned(points: FloatArray, degrees: float) -> FloatArray:

@@ -56,15 +56,15 @@ def estimate(mean: float, fields: Floats) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n)
 
 
-def fields_along(shape: tuple[int, int], length: float) -> int:
+def fields_along(shape: tuple[float, float], length: float) -> int:
     """How many fields along each edge: as many as keep the short edge of a field at ``EDGE`` lengths, from 2 to 6.
 
     Parameters
     ----------
-    shape : (int, int)
-        (H, W) of the image in pixels.
+    shape : (float, float)
+        Height and width of the image, in widths of a pixel.
     length : float
-        Over which the structure is correlated, in pixels.
+        Over which the structure is correlated, in widths of a pixel.
     """
     return int(np.clip(min(shape) // max(EDGE * length, 1.0), FEWEST, MOST))
 

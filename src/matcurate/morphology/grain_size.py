@@ -114,12 +114,13 @@ def intercept_grain_size(grains: LabelIds, unit: Unit) -> InterceptGrainSize | N
     InterceptGrainSize or None
         None when no line meets a boundary.
     """
-    whole = count_intercepts(grains)
+    whole = count_intercepts(grains, unit.aspect)
     per_length = whole.per_length
     if not per_length:
         return None
-    windows = split(_shape(grains), fields_along(_shape(grains), 1 / per_length))
-    spread = estimate(per_length, np.array([count_intercepts(grains[window]).per_length for window in windows]))
+    windows = split(_shape(grains), fields_along(_extent(grains, unit), 1 / per_length))
+    rates = [count_intercepts(grains[window], unit.aspect).per_length for window in windows]
+    spread = estimate(per_length, np.array(rates))
     scale = unit.mm_per_px
     number, low, high = _numbers(spread, lambda rate: number_from_intercept(scale / rate)) if scale else _UNKNOWN
     rows, columns = whole.chords[:2] / whole.length[:2]
@@ -154,12 +155,12 @@ def planimetric_grain_size(grains: LabelIds, unit: Unit) -> PlanimetricGrainSize
     PlanimetricGrainSize or None
         None when there is less than one grain.
     """
-    whole = RectangleCount.of(grains)
+    whole = RectangleCount.of(grains, unit.aspect)
     if whole.grains < 1:
         return None
     mean_area = whole.area / whole.grains
-    windows = split(_shape(grains), fields_along(_shape(grains), float(np.sqrt(mean_area))))
-    counts = [RectangleCount.of(grains[window]) for window in windows]
+    windows = split(_shape(grains), fields_along(_extent(grains, unit), float(np.sqrt(mean_area))))
+    counts = [RectangleCount.of(grains[window], unit.aspect) for window in windows]
     densities = np.array([count.grains / count.area if count.area else 0.0 for count in counts])
     spread = estimate(1 / mean_area, densities)
     scale = unit.mm_per_px
@@ -188,7 +189,8 @@ class RectangleCount:
     inside, intercepted, corners : int
         Grains that its edges do not cut, grains that they cut, and its corners that a grain covers.
     area : float
-        Of the rectangle where there are grains, in pixels: a pixel on an edge is half inside, on a corner a quarter.
+        Of the rectangle where there are grains, in squared widths of a pixel: a pixel on an edge is half inside, on a
+        corner a quarter.
     """
 
     inside: int
@@ -197,16 +199,16 @@ class RectangleCount:
     area: float
 
     @classmethod
-    def of(cls, grains: LabelIds) -> RectangleCount:
-        """Count in the whole of a map (H, W)."""
+    def of(cls, grains: LabelIds, aspect: float = 1.0) -> RectangleCount:
+        """Count in the whole of a map (H, W) of pixels ``aspect`` times as high as wide."""
         present = np.count_nonzero(np.bincount(grains.ravel())[1:])
         rim = np.unique(np.concatenate([grains[0], grains[-1], grains[:, 0], grains[:, -1]]))
         cut = int(np.count_nonzero(rim))
         corners = int(np.count_nonzero(grains[[0, 0, -1, -1], [0, -1, 0, -1]]))
         covered = grains > 0
         ends = covered[0].sum() + covered[-1].sum() + covered[:, 0].sum() + covered[:, -1].sum()
-        area = int(np.count_nonzero(covered)) - int(ends) / 2 + corners / 4
-        return cls(int(present) - cut, cut, corners, area)
+        pixels = int(np.count_nonzero(covered)) - int(ends) / 2 + corners / 4
+        return cls(int(present) - cut, cut, corners, pixels * aspect)
 
     @property
     def grains(self) -> float:
@@ -225,3 +227,9 @@ def _numbers(spread: Estimate, number: Callable[[float], float]) -> tuple[float,
 def _shape(grains: LabelIds) -> tuple[int, int]:
     height, width = grains.shape
     return height, width
+
+
+def _extent(grains: LabelIds, unit: Unit) -> tuple[float, float]:
+    """Height and width of the map in widths of a pixel."""
+    height, width = grains.shape
+    return height * unit.aspect, width

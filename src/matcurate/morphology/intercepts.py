@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matcurate.morphology.numbering import Floats
 
 DIRECTIONS = (0, 90, 45, 135)
-"""Angles of the test lines in degrees, counter-clockwise from the rows."""
+"""Angles of the test lines in degrees, counter-clockwise from the rows; the last two where pixels are square."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,38 +20,47 @@ class Intercepts:
     Parameters
     ----------
     length : float
-        Length of the lines inside labels, in pixels.
+        Length of the lines inside labels, in widths of a pixel.
     chords : float
         Number of chords: a change from one label to another ends one chord and begins another, each half of which
         counts; so a chord that the edge of the image cuts counts one half, as in ASTM E112.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     length: Floats
     chords: Floats
+    aspect: float = 1.0
 
     @property
     def per_length(self) -> float:
-        """Chords per pixel of line, the mean over the directions; 0 where no line meets a label."""
+        """Chords per width of a pixel of line, the mean over all directions; 0 where no line meets a label.
+
+        Each of the four directions stands for the angles nearest to it, a quarter of all where pixels are square.
+        """
         ratio = np.divide(self.chords, self.length, out=np.zeros(len(self.length)), where=self.length > 0)
-        return float(ratio.mean())
+        diagonal = np.arctan(self.aspect) / np.pi
+        return float(ratio @ np.array([diagonal, 0.5 - diagonal, 0.25, 0.25]))
 
 
-def count_intercepts(labels: NDArray[np.integer]) -> Intercepts:
+def count_intercepts(labels: NDArray[np.integer], aspect: float = 1.0) -> Intercepts:
     """Lay lines through all pixels, row by row, column by column and along both diagonals.
 
     Parameters
     ----------
     labels : integer array (H, W)
         Ids; 0 is outside. Neighbouring pixels of different ids have a boundary between them.
+    aspect : float
+        Height of a pixel over its width.
     """
+    steps = (1.0, aspect, np.hypot(1.0, aspect), np.hypot(1.0, aspect))
     length, chords = np.zeros(4), np.zeros(4)
     for index, (first, second) in enumerate(_neighbours(labels)):
         inside = np.count_nonzero(first) + np.count_nonzero(second)
-        step = 1.0 if index < 2 else np.sqrt(2.0)
         changed = first != second
         ends = np.count_nonzero(changed & (first > 0)) + np.count_nonzero(changed & (second > 0))
-        length[index], chords[index] = step * inside / 2, ends / 2
-    return Intercepts(length, chords)
+        length[index], chords[index] = steps[index] * inside / 2, ends / 2
+    return Intercepts(length, chords, aspect)
 
 
 def _neighbours(labels: NDArray[np.integer]) -> tuple[tuple[NDArray[np.integer], NDArray[np.integer]], ...]:

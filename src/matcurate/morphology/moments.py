@@ -21,7 +21,7 @@ class Moments:
     area : float
         Number of pixels.
     x, y : float
-        Centroid in pixels, from the centre of the top left pixel.
+        Centroid in columns and rows, from the centre of the top left pixel.
     aspect_ratio : float
         Long over short axis of the ellipse with the same second moments, at least 1.
     orientation : float
@@ -36,8 +36,8 @@ class Moments:
     orientation: Floats
 
 
-def measure_moments(compact: LabelIds, count: int) -> Moments:
-    """Sum over the pixels of every object; a pixel is a square, so a rectangle of a x b pixels has exactly a / b.
+def measure_moments(compact: LabelIds, count: int, aspect: float = 1.0) -> Moments:
+    """Sum over the pixels of every object; a pixel is a rectangle, so one of a x b square pixels has exactly a / b.
 
     Parameters
     ----------
@@ -45,6 +45,8 @@ def measure_moments(compact: LabelIds, count: int) -> Moments:
         Ids 1…count without gaps, 0 is background.
     count : int
         Number of objects.
+    aspect : float
+        Height of a pixel over its width.
     """
     runs = _Runs.of(compact)
     area = runs.sums(runs.length, count)
@@ -55,7 +57,7 @@ def measure_moments(compact: LabelIds, count: int) -> Moments:
     yy = runs.sums(runs.length * dy**2, count) / area
     xy = runs.sums(runs.length * dx * dy, count) / area
     pixel = 1.0 / 12.0  # second moment of a square of edge 1
-    return Moments(area, x, y, *_ellipse(xx + pixel, yy + pixel, -xy))
+    return Moments(area, x, y, *_ellipse(xx + pixel, (yy + pixel) * aspect**2, -xy * aspect))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Sizes, shapes and places of single objects, in pixels."""
+"""Sizes, shapes and places of single objects; lengths are in widths of a pixel, which may be higher than wide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matcurate.morphology.moments import measure_moments
 from matcurate.morphology.neighbours import count_neighbours, nearest_distances
 from matcurate.morphology.numbering import STRIP, Floats, Integers, LabelIds, compact_ids
 from matcurate.morphology.outlines import measure_outlines
-from matcurate.morphology.structure import Structure, close_lines, decide_structure
+from matcurate.morphology.structure import Structure, boundary_lines, close_lines, decide_structure
 from matcurate.types import LabelMap
 
 
@@ -30,17 +30,17 @@ class ObjectTable:
     area : float
         Number of pixels.
     perimeter : float
-        Length of the boundaries in pixels, holes included (Vossepoel and Smeulders' estimate).
+        Length of the boundaries, holes included (Vossepoel and Smeulders' estimate).
     equivalent_diameter : float
-        Diameter in pixels of the circle with the same area.
+        Diameter of the circle with the same area.
     circularity : float
         4π area / perimeter², at most 1; 1 for a disc, π/4 for a square.
     x, y : float
-        Centroid in pixels, from the centre of the top left pixel; x runs along the width.
+        Centroid in columns and rows, from the centre of the top left pixel.
     touches_border : bool
         Whether the object is cut by the edge of the image.
     feret_max, feret_min : float
-        Largest and smallest caliper diameter in pixels.
+        Largest and smallest caliper diameter.
     aspect_ratio : float
         Long over short axis of the ellipse with the same second moments, at least 1.
     solidity : float
@@ -51,7 +51,7 @@ class ObjectTable:
     neighbours : int
         Number of objects that it touches; between grains, boundaries drawn as background lines are closed before.
     nearest_distance : float
-        Distance in pixels to the nearest other centroid; NaN for an object that is alone.
+        Distance to the nearest other centroid; NaN for an object that is alone.
     height, width : int
         Size of the bounding box in pixels.
     """
@@ -84,7 +84,11 @@ class ObjectTable:
 
 
 def measure_objects(
-    instances: LabelMap, phases: LabelMap | None = None, structure: Structure | None = None
+    instances: LabelMap,
+    phases: LabelMap | None = None,
+    structure: Structure | None = None,
+    *,
+    aspect: float = 1.0,
 ) -> ObjectTable:
     """Measure every object of a label map.
 
@@ -96,12 +100,17 @@ def measure_objects(
         Class ids.
     structure : {"grains", "objects"}, optional
         Between grains, background lines are boundaries; decided from the map by default.
+    aspect : float
+        Height of a pixel over its width.
     """
-    return tabulate(*compact_ids(instances), phases, structure)
+    compact, ids = compact_ids(instances)
+    lines = None if structure == "objects" else boundary_lines(compact)
+    tiled = (structure or decide_structure(compact, lines)) == "grains"
+    return tabulate(compact, ids, close_lines(compact, lines) if tiled else compact, phases, aspect=aspect)
 
 
 def tabulate(
-    compact: LabelIds, ids: Integers, phases: LabelMap | None = None, structure: Structure | None = None
+    compact: LabelIds, ids: Integers, touching: LabelIds, phases: LabelMap | None = None, *, aspect: float = 1.0
 ) -> ObjectTable:
     """Measure as :func:`measure_objects` does what :func:`~matcurate.morphology.numbering.compact_ids` has renumbered.
 
@@ -111,22 +120,24 @@ def tabulate(
         Ids 1…N, 0 is background.
     ids : int64 array (N,)
         The ids that they stand for.
-    phases, structure
+    touching : int32 array (H, W)
+        The same map in which neighbours are counted: of grains, with the lines between them closed.
+    phases, aspect
         As there.
     """
     boxes = find_objects(compact)
-    moments = measure_moments(compact, len(ids))
-    outlines = measure_outlines(compact, boxes)
+    moments = measure_moments(compact, len(ids), aspect)
+    outlines = measure_outlines(compact, boxes, aspect)
+    area = moments.area * aspect
     top, left, bottom, right = _edges(boxes)
     touches = (top == 0) | (left == 0) | (bottom == compact.shape[0]) | (right == compact.shape[1])
-    tiled = (structure or decide_structure(compact)) == "grains"
     return ObjectTable(
         id=ids,
         phase=_majority(compact, phases, len(ids)),
         area=moments.area,
         perimeter=outlines.perimeter,
-        equivalent_diameter=np.sqrt(4 * moments.area / np.pi),
-        circularity=np.minimum(4 * np.pi * moments.area / outlines.perimeter**2, 1.0),
+        equivalent_diameter=np.sqrt(4 * area / np.pi),
+        circularity=np.minimum(4 * np.pi * area / outlines.perimeter**2, 1.0),
         x=moments.x,
         y=moments.y,
         touches_border=touches,
@@ -135,8 +146,8 @@ def tabulate(
         aspect_ratio=moments.aspect_ratio,
         solidity=moments.area / outlines.hull_pixels,
         orientation=moments.orientation,
-        neighbours=count_neighbours(close_lines(compact) if tiled else compact, len(ids)),
-        nearest_distance=nearest_distances(moments.x, moments.y),
+        neighbours=count_neighbours(touching, len(ids)),
+        nearest_distance=nearest_distances(moments.x, moments.y * aspect),
         height=bottom - top,
         width=right - left,
     )

@@ -99,9 +99,9 @@ def measure_phases(phases: LabelMap, unit: Unit, names: tuple[str, ...] = ()) ->
 
 
 def _measure(inside: BoolMask, phase: int, name: str | None, unit: Unit) -> PhaseReport:
-    chord, length = _chords(inside)
-    shape = (inside.shape[0], inside.shape[1])
-    windows = list(split(shape, fields_along(shape, length)))
+    chord, length = _chords(inside, unit.aspect)
+    height, width = inside.shape
+    windows = list(split((height, width), fields_along((height * unit.aspect, width), length)))
     return PhaseReport(
         phase,
         name,
@@ -149,8 +149,8 @@ def _grid_values(inside: BoolMask, along: int) -> Floats:
     return np.where((seen > 0) & (seen < 1), 0.5, seen)
 
 
-def _chords(inside: BoolMask) -> tuple[float | None, float]:
-    """Mean chord in the phase, and the correlation length l1 l2 / (l1 + l2) of it and the rest; in pixels."""
-    one = count_intercepts(inside.astype(np.uint8)).per_length
-    other = count_intercepts((~inside).astype(np.uint8)).per_length
+def _chords(inside: BoolMask, aspect: float) -> tuple[float | None, float]:
+    """Mean chord in the phase, and the correlation length l1 l2 / (l1 + l2) of it and the rest, in pixel widths."""
+    one = count_intercepts(inside.astype(np.uint8), aspect).per_length
+    other = count_intercepts((~inside).astype(np.uint8), aspect).per_length
     return (1 / one if one else None), (1 / (one + other) if one + other else 0.0)

@@ -28,7 +28,9 @@ def draw_morphology(found: Morphology, title: str) -> bytes:
         Its name.
     """
     report = found.report
-    unit = Unit.of(None if report.nm_per_px is None else Calibration(report.nm_per_px))
+    unit = Unit.of(
+        None if report.nm_per_px is None else Calibration(report.nm_per_px, report.px_size_y / report.px_size)
+    )
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     FigureCanvasAgg(figure)  # becomes the canvas of the figure; no window system is asked for
     figure.suptitle(_title(report, title))

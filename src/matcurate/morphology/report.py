@@ -17,9 +17,9 @@ from matcurate.morphology.objects import ObjectTable, tabulate
 from matcurate.morphology.phases import PhaseReport, measure_phases
 from matcurate.morphology.sizes import SizeDistribution, size_distribution, whole_weights
 from matcurate.morphology.spacing import Spacing, measure_spacing
-from matcurate.morphology.structure import Structure, close_lines, decide_structure
+from matcurate.morphology.structure import Structure, boundary_lines, close_lines, decide_structure
 from matcurate.morphology.units import Unit
-from matcurate.types import Calibration, LabelMap
+from matcurate.types import BoolMask, Calibration, LabelMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class MorphologyReport:
     ----------
     height, width : int
         Of the image in pixels.
-    nm_per_px : float or None
-        Pixel size, when it is known.
+    nm_per_px, nm_per_px_y : float or None
+        Width and height of a pixel, when they are known.
     unit : {"px", "nm", "um"}
         Of every length below; areas are in its square.
-    px_size : float
-        Edge of a pixel in that unit.
+    px_size, px_size_y : float
+        Width and height of a pixel in that unit.
     structure : {"grains", "objects"}
         Whether the objects fill the image or lie apart.
     count : int
@@ -72,8 +72,10 @@ class MorphologyReport:
     height: int
     width: int
     nm_per_px: float | None
+    nm_per_px_y: float | None
     unit: str
     px_size: float
+    px_size_y: float
     structure: Structure
     count: int
     phases: tuple[PhaseReport, ...]
@@ -97,6 +99,7 @@ def measure_image(
     calibration: Calibration | None = None,
     *,
     structure: Structure | None = None,
+    lines: BoolMask | None = None,
     names: tuple[str, ...] = (),
 ) -> Morphology:
     """Measure the objects and the phases of one image.
@@ -111,6 +114,8 @@ def measure_image(
         Pixel size; without it lengths are in pixels and there is no grain size number.
     structure : {"grains", "objects"}, optional
         Decided from the map by default.
+    lines : bool array (H, W), optional
+        Background that is boundary lines between grains; decided from the map by default.
     names : tuple of str
         ``names[i]`` is that of class i.
     """
@@ -118,19 +123,24 @@ def measure_image(
     height, width = instances.shape
     shape, unit = (height, width), Unit.of(calibration)
     compact, ids = compact_ids(instances)
-    kind = structure or decide_structure(compact)
-    table = tabulate(compact, ids, classes, kind)
+    if lines is None and structure != "objects":
+        lines = boundary_lines(compact)
+    kind = structure or decide_structure(compact, lines)
+    closed = close_lines(compact, lines) if kind == "grains" else compact
+    table = tabulate(compact, ids, closed, classes, aspect=unit.aspect)
     kinds = [None, *several] if len(several := np.unique(table.phase).tolist()) > 1 else [None]
     report = MorphologyReport(
         height=height,
         width=width,
         nm_per_px=calibration.nm_per_px if calibration else None,
+        nm_per_px_y=calibration.nm_per_px_y if calibration else None,
         unit=unit.name,
         px_size=unit.per_px,
+        px_size_y=unit.per_px * unit.aspect,
         structure=kind,
         count=len(table),
         phases=measure_phases(classes, unit, names),
-        grain_size=_grain_size(close_lines(compact), unit) if kind == "grains" else GrainSize(None, None, _APART),
+        grain_size=_grain_size(closed, unit) if kind == "grains" else GrainSize(None, None, _APART),
         shape=_shape(table, shape),
         sizes=tuple(size_distribution(table, shape, unit, phase) for phase in kinds),
         spacing=tuple(measure_spacing(table, shape, unit, phase) for phase in kinds),

@@ -104,7 +104,7 @@ def size_distribution(
     whole = chosen & ~table.touches_border
     weight = whole_weights(table, shape)[whole]
     diameter = table.equivalent_diameter[whole] * unit.per_px
-    area = table.area[whole] * unit.per_px**2
+    area = table.area[whole] * unit.aspect * unit.per_px**2
     count, cut = int(np.count_nonzero(whole)), int(np.count_nonzero(chosen & table.touches_border))
     if count == 0:
         return SizeDistribution(phase, 0, cut, 0.0, None, None, None, None, None, None, (), ())
@@ -116,7 +116,7 @@ def size_distribution(
         phase=phase,
         whole=count,
         cut=cut,
-        per_area=float(weight.sum()) / unit.per_px**2,
+        per_area=float(weight.sum()) / (unit.aspect * unit.per_px**2),
         mean_area=float(share @ area),
         mean_diameter=mean,
         deviation=float(np.sqrt(share @ (diameter - mean) ** 2)),

@@ -59,24 +59,27 @@ def measure_spacing(table: ObjectTable, shape: tuple[int, int], unit: Unit, phas
         Class id; all objects by default.
     """
     chosen = np.ones(len(table), dtype=np.bool_) if phase is None else table.phase == phase
-    x, y = table.x[chosen], table.y[chosen]
+    x, y = table.x[chosen], table.y[chosen] * unit.aspect
     distance = nearest_distances(x, y)
-    sure, weight = _hanisch(x, y, distance, shape)
+    sure, weight = _hanisch(x, y, distance, (shape[0] * unit.aspect, shape[1]), unit.aspect)
     if not sure.any():
         return Spacing(phase, 0, None, None, None)
     share = weight / weight.sum()
     mean = float(share @ distance[sure])
     deviation = float(np.sqrt(share @ (distance[sure] - mean) ** 2))
-    density = float(whole_weights(table, shape)[chosen].sum())
+    density = float(whole_weights(table, shape)[chosen].sum()) / unit.aspect
     ratio = 2 * mean * np.sqrt(density) if density else None
     count = int(np.count_nonzero(sure))
     return Spacing(phase, count, mean * unit.per_px, deviation * unit.per_px, None if ratio is None else float(ratio))
 
 
-def _hanisch(x: Floats, y: Floats, distance: Floats, shape: tuple[int, int]) -> tuple[BoolMask, Floats]:
+def _hanisch(
+    x: Floats, y: Floats, distance: Floats, extent: tuple[float, float], aspect: float
+) -> tuple[BoolMask, Floats]:
     """Which points are nearer to their neighbour than to the edge, and the inverse area where that could have been."""
-    height, width = shape
-    border = np.minimum(np.minimum(x + 0.5, width - 0.5 - x), np.minimum(y + 0.5, height - 0.5 - y))
+    height, width = extent
+    half = aspect / 2  # from the centre of a pixel to its upper side
+    border = np.minimum(np.minimum(x + 0.5, width - 0.5 - x), np.minimum(y + half, height - half - y))
     sure = distance < border  # False for NaN
     inner = distance[sure]
     return sure, 1.0 / ((width - 2 * inner) * (height - 2 * inner))

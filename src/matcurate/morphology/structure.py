@@ -8,46 +8,67 @@ import cv2
 import numpy as np
 from skimage.segmentation import expand_labels
 
+from matcurate.morphology.lines import MOST_COVERED, measure_lines
 from matcurate.morphology.numbering import LabelIds
 from matcurate.types import BoolMask
 
 Structure = Literal["grains", "objects"]
 
 LINE_WIDTH = 4
-"""Boundaries drawn as background are taken for lines up to this width in pixels."""
+"""Background up to this width in pixels is taken for boundary lines, and wider background where it is their network."""
 COVERED = 0.95
 """Share of the image that grains cover once their boundary lines are closed."""
 
 
-def decide_structure(compact: LabelIds) -> Structure:
+def decide_structure(compact: LabelIds, lines: BoolMask | None = None) -> Structure:
     """``grains`` when the objects, with the lines between them closed, cover at least 95 % of the image.
 
     Parameters
     ----------
     compact : int32 array (H, W)
         Object ids, 0 is background.
+    lines : bool array (H, W), optional
+        Background that is boundary lines; :func:`boundary_lines` by default.
     """
-    return "grains" if np.count_nonzero(_lines(compact) | (compact > 0)) >= COVERED * compact.size else "objects"
+    closed = (boundary_lines(compact) if lines is None else lines) | (compact > 0)
+    return "grains" if np.count_nonzero(closed) >= COVERED * compact.size else "objects"
 
 
-def close_lines(compact: LabelIds) -> LabelIds:
-    """Give the background lines between grains to the nearest grain; wider background stays.
+def close_lines(compact: LabelIds, lines: BoolMask | None = None) -> LabelIds:
+    """Give the background lines between grains to the nearest grain; other background stays.
 
     Parameters
     ----------
     compact : int32 array (H, W)
         Grain ids, 0 is background.
+    lines : bool array (H, W), optional
+        As in :func:`decide_structure`.
     """
-    lines = _lines(compact)
-    if not lines.any():
+    between = boundary_lines(compact) if lines is None else lines
+    if not between.any() or not compact.any():
         return compact
-    grown = expand_labels(compact, distance=LINE_WIDTH)
-    return np.asarray(np.where(lines, grown, compact), dtype=np.int32)
+    grown = expand_labels(compact, distance=np.inf)
+    return np.asarray(np.where(between & (compact == 0), grown, compact), dtype=np.int32)
 
 
-def _lines(compact: LabelIds) -> BoolMask:
-    """Background no wider than a line: what an opening of the background with a square takes away."""
-    background = (compact == 0).astype(np.uint8)
+def boundary_lines(compact: LabelIds) -> BoolMask:
+    """Background that is boundary lines: all of it where it is a network of lines, else what is no wider than a line.
+
+    Parameters
+    ----------
+    compact : int32 array (H, W)
+        Object ids, 0 is background.
+    """
+    background: BoolMask = compact == 0
+    thin = _thin(background)
+    rest = np.count_nonzero(background & ~thin)
+    if rest and np.count_nonzero(background) <= MOST_COVERED * compact.size:
+        return background if measure_lines(background).objection is None else thin
+    return thin
+
+
+def _thin(background: BoolMask) -> BoolMask:
+    """What an opening of the background with a square wider than a line takes away."""
     square = np.ones((LINE_WIDTH + 1, LINE_WIDTH + 1), dtype=np.uint8)
-    wide = cv2.morphologyEx(background, cv2.MORPH_OPEN, square, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray((background > 0) & (wide == 0), dtype=np.bool_)
+    wide = cv2.morphologyEx(background.view(np.uint8), cv2.MORPH_OPEN, square, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(background & (wide == 0), dtype=np.bool_)

@@ -37,12 +37,16 @@ _LENGTHS = ("perimeter", "equivalent_diameter", "x", "y", "feret_max", "feret_mi
 
 
 def object_columns(table: ObjectTable, calibration: Calibration | None = None) -> dict[str, NDArray[np.generic]]:
-    """Columns by heading, lengths and areas in pixels and, when calibrated, after them in µm (diameters also in nm)."""
+    """Columns by heading: in pixels and, when calibrated, after them in µm (diameters also in nm).
+
+    In pixels an area is their number, x and y are columns and rows, and other lengths are in widths of a pixel.
+    """
     columns: dict[str, NDArray[np.generic]] = {head: getattr(table, name) for name, head in _COLUMNS.items()}
     if calibration is not None:
         um = calibration.nm_per_px / 1000.0
-        columns["area_um2"] = table.area * um**2
-        columns |= {f"{name}_um": getattr(table, name) * um for name in _LENGTHS}
+        um_y = calibration.nm_per_px_y / 1000.0
+        columns["area_um2"] = table.area * (um * um_y)
+        columns |= {f"{name}_um": getattr(table, name) * (um_y if name == "y" else um) for name in _LENGTHS}
         columns["equivalent_diameter_nm"] = table.equivalent_diameter * calibration.nm_per_px
     return columns
 

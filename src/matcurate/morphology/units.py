@@ -21,16 +21,19 @@ class Unit:
     Parameters
     ----------
     name : {"px", "nm", "um"}
-        Its name.
+        Its name; px is the width of a pixel.
     per_px : float
-        Edge length of a pixel in this unit.
+        Width of a pixel in this unit.
     mm_per_px : float or None
-        Edge length of a pixel in mm, None when it is not known.
+        Width of a pixel in mm, None when it is not known.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     name: Literal["px", "nm", "um"]
     per_px: float
     mm_per_px: float | None
+    aspect: float = 1.0
 
     @classmethod
     def of(cls, calibration: Calibration | None) -> Unit:
@@ -38,7 +41,9 @@ class Unit:
         if calibration is None:
             return cls("px", 1.0, None)
         nm = calibration.nm_per_px
-        return cls("nm", nm, nm * 1e-6) if nm < NM_BELOW else cls("um", nm / 1000.0, nm * 1e-6)
+        if nm < NM_BELOW:
+            return cls("nm", nm, nm * 1e-6, calibration.aspect)
+        return cls("um", nm / 1000.0, nm * 1e-6, calibration.aspect)
 
     @property
     def label(self) -> str:

@@ -21,9 +21,7 @@ from matcurate.catalog.records import (
     TaskLink,
 )
 from matcurate.catalog.tasks import mark_gone
-from matcurate.errors import (
-    LabelStudioNotFoundError,
-)
+from matcurate.errors import AnnotationError, LabelStudioNotFoundError
 from matcurate.labelstudio.annotations import decode_annotation
 from matcurate.labelstudio.bars import bars_count
 from matcurate.labelstudio.client import LabelStudioClient
@@ -108,7 +106,8 @@ class Intake:
         Raises
         ------
         AnnotationError
-            When it cannot be decoded (unknown label, another image size); nothing is lost, Label Studio keeps it.
+            When it cannot be decoded (unknown label, another image size, far outside the image) or covers no pixel;
+            nothing is lost, Label Studio keeps it.
         """
         task = TaskQuestion(annotation.task_id, task_data)
         micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.config.image_key)
@@ -125,6 +124,8 @@ class Intake:
         if not annotation.was_cancelled:
             where = f"annotation {annotation.id} of task {annotation.task_id}"
             decoded = decode_annotation(annotation.result, micrograph.shape, self.config, where=where)
+            if decoded.objection is not None:
+                raise AnnotationError(f"{where}, {decoded.objection}")
             if decoded.contested:
                 log.warning("%s: %d pixels belong to two phases; the later region has them", where, decoded.contested)
             phases_key = put_labels(self.workspace, decoded.phases)

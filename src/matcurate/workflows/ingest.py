@@ -154,8 +154,18 @@ def _describe(
         width=width,
         height=height,
         dtype=str(micrograph.pixels.dtype),
-        nm_per_px=micrograph.calibration.nm_per_px if micrograph.calibration else None,
+        **_edges(micrograph.calibration),
     )
+
+
+def _edges(calibration: Calibration | None) -> dict[str, float | None]:
+    """Width and height of a pixel as the catalog keeps them: no height where pixels are square."""
+    if calibration is None:
+        return {"nm_per_px": None, "nm_per_px_y": None}
+    return {
+        "nm_per_px": calibration.nm_per_px,
+        "nm_per_px_y": None if calibration.aspect == 1 else calibration.nm_per_px_y,
+    }
 
 
 def _add(
@@ -163,9 +173,9 @@ def _add(
 ) -> tuple[MicrographRecord, bool]:
     said = replace(new, lab=provenance.lab, specimen=provenance.specimen, golden=provenance.golden)
     if provenance.calibration is not None:
-        said = replace(said, nm_per_px=provenance.calibration.nm_per_px)
+        said = replace(said, **_edges(provenance.calibration))
     with workspace.writing() as session:
         earlier = by_hash(session, new.content_hash)
         if provenance.calibration is None and earlier is not None and earlier.nm_per_px is not None:
-            said = replace(said, nm_per_px=None)  # what a person said at first outlives the file's own tags
+            said = replace(said, **_edges(None))  # what a person said at first outlives the file's own tags
         return add_micrograph(session, said, project.id)

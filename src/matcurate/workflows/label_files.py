@@ -14,9 +14,12 @@ from matcurate.imaging.dataset import INSTANCE_SUFFIXES, DatasetInfo, read_info
 from matcurate.imaging.ignored import IGNORED, ignored_of
 from matcurate.imaging.labels import read_labels, smallest_labels
 from matcurate.imaging.read import SUFFIXES, read_micrograph
+from matcurate.imaging.rois import ROI_SUFFIXES, read_rois
+from matcurate.morphology.lines import BoundaryReading, Colour, part_grains, read_boundaries
 from matcurate.types import BoolMask, Calibration, LabelMap
 
 Content = Literal["instances", "phases"]
+Boundaries = Literal["auto", "none"] | Colour
 
 MOST_CLASSES = 64
 """An image with more class ids than this is taken for something else."""
@@ -44,6 +47,10 @@ class Labels:
         Pixel size, when the file or the dataset folder states one.
     classes : tuple of str
         Names of the class ids, when the dataset folder states them.
+    reading : BoundaryReading or None
+        Whether an image of two colours shows boundary lines; None for other images.
+    lines : bool array (H, W) or None
+        The boundary lines, where it does.
     ignored : bool array (H, W) or None
         What is no micrograph, by the mask that ``curate segment`` wrote or by the micrograph beside; None for nothing.
     """
@@ -55,6 +62,8 @@ class Labels:
     phases_path: Path | None
     calibration: Calibration | None
     classes: tuple[str, ...]
+    reading: BoundaryReading | None = None
+    lines: BoolMask | None = None
     ignored: BoolMask | None = None
 
 
@@ -63,13 +72,16 @@ def load_labels(
     phases: Path | None = None,
     content: Content | Literal["auto"] = "auto",
     *,
+    boundaries: Boundaries = "auto",
+    image: Path | None = None,
     max_megapixels: float = 400.0,
 ) -> Labels:
     """Read a label image and the one that belongs to it.
 
     ``NAME.instances.tif`` and ``NAME.phases.png`` (of ``curate segment``) belong together, and so do
     ``instances/NAME.*`` and ``masks/NAME.png`` of a dataset folder. Other files are judged by what they hold: when more
-    ids are in several pieces than in one, they are classes, else objects.
+    ids are in several pieces than in one, they are classes, else objects. An image of two colours may show boundary
+    lines, which :func:`~matcurate.morphology.lines.read_boundaries` decides; the objects are then what they part.
 
     Parameters
     ----------
@@ -78,7 +90,11 @@ def load_labels(
     phases : Path, optional
         Class ids; ``path`` then holds objects.
     content : {"auto", "instances", "phases"}
-        What ``path`` holds, whatever its name.
+        What ``path`` holds, whatever its name. Said to be instances, it shows no boundary lines.
+    boundaries : {"auto", "white", "black", "none"}
+        Colour of the boundary lines in ``path``, an image of two colours.
+    image : Path, optional
+        The micrograph that ImageJ's regions in ``path`` (``.roi``, ``.zip``) were drawn on.
     max_megapixels : float
         Larger images are refused before they are decoded.
 
@@ -87,6 +103,10 @@ def load_labels(
     UnreadableImageError, DatasetError
         One line naming the file and the remedy.
     """
+    if path.suffix.lower() in ROI_SUFFIXES:
+        return _regions(path, image, max_megapixels)
+    if image is not None:
+        raise DatasetError(f"{path}: --image goes with ImageJ's regions ({', '.join(ROI_SUFFIXES)}); leave it out")
     ids, stated = _read_checked(path, max_megapixels)
     named = _content_by_name(path)
     given: Content | None = "instances" if phases else None if content == "auto" else content
@@ -104,9 +124,49 @@ def load_labels(
                 f"{objects} has {_size(object_ids)}, {classes} {_size(class_ids)}; give both at one size"
             )
     info = _dataset_info(path)
-    calibration = stated or (Calibration(info.nm_per_px) if info.nm_per_px else None)
-    ignored = _ignored(path, object_ids.shape, max_megapixels)
-    return Labels(_name(path), object_ids, class_ids, objects, classes, calibration, info.classes, ignored)
+    reading, lines = None, None
+    if objects in (path, None) and content != "instances":
+        reading, lines = _boundaries(path, ids, boundaries)
+    if lines is not None:
+        object_ids, objects = part_grains(lines), path
+        if kind == "phases" and (given or named) is None:
+            class_ids = classes = None  # the colours are lines and grains, no phases
+    return Labels(
+        name=_name(path),
+        instances=object_ids,
+        phases=class_ids,
+        instances_path=objects,
+        phases_path=classes,
+        calibration=stated or info.calibration,
+        classes=info.classes,
+        reading=reading,
+        lines=lines,
+        ignored=_ignored(path, object_ids.shape, max_megapixels),
+    )
+
+
+def _boundaries(path: Path, ids: LabelMap, stated: Boundaries) -> tuple[BoundaryReading | None, BoolMask | None]:
+    """How an image of two colours is read, and where its lines are if it shows any."""
+    low, high = ids.min(), ids.max()
+    white: BoolMask = ids == high
+    if low == high or not np.all(white | (ids == low)):
+        if stated in ("white", "black"):
+            raise DatasetError(
+                f"{path}: {len(np.unique(ids))} different values; --boundaries {stated} needs an image of two colours, "
+                "threshold it first"
+            )
+        return None, None
+    reading = read_boundaries(white, stated)
+    return reading, {"white": white, "black": ~white, "none": None}[reading.lines]
+
+
+def _regions(path: Path, image: Path | None, max_megapixels: float) -> Labels:
+    """Objects that ImageJ's regions outline, with the pixel size of their image."""
+    if image is None:
+        raise DatasetError(f"{path}: ImageJ's regions state no image size; give --image MICROGRAPH")
+    micrograph = read_micrograph(image, max_megapixels=max_megapixels)
+    ids = read_rois(path, micrograph.shape)
+    return Labels(path.stem, ids, None, path, None, micrograph.calibration, ())
 
 
 def pieces(classes: LabelMap) -> LabelMap:
@@ -193,7 +253,7 @@ def _check_classes(path: Path | None, classes: LabelMap) -> None:
     if count > MOST_CLASSES:
         raise DatasetError(
             f"{path}: {count} different ids, which are no classes of phases; "
-            "name a label image, or say --as instances if they are objects"
+            "name a label image, or give --as instances if they are objects"
         )
 
 

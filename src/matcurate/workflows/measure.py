@@ -10,12 +10,13 @@ from typing import Literal
 from matcurate.errors import ConfigError
 from matcurate.files import replace_file
 from matcurate.imaging.ignored import frame_within
+from matcurate.morphology.lines import BoundaryReading
 from matcurate.morphology.plot import draw_morphology
 from matcurate.morphology.report import Morphology, MorphologyReport, measure_image
 from matcurate.morphology.structure import Structure
 from matcurate.morphology.tables import Record, object_records, write_objects
 from matcurate.types import Calibration
-from matcurate.workflows.label_files import Content, Labels, load_labels
+from matcurate.workflows.label_files import Boundaries, Content, Labels, load_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class MeasureReport:
         The label image and the name of its micrograph.
     instances_path, phases_path : str or None
         Where object ids and class ids came from; without object ids, the pieces of each class are the objects.
+    boundaries : BoundaryReading or None
+        Whether an image of two colours shows boundary lines, and why; None for other images.
     phase_fractions : dict
         Area fraction of every class that occurs; they sum to 1.
     summary : MorphologyReport
@@ -42,6 +45,7 @@ class MeasureReport:
     name: str
     instances_path: str | None
     phases_path: str | None
+    boundaries: BoundaryReading | None
     phase_fractions: dict[int, float]
     summary: MorphologyReport
     objects: list[Record]
@@ -54,6 +58,8 @@ def measure_labels(
     phases: Path | None = None,
     content: Content | Literal["auto"] = "auto",
     structure: Structure | Literal["auto"] = "auto",
+    boundaries: Boundaries = "auto",
+    image: Path | None = None,
     calibration: Calibration | None = None,
     out: Path | None = None,
     ignore_bars: bool = True,
@@ -73,6 +79,10 @@ def measure_labels(
         What ``path`` holds; auto tells from its name, else its content.
     structure : {"auto", "grains", "objects"}
         Whether the objects fill the image; auto decides by their cover.
+    boundaries : {"auto", "white", "black", "none"}
+        Colour of the boundary lines, where ``path`` is an image of two colours; auto measures whether it shows any.
+    image : Path, optional
+        The micrograph that ImageJ's regions in ``path`` were drawn on.
     calibration : Calibration, optional
         Instead of what the file or its dataset folder says.
     out : Path, optional
@@ -89,7 +99,7 @@ def measure_labels(
     ConfigError
         When the results cannot be written.
     """
-    labels = load_labels(path, phases, content, max_megapixels=max_megapixels)
+    labels = load_labels(path, phases, content, boundaries=boundaries, image=image, max_megapixels=max_megapixels)
     scale = calibration or labels.calibration
     kind = None if structure == "auto" else structure
     found = _measured(labels, scale, kind, ignore_bars)
@@ -99,6 +109,7 @@ def measure_labels(
         name=labels.name,
         instances_path=str(labels.instances_path) if labels.instances_path else None,
         phases_path=str(labels.phases_path) if labels.phases_path else None,
+        boundaries=labels.reading,
         phase_fractions={phase.id: phase.area_fraction.fraction for phase in found.report.phases},
         summary=found.report,
         objects=object_records(found.table, scale),
@@ -109,8 +120,10 @@ def measure_labels(
 def _measured(labels: Labels, scale: Calibration | None, kind: Structure | None, ignore_bars: bool) -> Morphology:
     """Morphology of the frame of the micrograph; places are those of the whole image."""
     frame = frame_within(labels.ignored if ignore_bars else None, labels.instances.shape)
-    phases = None if labels.phases is None else labels.phases[frame.inside]
-    found = measure_image(labels.instances[frame.inside], phases, scale, structure=kind, names=labels.classes)
+    phases, lines = (None if image is None else image[frame.inside] for image in (labels.phases, labels.lines))
+    found = measure_image(
+        labels.instances[frame.inside], phases, scale, structure=kind, lines=lines, names=labels.classes
+    )
     return replace(found, table=found.table.moved(frame.top, frame.left))
 
 

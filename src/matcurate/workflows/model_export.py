@@ -139,12 +139,13 @@ def _training_data(workspace: Workspace, digest: str) -> TrainingData | None:
     learned = [each for each in items if each.part is Part.TRAIN]
     if not learned:
         return None
-    sizes = [each.nm_per_px for each in learned if each.nm_per_px is not None]
+    sizes = [each.calibration for each in learned if each.calibration is not None]
+    edges = [edge for size in sizes for edge in (size.nm_per_px, size.nm_per_px_y)]
     return TrainingData(
         micrographs=len(learned),
         validation=len(items) - len(learned),
         specimens=len({(each.lab, each.specimen) for each in learned if each.specimen is not None}),
-        nm_per_px=(min(sizes), max(sizes)) if len(sizes) == len(learned) else None,
+        nm_per_px=(min(edges), max(edges)) if len(sizes) == len(learned) else None,
     )
 
 

@@ -182,8 +182,9 @@ class _Target:
         return True
 
     def _upload(self, micrograph: MicrographRecord) -> ImageUpload:
-        size = None if micrograph.nm_per_px is None else f"{micrograph.nm_per_px:g}"
-        facts = {"name": micrograph.name, "specimen": micrograph.specimen, "lab": micrograph.lab, "nm_per_px": size}
+        sizes = {"nm_per_px": micrograph.nm_per_px, "nm_per_px_y": micrograph.nm_per_px_y}
+        facts = {"name": micrograph.name, "specimen": micrograph.specimen, "lab": micrograph.lab}
+        facts |= {key: f"{size:g}" for key, size in sizes.items() if size is not None}
         shown = {key: value for key, value in facts.items() if value is not None}
         return ImageUpload(
             filename=f"{micrograph.content_hash}.png",

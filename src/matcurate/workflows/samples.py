@@ -88,10 +88,9 @@ def snapshot_samples(
         items = snapshot_items(session, snapshot.id, part)
         micrographs = {item.micrograph_id: by_id(session, item.micrograph_id) for item in items}
     for item in items:
-        own = None if item.nm_per_px is None else Calibration(item.nm_per_px)
         given = ratio_vector(item.ratios, snapshot.phases)
         micrograph = replace(micrographs[item.micrograph_id], ignores_bars=item.ignores_bars)
-        yield _load(workspace, micrograph, item.phases_key, given, own, calibration)
+        yield _load(workspace, micrograph, item.phases_key, given, item.calibration, calibration)
 
 
 def golden_samples(
@@ -100,8 +99,7 @@ def golden_samples(
     """Yield the golden set's micrographs, in the order of their content hashes; see :func:`snapshot_samples`."""
     phases = workspace.project().phases
     for item in golden.items:
-        own = None if item.micrograph.nm_per_px is None else Calibration(item.micrograph.nm_per_px)
-        given = ratio_vector(item.correction.ratios, phases)
+        own, given = item.micrograph.calibration, ratio_vector(item.correction.ratios, phases)
         yield _load(workspace, item.micrograph, str(item.correction.phases_key), given, own, calibration)
 
 

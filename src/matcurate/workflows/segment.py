@@ -57,6 +57,7 @@ class SegmentedImage:
     score: float
     polarity: str
     nm_per_px: float | None
+    nm_per_px_y: float | None
     ignored: float
     alternative: Alternative | None
     warnings: tuple[str, ...]
@@ -202,6 +203,7 @@ def _segment_one(
         score=found.score,
         polarity=foreground_side(counted(micrograph.pixels, ignored), counted(found.phases, ignored) > 0),
         nm_per_px=scale.nm_per_px if scale else None,
+        nm_per_px_y=scale.nm_per_px_y if scale else None,
         ignored=0.0 if ignored is None else float(ignored.mean()),
         alternative=alternative,
         warnings=() if alternative is None else (UNSURE,),
@@ -239,12 +241,15 @@ def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Cal
         write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
         if found.ignored is not None:
             write_labels(target.with_name(f"{target.name}{IGNORED}"), found.ignored.astype(np.uint8))
-        write_objects(_objects(found), target.with_name(f"{target.name}.objects.csv"), scale)
+        write_objects(_objects(found, scale), target.with_name(f"{target.name}.objects.csv"), scale)
     except OSError as error:
         raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error
 
 
-def _objects(found: Segmentation) -> ObjectTable:
+def _objects(found: Segmentation, scale: Calibration | None) -> ObjectTable:
     """Objects of the micrograph: one that a data bar cuts touches the border; places are those of the whole image."""
     frame = frame_within(found.ignored, found.phases.shape)
-    return measure_objects(found.instances[frame.inside], found.phases[frame.inside]).moved(frame.top, frame.left)
+    table = measure_objects(
+        found.instances[frame.inside], found.phases[frame.inside], aspect=scale.aspect if scale else 1.0
+    )
+    return table.moved(frame.top, frame.left)

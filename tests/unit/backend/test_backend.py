@@ -250,6 +250,7 @@ def test_webhooks_leave_one_row_for_each_annotation(quiet, workspace):
     "body",
     [
         {"action": "TASKS_DELETED", "tasks": [{"id": 10}]},
+        {"action": "PROJECT_UPDATED"},  # label-studio-ml-backend#768: without "annotation"
         {"action": "PROJECT_UPDATED", "annotation": None, "annotations": None},
         {"action": "TASKS_CREATED", "tasks": [{"id": 10, "data": {}}]},
     ],

@@ -152,11 +152,13 @@ def test_missing_micrographs_name_the_remedy(engine: Engine, project: ProjectRec
         {"page": -1},
         {"nm_per_px": float("nan")},
         {"nm_per_px": float("inf")},
+        {"nm_per_px": 2.0, "nm_per_px_y": 0.0},
+        {"nm_per_px_y": 2.0},
         {"lab": ""},
     ],
 )
 def test_an_image_checks_itself(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"must be|>= 1"):
+    with pytest.raises(ValueError, match=r"must be|>= 1|needs"):
         image(1, **change)
 
 

@@ -89,5 +89,20 @@ def test_bad_input_is_one_line(tmp_path: Path, grains: Path, capsys: pytest.Capt
     assert "none.tif" in error
     for size in ("0", "-2", "nan"):
         assert curate(tmp_path, grains, "--nm-per-px", size) == 2
+        assert curate(tmp_path, grains, "--nm-per-px", 1, "--nm-per-px-y", size) == 2
+    assert curate(tmp_path, grains, "--nm-per-px-y", 2) == 2
+    assert curate(tmp_path, grains, "--boundaries", "white", "--as", "instances") == 2
     assert curate(tmp_path, grains, "--phases", grains, "--as", "phases") == 2
     assert "--as" in capsys.readouterr().err
+
+
+def test_boundaries_and_both_edges_of_a_pixel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    write_labels(tmp_path / "lines.png", np.where((rows % 16 == 0) | (columns % 16 == 0), 255, 0))
+    assert curate(tmp_path, tmp_path / "lines.png", "--nm-per-px", 1000, "--nm-per-px-y", 2000, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["boundaries"]["lines"] == "white" and report["summary"]["count"] == 60
+    assert (report["summary"]["nm_per_px"], report["summary"]["nm_per_px_y"]) == (1000.0, 2000.0)
+    assert {row["area_um2"] for row in report["objects"]} == {15 * 15 * 2.0}
+    assert curate(tmp_path, tmp_path / "lines.png") == 0
+    assert "is read as white boundary lines" in capsys.readouterr().out

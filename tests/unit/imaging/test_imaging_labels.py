@@ -1,9 +1,10 @@
 """Label images survive files; what is no label image is refused."""
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -133,11 +134,12 @@ GREY = Image.fromarray(ids_up_to(9).astype(np.uint8))
     [
         (encoded(GREY.convert("RGB")), "colour"),
         (encoded(GREY.convert("LA")), "transparent"),
-        (encoded(GREY.convert("P")), "palette"),
         (encoded(GREY, "JPEG"), "not a PNG or TIFF"),
         (b"", "not a PNG or TIFF"),
-        (encoded(np.ones((96, 160), np.float32)), "float32"),
-        (encoded(ids_up_to(3).astype(np.int16) - 1), "int16"),
+        (encoded(ids_up_to(3).astype(np.float32) / 2), "fractions"),
+        (encoded(np.full((96, 160), np.nan, np.float32)), "NaN"),
+        (encoded(ids_up_to(3).astype(np.int16) - 2), "ids from -2 to 1"),
+        (encoded(np.full((96, 160), 2.0**33)), "renumber them"),
         (encoded(np.ones((96, 160, 3), np.uint8), photometric="rgb"), "no label image"),
         (encoded(np.ones((2, 96, 160), np.uint8), photometric="minisblack"), "2 pages"),
         (encoded(GREY)[:-5], "end is missing"),
@@ -151,11 +153,51 @@ def test_what_is_no_label_image_is_refused_in_one_line(data: bytes, says: str) -
     assert str(caught.value).startswith("mask-7:") and "\n" not in str(caught.value)
 
 
-def test_two_bit_png_ids_are_refused_not_scaled() -> None:
-    header = bytearray(imagecodecs.png_encode(ids_up_to(3).astype(np.uint8)))
-    header[24] = 2
-    with pytest.raises(DatasetError, match=r"2-bit|damaged"):
-        decode_labels(bytes(header))
+@pytest.mark.parametrize(("bits", "top"), [(1, 1), (2, 3), (4, 9), (8, 200)])
+def test_indices_of_a_palette_are_ids_whatever_their_colours(bits: int, top: int) -> None:
+    image = Image.fromarray(ids_up_to(top).astype(np.uint8), mode="P")
+    image.putpalette([channel for index in range(2**bits) for channel in (index * 37 % 256, 255 - index, 7)])
+    png = encoded(image, bits=bits)
+    assert png[24] == bits and png[25] == 3
+    np.testing.assert_array_equal(decode_labels(png), ids_up_to(top))
+    np.testing.assert_array_equal(decode_labels(encoded(image, "TIFF")), ids_up_to(top))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_png_of_few_bits_holds_ids_as_they_are(bits: int) -> None:
+    values = np.arange(2**bits, dtype=np.uint8).repeat(10)[None].repeat(3, axis=0)
+    packed = np.packbits(np.unpackbits(values[..., None], axis=2)[..., -bits:].reshape(3, -1), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", values.shape[1], 3, bits, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    chunks = [struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in parts]
+    np.testing.assert_array_equal(decode_labels(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)), values)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_whole_floats_are_ids(dtype: type) -> None:
+    top = 900 if dtype == np.float16 else 70_000
+    np.testing.assert_array_equal(decode_labels(encoded(ids_up_to(top).astype(dtype))), ids_up_to(top))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])
+def test_minus_one_is_a_line(dtype: type) -> None:
+    ids = ids_up_to(300)
+    ids[40] = -1
+    read = decode_labels(encoded(ids.astype(dtype)))
+    assert read.dtype == np.uint16 and not read[40].any()
+    np.testing.assert_array_equal(read, np.where(ids < 0, 0, ids))
+
+
+def test_both_edges_of_a_pixel_are_stated() -> None:
+    data = encode_labels(ids_up_to(3), ".tif", Calibration(20.0, aspect=1.6))
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        assert 'PhysicalSizeX="20.0"' in file.ome_metadata and 'PhysicalSizeY="32.0"' in file.ome_metadata
+        per_cm = [page_tag.value for page_tag in (file.pages[0].tags[name] for name in ("XResolution", "YResolution"))]
+    assert [1e7 * bottom / top for top, bottom in per_cm] == pytest.approx([20.0, 32.0])
 
 
 def test_missing_file_says_so(tmp_path: Path) -> None:

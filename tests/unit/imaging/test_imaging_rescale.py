@@ -14,6 +14,10 @@ def test_the_field_of_view_stays():
     assert rescaled_shape((1, 160), Calibration(1.0), Calibration(100.0), 1) == (1, 2)
 
 
+def test_both_edges_of_a_pixel_count():
+    assert rescaled_shape((96, 160), Calibration(5.0, aspect=2.0), Calibration(10.0), 1) == (96, 80)
+
+
 def test_a_slip_in_the_calibration_does_not_fill_the_memory():
     with pytest.raises(UnreadableImageError, match="160 x 96 pixels of 1000 nm are more than 400 megapixels at 1 nm"):
         rescaled_shape((96, 160), Calibration(1000.0), Calibration(1.0), 400)

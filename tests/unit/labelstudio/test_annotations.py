@@ -190,6 +190,42 @@ def test_a_box_turns_clockwise_around_its_top_left_corner() -> None:
     np.testing.assert_array_equal(back.phases, expected)
 
 
+def test_a_box_turned_by_90_degrees_on_a_non_square_image() -> None:
+    """label-studio#2293: 1000 x 500 pixels; both cover the rows 100 to 399 and the columns 100 to 199."""
+    turned = region("rectanglelabels", "ferrite", shape=(500, 1000), x=20, y=20, width=30, height=20, rotation=90)
+    upright = region("rectanglelabels", "ferrite", shape=(500, 1000), x=10, y=20, width=10, height=60, rotation=0)
+    expected = np.zeros((500, 1000), np.uint8)
+    expected[100:400, 100:200] = 1
+    for one in (turned, upright):
+        np.testing.assert_array_equal(decoded(one, shape=(500, 1000)).phases, expected)
+
+
+def test_what_reaches_a_little_beyond_the_image_is_clipped() -> None:
+    # from column 120 to 168 of 160, from row 72 to 100.8 of 96
+    over = decoded(region("polygonlabels", "ferrite", points=[[75, 75], [105, 75], [105, 105], [75, 105]]))
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[72:, 120:] = 1
+    np.testing.assert_array_equal(over.phases, expected)
+    corner = decoded(region("ellipselabels", "ferrite", x=0, y=0, radiusX=25, radiusY=25))  # a quarter is in the image
+    assert np.count_nonzero(corner.phases) == pytest.approx(np.pi / 4 * 40 * 24, rel=0.02)
+
+
+def test_regions_without_a_pixel_are_counted() -> None:
+    nothing = painted(np.zeros(SHAPE, bool))
+    speck = region("polygonlabels", "ferrite", points=[[10, 10], [10.01, 10], [10, 10.01]])
+    alone = decoded(nothing, speck)
+    assert (alone.drawn, alone.empty) == (2, (1, 2))
+    assert alone.objection == "region 1, 2: covers no pixel, and nothing else is drawn; draw it again or delete it"
+    beside = decoded(nothing, painted(np.ones(SHAPE, bool)))  # an erased region beside a drawn one
+    assert (beside.empty, beside.objection) == ((1,), None)
+    outline = region("polygonlabels", "instance", points=[[10, 50], [35, 50], [35, 75]])
+    assert decoded(nothing, outline).objection is None
+    assert decoded().objection is None  # nobody has drawn anything: no phase
+    number = {"type": "number", "from_name": "ratio_2", "to_name": "image", "value": {"number": 0.4}}
+    assert "states a phase ratio and has no region" in str(decoded(number).objection)
+    assert decoded(number | {"value": {"number": 0}}).objection is None
+
+
 def test_an_ellipse_has_its_radii_along_the_right_axes() -> None:
     # radii: 25 % of 160 columns and 12.5 % of 96 rows
     back = decoded(region("ellipselabels", "ferrite", x=50, y=50, radiusX=25, radiusY=12.5))
@@ -247,6 +283,11 @@ NO_SIZE = {key: value for key, value in painted(MASK).items() if key != "origina
         (region("polygonlabels", "ferrite", points=[[1, 1], [2, 2]]), "points"),
         (region("polygonlabels", "ferrite", points=[[1, 1], [2, 2], [float("nan"), 3]]), "points"),
         (region("polygonlabels", "ferrite", points=[[1, 1], [2, 2], [1e300, 3]]), "points"),
+        (region("polygonlabels", "ferrite", points=[[83, 165], [305, 166], [310, 421], [84, 423]]), "reaches 323 %"),
+        (region("polygonlabels", "ferrite", points=[[50, 50], [112, 50], [50, 80]]), "reaches 12 % .*, more than 10 %"),
+        (region("polygonlabels", "ferrite", points=[[50, 50], [70, 50], [60, -30]]), "reaches 30 %"),
+        (region("rectanglelabels", "ferrite", x=90, y=10, width=40, height=5), "reaches 30 %"),
+        (region("ellipselabels", "ferrite", x=150, y=10, radiusX=20, radiusY=5), "reaches 70 %"),
         (region("rectanglelabels", "ferrite", x=1, y=1, width=3), "height"),
         (region("bitmasklabels", "ferrite", imageDataURL="x"), "bitmask"),
         ({"type": "number", "from_name": "ratio_1", "value": {"number": 40}}, "ratio_1 is 40; .* between 0 and 1"),

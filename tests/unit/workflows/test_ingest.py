@@ -103,6 +103,16 @@ def test_calibration_of_the_tag_the_flag_and_of_neither(workspace, tmp_path):
     assert [m.nm_per_px for m in again.known] == [8.0, 8.0] and again.refused == ()
 
 
+def test_both_edges_of_a_pixel_are_kept(workspace, tmp_path):
+    (path,) = write_discs(tmp_path, 1)
+    tilted = Provenance(calibration=Calibration(8.0, aspect=1.5))
+    (added,) = ingest(workspace, [path], tilted).added
+    assert (added.nm_per_px, added.nm_per_px_y, added.calibration) == (8.0, 12.0, Calibration(8.0, aspect=1.5))
+    assert ingest(workspace, [path], tilted).known == (added,)
+    report = ingest(workspace, [path], Provenance(calibration=Calibration(8.0)))
+    assert "8 x 12 nm per px, not 8; correct --nm-per-px" in report.refused[0]
+
+
 def test_a_calibration_is_never_changed_in_silence(workspace, tmp_path):
     (path,) = write_discs(tmp_path, 1)
     ingest(workspace, [path], Provenance(calibration=Calibration(8.0)))

@@ -65,6 +65,17 @@ def test_calibrated_micrographs_come_at_the_wished_pixel_size_and_others_as_they
     assert samples[unknown.name].pixels.shape == (96, 160) and samples[unknown.name].calibration is None
 
 
+def test_pixels_that_are_not_square_become_square_at_the_wished_size(workspace, tmp_path):
+    micrograph = add_disc(workspace, tmp_path / "in", nm_per_px=4.0, nm_per_px_y=8.0)
+    correct(workspace, micrograph, half(40))
+    snapshot = take_snapshot(workspace, validation_share=0.0).snapshot
+    (plain,) = snapshot_samples(workspace, snapshot, Part.TRAIN)
+    assert (plain.pixels.shape, plain.calibration) == ((96, 160), Calibration(4.0, aspect=2.0))
+    (square,) = snapshot_samples(workspace, snapshot, Part.TRAIN, Calibration(8.0))
+    assert (square.pixels.shape, square.calibration) == ((96, 80), Calibration(8.0))
+    np.testing.assert_array_equal(square.phases, half(40)[:, ::2])
+
+
 def test_a_snapshot_keeps_the_calibration_it_was_made_with(workspace, tmp_path):
     micrograph = add_disc(workspace, tmp_path / "in")
     correct(workspace, micrograph, half())

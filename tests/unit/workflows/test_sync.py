@@ -14,6 +14,7 @@ from matcurate.errors import ConfigError, LabelStudioAuthError, LabelStudioUnrea
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.labelstudio.rle import encode_rle
 from matcurate.workflows import inbox as module
 from matcurate.workflows.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.presegment import presegment
@@ -147,6 +148,29 @@ def test_an_unknown_label_in_one_annotation_leaves_the_others(loop):
     assert "cementite" in label
     (size,) = [line for line in report.failed if f"annotation {resized}" in line]
     assert "90 x 50" in size and "160 x 96" in size
+
+
+def test_what_covers_no_pixel_waits_and_the_others_go_on(loop):
+    """label-studio#3834: a polygon that was saved before the image had loaded lies far outside."""
+    workspace, studio, tasks = loop
+    outside = {
+        **drawn()[0],
+        "type": "polygonlabels",
+        "value": {"points": [[83, 165], [306, 166], [311, 421], [84, 423]], "polygonlabels": ["precipitate"]},
+    }
+    far = studio.annotate(tasks[1], [*drawn(OTHER), outside])
+    erased = {**drawn()[0], "value": drawn()[0]["value"] | {"rle": encode_rle(np.zeros_like(MASK))}}
+    empty = studio.annotate(tasks[2], [erased])
+    turned = studio.annotate(tasks[2], [drawn()[0] | {"image_rotation": 90}])
+    studio.annotate(tasks[3], drawn())
+    report = sync(workspace, studio)
+    assert outcomes(report, added=1) and [c.ls_task_id for c in corrections(workspace)] == [tasks[3]]
+    lines = dict(zip((far, empty, turned), sorted(report.failed), strict=True))
+    assert lines[far].startswith(f"annotation {far} of task {tasks[1]}, region 2 of 2: reaches 323 %")
+    assert lines[empty].startswith(f"annotation {empty} of task {tasks[2]}, region 1: covers no pixel")
+    assert lines[turned].startswith(f"annotation {turned} of task {tasks[2]}, region 1 of 1: drawn on an image rotated")
+    studio.annotate(tasks[2], drawn(), minutes=2, annotation_id=empty)
+    assert outcomes(sync(workspace, studio), added=1, unchanged=1)
 
 
 def test_since_leaves_out_what_did_not_change(loop):

@@ -19,7 +19,8 @@ def scaled(factor: float) -> Apply:
     def apply(labelled: LabelledMicrograph, rng: np.random.Generator) -> LabelledMicrograph:
         micrograph = labelled.micrograph
         height, width = (max(1, round(factor * edge)) for edge in micrograph.shape)
-        calibration = micrograph.calibration and Calibration(micrograph.calibration.nm_per_px / factor)
+        size = micrograph.calibration
+        calibration = size and replace(size, nm_per_px=size.nm_per_px / factor)
         pixels = rescale_pixels(micrograph.pixels, (height, width))
         larger = replace(labelled, micrograph=replace(micrograph, pixels=pixels, calibration=calibration))
         return with_labels(larger, lambda labels: rescale_labels(labels, (height, width)))
@@ -32,6 +33,9 @@ def turned() -> Apply:
 
     def apply(labelled: LabelledMicrograph, rng: np.random.Generator) -> LabelledMicrograph:
         turn = with_pixels(labelled, np.ascontiguousarray(np.rot90(labelled.micrograph.pixels)))
+        size = labelled.micrograph.calibration
+        calibration = size and Calibration(size.nm_per_px_y, 1 / size.aspect, size.source)
+        turn = replace(turn, micrograph=replace(turn.micrograph, calibration=calibration))
         return with_labels(turn, lambda labels: np.ascontiguousarray(np.rot90(labels)))
 
     return apply

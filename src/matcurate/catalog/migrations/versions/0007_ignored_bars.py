@@ -1,6 +1,6 @@
 """Whether data bars count for nothing.
 
-Revision 0006, after 0005; 2026-11-30 23:30:00.
+Revision 0007, after 0006; 2026-12-01 00:43:00.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
