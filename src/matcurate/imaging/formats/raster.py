@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import Any
 
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL.BmpImagePlugin import BmpImageFile
-from PIL.ImageFile import ImageFile
+from PIL.ImageFile import ImageFile as PillowFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
+from matcurate.imaging.calibration import agreed_calibration
+from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, require_plausible
+from matcurate.imaging.formats.vendors import PageContext, read_vendors
 from matcurate.imaging.grey import luma, to_depth
-from matcurate.types import Calibration, Pixels
+from matcurate.types import Pixels
 
 # The classes are opened directly, not through PIL.Image.open: its own size guard is a process-wide
 # setting that warns or fails at another limit than ours.
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-READERS: dict[bytes, type[ImageFile]] = {
-    PNG_MAGIC: PngImageFile,
-    b"\xff\xd8\xff": JpegImageFile,
-    b"BM": BmpImageFile,
-}
 _PNG_END = b"IEND\xaeB`\x82"
 _ORIENTATION_TAG = 274
 
 
 class RasterSource:
-    """An opened PNG, JPEG or BMP. One page, no calibration: its resolution tags are for printers.
+    """An opened PNG, JPEG or BMP. One page; a scale only from a text beside it: its resolution tags are for printers.
 
     The EXIF orientation is applied: browsers and image viewers turn the picture, so what the expert
     draws on is the turned one, and a mask for the unturned pixels would lie across it.
@@ -36,28 +34,41 @@ class RasterSource:
 
     pages = 1
 
-    def __init__(self, source: BinaryIO, reader: type[ImageFile]) -> None:
-        self._source = source
+    def __init__(self, file: ImageFile, reader: type[PillowFile]) -> None:
+        source = file.handle
+        self._source, self._path = source, file.path
+        self._stored = source.seek(0, 2)
+        source.seek(0)
         self._image = reader(source)
         # A PNG without EXIF before its pixels has none for us: Pillow would decode it to look behind them.
         has_exif = reader is not PngImageFile or "exif" in self._image.info
         self._turn = int(self._image.getexif().get(_ORIENTATION_TAG, 1)) if has_exif else 1
 
-    def shape(self, page: int) -> tuple[int, int]:
-        """(H, W) from the header, as shown."""
+    def header(self, page: int) -> PageHeader:
+        """Size from the header, as shown; scale and recording from a text that the microscope wrote beside it."""
         width, height = self._image.size
-        return (width, height) if self._turn in (5, 6, 7, 8) else (height, width)
+        if self._turn in (5, 6, 7, 8):
+            width, height = height, width
+        statement, warnings = read_vendors(PageContext(height, width, self._path))
+        calibration, contradictions = agreed_calibration(statement.scales)
+        return PageHeader(
+            height,
+            width,
+            calibration=calibration,
+            acquisition=statement.acquisition,
+            warnings=(*warnings, *contradictions),
+        )
 
     def read(self, page: int) -> Pixels:
         """Decode to grey (H, W) in the file's depth; a truncated file raises what its decoder raises."""
+        if self._image.mode == "CMYK":
+            raise ValueError("CMYK: colours of a print; convert it to grey or RGB")
+        width, height = self._image.size
+        require_plausible(width * height, self._stored)
         channels = self._png() if isinstance(self._image, PngImageFile) else self._other()
         grey = luma(channels) if channels.ndim == 3 and channels.shape[2] >= 3 else channels
         grey = grey[..., 0] if grey.ndim == 3 else grey
         return to_depth(_oriented(grey, self._turn))
-
-    def calibration(self, page: int) -> Calibration | None:
-        """None: these formats have no tag that states a pixel size on the specimen."""
-        return None
 
     def _png(self) -> NDArray[Any]:
         """Decode with libpng, since Pillow cuts 16-bit colour down to 8 bits."""
@@ -69,6 +80,25 @@ class RasterSource:
     def _other(self) -> NDArray[Any]:
         bilevel_or_grey = self._image.mode in ("1", "L")
         return np.asarray(self._image.convert("L" if bilevel_or_grey else "RGB"))
+
+
+def _open_png(file: ImageFile) -> RasterSource:
+    return RasterSource(file, PngImageFile)
+
+
+def _open_jpeg(file: ImageFile) -> RasterSource:
+    return RasterSource(file, JpegImageFile)
+
+
+def _open_bmp(file: ImageFile) -> RasterSource:
+    return RasterSource(file, BmpImageFile)
+
+
+FORMATS = (
+    Format("PNG", (".png",), ((0, PNG_MAGIC),), _open_png),
+    Format("JPEG", (".jpg", ".jpeg"), ((0, b"\xff\xd8\xff"),), _open_jpeg),
+    Format("BMP", (".bmp",), ((0, b"BM"),), _open_bmp),
+)
 
 
 def require_png_end(data: bytes) -> None:

@@ -1,0 +1,211 @@
+"""Images among the signals that RosettaSciIO reads from a microscope's file.
+
+Each image of a signal with further axes (slices, frames, detectors) is a page. Spectra and other signals that are no
+images are counted in a warning of the first page. Data stay in the file until a page is read.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from matcurate.imaging.calibration import StatedScale, agreed_calibration, length_nm
+from matcurate.imaging.files import DECODER_ERRORS
+from matcurate.imaging.formats.source import ImageFile, PageHeader, library, require_plausible
+from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.metadata import UNKNOWN, Acquisition, iso_time, scaled, stated
+from matcurate.types import Pixels
+
+_NO_LENGTH = ("ev", "kev", "mev", "s", "ms", "hz", "v", "wavelength")
+"""Units of axes along which a signal is a spectrum or a record over time, not an image."""
+_COLOURS = ("R", "G", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A signal whose last two axes after moving them there are the rows and columns of images."""
+
+    data: Any
+    rows: Mapping[str, Any]
+    columns: Mapping[str, Any]
+    others: tuple[Mapping[str, Any], ...]
+    title: str
+    acquisition: Acquisition
+
+    @property
+    def pages(self) -> int:
+        return prod(int(axis["size"]) for axis in self.others)
+
+    def index(self, page: int) -> tuple[int, ...]:
+        """Position of a page along the other axes, the last one fastest."""
+        sizes = tuple(int(axis["size"]) for axis in self.others)
+        return tuple(int(at) for at in np.unravel_index(page, sizes)) if sizes else ()
+
+
+class RosettaSource:
+    """Pages of a file that a plugin of RosettaSciIO reads.
+
+    Parameters
+    ----------
+    file : ImageFile
+        The file.
+    plugin : str
+        Name of the plugin's module, as ``digitalmicrograph``.
+    suffix : str
+        Suffix under which the plugin expects the file.
+    label : str
+        Name of the format, for the source of the scale.
+    """
+
+    def __init__(self, file: ImageFile, plugin: str, suffix: str, label: str, **options: object) -> None:
+        reader = library(f"rsciio.{plugin}", file)
+        logging.getLogger("rsciio").setLevel(logging.CRITICAL)  # it logs what this reader reports in one line
+        path = file.on_disk(suffix)
+        self._label, self._stored = label, path.stat().st_size
+        with _plain_errors(library("rsciio.exceptions", file)):
+            signals = reader.file_reader(str(path), lazy=True, **options)
+        images = [_image_of(signal) for signal in signals]
+        self._images = [image for image in images if image is not None]
+        self._left_out = len(images) - len(self._images)
+        self.pages = sum(image.pages for image in self._images)
+        if not self.pages:
+            raise ValueError("it holds no image, only spectra or other signals")
+
+    def header(self, page: int) -> PageHeader:
+        """Size, name, scale and recording of a page."""
+        image, index = self._at(page)
+        calibration, warnings = agreed_calibration(_scales(image, self._label))
+        if page == 0 and self._left_out:
+            warnings = (*warnings, f"{self._left_out} signals of it are no images (spectra) and are left out")
+        return PageHeader(
+            int(image.rows["size"]),
+            int(image.columns["size"]),
+            _name(image, index, alone=len(self._images) == 1),
+            calibration,
+            image.acquisition,
+            warnings,
+        )
+
+    def read(self, page: int) -> Pixels:
+        """Decode to grey (H, W); complex values are refused by a ValueError."""
+        image, index = self._at(page)
+        plane = image.data[index]
+        require_plausible(prod(plane.shape) * plane.dtype.itemsize, self._stored)
+        values = np.asarray(plane)
+        if values.dtype.names is not None and set(_COLOURS) <= set(values.dtype.names):
+            values = luma(np.stack([values[name] for name in _COLOURS], axis=-1))
+        if values.dtype.kind not in "buif":
+            raise ValueError(f"values of type {values.dtype}, not real numbers")
+        return to_depth(values)
+
+    def _at(self, page: int) -> tuple[_Image, tuple[int, ...]]:
+        for image in self._images:
+            if page < image.pages:
+                return image, image.index(page)
+            page -= image.pages
+        raise IndexError(page)
+
+
+class _plain_errors:
+    """Turn RosettaSciIO's own exceptions, which share no base class, into a ValueError."""
+
+    def __init__(self, exceptions: Any) -> None:  # noqa: ANN401 - a module
+        named = (getattr(exceptions, name) for name in exceptions.__all__)
+        self._types = tuple(kind for kind in named if isinstance(kind, type) and not issubclass(kind, Warning))
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._types):
+            raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _image_of(signal: Mapping[str, Any]) -> _Image | None:
+    """The signal as images; None for a spectrum."""
+    axes: Sequence[Mapping[str, Any]] = signal["axes"]
+    data = signal["data"]
+    if data.ndim != len(axes) or any(_unit(axis).lower() in _NO_LENGTH and not axis.get("navigate") for axis in axes):
+        return None
+    order = list(range(len(axes)))
+    plane = [at for at in order if not axes[at].get("navigate")]
+    plane = plane[-2:] if len(plane) >= 2 else order[-2:] if _both_lengths(axes) else []
+    if len(plane) != 2:
+        return None
+    others = [at for at in order if at not in plane]
+    sizes = [{**axes[at], "size": data.shape[at]} for at in order]
+    return _Image(
+        data.transpose(others + plane),
+        sizes[plane[0]],
+        sizes[plane[1]],
+        tuple(sizes[at] for at in others),
+        str(signal.get("metadata", {}).get("General", {}).get("title", "")),
+        _acquisition(signal),
+    )
+
+
+def _both_lengths(axes: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the last two axes are lengths, as those of a map without a signal axis."""
+    return len(axes) >= 2 and all(length_nm(1.0, _unit(axis)) is not None for axis in axes[-2:])
+
+
+def _unit(axis: Mapping[str, Any]) -> str:
+    unit = axis.get("units")
+    return unit if isinstance(unit, str) else ""
+
+
+def _scales(image: _Image, label: str) -> Iterator[StatedScale]:
+    x, y = (length_nm(axis.get("scale"), _unit(axis)) for axis in (image.columns, image.rows))
+    if x is not None:
+        yield StatedScale(abs(x), f"{label} scale of the x axis", None if y is None else abs(y))
+
+
+def _name(image: _Image, index: tuple[int, ...], *, alone: bool) -> str:
+    parts = [] if alone and not index else [image.title]
+    for number, (axis, at) in enumerate(zip(image.others, index, strict=True)):
+        name = axis.get("name")
+        parts.append(f"{name if isinstance(name, str) and name else f'axis {number}'} {at}")
+    return ", ".join(part for part in parts if part)
+
+
+def _acquisition(signal: Mapping[str, Any]) -> Acquisition:
+    """Recording of a signal; damaged metadata count as not stated."""
+    try:
+        return _mapped_acquisition(signal)
+    except DECODER_ERRORS:
+        return UNKNOWN
+
+
+def _mapped_acquisition(signal: Mapping[str, Any]) -> Acquisition:
+    general: dict[str, Any] = dict(signal.get("metadata", {}).get("General", {}))
+    instrument: dict[str, Any] = {}
+    for kind in ("TEM", "SEM"):
+        instrument |= signal.get("metadata", {}).get("Acquisition_instrument", {}).get(kind, {})
+    for source, target in signal.get("mapping", {}).items():
+        if target is not None and (value := _walk(signal["original_metadata"], source, target[1])) is not None:
+            section, _, field = target[0].rpartition(".")
+            (general if section == "General" else instrument).setdefault(field, value)
+    date = f"{general.get('date', '')}T{general.get('time', '')}"
+    detector = instrument.get("Detector")
+    return stated(
+        instrument=instrument.get("microscope"),
+        detector=detector if isinstance(detector, str) else instrument.get("detector_type"),
+        voltage_kv=instrument.get("beam_energy"),
+        magnification=instrument.get("magnification"),
+        working_distance_mm=scaled(instrument.get("working_distance"), 1.0),
+        acquired_at=iso_time(date[:19], ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT")),
+    )
+
+
+def _walk(tree: Any, path: str, convert: Callable[[Any], object] | None) -> object:  # noqa: ANN401
+    """Value at a dotted path of nested mappings (spaces may be written as underscores), converted; None if absent."""
+    for name in path.split("."):
+        if not isinstance(tree, Mapping):
+            return None
+        tree = tree.get(name, tree.get(name.replace("_", " ")))
+    return None if tree is None else convert(tree) if convert is not None else tree
