@@ -160,6 +160,7 @@ def _fill(session: Session, row: Micrograph, new: NewMicrograph) -> None:
     lab_id = row.lab_id if lab is None else lab.id
     specimen = _said_specimen(session, row, new, lab_id)
     row.nm_per_px = new.nm_per_px if row.nm_per_px is None else row.nm_per_px
+    row.acquisition = dict(new.acquisition) if row.acquisition is None and new.acquisition else row.acquisition
     row.lab_id = lab_id
     row.specimen_id = row.specimen_id if specimen is None else specimen.id
     row.golden = row.golden or new.golden
@@ -228,4 +229,5 @@ def _record(row: Micrograph, lab: str | None, specimen: str | None) -> Micrograp
         specimen=specimen,
         golden=row.golden,
         added_at=row.added_at,
+        acquisition=row.acquisition,
     )

@@ -62,6 +62,7 @@ class Micrograph(CatalogTable, table=True):
     specimen_id: int | None = None
     golden: bool = False
     added_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    acquisition: dict[str, str | float] | None = Field(default=None, sa_type=NullableJson)
 
 
 class ProjectMicrograph(CatalogTable, table=True):

@@ -16,6 +16,7 @@ from matcurate.cli import (
     bench,
     checkpoints,
     classes,
+    inspect,
     jobs,
     loop,
     measure,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for group in (
     segment,
+    inspect,
     measure,
     synth,
     bench,

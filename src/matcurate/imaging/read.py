@@ -90,6 +90,16 @@ class OpenImage:
             header.warnings,
         )
 
+    def readable(self, problems: list[str]) -> Iterator[Micrograph]:
+        """Yield every page that can be read; ``problems`` gets one line for each other page."""
+        for page in range(self.pages):
+            try:
+                micrograph = self.read(page)
+            except UnreadableImageError as error:
+                problems.append(str(error))
+            else:
+                yield micrograph
+
     def _check_size(self, header: PageHeader, where: str) -> None:
         size = header.height * header.width
         if size > self._max_megapixels * 1e6:

@@ -111,14 +111,14 @@ def test_an_older_catalog_is_upgraded_and_keeps_its_rows(
 
 def test_the_first_schema_is_upgraded_with_its_corrections(catalog_url: str) -> None:
     engine = open_catalog(catalog_url)
-    with engine.begin() as connection:
-        command.downgrade(alembic_config(connection), "0001")
-        assert not inspect(connection).has_table("snapshot_item")
     with writing(engine) as session:
         project = create_project(session, "alloy", ["a"], "phases")
         micrograph = add_micrograph(session, image(1), project.id)[0]
         task = link_task(session, project.id, micrograph.id, ls_project_id=3, ls_task_id=50)
         record_correction(session, task, annotation(7))
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+        assert not inspect(connection).has_table("snapshot_item")
     engine.dispose()
     again = open_catalog(catalog_url)
     with reading(again) as session:
