@@ -279,6 +279,25 @@ def test_flipped_bytes_never_escape_as_another_error() -> None:
                 assert str(error).startswith(f"{kind}:")
 
 
+def png_chunk(kind: bytes, body: bytes, *, wrong: int = 0) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ wrong)
+
+
+def test_chunks_without_pixels_are_left_out_and_damaged_ones_refused(
+    ramp8: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = pillow(Image.fromarray(ramp8), "PNG")
+    profile = png_chunk(b"iCCP", b"name\0\0" + zlib.compress(b"not a profile"))
+    np.testing.assert_array_equal(pixels(data[:33] + profile + data[33:]), ramp8)
+    end = len(data) - 12
+    np.testing.assert_array_equal(pixels(data[:end] + png_chunk(b"tEXt", b"a\0b", wrong=1) + data[end:]), ramp8)
+    at = data.index(b"IDAT")
+    broken = data[: at + 40] + bytes([data[at + 40] ^ 1]) + data[at + 41 :]
+    with pytest.raises(UnreadableImageError, match="checksum of its chunk IDAT"):
+        pixels(broken)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_damage_leaves_no_log_lines(ramp8: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), pytest.raises(UnreadableImageError):
         decode_micrograph(tiff(ramp8)[:200], "x")

@@ -41,7 +41,8 @@ class LeicaSource:
         if page == 0 and self._left_out:
             warnings = (*warnings, f"{self._left_out} series of it are no images (lifetimes, lines) and are left out")
         parts = [image.name]
-        for axis, at in zip(image.frames.dims, image.frames.unravel_index(frame), strict=True):
+        position = image.frames.unravel_index(frame)
+        for axis, at in zip(image.frames.dims[: len(position)], position, strict=True):
             if image.sizes[axis] > 1:
                 parts.append(f"channel {at}" if axis == "C" else f"{axis.lower()} {at}")
         return PageHeader(image.sizes["Y"], image.sizes["X"], ", ".join(parts), calibration, warnings=warnings)

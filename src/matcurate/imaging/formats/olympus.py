@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import PureWindowsPath
 from typing import Any
@@ -24,6 +25,8 @@ class OlympusSource:
     def __init__(self, file: ImageFile, suffix: str) -> None:
         if suffix == ".oif" and file.path is None:
             raise ValueError("its pixels lie in a folder beside it; save it as .oib")
+        if suffix == ".oib":
+            _require_ends(file)
         path = file.on_disk(suffix)
         self._file: Any = file.cleanup.enter_context(library("oiffile", file).OifFile(path))
         names = [name for name in self._file.glob("*.tif") if _PREVIEW not in name.lower()]
@@ -80,6 +83,38 @@ class OlympusSource:
         if start is None or end is None or not count:
             return None
         return length_nm(abs(end - start) / count, str(fields.get("UnitName", "")))
+
+
+def _require_ends(file: ImageFile) -> None:
+    """Refuse a compound document with a chain of sectors that comes back to itself: it would be read for ever."""
+    file.handle.seek(0)
+    head = file.handle.read(512)
+    size = 1 << min(struct.unpack_from("<H", head, 30)[0], 16)
+    count = min(struct.unpack_from("<I", head, 44)[0], 109)
+    chain: list[int] = []
+    for sector in (*struct.unpack_from("<109I", head, 76)[:count], *struct.unpack_from("<I", head, 60)):
+        file.handle.seek((sector + 1) * size)
+        data = file.handle.read(size)
+        table = struct.unpack(f"<{len(data) // 4}I", data[: len(data) // 4 * 4])
+        if sector == struct.unpack_from("<I", head, 60)[0]:
+            _require_no_cycle(table)
+        else:
+            chain.extend(table)
+    _require_no_cycle(chain)
+
+
+def _require_no_cycle(following: Sequence[int]) -> None:
+    """following[i] is the sector after i; numbers beyond the table end a chain."""
+    ended = [False] * len(following)
+    for start in range(len(following)):
+        path, at = set(), start
+        while at < len(following) and not ended[at]:
+            if at in path:
+                raise ValueError("a chain of its sectors comes back to itself")
+            path.add(at)
+            at = following[at]
+        for sector in path:
+            ended[sector] = True
 
 
 def _axes(name: str) -> list[tuple[str, str]]:

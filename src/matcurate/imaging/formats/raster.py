@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any
 
 import imagecodecs
@@ -22,6 +24,7 @@ from matcurate.types import Pixels
 # setting that warns or fails at another limit than ours.
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _ORIENTATION_TAG = 274
 
 
@@ -75,7 +78,7 @@ class RasterSource:
         self._source.seek(0)
         data = self._source.read()
         require_png_end(data)
-        return np.asarray(imagecodecs.png_decode(data))
+        return np.asarray(imagecodecs.png_decode(png_of_pixels(data)))
 
     def _other(self) -> NDArray[Any]:
         bilevel_or_grey = self._image.mode in ("1", "L")
@@ -105,6 +108,29 @@ def require_png_end(data: bytes) -> None:
     """Refuse a PNG without its end chunk (libpng reads on without) by a ValueError."""
     if _PNG_END not in data[-4096:] and _PNG_END not in data:
         raise ValueError("its end is missing")
+
+
+def png_of_pixels(data: bytes) -> bytes:
+    """Return a PNG without the chunks that hold no pixels, in which libpng finds faults that it prints on stderr.
+
+    Raises
+    ------
+    ValueError
+        When a chunk that is needed has another checksum than it states, or the last one is missing.
+    """
+    parts, at = [data[: len(PNG_MAGIC)]], len(PNG_MAGIC)
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            raise ValueError("its end is missing")
+        if kind in _PIXEL_CHUNKS:
+            if zlib.crc32(data[at + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+                raise ValueError(f"the checksum of its chunk {kind.decode()} is wrong")
+            parts.append(data[at:end])
+        if kind == b"IEND":
+            return b"".join(parts)
+        at = end
 
 
 def _oriented(grey: NDArray[Any], orientation: int) -> NDArray[Any]:

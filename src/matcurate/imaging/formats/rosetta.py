@@ -16,7 +16,7 @@ import numpy as np
 
 from matcurate.imaging.calibration import StatedScale, agreed_calibration, length_nm
 from matcurate.imaging.files import DECODER_ERRORS
-from matcurate.imaging.formats.source import ImageFile, PageHeader, library, require_plausible
+from matcurate.imaging.formats.source import ImageFile, PageHeader, library, missing_library, require_plausible
 from matcurate.imaging.grey import luma, to_depth
 from matcurate.imaging.metadata import UNKNOWN, Acquisition, iso_time, scaled, stated
 from matcurate.types import Pixels
@@ -24,6 +24,7 @@ from matcurate.types import Pixels
 _NO_LENGTH = ("ev", "kev", "mev", "s", "ms", "hz", "v", "wavelength")
 """Units of axes along which a signal is a spectrum or a record over time, not an image."""
 _COLOURS = ("R", "G", "B")
+_PLANES = (("y", "x"), ("height", "width"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,27 @@ class RosettaSource:
         Suffix under which the plugin expects the file.
     label : str
         Name of the format, for the source of the scale.
+    left_out : int
+        Signals of the file that the plugin is told not to read.
+    options
+        Passed to the plugin.
     """
 
-    def __init__(self, file: ImageFile, plugin: str, suffix: str, label: str, **options: object) -> None:
+    def __init__(
+        self, file: ImageFile, plugin: str, suffix: str, label: str, left_out: int = 0, **options: object
+    ) -> None:
         reader = library(f"rsciio.{plugin}", file)
         logging.getLogger("rsciio").setLevel(logging.CRITICAL)  # it logs what this reader reports in one line
         path = file.on_disk(suffix)
         self._label, self._stored = label, path.stat().st_size
         with _plain_errors(library("rsciio.exceptions", file)):
-            signals = reader.file_reader(str(path), lazy=True, **options)
+            try:
+                signals = reader.file_reader(str(path), lazy=True, **options)
+            except ImportError as error:  # a library that the plugin needs for some files only
+                raise missing_library(error.name or str(error), file) from error
         images = [_image_of(signal) for signal in signals]
         self._images = [image for image in images if image is not None]
-        self._left_out = len(images) - len(self._images)
+        self._left_out = len(images) - len(self._images) + left_out
         self.pages = sum(image.pages for image in self._images)
         if not self.pages:
             raise ValueError("it holds no image, only spectra or other signals")
@@ -96,7 +106,7 @@ class RosettaSource:
         image, index = self._at(page)
         plane = image.data[index]
         require_plausible(prod(plane.shape) * plane.dtype.itemsize, self._stored)
-        values = np.asarray(plane)
+        values = np.asarray(plane.compute(scheduler="synchronous"))
         if values.dtype.names is not None and set(_COLOURS) <= set(values.dtype.names):
             values = luma(np.stack([values[name] for name in _COLOURS], axis=-1))
         if values.dtype.kind not in "buif":
@@ -112,11 +122,15 @@ class RosettaSource:
 
 
 class _plain_errors:
-    """Turn RosettaSciIO's own exceptions, which share no base class, into a ValueError."""
+    """Turn what RosettaSciIO alone raises on damaged files into a ValueError.
+
+    Its exceptions share no base class; a tag of an unknown type ends in a NameError of its own.
+    """
 
     def __init__(self, exceptions: Any) -> None:  # noqa: ANN401 - a module
         named = (getattr(exceptions, name) for name in exceptions.__all__)
-        self._types = tuple(kind for kind in named if isinstance(kind, type) and not issubclass(kind, Warning))
+        own = (kind for kind in named if isinstance(kind, type) and not issubclass(kind, Warning))
+        self._types = (NameError, *own)
 
     def __enter__(self) -> None:
         pass
@@ -133,8 +147,7 @@ def _image_of(signal: Mapping[str, Any]) -> _Image | None:
     if data.ndim != len(axes) or any(_unit(axis).lower() in _NO_LENGTH and not axis.get("navigate") for axis in axes):
         return None
     order = list(range(len(axes)))
-    plane = [at for at in order if not axes[at].get("navigate")]
-    plane = plane[-2:] if len(plane) >= 2 else order[-2:] if _both_lengths(axes) else []
+    plane = _plane(axes)
     if len(plane) != 2:
         return None
     others = [at for at in order if at not in plane]
@@ -147,6 +160,18 @@ def _image_of(signal: Mapping[str, Any]) -> _Image | None:
         str(signal.get("metadata", {}).get("General", {}).get("title", "")),
         _acquisition(signal),
     )
+
+
+def _plane(axes: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Axes of the rows and of the columns: y and x by name, else the last two that are not scanned over."""
+    names = [str(axis.get("name", "")).lower() for axis in axes]
+    for rows, columns in _PLANES:
+        if names.count(rows) == names.count(columns) == 1:
+            plane = [names.index(rows), names.index(columns)]
+            if not any(axes[at].get("navigate") for at in plane):
+                return plane
+    signal = [at for at, axis in enumerate(axes) if not axis.get("navigate")]
+    return signal[-2:] if len(signal) >= 2 else [len(axes) - 2, len(axes) - 1] if _both_lengths(axes) else []
 
 
 def _both_lengths(axes: Sequence[Mapping[str, Any]]) -> bool:

@@ -141,10 +141,14 @@ def library(module: str, file: ImageFile) -> Any:  # noqa: ANN401 - a module
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise UnreadableImageError(
-            f"{file.name}: its format needs the library {module.partition('.')[0]}; "
-            f"install it by 'pip install matcurate[{EXTRA}]'"
-        ) from error
+        raise missing_library(module.partition(".")[0], file) from error
+
+
+def missing_library(name: str, file: ImageFile) -> UnreadableImageError:
+    """One line that names the library that a format needs, and how to install it."""
+    return UnreadableImageError(
+        f"{file.name}: its format needs the library {name}; install it by 'pip install matcurate[{EXTRA}]'"
+    )
 
 
 def require_plausible(needed: int, stored: int) -> None:

@@ -21,5 +21,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
-    with op.batch_alter_table("micrograph") as batch:
-        batch.drop_column("acquisition")
+    op.drop_column("micrograph", "acquisition")
