@@ -21,8 +21,9 @@ from matcurate.imaging.grey import luma, to_depth
 from matcurate.imaging.metadata import UNKNOWN, Acquisition, iso_time, scaled, stated
 from matcurate.types import Pixels
 
-_NO_LENGTH = ("ev", "kev", "mev", "s", "ms", "hz", "v", "wavelength")
-"""Units of axes along which a signal is a spectrum or a record over time, not an image."""
+_NO_LENGTH = ("ev", "kev", "mev", "s", "ms", "hz", "v")
+_SPECTRAL = ("energy", "wavelength")
+"""Units, and beginnings of names, of axes along which a signal is a spectrum or a record over time, not an image."""
 _COLOURS = ("R", "G", "B")
 _PLANES = (("y", "x"), ("height", "width"))
 
@@ -76,7 +77,7 @@ class RosettaSource:
         self._label, self._stored = label, path.stat().st_size
         with _plain_errors(library("rsciio.exceptions", file)):
             try:
-                signals = reader.file_reader(str(path), lazy=True, **options)
+                signals = _signals(reader, str(path), options)
             except ImportError as error:  # a library that the plugin needs for some files only
                 raise missing_library(error.name or str(error), file) from error
         images = [_image_of(signal) for signal in signals]
@@ -106,7 +107,8 @@ class RosettaSource:
         image, index = self._at(page)
         plane = image.data[index]
         require_plausible(prod(plane.shape) * plane.dtype.itemsize, self._stored)
-        values = np.asarray(plane.compute(scheduler="synchronous"))
+        # A pool of threads would outlive the call and lock up processes that are forked after it.
+        values = np.asarray(plane if isinstance(plane, np.ndarray) else plane.compute(scheduler="synchronous"))
         if values.dtype.names is not None and set(_COLOURS) <= set(values.dtype.names):
             values = luma(np.stack([values[name] for name in _COLOURS], axis=-1))
         if values.dtype.kind not in "buif":
@@ -140,11 +142,22 @@ class _plain_errors:
             raise ValueError(str(error) or type(error).__name__) from error
 
 
+def _signals(reader: Any, path: str, options: Mapping[str, object]) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Signals whose data stay in the file, but for colours of DM3 and DM4, which the plugin only reads at once."""
+    try:
+        signals = reader.file_reader(path, lazy=True, **options)
+    except ValueError as error:
+        if "lazy=True" not in str(error):
+            raise
+        signals = reader.file_reader(path, lazy=False, **options)
+    return list(signals)
+
+
 def _image_of(signal: Mapping[str, Any]) -> _Image | None:
     """The signal as images; None for a spectrum."""
     axes: Sequence[Mapping[str, Any]] = signal["axes"]
     data = signal["data"]
-    if data.ndim != len(axes) or any(_unit(axis).lower() in _NO_LENGTH and not axis.get("navigate") for axis in axes):
+    if data.ndim != len(axes) or any(_is_spectral(axis) for axis in axes):
         return None
     order = list(range(len(axes)))
     plane = _plane(axes)
@@ -160,6 +173,11 @@ def _image_of(signal: Mapping[str, Any]) -> _Image | None:
         str(signal.get("metadata", {}).get("General", {}).get("title", "")),
         _acquisition(signal),
     )
+
+
+def _is_spectral(axis: Mapping[str, Any]) -> bool:
+    named = str(axis.get("name", "")).lower().startswith(_SPECTRAL)
+    return named or (_unit(axis).lower() in _NO_LENGTH and not axis.get("navigate"))
 
 
 def _plane(axes: Sequence[Mapping[str, Any]]) -> list[int]:
