@@ -175,6 +175,7 @@ def _fill(session: Session, row: Micrograph, new: NewMicrograph) -> None:
     specimen = _said_specimen(session, row, new, lab_id)
     if row.nm_per_px is None:
         row.nm_per_px, row.nm_per_px_y = new.nm_per_px, new.nm_per_px_y
+    row.acquisition = dict(new.acquisition) if row.acquisition is None and new.acquisition else row.acquisition
     row.lab_id = lab_id
     row.specimen_id = row.specimen_id if specimen is None else specimen.id
     row.golden = row.golden or new.golden
@@ -256,4 +257,5 @@ def _record(row: Micrograph, lab: str | None, specimen: str | None) -> Micrograp
         golden=row.golden,
         added_at=row.added_at,
         ignores_bars=row.ignores_bars,
+        acquisition=row.acquisition,
     )

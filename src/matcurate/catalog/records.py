@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -56,6 +56,9 @@ class NewMicrograph:
         None means "not said". A specimen without a lab belongs to the lab named ``local``.
     golden : bool
         Whether the image is said to belong to the golden set; False means "not said".
+    acquisition : mapping, optional
+        What the file states about the recording: ``instrument``, ``detector``, ``voltage_kv``, ``magnification``,
+        ``working_distance_mm``, ``acquired_at``, ``image_rows``, ``page_name``, ``scale_source``.
     """
 
     content_hash: str
@@ -72,6 +75,7 @@ class NewMicrograph:
     lab: str | None = None
     specimen: str | None = None
     golden: bool = False
+    acquisition: Mapping[str, str | float] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.content_hash):
@@ -111,6 +115,7 @@ class MicrographRecord:
     golden: bool
     added_at: datetime
     ignores_bars: bool = True
+    acquisition: Mapping[str, str | float] | None = field(default=None, hash=False)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -64,6 +64,7 @@ class Micrograph(CatalogTable, table=True):
     golden: bool = False
     ignores_bars: bool = True
     added_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
+    acquisition: dict[str, str | float] | None = Field(default=None, sa_type=NullableJson)
 
 
 class ProjectMicrograph(CatalogTable, table=True):

@@ -17,6 +17,7 @@ from matcurate.cli import (
     checkpoints,
     classes,
     databar,
+    inspect,
     jobs,
     loop,
     measure,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for group in (
     segment,
+    inspect,
     measure,
     synth,
     bench,

@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 from matcurate.errors import UnreadableImageError
 
-# What Pillow, tifffile and the codecs raise on damaged data.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     ValueError,  # also TiffFileError, UnicodeDecodeError and numpy's reshape
     RuntimeError,  # imagecodecs
     OSError,  # Pillow: "image file is truncated"
@@ -24,7 +23,10 @@ _DECODER_ERRORS = (
     struct.error,
     zlib.error,
     MemoryError,
+    AttributeError,  # readers of metadata: a field of another kind than they expect
+    AssertionError,
 )
+"""What Pillow, tifffile, the codecs and the readers of microscopes' formats raise on damaged data."""
 
 
 @contextmanager
@@ -55,7 +57,7 @@ def decoding(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises on damaged data into one :class:`UnreadableImageError`."""
     try:
         yield
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise UnreadableImageError(
             f"{name}: truncated, damaged or of an unknown kind ({reason}); copy or export it again"

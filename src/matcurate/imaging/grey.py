@@ -45,3 +45,16 @@ def to_depth(values: NDArray[Any]) -> Pixels:
         return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def full_range(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Stretch unsigned grey values of 2 to 15 ``bits`` to the range of the 8 or 16 bits that hold them.
+
+    2 bits times 85, 4 bits times 17, 12 bits times 65535 / 4095, rounded; everything else is returned as it is.
+    """
+    width = values.dtype.itemsize * 8
+    if values.dtype.kind != "u" or width > 16 or not 1 < bits < width:
+        return values
+    largest, full = (1 << bits) - 1, (1 << width) - 1
+    levels = (np.arange(largest + 1, dtype=np.uint32) * full + largest // 2) // largest
+    return levels.astype(values.dtype)[np.minimum(values, largest)]

@@ -60,7 +60,7 @@ def find_ignored(pixels: Pixels, image_rows: int | None = None) -> BoolMask | No
 
 def ignored_of(micrograph: Micrograph) -> BoolMask | None:
     """What of a micrograph (H, W) as read from its file is ignored; None where all of it counts."""
-    return find_ignored(micrograph.pixels, micrograph.image_rows)
+    return find_ignored(micrograph.pixels, micrograph.acquisition.image_rows)
 
 
 def frame_within(ignored: BoolMask | None, shape: tuple[int, ...]) -> Frame:

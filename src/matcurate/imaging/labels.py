@@ -23,8 +23,8 @@ from matcurate.errors import DatasetError, UnreadableImageError
 from matcurate.files import replace_file
 from matcurate.imaging.calibration import NM_PER_UNIT
 from matcurate.imaging.files import decoding, opened
-from matcurate.imaging.raster import PNG_MAGIC, require_png_end
-from matcurate.imaging.tiff import TIFF_MAGIC, require_all_segments
+from matcurate.imaging.formats.raster import PNG_MAGIC, require_png_end
+from matcurate.imaging.formats.tiff import TIFF_MAGIC, require_all_segments
 from matcurate.types import Calibration, LabelMap
 
 _PNG_DEPTH, _PNG_COLOUR = 24, 25  # byte positions in the header (PNG specification, IHDR)

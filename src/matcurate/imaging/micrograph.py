@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from matcurate.imaging.metadata import UNKNOWN, Acquisition
 from matcurate.types import Calibration, Pixels
 
 DEPTHS = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
@@ -26,8 +27,12 @@ class Micrograph:
         File name, for messages and reports.
     page, pages : int
         Which page of how many of the file this is, counted from 0.
-    image_rows : int or None
-        Rows of the image where the file states fewer than it holds: the rows after these are a data bar.
+    page_name : str
+        Slice, channel or detector as the file names it; empty where it does not.
+    acquisition : Acquisition
+        What the file states about the recording.
+    warnings : tuple of str
+        One line for each thing in the file that contradicts what is used of it.
     """
 
     pixels: Pixels
@@ -35,7 +40,9 @@ class Micrograph:
     name: str
     page: int = 0
     pages: int = 1
-    image_rows: int | None = None
+    page_name: str = ""
+    acquisition: Acquisition = UNKNOWN
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 2 or self.pixels.size == 0:

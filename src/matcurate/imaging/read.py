@@ -5,41 +5,136 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.files import decoding, opened
+from matcurate.imaging.formats import SUFFIXES, Format, ImageFile, ImageSource, PageHeader, format_of
 from matcurate.imaging.micrograph import Micrograph
-from matcurate.imaging.raster import READERS, RasterSource
-from matcurate.imaging.tiff import TIFF_MAGIC, TiffSource
-from matcurate.types import Calibration, Pixels
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-"""Suffixes that count as images inside a folder; a file named directly is judged by its content."""
+__all__ = [
+    "OWN_OUTPUTS",
+    "SUFFIXES",
+    "OpenImage",
+    "decode_micrograph",
+    "decoded_image",
+    "find_images",
+    "opened_image",
+    "page_count",
+    "read_micrograph",
+]
+
 OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".ignored.png", ".instances.tif", ".morphology.png")
 """Endings of what ``curate segment`` and ``curate measure`` write, which is never a micrograph."""
 _LABEL_FOLDERS = ("masks", "instances")
 
 
-class ImageSource(Protocol):
-    """An opened image file: headers at once, pixels on request."""
+class OpenImage:
+    """An image file with its pages, each of which is readable or not by itself.
 
-    pages: int
+    Parameters
+    ----------
+    file_format : Format
+        What the file is.
+    source : ImageSource
+        Its opened reader.
+    where : str
+        Name or path, for messages.
+    name : str
+        Name of the micrographs.
+    max_megapixels : float
+        Larger pages are refused from their header, before anything is decoded.
+    """
 
-    def shape(self, page: int) -> tuple[int, int]:
-        """(H, W) from the header."""
-        ...
+    def __init__(
+        self, file_format: Format, source: ImageSource, where: str, name: str, max_megapixels: float = 400.0
+    ) -> None:
+        self.format = file_format.name
+        self.in_one_file = file_format.in_one_file
+        self.pages = source.pages
+        self._source, self._where, self._name, self._max_megapixels = source, where, name, max_megapixels
 
-    def read(self, page: int) -> Pixels:
-        """Grey pixels (H, W)."""
-        ...
+    def read(self, page: int = 0) -> Micrograph:
+        """Decode one page, counted from 0.
 
-    def calibration(self, page: int) -> Calibration | None:
-        """Pixel size, when stated."""
-        ...
+        Raises
+        ------
+        UnreadableImageError
+            One line that names the file, and the page where there are several.
+        """
+        where = self._where if self.pages == 1 else f"{self._where}: page {page}"
+        with decoding(where):
+            if not 0 <= page < self.pages:
+                raise UnreadableImageError(
+                    f"{self._where}: no page {page}, it has {self.pages}, counted from 0; choose one of them"
+                )
+            header = self._source.header(page)
+            self._check_size(header, where)
+            pixels = self._source.read(page)
+        if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
+            raise UnreadableImageError(f"{where}: holds NaN or infinite values; replace them and export it again")
+        if pixels.size == 0:
+            raise UnreadableImageError(f"{where}: has no pixels; copy or export it again")
+        return Micrograph(
+            pixels,
+            header.calibration,
+            self._name,
+            page,
+            self.pages,
+            header.name,
+            header.acquisition,
+            header.warnings,
+        )
+
+    def readable(self, problems: list[str]) -> Iterator[Micrograph]:
+        """Yield every page that can be read; ``problems`` gets one line for each other page."""
+        for page in range(self.pages):
+            try:
+                micrograph = self.read(page)
+            except UnreadableImageError as error:
+                problems.append(str(error))
+            else:
+                yield micrograph
+
+    def _check_size(self, header: PageHeader, where: str) -> None:
+        size = header.height * header.width
+        if size > self._max_megapixels * 1e6:
+            raise UnreadableImageError(
+                f"{where}: {header.width} x {header.height} pixels ({size / 1e6:.0f} megapixels) exceed the limit of "
+                f"{self._max_megapixels:g} megapixels; crop it, or raise CURATE_MAX_MEGAPIXELS"
+            )
+
+
+@contextmanager
+def opened_image(path: Path, *, max_megapixels: float = 400.0) -> Iterator[OpenImage]:
+    """Open an image file with what its microscope wrote beside it; no pixel is decoded yet.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its content decides the format, not its suffix.
+    max_megapixels : float
+        Larger pages are refused from their header, before anything is decoded.
+
+    Raises
+    ------
+    UnreadableImageError
+        One line naming the file and the remedy: no image, empty, damaged, no permission, a folder, or a format whose
+        reader is not installed.
+    """
+    with opened(path) as handle, _image(handle, str(path), path.name, path, max_megapixels) as image:
+        yield image
+
+
+@contextmanager
+def decoded_image(data: bytes, name: str, *, max_megapixels: float = 400.0) -> Iterator[OpenImage]:
+    """Open the bytes of a file called ``name``; otherwise as :func:`opened_image`, with nothing beside it."""
+    with _image(io.BytesIO(data), name, name, None, max_megapixels) as image:
+        yield image
 
 
 def page_count(path: Path) -> int:
@@ -48,29 +143,30 @@ def page_count(path: Path) -> int:
     Raises
     ------
     UnreadableImageError
-        As :func:`read_micrograph`.
+        As :func:`opened_image`.
     """
-    with opened(path) as handle, decoding(str(path)):
-        return _source(handle, str(path)).pages
+    with opened_image(path) as image:
+        return image.pages
 
 
 def read_micrograph(path: Path, page: int = 0, *, max_megapixels: float = 400.0) -> Micrograph:
-    """Read one page of a PNG, JPEG, BMP or TIFF as grey in its original depth.
+    """Read one page of an image file as grey in its original depth.
 
     Parameters
     ----------
     path : Path
         The file; its content decides the format, not its suffix.
     page : int
-        Page of a multi-page TIFF, from 0.
+        Slice, channel or image of a file of several, from 0.
     max_megapixels : float
         Larger images are refused from their header, before anything is decoded.
 
     Returns
     -------
     Micrograph
-        uint8 and uint16 are kept, bool becomes 0 and 255, other types float32; colour becomes luma
-        (ITU-R BT.601) of the same depth; "0 is white" is inverted; alpha is left out.
+        uint8 and uint16 are kept, grey of 2 to 15 bits is stretched to the range of these, bool becomes 0 and 255,
+        other types float32; colour becomes luma (ITU-R BT.601) of the same depth; "0 is white" is inverted; alpha is
+        left out.
 
     Raises
     ------
@@ -78,13 +174,14 @@ def read_micrograph(path: Path, page: int = 0, *, max_megapixels: float = 400.0)
         One line naming the file and the remedy: no image, empty, truncated, damaged, too large, not finite,
         no permission, a folder, or no such page.
     """
-    with opened(path) as handle:
-        return _decode(handle, str(path), path.name, page, max_megapixels)
+    with opened_image(path, max_megapixels=max_megapixels) as image:
+        return image.read(page)
 
 
 def decode_micrograph(data: bytes, name: str, page: int = 0, *, max_megapixels: float = 400.0) -> Micrograph:
     """Read one page from the bytes of a file called ``name``; otherwise as :func:`read_micrograph`."""
-    return _decode(io.BytesIO(data), name, name, page, max_megapixels)
+    with decoded_image(data, name, max_megapixels=max_megapixels) as image:
+        return image.read(page)
 
 
 def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
@@ -140,34 +237,11 @@ def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:
                 yield Path(root) / name
 
 
-def _source(handle: BinaryIO, where: str) -> ImageSource:
-    head = handle.read(16)
-    handle.seek(0)
-    if not head:
-        raise UnreadableImageError(f"{where}: empty (0 bytes); copy it again")
-    if head.startswith(TIFF_MAGIC):
-        return TiffSource(handle)
-    for magic, reader in READERS.items():
-        if head.startswith(magic):
-            return RasterSource(handle, reader)
-    raise UnreadableImageError(f"{where}: not a PNG, JPEG, BMP or TIFF image; export it as one of these")
-
-
-def _decode(handle: BinaryIO, where: str, name: str, page: int, max_megapixels: float) -> Micrograph:
-    with decoding(where):
-        source = _source(handle, where)
-        if not 0 <= page < source.pages:
-            raise UnreadableImageError(
-                f"{where}: no page {page}, it has {source.pages}, counted from 0; choose one of them"
-            )
-        height, width = source.shape(page)
-        if height * width > max_megapixels * 1e6:
-            raise UnreadableImageError(
-                f"{where}: {width} x {height} pixels ({height * width / 1e6:.0f} megapixels) exceed the limit of "
-                f"{max_megapixels:g} megapixels; crop it, or raise CURATE_MAX_MEGAPIXELS"
-            )
-        pixels = source.read(page)
-        calibration = source.calibration(page)
-    if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
-        raise UnreadableImageError(f"{where}: holds NaN or infinite values; replace them and export it again")
-    return Micrograph(pixels, calibration, name, page, source.pages)
+@contextmanager
+def _image(handle: BinaryIO, where: str, name: str, path: Path | None, max_megapixels: float) -> Iterator[OpenImage]:
+    with ExitStack() as cleanup:
+        file = ImageFile(handle, where, path, cleanup)
+        with decoding(where):
+            file_format = format_of(file)
+            source = file_format.opener(file)
+        yield OpenImage(file_format, source, where, name, max_megapixels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from matcurate.catalog.micrographs import add_micrograph, by_hash
@@ -13,7 +13,7 @@ from matcurate.catalog.records import MicrographRecord, NewMicrograph, ProjectRe
 from matcurate.errors import CurateError, UnreadableImageError
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.proxy import encode_png, to_uint8
-from matcurate.imaging.read import decode_micrograph, find_images
+from matcurate.imaging.read import OpenImage, decoded_image, find_images, opened_image
 from matcurate.types import Calibration, Progress, silent
 from matcurate.workflows.workspace import Workspace
 
@@ -32,7 +32,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """Micrographs added and known already, and one line for each file refused."""
+    """Micrographs added and known already, and one line for each file or page refused."""
 
     added: tuple[MicrographRecord, ...]
     known: tuple[MicrographRecord, ...]
@@ -55,8 +55,9 @@ def ingest(
 ) -> IngestReport:
     """Take files, and the images in folders, into the catalog and its project.
 
-    Each page of a multi-page TIFF becomes a micrograph of its own. A file that cannot be read is refused with its
-    reason; the rest goes on.
+    Each page of a file (image, slice, channel) becomes a micrograph of its own. A file or page that cannot be read is
+    refused with its reason; the rest goes on. Scale and recording come from the file and from what its microscope
+    wrote beside it.
 
     Parameters
     ----------
@@ -81,10 +82,11 @@ def ingest(
     for index, file in enumerate(files):
         progress(index, len(files), file.name)
         try:
-            for record, is_new in ingest_bytes(
-                workspace, _read(file), str(file), str(file.absolute()), provenance or Provenance()
-            ):
-                (added if is_new else known).append(record)
+            data = _read(file)
+            with opened_image(file, max_megapixels=workspace.settings.max_megapixels) as image:
+                new = _described_pages(workspace, image, data, str(file), str(file.absolute()), refused)
+                for record, is_new in _added(workspace, new, provenance or Provenance(), refused):
+                    (added if is_new else known).append(record)
         except CurateError as error:
             refused.append(str(error))
     progress(len(files), len(files))
@@ -114,16 +116,44 @@ def ingest_bytes(
     CatalogError
         When the catalog knows the image with another calibration, lab or specimen.
     UnreadableImageError
-        When the bytes are not a readable micrograph; pages before a damaged one stay.
+        When a page is not readable; all the others stay.
     """
-    limit = workspace.settings.max_megapixels
+    problems: list[str] = []
+    with decoded_image(data, name, max_megapixels=workspace.settings.max_megapixels) as image:
+        project = workspace.project()
+        for new in _described_pages(workspace, image, data, name, source, problems):
+            yield _add(workspace, project, new, provenance)
+    if problems:
+        raise UnreadableImageError(problems[0])
+
+
+def _added(
+    workspace: Workspace, pages: Iterator[NewMicrograph], provenance: Provenance, refused: list[str]
+) -> Iterator[tuple[MicrographRecord, bool]]:
+    """Take pages into the catalog, one by one; ``refused`` gets one line for each that contradicts it."""
     project = workspace.project()
-    first = decode_micrograph(data, name, max_megapixels=limit)
-    object_key = workspace.objects.put(data, _stored_suffix(name))
-    for page in range(first.pages):
-        micrograph = decode_micrograph(data, name, page, max_megapixels=limit) if page else first
-        new = _describe(workspace, micrograph, content_hash(data, page, first.pages), source, object_key)
-        yield _add(workspace, project, new, provenance)
+    for new in pages:
+        try:
+            outcome = _add(workspace, project, new, provenance)
+        except CurateError as error:
+            refused.append(str(error))
+        else:
+            yield outcome
+
+
+def _described_pages(
+    workspace: Workspace, image: OpenImage, data: bytes, name: str, source: str, problems: list[str]
+) -> Iterator[NewMicrograph]:
+    """Store the file once one of its pages is readable, and describe each readable page."""
+    if not image.in_one_file:
+        raise UnreadableImageError(
+            f"{name}: its pixels lie in files beside it, and the catalog keeps single files; save it in one file"
+        )
+    object_key: str | None = None
+    for micrograph in image.readable(problems):
+        object_key = object_key or workspace.objects.put(data, _stored_suffix(name))
+        identity = content_hash(data, micrograph.page, image.pages)
+        yield _describe(workspace, micrograph, identity, source, object_key)
 
 
 def _read(file: Path) -> bytes:
@@ -155,6 +185,7 @@ def _describe(
         height=height,
         dtype=str(micrograph.pixels.dtype),
         **_edges(micrograph.calibration),
+        acquisition=acquisition_facts(micrograph),
     )
 
 
@@ -166,6 +197,18 @@ def _edges(calibration: Calibration | None) -> dict[str, float | None]:
         "nm_per_px": calibration.nm_per_px,
         "nm_per_px_y": None if calibration.aspect == 1 else calibration.nm_per_px_y,
     }
+
+
+def acquisition_facts(micrograph: Micrograph) -> dict[str, str | float] | None:
+    """What the file states about the recording, by name, with the page's name and the source of the scale."""
+    facts: dict[str, str | float] = {
+        name: value for name, value in asdict(micrograph.acquisition).items() if value is not None
+    }
+    if micrograph.page_name:
+        facts["page_name"] = micrograph.page_name
+    if micrograph.calibration is not None and micrograph.calibration.source:
+        facts["scale_source"] = micrograph.calibration.source
+    return facts or None
 
 
 def _add(

@@ -16,7 +16,7 @@ from matcurate.imaging.ignored import IGNORED, counted, frame_within, ignored_of
 from matcurate.imaging.labels import write_labels
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.overlay import write_overlay
-from matcurate.imaging.read import find_images, page_count, read_micrograph
+from matcurate.imaging.read import find_images, opened_image
 from matcurate.morphology.objects import ObjectTable, measure_objects
 from matcurate.morphology.tables import write_objects
 from matcurate.segmentation.matsam.pipeline import MatSam
@@ -65,7 +65,7 @@ class SegmentedImage:
 
 @dataclass(frozen=True, slots=True)
 class SegmentReport:
-    """Everything one call did; ``problems`` has one line for each file that could not be segmented."""
+    """Everything one call did; ``problems`` has one line for each file or page that could not be segmented."""
 
     version: str
     out: str
@@ -133,13 +133,13 @@ def segment_files(
     for number, path in enumerate(files):
         progress(number, len(files), path.name)
         try:
-            for page in range(pages := page_count(path)):
-                micrograph = read_micrograph(path, page, max_megapixels=settings.max_megapixels)
-                name = names.claim(path, page if pages > 1 else None)
-                ignored = ignored_of(micrograph) if ignore_bars else None
-                done.append(
-                    _segment_one(path, micrograph, ignored, segmenter, out / name, polarity, calibration, boost)
-                )
+            with opened_image(path, max_megapixels=settings.max_megapixels) as image:
+                for micrograph in image.readable(problems):
+                    name = names.claim(path, micrograph.page if image.pages > 1 else None)
+                    ignored = ignored_of(micrograph) if ignore_bars else None
+                    done.append(
+                        _segment_one(path, micrograph, ignored, segmenter, out / name, polarity, calibration, boost)
+                    )
         except UnreadableImageError as error:
             problems.append(str(error))
     progress(len(files), len(files))
@@ -206,7 +206,7 @@ def _segment_one(
         nm_per_px_y=scale.nm_per_px_y if scale else None,
         ignored=0.0 if ignored is None else float(ignored.mean()),
         alternative=alternative,
-        warnings=() if alternative is None else (UNSURE,),
+        warnings=micrograph.warnings if alternative is None else (*micrograph.warnings, UNSURE),
     )
 
 

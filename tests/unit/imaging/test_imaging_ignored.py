@@ -12,6 +12,7 @@ from matcurate.imaging.ignored import (
     spread_out,
     with_unknown,
 )
+from matcurate.imaging.metadata import Acquisition
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.synth.databars import LAYOUTS, with_databar
 
@@ -24,7 +25,7 @@ def test_nothing_is_ignored_of_a_plain_micrograph_and_what_the_file_states_is() 
     pixels = textured()
     assert find_ignored(pixels) is None
     assert ignored_of(Micrograph(pixels, None, "a")) is None
-    ignored = ignored_of(Micrograph(pixels, None, "a", image_rows=90))
+    ignored = ignored_of(Micrograph(pixels, None, "a", acquisition=Acquisition(image_rows=90)))
     assert ignored is not None
     assert ignored[90:].all() and not ignored[:90].any()
 

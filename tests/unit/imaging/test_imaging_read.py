@@ -279,6 +279,25 @@ def test_flipped_bytes_never_escape_as_another_error() -> None:
                 assert str(error).startswith(f"{kind}:")
 
 
+def png_chunk(kind: bytes, body: bytes, *, wrong: int = 0) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ wrong)
+
+
+def test_chunks_without_pixels_are_left_out_and_damaged_ones_refused(
+    ramp8: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = pillow(Image.fromarray(ramp8), "PNG")
+    profile = png_chunk(b"iCCP", b"name\0\0" + zlib.compress(b"not a profile"))
+    np.testing.assert_array_equal(pixels(data[:33] + profile + data[33:]), ramp8)
+    end = len(data) - 12
+    np.testing.assert_array_equal(pixels(data[:end] + png_chunk(b"tEXt", b"a\0b", wrong=1) + data[end:]), ramp8)
+    at = data.index(b"IDAT")
+    broken = data[: at + 40] + bytes([data[at + 40] ^ 1]) + data[at + 41 :]
+    with pytest.raises(UnreadableImageError, match="checksum of its chunk IDAT"):
+        pixels(broken)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_damage_leaves_no_log_lines(ramp8: np.ndarray, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING), pytest.raises(UnreadableImageError):
         decode_micrograph(tiff(ramp8)[:200], "x")
@@ -309,15 +328,89 @@ def test_nan_and_infinity_are_refused() -> None:
         decode_micrograph(tiff(beyond_float32), "x.tif")
 
 
-def test_channels_that_are_no_colours_are_refused() -> None:
-    spectrum = np.zeros((96, 160, 7), np.uint8)
-    with pytest.raises(UnreadableImageError, match="7 channels"):
-        decode_micrograph(tiff(spectrum, photometric="minisblack", planarconfig="contig"), "x")
+def test_channels_that_are_no_colours_are_pages() -> None:
+    spectrum = np.arange(7, dtype=np.uint8) * np.ones((96, 160, 1), np.uint8)
+    for planar in ("contig", "separate"):
+        stored = spectrum if planar == "contig" else np.moveaxis(spectrum, -1, 0)
+        micrograph = decode_micrograph(tiff(stored, photometric="minisblack", planarconfig=planar), "x", 5)
+        assert (micrograph.pages, micrograph.page_name) == (7, "channel 5")
+        np.testing.assert_array_equal(micrograph.pixels, np.full(SHAPE, 5))
+    assert decode_micrograph(tiff(np.moveaxis(spectrum, -1, 0)[:2], planarconfig="separate"), "x").pages == 2
+
+
+def test_three_samples_that_call_themselves_grey_are_colours(colour: np.ndarray, ramp16: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(colour, photometric="minisblack", planarconfig="contig")
+        writer.write(ramp16)
+    assert decode_micrograph(buffer.getvalue(), "x").pages == 2
+    assert set(np.unique(pixels(buffer.getvalue(), 0))) <= {124, 125}
+    np.testing.assert_array_equal(pixels(buffer.getvalue(), 1), ramp16)
+
+
+def test_a_colour_map_of_eight_bits_shows_the_same_picture(ramp8: np.ndarray) -> None:
+    eight_bits = np.stack([np.arange(256)] * 3).astype(np.uint16)
+    for colormap in (eight_bits, eight_bits * 257):
+        np.testing.assert_array_equal(pixels(tiff(ramp8, photometric="palette", colormap=colormap)), ramp8)
+
+
+def few_bits(values: np.ndarray, bits: int) -> bytes:
+    """A grey TIFF of ``bits`` bits, most significant first, rows padded to bytes."""
+    columns = ((values[..., None] >> np.arange(bits - 1, -1, -1)) & 1).reshape(len(values), -1).astype(np.uint8)
+    packed = np.packbits(columns, axis=1)
+    data = bytearray(tiff(packed, photometric="minisblack", rowsperstrip=len(values)))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
+        tags = file.pages[0].tags
+        for name, value in (("ImageWidth", values.shape[1]), ("BitsPerSample", bits)):
+            tag = tags[name]
+            data[tag.valueoffset : tag.valueoffset + 2] = struct.pack("<H", value)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(("bits", "factor"), [(2, 85), (4, 17)])
+def test_grey_of_few_bits_fills_the_range(bits: int, factor: int) -> None:
+    values = np.add.outer(np.arange(96), np.arange(160)) % (1 << bits)
+    got = pixels(few_bits(values, bits))
+    assert got.dtype == np.uint8
+    np.testing.assert_array_equal(got, values * factor)
+
+
+def test_grey_of_twelve_bits_fills_the_range() -> None:
+    values = np.add.outer(np.arange(96) * 40, np.arange(160)) % 4096
+    got = pixels(few_bits(values, 12))
+    assert got.dtype == np.uint16 and got[0, 1] == 16
+    np.testing.assert_array_equal(got, (values * 65535 + 2047) // 4095)
+
+
+def test_prints_in_cmyk_are_refused_in_one_line() -> None:
     cmyk = np.zeros((96, 160, 4), np.uint8)
-    with pytest.raises(UnreadableImageError, match="SEPARATED"):
-        decode_micrograph(tiff(cmyk, photometric="separated"), "x")
+    for data in (tiff(cmyk, photometric="separated"), pillow(Image.fromarray(cmyk, "CMYK"), "JPEG")):
+        with pytest.raises(UnreadableImageError, match=r"x: .*CMYK.*convert it"):
+            decode_micrograph(data, "x")
     with pytest.raises(UnreadableImageError, match="real number"):
         decode_micrograph(tiff(np.ones(SHAPE, np.complex64)), "x")
+
+
+def test_the_preview_beside_olympus_data_is_no_page(ramp16: np.ndarray, colour: np.ndarray) -> None:
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer) as writer:
+        writer.write(ramp16, extratags=[(33471, "s", 0, "[Camera]\r\nName=x\r\n", True)])
+        writer.write(colour, compression="jpeg", photometric="rgb")
+    micrograph = decode_micrograph(buffer.getvalue(), "x")
+    assert micrograph.pages == 1
+    np.testing.assert_array_equal(micrograph.pixels, ramp16)
+
+
+def test_a_header_that_claims_far_more_than_there_is_does_not_fill_the_memory(ramp8: np.ndarray) -> None:
+    data = bytearray(tiff(ramp8, compression="zlib"))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as file:
+        for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            tag = file.pages[0].tags[name]
+            data[tag.valueoffset : tag.valueoffset + 4] = struct.pack("<I", 20_000)[: 4 if tag.dtype == 4 else 2].ljust(
+                4, b"\0"
+            )
+    with pytest.raises(UnreadableImageError, match=r"claims 400000000 bytes"):
+        decode_micrograph(bytes(data), "x.tif")
 
 
 def test_path_problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

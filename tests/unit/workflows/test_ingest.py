@@ -79,15 +79,28 @@ def test_every_page_of_a_tiff_becomes_a_micrograph(workspace, tmp_path):
     assert len(ingest(workspace, [tmp_path / "stack.tif"]).known) == 3
 
 
-def test_pages_before_a_damaged_one_are_in_and_reported(workspace, tmp_path):
+def test_pages_around_a_damaged_one_are_in_and_it_is_named(workspace, tmp_path):
     damaged = calibrated_tiff(disc(20, 30).astype(np.float32), 5.0)
-    with_nan = np.stack([disc(20, 30), disc(40, 70)]).astype(np.float32)
+    with_nan = np.stack([disc(20, 30), disc(40, 70), disc(60, 90)]).astype(np.float32)
     with_nan[1, 3, 4] = np.nan
     (tmp_path / "half.tif").write_bytes(tiff(with_nan, photometric="minisblack"))
     (tmp_path / "good.tif").write_bytes(damaged)
     report = ingest(workspace, [tmp_path / "half.tif", tmp_path / "good.tif"])
-    assert [m.name for m in report.added] == ["half_p000", "good"]
-    assert len(report.refused) == 1 and report.refused[0].startswith(f"{tmp_path / 'half.tif'}: holds NaN")
+    assert [m.name for m in report.added] == ["half_p000", "half_p002", "good"]
+    assert len(report.refused) == 1 and report.refused[0].startswith(f"{tmp_path / 'half.tif'}: page 1: holds NaN")
+    np.testing.assert_array_equal(load_original(workspace, report.added[1]).pixels, with_nan[2])
+
+
+def test_what_the_microscope_wrote_beside_the_image_is_kept(workspace, tmp_path):
+    (tmp_path / "a.tif").write_bytes(tiff(disc(20, 30)))
+    text = "[SemImageFile]\r\nInstructName=SU8000\r\nPixelSize=1.5\r\nAcceleratingVoltage=5000 Volt\r\n"
+    (tmp_path / "a.txt").write_text(text, encoding="utf-16")
+    (record,) = ingest(workspace, [tmp_path]).added
+    assert record.nm_per_px == 1.5
+    assert record.acquisition == {"instrument": "SU8000", "voltage_kv": 5.0, "scale_source": "Hitachi PixelSize"}
+    assert catalogued(workspace) == [record]
+    (tmp_path / "b.tif").write_bytes(tiff(disc(40, 30)))
+    assert ingest(workspace, [tmp_path / "b.tif"]).added[0].acquisition is None
 
 
 def test_calibration_of_the_tag_the_flag_and_of_neither(workspace, tmp_path):
