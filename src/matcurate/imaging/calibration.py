@@ -115,7 +115,7 @@ def number(value: object) -> float | None:
     elif isinstance(value, bool) or not hasattr(value, "__float__"):
         return None
     try:
-        result = float(value)  # type: ignore[arg-type]
+        result = float(value)
     except (ValueError, TypeError, OverflowError):
         return None
     return result if math.isfinite(result) else None

@@ -57,4 +57,4 @@ def full_range(values: NDArray[Any], bits: int) -> NDArray[Any]:
         return values
     largest, full = (1 << bits) - 1, (1 << width) - 1
     levels = (np.arange(largest + 1, dtype=np.uint32) * full + largest // 2) // largest
-    return levels.astype(values.dtype)[np.minimum(values, largest)]
+    return np.asarray(levels.astype(values.dtype)[np.minimum(values, largest)])

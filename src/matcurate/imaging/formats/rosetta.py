@@ -131,8 +131,8 @@ class _plain_errors:
 
     def __init__(self, exceptions: Any) -> None:  # noqa: ANN401 - a module
         named = (getattr(exceptions, name) for name in exceptions.__all__)
-        own = (kind for kind in named if isinstance(kind, type) and not issubclass(kind, Warning))
-        self._types = (NameError, *own)
+        own = (kind for kind in named if isinstance(kind, type) and issubclass(kind, Exception))
+        self._types: tuple[type[BaseException], ...] = (NameError, *own)
 
     def __enter__(self) -> None:
         pass

@@ -173,7 +173,8 @@ def _coloured(header: TiffPage, indices: NDArray[Any]) -> NDArray[Any]:
     """Grey uint8 of a palette image; some programs fill the 16-bit colour map with 0 to 255."""
     palette = np.asarray(header.colormap).T
     levels = luma(palette)
-    return (levels if palette.max() <= 255 else levels >> 8).astype(np.uint8)[indices]
+    grey = (levels if palette.max() <= 255 else levels >> 8).astype(np.uint8)
+    return np.asarray(grey[indices])
 
 
 def _inverted(values: NDArray[Any], bits: int) -> NDArray[Any]:
