@@ -198,11 +198,11 @@ def test_scoring_goes_on_where_it_stopped(workspace, segmenter, tmp_path, monkey
         add_disc(workspace, tmp_path / "in")
     original, scored = scorer_room.Scorer.score, []
 
-    def score(self, pixels, found):
+    def score(self, pixels, found, ignored=None):
         if len(scored) == 2:
             raise KeyboardInterrupt
         scored.append(pixels)
-        return original(self, pixels, found)
+        return original(self, pixels, found, ignored)
 
     monkeypatch.setattr(scorer_room.Scorer, "score", score)
     with pytest.raises(KeyboardInterrupt):
