@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from matcurate.phase.model import Encoding, Levels, PartedSegmenter
-from matcurate.promptable.builtin.network import ObjectNet
+from matcurate.promptable.builtin.network import ObjectNet, fused
 from matcurate.promptable.builtin.standard import SPREAD
 
 
@@ -28,7 +28,7 @@ class UNetSegmenter(PartedSegmenter):
 
     def __init__(self, network: ObjectNet, phases: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.encoder = deepcopy(network.encoder)
+        self.encoder = fused(network.encoder)
         self.decoder = nn.ModuleList(deepcopy([*network.decoder, network.last])).requires_grad_(True)
         self.detail = deepcopy(network.detail).requires_grad_(True)
         width = network.settings.detail

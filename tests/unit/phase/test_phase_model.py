@@ -149,7 +149,9 @@ def test_the_decoder_of_the_builtin_network_is_its_own():
     segmenter = UNetSegmenter(network, 4, torch.Generator()).eval()
     segmenter.head = network.heads
     with torch.inference_mode():
-        assert torch.equal(segmenter.decode(segmenter.encode(IMAGES)), network(IMAGES))
+        assert torch.allclose(
+            segmenter.decode(segmenter.encode(IMAGES)), network(IMAGES), atol=1e-3
+        )  # norms are folded
 
 
 def test_sams_encoder_of_its_own_size_is_unchanged_and_of_another_interpolated():

@@ -9,7 +9,7 @@ O. Ronneberger, P. Fischer, T. Brox, "U-Net", MICCAI 2015.
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import timm
 import torch
@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from matcurate.config import Strict
 
+Network = TypeVar("Network", bound=nn.Module)
 Output = Literal["foreground", "contact", "boundary", "distance"]
 OUTPUTS: tuple[Output, ...] = ("foreground", "contact", "boundary", "distance")
 """``foreground``: object, not matrix; ``contact``: border between two touching objects; ``boundary``: outline of any
@@ -105,8 +106,8 @@ class Up(nn.Module):
         return x
 
 
-def fused(network: ObjectNet) -> ObjectNet:
-    """Copy of a network in evaluation mode with its batch norms folded into the convolutions before them.
+def fused(network: Network) -> Network:
+    """Copy of a network or of a part, in evaluation mode, with its batch norms folded into convolutions before them.
 
     The outputs are the same within rounding, in about three quarters of the time.
     """

@@ -71,7 +71,9 @@ class MatSamPreset(Strict):
     grid_per_object: float = Field(default=1.0, ge=0)
     grid_range: tuple[int, int] = (64, 1024)
     prompts: int = Field(
-        default=1024, ge=1, description="Points asked at most, about: the grid is made coarser, key points are kept."
+        default=1024,
+        ge=1,
+        description="Points asked at most, about: small regions get no key point, and the grid is made coarser.",
     )
     grid_edges: EdgeRule = Field(
         default="uniform",

@@ -60,8 +60,8 @@ def prompt_points(
     grid_range : (int, int)
         Least and largest number of points of the regular grid.
     prompts : int
-        About so many points are given at most: the grid is made coarser, down to its least number of points; key points
-        are kept. SAM's own generator asks 1,024.
+        About so many points are given at most: of the pre-segmented regions the largest get key points, and the grid is
+        made coarser, down to its least number of points. SAM's own generator asks 1,024.
     roi_thresholds : int
         From 2 on, the foregrounds at as many thresholds of multi-level Otsu give key points, too.
     grid_edges : {"uniform", "cut_objects"}
@@ -75,7 +75,7 @@ def prompt_points(
         How many are key points.
     """
     foreground = presegment(grey, side, roi)
-    keys = key_points(foreground, smallest)
+    keys = key_points(foreground, max(smallest, _area_of_rank(foreground, prompts)))
     for other in foregrounds_at(grey, side, roi_thresholds) if roi_thresholds > 1 else ():
         keys = np.concatenate([keys, key_points(without_key(other, keys), smallest)])
     count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
@@ -85,6 +85,12 @@ def prompt_points(
     if len(grid) > room:
         grid = _grid(grey, max(1, count * room // len(grid)), cut)
     return np.concatenate([keys, grid]), len(keys)
+
+
+def _area_of_rank(foreground: BoolMask, rank: int) -> int:
+    """Least area in pixels of the ``rank`` largest connected regions; 0 where there are no more than those."""
+    areas = np.sort(np.bincount(label(foreground, connectivity=1).ravel())[1:])
+    return int(areas[-rank - 1]) + 1 if len(areas) > rank else 0
 
 
 def _grid(grey: Grey, count: int, cut: CutObjects | None) -> Points:

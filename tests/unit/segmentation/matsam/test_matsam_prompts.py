@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from skimage.measure import label
 
 from matcurate.segmentation.matsam.prompts import EdgeRule, grid_points, key_points, presegment, prompt_points
 
@@ -101,5 +102,15 @@ def test_a_grid_makes_room_for_the_key_points(edges: EdgeRule) -> None:
     )
     assert len(wide[0]) > 300 and 50 < len(narrow) < 120
     assert np.array_equal(narrow[:keys], wide[0][:keys])
-    least, _ = prompt_points(grey, "bright", smallest=4, grid_range=(8, 1000), prompts=1)
-    assert len(least) > keys  # the least grid is kept
+
+
+def test_of_many_regions_the_largest_get_key_points() -> None:
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    large = np.hypot(rows % 48 - 24, columns % 48 - 24) < 12
+    small = (rows % 48 < 3) & (columns % 48 < 3)
+    grey = np.where(large | small, 180, 70).astype(np.uint8)
+    count = int(label(large, connectivity=1).max())
+    points, keys = prompt_points(grey, "bright", roi="otsu", smallest=4, grid_range=(8, 8), prompts=count)
+    x, y = points[:keys].astype(int).T
+    assert keys == count and large[y, x].all()
+    assert len(points) > keys  # the least grid is kept
