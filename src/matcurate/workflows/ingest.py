@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from matcurate.catalog.micrographs import add_micrograph, by_hash
 from matcurate.catalog.records import MicrographRecord, NewMicrograph, ProjectRecord
@@ -189,7 +190,12 @@ def _describe(
     )
 
 
-def _edges(calibration: Calibration | None) -> dict[str, float | None]:
+class _Edges(TypedDict):
+    nm_per_px: float | None
+    nm_per_px_y: float | None
+
+
+def _edges(calibration: Calibration | None) -> _Edges:
     """Width and height of a pixel as the catalog keeps them: no height where pixels are square."""
     if calibration is None:
         return {"nm_per_px": None, "nm_per_px_y": None}

@@ -120,7 +120,8 @@ def measure_labels(
 def _measured(labels: Labels, scale: Calibration | None, kind: Structure | None, ignore_bars: bool) -> Morphology:
     """Morphology of the frame of the micrograph; places are those of the whole image."""
     frame = frame_within(labels.ignored if ignore_bars else None, labels.instances.shape)
-    phases, lines = (None if image is None else image[frame.inside] for image in (labels.phases, labels.lines))
+    phases = None if labels.phases is None else labels.phases[frame.inside]
+    lines = None if labels.lines is None else labels.lines[frame.inside]
     found = measure_image(
         labels.instances[frame.inside], phases, scale, structure=kind, lines=lines, names=labels.classes
     )
