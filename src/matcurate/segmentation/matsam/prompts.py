@@ -39,7 +39,7 @@ def prompt_points(
     smallest: int = 12,
     grid_per_object: float = 1.0,
     grid_range: tuple[int, int] = (64, 1024),
-    prompts: int = 1024,
+    prompts: int = 704,
     roi_thresholds: int = 1,
     grid_edges: EdgeRule = "uniform",
 ) -> tuple[Points, int]:
