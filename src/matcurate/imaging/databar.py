@@ -81,8 +81,8 @@ def _thickness(levels: Levels) -> int:
     deepest = int(DEEPEST * len(levels))
     near = levels[: 2 * deepest]
     ruled = _shares_of_one_level(levels[:deepest]) >= RULED
-    found = (_thickness_on(near, ground, deepest, ruled) for ground in _grounds(levels[:deepest]))
-    return max(found, default=0)
+    thicknesses = (_thickness_on(near, ground, deepest, ruled) for ground in _grounds(levels[:deepest]))
+    return max(thicknesses, default=0)
 
 
 def _grounds(band: Levels) -> list[int]:

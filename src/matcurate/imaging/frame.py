@@ -55,8 +55,8 @@ def frame_of(pixels: Pixels) -> Frame | None:
     top, bottom = _thickness(levels), _thickness(levels[::-1])
     middle = levels[top : height - bottom]
     left, right = _thickness(middle.T), _thickness(middle.T[::-1])
-    found = Frame(top, left, height - bottom, width - right)
-    return None if found == Frame(0, 0, height, width) else found
+    frame = Frame(top, left, height - bottom, width - right)
+    return None if frame == Frame(0, 0, height, width) else frame
 
 
 def _thickness(levels: NDArray[np.int16]) -> int:

@@ -25,7 +25,7 @@ def basins(strength: NDArray[np.floating]) -> NDArray[np.int64]:
 def adjacency(regions: NDArray[np.int64], strength: NDArray[np.floating]) -> tuple[hg.UndirectedGraph, Column, Column]:
     """Graph of the regions that share a border, with each border's summed strength and its length in pixels.
 
-    higra makes the same out of the graph of all pixels, in some ten times the time: most pixels lie on no border.
+    higra makes the same out of the graph of all pixels, which is slower: most pixels lie on no border.
 
     Parameters
     ----------

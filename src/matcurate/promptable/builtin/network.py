@@ -109,7 +109,7 @@ class Up(nn.Module):
 def fused(network: Network) -> Network:
     """Copy of a network or of a part, in evaluation mode, with its batch norms folded into convolutions before them.
 
-    The outputs are the same within rounding, in about three quarters of the time.
+    The outputs are the same within rounding, and need less time.
     """
     copied = deepcopy(network)
     for part in copied.modules():
