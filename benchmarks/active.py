@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pydantic import TypeAdapter
 
-from matcurate.workflows.bench_active import ActiveBenchmark
+from matcurate.bench.active import ActiveBenchmark
 
 COLOURS = {
     "random": "black",

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from matcurate.bench.boost import BoostScores, score_boost
 from matcurate.config import load_preset
 from matcurate.imaging.synth.ambiguous import ambiguous_masks
 from matcurate.imaging.synth.registry import SyntheticMicrograph
@@ -25,7 +26,6 @@ from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.matsam.prompts import grid_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
 from matcurate.types import BoolMask, Candidate, Pixels
-from matcurate.workflows.bench_boost import BoostScores, score_boost
 
 SIZE = (384, 512)
 COUNTS = range(MATERIALS[0], MATERIALS[1] + 1)

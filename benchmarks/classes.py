@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.config import load_settings
-from matcurate.workflows.class_queue import ClassOverview, overview
-from matcurate.workflows.classes import name_micrographs
-from matcurate.workflows.ingest import ingest
-from matcurate.workflows.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.classes.classes import name_micrographs
+from matcurate.workflows.classes.queue import ClassOverview, overview
+from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.ingest.ingest import ingest
 
 
 @dataclass(frozen=True)

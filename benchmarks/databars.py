@@ -24,8 +24,8 @@ from matcurate.imaging.ignored import find_ignored, frame_within
 from matcurate.imaging.proxy import to_uint8
 from matcurate.imaging.read import find_images, read_micrograph
 from matcurate.imaging.synth.databars import LAYOUTS, BarLayout, with_databar
+from matcurate.segmentation.build import build_segmenter
 from matcurate.types import Pixels
-from matcurate.workflows.segmenter import build_segmenter
 
 NM_PER_PX = 10.0
 CLOSE = 2.0

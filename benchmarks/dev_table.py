@@ -17,13 +17,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from matcurate.bench.robust import score_change
+from matcurate.bench.segment import MeasuredMethod, SegmentBenchmark, build_method
 from matcurate.config import load_settings
 from matcurate.imaging.changes import change_named, changes_named
 from matcurate.imaging.dataset import open_dataset
 from matcurate.imaging.synth.registry import KINDS
-from matcurate.workflows.bench_robust import score_change
-from matcurate.workflows.bench_segment import MeasuredMethod, SegmentBenchmark, build_method
-from matcurate.workflows.synthesise import synthesise
+from matcurate.plain.synthesise import synthesise
 from segment import Folder
 
 REFERENCE = "bias"

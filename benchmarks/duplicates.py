@@ -19,12 +19,12 @@ from scipy.special import softmax
 from matcurate.acquisition.pool import Pool
 from matcurate.acquisition.strategies import STRATEGIES, choose_batch
 from matcurate.imaging.synth.textures import texture
+from matcurate.learned.embedders import EncoderStatistics
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.dirichlet import class_means, vacuity
 from matcurate.uncertainty.head import HeadSettings, begin_head
 from matcurate.uncertainty.trainer import HeadTraining, train_head
-from matcurate.workflows.embedders import EncoderStatistics
 
 CROP, EACH, TEXTURES, LEARNED = 48, 4, 20, 8
 COPIES, BATCH, DRAWS = 120, 40, 8

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from matcurate.bench.dice import COMPARED
+from matcurate.bench.finetune import FinetuneChoice, bench_finetune
+from matcurate.bench.zero_shot import bench_zero_shot
 from matcurate.config import load_settings
-from matcurate.workflows.bench_finetune import FinetuneChoice, bench_finetune
-from matcurate.workflows.bench_zero_shot import bench_zero_shot
-from matcurate.workflows.finetune_scores import COMPARED
 
 Run = dict[str, Any]
 

@@ -24,9 +24,9 @@ from skimage.measure import label
 
 from matcurate.config import load_settings
 from matcurate.imaging.dataset import open_dataset
+from matcurate.segmentation.build import build_segmenter
 from matcurate.segmentation.matsam.crops import crops
 from matcurate.types import BoolMask, LabelMap
-from matcurate.workflows.segmenter import build_segmenter
 
 DRAWN = 2048
 """Side in pixels of the picture that is drawn."""

@@ -17,11 +17,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from matcurate.bench.novelty import NoveltyAnswers, NoveltyDraws, bench_novelty, head_learning
 from matcurate.config import load_settings
 from matcurate.imaging.synth.textures import texture
 from matcurate.uncertainty.calibration import risk_coverage
 from matcurate.uncertainty.dirichlet import class_means, vacuity
-from matcurate.workflows.bench_novelty import NoveltyAnswers, NoveltyDraws, bench_novelty, head_learning
 
 SIZE = (512, 512)
 FIRST = 1000

@@ -9,11 +9,11 @@ import argparse
 
 from segment_anything import sam_model_registry
 
+from matcurate.bench.dice import part_parameters
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.sam import SamSegmenter
-from matcurate.workflows.finetune_scores import part_parameters
 
 PAPER = {"fe": 0.0335, "re": 0.0335, "sa": 0.0215, "fa": 1.179, "plm": 1.2}
 TOTALS = {False: (22.3, 112.0), True: (23.5, 113.2)}

@@ -18,6 +18,7 @@ from scipy.ndimage import find_objects
 from scipy.stats import spearmanr
 from skimage.measure import label
 
+from matcurate.bench.segment import bench_segment
 from matcurate.config import Settings, load_preset, load_settings
 from matcurate.imaging.dataset import LabelledMicrograph, open_dataset
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
@@ -27,7 +28,6 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import Scores, evaluate
 from matcurate.types import BoolMask, Candidate, LabelMap
-from matcurate.workflows.bench_segment import bench_segment
 from segment import Folder
 
 SMALLEST = 30

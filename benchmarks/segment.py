@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matcurate.bench.segment import MATSAM, SegmentBenchmark, bench_segment
 from matcurate.config import load_settings
 from matcurate.imaging.dataset import open_dataset
-from matcurate.workflows.bench_segment import MATSAM, SegmentBenchmark, bench_segment
 
 COLUMNS = "matsam:builtin,otsu,adaptive,canny,watershed"
 MEASURES = {"iou": "IoU", "f1": "F1", "recall": "recall", "ari": "ARI"}

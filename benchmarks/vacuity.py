@@ -16,11 +16,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from matcurate.bench.folders import class_names, labelled_pictures
 from matcurate.config import load_preset, load_settings
 from matcurate.imaging.heat import heat_overlay
 from matcurate.imaging.overlay import overlay
 from matcurate.imaging.proxy import to_uint8
 from matcurate.imaging.read import read_micrograph
+from matcurate.learned.evidence import Calibration, fit_evidence, judge
 from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
@@ -29,8 +31,7 @@ from matcurate.phase.trainer import train
 from matcurate.types import BoolMask
 from matcurate.uncertainty.calibration import risk_coverage
 from matcurate.uncertainty.pixels import PixelHead
-from matcurate.workflows.bench_folders import class_names, labelled_pictures, learning_backbone
-from matcurate.workflows.evidence import Calibration, fit_evidence, judge
+from matcurate.workflows.home.backbones import learning_backbone
 
 TOP = 0.5
 """Vacuity that full red stands for."""

@@ -1,6 +1,12 @@
-"""The arrows of the architecture (CONTRIBUTING.md, "The house"): nobody imports what they may not know."""
+"""The arrows of the architecture (CONTRIBUTING.md, "The house"): nobody imports what they may not know.
+
+Every import counts: those at the top of a file, those within functions, and those for the type checker only.
+"""
 
 import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,92 +19,140 @@ PACKAGES = {
 
 FOUNDATION = {"types", "config", "errors", "files", "tensorfile", ""}
 ADAPTERS = {"catalog", "labelstudio", "tracking"}
-SCIENCE = {"imaging", "promptable", "segmentation", "phase", "uncertainty", "acquisition", "morphology"}
-ENTRY_POINTS = {"cli", "worker", "backend"}
+SCIENCE = {"imaging", "promptable", "segmentation", "phase", "uncertainty", "acquisition", "morphology", "learned"}
+WORKFLOWS = {
+    f"workflows.{room}"
+    for room in (
+        *("home", "ingest", "presegment", "labelling", "snapshots", "training", "evaluation", "versions", "ranking"),
+        *("classes", "exchange", "reporting"),
+    )
+}
+PRODUCT = SCIENCE | ADAPTERS | WORKFLOWS | {"workflows", "plain", "jobs", "services"}
 
 ALLOWED: dict[str, set[str]] = {
-    **{name: {"workflows"} for name in ENTRY_POINTS},
-    "cli": {"workflows", "pretraining"},
-    "workflows": ADAPTERS | SCIENCE,
-    "pretraining": SCIENCE,
-    **{name: set() for name in ADAPTERS},
-    "segmentation": {"promptable", "imaging"},
-    "phase": {"promptable", "imaging"},
-    "promptable": {"imaging"},
-    "morphology": {"imaging"},
+    **{name: set() for name in FOUNDATION | ADAPTERS},
     "imaging": set(),
     "uncertainty": set(),
     "acquisition": set(),
-    "types": set(),
-    "config": set(),
-    "errors": set(),
-    "files": set(),
-    "tensorfile": set(),
-    "": set(),
+    "morphology": {"imaging"},
+    "promptable": {"imaging"},
+    "segmentation": {"promptable", "imaging"},
+    "phase": {"promptable", "imaging"},
+    "learned": SCIENCE - {"morphology"},
+    **{name: SCIENCE | ADAPTERS | WORKFLOWS for name in WORKFLOWS},
+    "workflows.home": SCIENCE | ADAPTERS,
+    "workflows": {"workflows.versions"},
+    "plain": SCIENCE,
+    "jobs": WORKFLOWS | {"catalog"},
+    "services": WORKFLOWS,
+    "pretraining": PRODUCT - {"jobs", "services"},
+    "bench": PRODUCT - {"jobs", "services"},
+    "demo": PRODUCT,
+    "backend": WORKFLOWS | {"jobs", "plain"},
+    "cli": WORKFLOWS | {"jobs", "plain", "services", "bench", "pretraining", "demo"},
 }
+"""What each room may import, beside itself and the foundation. Between the workflows every arrow is allowed that
+closes no circle."""
 
 FORBIDDEN_LIBRARIES = {
-    **{part: {"fastapi", "sqlmodel", "sqlalchemy", "mlflow", "typer", "label_studio_sdk"} for part in SCIENCE},
+    **{room: {"fastapi", "sqlmodel", "sqlalchemy", "mlflow", "typer", "label_studio_sdk"} for room in SCIENCE},
     "catalog": {"torch", "mlflow", "label_studio_sdk", "fastapi", "typer"},
     "labelstudio": {"torch", "mlflow", "sqlmodel", "sqlalchemy", "fastapi", "typer"},
     "tracking": {"label_studio_sdk", "sqlmodel", "sqlalchemy", "fastapi", "typer"},
-    "workflows": {"fastapi", "typer"},
+    **{room: {"fastapi", "typer"} for room in WORKFLOWS | {"plain", "jobs", "services", "bench", "demo"}},
 }
 
 
-def modules() -> list[tuple[str, Path]]:
-    found = []
-    for package, folder in PACKAGES.items():
-        for path in sorted(folder.rglob("*.py")):
-            parts = path.relative_to(folder).with_suffix("").parts
-            part = "backend" if package == "matcurate_backend" else parts[0] if parts != ("__init__",) else ""
-            found.append((part, path))
-    return found
-
-
-def imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import; write the whole name"
-            if node.module == "matcurate":
-                names |= {f"matcurate.{alias.name}" for alias in node.names}
-            else:
-                names.add(node.module or "")
-    return names
-
-
-def part_of(name: str) -> str | None:
+def room_of(name: str) -> str | None:
+    """The room that a module is in, by its full name; None for what is not ours."""
     head, *rest = name.split(".")
     if head == "matcurate_backend":
         return "backend"
     if head != "matcurate":
         return None
-    return "" if not rest or rest[0] == "__version__" else rest[0]
+    if not rest or rest[0] == "__version__":
+        return ""
+    if rest[0] == "workflows" and f"workflows.{rest[1] if len(rest) > 1 else ''}" in WORKFLOWS:
+        return f"workflows.{rest[1]}"
+    return rest[0]
 
 
-@pytest.mark.parametrize(("part", "path"), modules(), ids=lambda value: str(value).replace(str(ROOT), ""))
-def test_imports_follow_the_arrows(part: str, path: Path) -> None:
-    assert part in ALLOWED, f"{path}: {part!r} has no place in the plan"
+def modules() -> list[tuple[str, Path]]:
+    """Every file of the project with its room."""
+    pairs = []
+    for package, folder in PACKAGES.items():
+        for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.pyi")]):
+            parts = path.relative_to(folder).with_suffix("").parts
+            room = room_of(".".join([package, *(part for part in parts if part != "__init__")]))
+            assert room is not None
+            pairs.append((room, path))
+    return pairs
+
+
+def imports(path: Path, package: str = "") -> set[str]:
+    """Names of the modules that a file imports, wherever in it; ``from X import y`` names X.y too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 or path.suffix == ".pyi", f"{path}: relative import; write the whole name"
+            module = node.module or ""
+            if node.level == 0:
+                names |= {f"{module}.{alias.name}" for alias in node.names} if "matcurate" in module else {module}
+    return names
+
+
+def arrows() -> Iterator[tuple[str, str, Path]]:
+    """Every arrow between two rooms with the file that draws it."""
+    for room, path in modules():
+        for name in imports(path):
+            target = room_of(name)
+            if target is not None and target != room:
+                yield room, target, path
+
+
+@pytest.mark.parametrize(("room", "path"), modules(), ids=lambda value: str(value).replace(str(ROOT), ""))
+def test_imports_follow_the_arrows(room: str, path: Path) -> None:
+    assert room in ALLOWED, f"{path}: {room!r} has no place in the plan"
     for name in imports(path):
-        target = part_of(name)
-        if target is not None and target != part:
-            assert target in ALLOWED[part] | FOUNDATION, f"{path} imports {name}: {part} may not know {target}"
+        target = room_of(name)
+        if target is not None and target != room:
+            assert target in ALLOWED[room] | FOUNDATION, f"{path} imports {name}: {room} may not know {target}"
         library = name.split(".")[0]
-        assert library not in FORBIDDEN_LIBRARIES.get(part, set()), f"{path} imports {library}"
+        assert library not in FORBIDDEN_LIBRARIES.get(room, set()), f"{path} imports {library}"
+
+
+def test_no_circle_between_the_rooms() -> None:
+    graph: dict[str, set[str]] = {}
+    for room, target, _ in arrows():
+        graph.setdefault(room, set()).add(target)
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        circle = error.args[1]
+        pairs = set(pairwise(circle))
+        files = [str(path) for room, target, path in arrows() if (target, room) in pairs]
+        pytest.fail(f"circle {' -> '.join(circle)}: {', '.join(files)}")
+
+
+def test_nothing_of_the_product_imports_research() -> None:
+    research = {"bench", "pretraining", "demo"}
+    assert not {(room, target) for room, target, _ in arrows() if target in research and room != "cli"}
 
 
 def test_the_walk_sees_every_kind_of_import(tmp_path: Path) -> None:
-    source = "import torch.nn as nn\nfrom matcurate import catalog\ndef f():\n    from matcurate.cli import app\n"
+    source = (
+        "import torch.nn as nn\nfrom matcurate import catalog\nfrom typing import TYPE_CHECKING\n"
+        "def f():\n    from matcurate.cli import app\n"
+        "if TYPE_CHECKING:\n    from matcurate.workflows.ranking import rank\n"
+    )
     (tmp_path / "m.py").write_text(source)
-    assert imports(tmp_path / "m.py") == {"torch.nn", "matcurate.catalog", "matcurate.cli"}
-    assert [part_of(name) for name in ("matcurate.cli.app", "matcurate_backend.app", "torch")] == [
-        "cli",
-        "backend",
-        None,
-    ]
+    names = imports(tmp_path / "m.py")
+    assert names == {"torch.nn", "matcurate.catalog", "typing", "matcurate.cli.app", "matcurate.workflows.ranking.rank"}
+    rooms = [room_of(name) for name in ("matcurate.cli.app", "matcurate_backend.app", "torch", "matcurate.catalog")]
+    assert rooms == ["cli", "backend", None, "catalog"]
+    assert room_of("matcurate.workflows.ranking.rank") == "workflows.ranking"
 
 
 def test_mlflow_folder_does_not_shadow_the_library() -> None:

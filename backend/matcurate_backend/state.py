@@ -9,15 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
-from matcurate.workflows.inbox import drain_inbox, pending_events, receive_event
-from matcurate.workflows.jobs import after_corrections, ask
-from matcurate.workflows.predict import Answer, answer_tasks, check_label_config
-from matcurate.workflows.presegmenter import choose_presegmenter
-from matcurate.workflows.serving import Serving
-from matcurate.workflows.sync import sync
-from matcurate.workflows.tasks import TaskQuestion
-from matcurate.workflows.versions import model_version_names
-from matcurate.workflows.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
+from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
+from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
+from matcurate.workflows.labelling.sync import pull_corrections
+from matcurate.workflows.labelling.tasks import TaskQuestion
+from matcurate.workflows.presegment.predict import Answer, answer_tasks, check_label_config
+from matcurate.workflows.presegment.presegmenter import choose_presegmenter
+from matcurate.workflows.presegment.serving import Serving
+from matcurate.workflows.versions.names import model_version_names
 from matcurate_backend.metrics import Metrics
 
 RECONCILE_SECONDS = 600.0
@@ -89,12 +89,11 @@ class BackendState:
             return
         reports = [drain_inbox(self.workspace, self.client)]
         if self._reconciled is None or time.monotonic() - self._reconciled > RECONCILE_SECONDS:
-            reports.append(sync(self.workspace, self.client))
+            reports.append(pull_corrections(self.workspace, self.client))
             self._reconciled = time.monotonic()
         for report in reports:
             for outcome, count in report.outcomes.items():
                 self.metrics.corrections.labels(outcome).inc(count)
-            after_corrections(self.workspace, report)
         self.metrics.inbox_pending.set(pending_events(self.workspace))
 
 

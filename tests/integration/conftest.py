@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from matcurate.config import Settings, load_settings, save_settings
-from matcurate.workflows.connect import connect
-from matcurate.workflows.services import Services, run_connected
-from matcurate.workflows.workspace import Workspace, initialise, open_workspace
+from matcurate.services.run import Services, run_connected
+from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.labelling.connect import connect
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from matcurate.catalog.tasks import link_task
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import read_labels
-from matcurate.workflows.ingest import Provenance, ingest
-from matcurate.workflows.presegment import put_labels
-from matcurate.workflows.workspace import Workspace, open_workspace
+from matcurate.workflows.home.pixels import put_labels
+from matcurate.workflows.home.workspace import Workspace, open_workspace
+from matcurate.workflows.ingest.ingest import Provenance, ingest
 
 SIZE = "96x160"
 PRESET = {

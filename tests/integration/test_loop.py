@@ -25,15 +25,15 @@ from matcurate.catalog.tasks import links_for_project
 from matcurate.config import Settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.workflows.connect import ConnectReport, connect
-from matcurate.workflows.ingest import ingest
-from matcurate.workflows.predict import register_version
-from matcurate.workflows.presegmenter import PreSegmenter, zero_shot
-from matcurate.workflows.push import push
-from matcurate.workflows.regions import RegionCodec
-from matcurate.workflows.services import Services
-from matcurate.workflows.sync import sync
-from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.services.run import Services
+from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.labelling.connect import ConnectReport, connect
+from matcurate.workflows.labelling.push import push
+from matcurate.workflows.labelling.regions import RegionCodec
+from matcurate.workflows.labelling.sync import pull_corrections
+from matcurate.workflows.presegment.predict import register_version
+from matcurate.workflows.presegment.presegmenter import PreSegmenter, zero_shot
 
 pytestmark = pytest.mark.integration
 
@@ -224,8 +224,8 @@ def test_a_lost_webhook_is_made_good_by_sync_and_twice_is_once(stack: Stack) -> 
     made = stack.client.annotations.create(task, stack.regions(drawn), parent_prediction=parent.id)
     time.sleep(1.0)
     assert made.id not in stack.corrections()
-    assert sync(stack.workspace, stack.client).outcomes["added"] == 1
-    again = sync(stack.workspace, stack.client).outcomes
+    assert pull_corrections(stack.workspace, stack.client).outcomes["added"] == 1
+    again = pull_corrections(stack.workspace, stack.client).outcomes
     assert (again["added"], again["updated"], again["retracted"]) == (0, 0, 0)
     connected = stack.connect()
     assert connected.project_id == stack.project_id
@@ -243,7 +243,7 @@ def test_a_cleared_task_keeps_its_correction_and_is_pushed_again(stack: Stack) -
     made = stack.client.annotations.create(task, stack.regions(np.ones(SIZE, np.uint8)))
     assert eventually(lambda: made.id in stack.corrections())
     stack.client.tasks.delete(task)
-    sync(stack.workspace, stack.client)
+    pull_corrections(stack.workspace, stack.client)
     assert made.id in stack.corrections()
     report = push(stack.workspace, stack.client, stack.segmenter.version)
     assert (report.tasks, report.predictions) == (1, 1)

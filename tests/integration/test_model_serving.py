@@ -23,10 +23,11 @@ from matcurate.imaging.read import read_micrograph
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import picture
-from matcurate.workflows.models import open_registry, promote
-from matcurate.workflows.retrain import retrain
-from matcurate.workflows.training import backbone_of, load_champion
-from matcurate.workflows.workspace import Workspace
+from matcurate.workflows.home.backbones import backbone_of
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.training.retrain import retrain
+from matcurate.workflows.training.training import load_champion
+from matcurate.workflows.versions.models import open_registry, promote
 
 pytestmark = pytest.mark.integration
 

@@ -17,11 +17,11 @@ from playwright.sync_api import Page, sync_playwright
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.records import CorrectionRecord
 from matcurate.imaging.labels import decode_labels
-from matcurate.workflows.ingest import ingest
-from matcurate.workflows.presegment import presegment
-from matcurate.workflows.presegmenter import zero_shot
-from matcurate.workflows.push import push
-from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.labelling.push import push
+from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegmenter import zero_shot
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZE = (240, 400)

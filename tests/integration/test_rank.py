@@ -16,11 +16,11 @@ from matcurate.catalog.predictions import pushed_predictions
 from matcurate.catalog.rankings import newest_ranking
 from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
-from matcurate.workflows.ingest import Provenance, ingest
-from matcurate.workflows.presegment import register_version
-from matcurate.workflows.presegmenter import zero_shot
-from matcurate.workflows.sync import sync
-from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.labelling.sync import pull_corrections
+from matcurate.workflows.presegment.presegment import register_version
+from matcurate.workflows.presegment.presegmenter import zero_shot
 
 pytestmark = pytest.mark.integration
 
@@ -136,7 +136,7 @@ def test_what_is_leased_is_given_to_nobody_else(
     assert len(leased) == 2 and min(leased) > batch[-1]
     assert sum(score == 1 for score in scores.values()) == 9  # the annotated ones, and the golden one
     with label_studio_client(workspace.settings) as client:
-        assert sync(workspace, client).outcomes["added"] <= 8  # the rest came by webhook
+        assert pull_corrections(workspace, client).outcomes["added"] <= 8  # the rest came by webhook
         project = client.projects.get(connected_project_id(workspace.settings))
     assert (project.sampling, project.model_version) == ("Uncertainty sampling", document["model_version"])
 

@@ -23,14 +23,15 @@ from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
+from matcurate.jobs.kinds import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.due import learning_state
-from matcurate.workflows.ingest import ingest
-from matcurate.workflows.jobs import ask, job_of, jobs_of
-from matcurate.workflows.models import open_registry
-from matcurate.workflows.regions import RegionCodec
-from matcurate.workflows.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.labelling.regions import RegionCodec
+from matcurate.workflows.training.due import learning_state
+from matcurate.workflows.versions.models import open_registry
 
 pytestmark = pytest.mark.integration
 

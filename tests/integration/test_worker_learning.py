@@ -26,23 +26,23 @@ from matcurate.catalog.records import MicrographRecord
 from matcurate.catalog.tasks import links_for_project
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
+from matcurate.jobs.kinds import jobs_of
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.phase.scores import score_phases
-from matcurate.workflows.connect import connect
-from matcurate.workflows.ingest import Provenance, ingest
-from matcurate.workflows.jobs import jobs_of
-from matcurate.workflows.models import full_history, open_registry
-from matcurate.workflows.presegment import presegment
-from matcurate.workflows.presegmenter import choose_presegmenter
-from matcurate.workflows.push import push
-from matcurate.workflows.regions import RegionCodec
-from matcurate.workflows.workspace import (
+from matcurate.workflows.home.workspace import (
     Workspace,
     connected_project_id,
     initialise,
     label_studio_client,
     open_workspace,
 )
+from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.labelling.connect import connect
+from matcurate.workflows.labelling.push import push
+from matcurate.workflows.labelling.regions import RegionCodec
+from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegmenter import choose_presegmenter
+from matcurate.workflows.versions.models import full_history, open_registry
 
 pytestmark = pytest.mark.integration
 
@@ -84,7 +84,7 @@ def workspace(running: RunningServices, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def worker(workspace: Workspace) -> Iterator[None]:
-    command = [sys.executable, "-m", "matcurate.worker"]
+    command = [sys.executable, "-m", "matcurate.jobs"]
     process = subprocess.Popen(command, env={"CURATE_HOME": str(workspace.settings.home)})
     yield
     process.terminate()

@@ -7,9 +7,9 @@ from tiny_sam import tiny_vit_b
 
 from matcurate.config import load_settings
 from matcurate.promptable.registry import BACKBONES
-from matcurate.workflows.ingest import ingest
-from matcurate.workflows.presegmenter import ZeroShot
-from matcurate.workflows.segmenter import build_segmenter
+from matcurate.segmentation.build import build_segmenter
+from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.presegment.presegmenter import ZeroShot
 
 __all__ = ["tiny_vit_b"]
 

@@ -10,6 +10,7 @@ import yaml
 from learning_samples import add_disc, correct
 
 from matcurate.config import load_settings, save_settings
+from matcurate.learned.evidence import EVIDENCE_FILE
 from matcurate.phase.build import Base, ModelSettings, PhaseSettings, base_of, build_model
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.storage import save_adapter
@@ -18,10 +19,9 @@ from matcurate.tracking.registry import Origin, RegisteredVersion
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
-from matcurate.workflows.evidence import EVIDENCE_FILE
-from matcurate.workflows.models import open_registry
-from matcurate.workflows.presegment import load_original
-from matcurate.workflows.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.home.pixels import load_original
+from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.versions.models import open_registry
 
 TINY = ModelSettings(lora=LoraSettings(rank=2), plm=None)
 TRAIN = {"steps": 16, "learning_rate": 0.003, "warmup": 2, "validate_every": 8, "sampling": {"crop": 64, "batch": 2}}

@@ -17,9 +17,9 @@ from matcurate.catalog.predictions import store_prediction
 from matcurate.catalog.records import CorrectionRecord, MicrographRecord, NewCorrection, NewPrediction
 from matcurate.catalog.tasks import link_task
 from matcurate.types import Calibration
-from matcurate.workflows.ingest import Provenance, ingest
-from matcurate.workflows.presegment import put_labels
-from matcurate.workflows.workspace import Workspace
+from matcurate.workflows.home.pixels import put_labels
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.ingest.ingest import Provenance, ingest
 
 numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
 """Of micrographs and annotations, for all homes in one folder: what a test is given does not hang on others."""

@@ -14,7 +14,7 @@ from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
 
 if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
-    from matcurate.workflows.bench_finetune import FinetuneBenchmark
+    from matcurate.bench.finetune import FinetuneBenchmark
 
 bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
 
@@ -51,7 +51,7 @@ def segment(
     json: JsonFlag = False,
 ) -> None:
     """Compare a segmentation method with the masks of a dataset folder."""
-    from matcurate.workflows.bench_segment import METHODS, bench_segment
+    from matcurate.bench.segment import METHODS, bench_segment
 
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r} is not one of {', '.join(METHODS)}", param_hint="--method")
@@ -100,7 +100,7 @@ def boost(
     json: JsonFlag = False,
 ) -> None:
     """Measure SAM-I-Am's booster: MatSAM's raw masks against a dataset's classes, before and after."""
-    from matcurate.workflows.bench_boost import bench_boost, parse_materials
+    from matcurate.bench.boost import bench_boost, parse_materials
 
     try:
         told = parse_materials(materials)
@@ -136,7 +136,7 @@ def codec(
 ) -> None:
     """Time Label Studio's brush codec against label_studio_sdk's, and check that they agree bit for bit."""
     shape = parse_size(size)
-    from matcurate.workflows.bench_codec import bench_codec
+    from matcurate.bench.codec import bench_codec
 
     with progress_bar("Coding") as progress:
         report = bench_codec(shape, seed, progress=progress)
@@ -173,7 +173,7 @@ def finetune(
     json: JsonFlag = False,
 ) -> None:
     """Fine-tune a backbone on one dataset folder and measure it on another."""
-    from matcurate.workflows.bench_finetune import FinetuneChoice, bench_finetune
+    from matcurate.bench.finetune import FinetuneChoice, bench_finetune
 
     try:
         choice = FinetuneChoice(preset, backbone, rank, plm, ratio, steps, seed, random_weights)

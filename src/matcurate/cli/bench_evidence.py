@@ -38,7 +38,7 @@ def novelty(
     json: JsonFlag = False,
 ) -> None:
     """Learn some textures, and measure how well others are recognised as new."""
-    from matcurate.workflows.bench_novelty import NoveltyDraws, bench_novelty, head_learning, network_learning
+    from matcurate.bench.novelty import NoveltyDraws, bench_novelty, head_learning, network_learning
 
     settings = session(ctx).settings
     network, options = _network(settings, model, weights, epochs)
@@ -91,7 +91,7 @@ def active(
     json: JsonFlag = False,
 ) -> None:
     """Label crops round by round as each strategy chooses them, and measure after each round."""
-    from matcurate.workflows.bench_active import ActiveChoice, bench_active
+    from matcurate.bench.active import ActiveChoice, bench_active
 
     names = tuple(name.strip() for name in strategies.split(",") if name.strip())
     choice = ActiveChoice(names, rounds, batch, seeds, crop, preset, backbone, seed)

@@ -32,8 +32,8 @@ def robust(
     json: JsonFlag = False,
 ) -> None:
     """Compare a segmentation method with the masks after each change of the images (blur, noise, data bar …)."""
-    from matcurate.workflows.bench_robust import CHANGE_NAMES, bench_robust
-    from matcurate.workflows.bench_segment import METHODS
+    from matcurate.bench.robust import CHANGE_NAMES, bench_robust
+    from matcurate.bench.segment import METHODS
 
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r} is not one of {', '.join(METHODS)}", param_hint="--method")

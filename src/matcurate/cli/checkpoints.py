@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 @checkpoints.command("list")
 def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Which published checkpoints there are, and which are in the store."""
-    from matcurate.workflows.checkpoints import list_checkpoints
+    from matcurate.workflows.home.checkpoints import list_checkpoints
 
     found = list_checkpoints(session(ctx).settings)
     if as_json:
@@ -69,7 +69,7 @@ def pull(
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch a checkpoint into the store and check it; goes on where an earlier attempt was cut off."""
-    from matcurate.workflows.checkpoints import pull_checkpoint
+    from matcurate.workflows.home.checkpoints import pull_checkpoint
 
     if url and file:
         raise typer.BadParameter("give --url or --from, not both")

@@ -11,8 +11,8 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.class_queue import Crop, Likeness, Unnamed
-    from matcurate.workflows.classes import Box, ClassChange
+    from matcurate.workflows.classes.classes import Box, ClassChange
+    from matcurate.workflows.classes.queue import Crop, Likeness, Unnamed
 
 classes = typer.Typer(help="Microstructure classes, and micrographs that may be of a new one.", no_args_is_help=True)
 
@@ -33,8 +33,8 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """List the classes, and the unnamed micrographs: first those that may be a new class, least known first."""
-    from matcurate.workflows.class_queue import overview
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.classes.queue import overview
+    from matcurate.workflows.home.workspace import open_workspace
 
     with progress_bar("classes") as progress:
         found = overview(open_workspace(session(ctx).settings), similar=similar, progress=progress)
@@ -79,8 +79,8 @@ def name(
     as_json: JsonFlag = False,
 ) -> None:
     """Name what micrographs show, and teach it to the head."""
-    from matcurate.workflows.classes import name_micrographs
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.classes.classes import name_micrographs
+    from matcurate.workflows.home.workspace import open_workspace
 
     workspace = open_workspace(session(ctx).settings)
     with progress_bar("name") as progress:
@@ -96,8 +96,8 @@ def merge(
     as_json: JsonFlag = False,
 ) -> None:
     """Let one class take another's micrographs."""
-    from matcurate.workflows.classes import merge as run
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.classes.classes import merge as run
+    from matcurate.workflows.home.workspace import open_workspace
 
     with progress_bar("merge") as progress:
         _show(run(open_workspace(session(ctx).settings), old, into, seed=seed, progress=progress), as_json)
@@ -112,8 +112,8 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Write example crops of a class as PNG, or those of a micrograph beside those of the classes most like it."""
-    from matcurate.workflows.class_queue import write_examples
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.classes.queue import write_examples
+    from matcurate.workflows.home.workspace import open_workspace
 
     written = write_examples(open_workspace(session(ctx).settings), wanted, out, count)
     if as_json:
@@ -188,7 +188,7 @@ def _row(each: Unnamed) -> list[object]:
 def _box(text: str | None) -> Box | None:
     if text is None:
         return None
-    from matcurate.workflows.classes import Box
+    from matcurate.workflows.classes.classes import Box
 
     try:
         top, left, height, width = (int(part) for part in text.split(","))

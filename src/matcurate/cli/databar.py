@@ -25,8 +25,8 @@ def databar(
     json: JsonFlag = False,
 ) -> None:
     """Show what is taken for data bars and scale bars, or switch off for micrographs where that is wrong."""
-    from matcurate.workflows.databars import bars_of, switch_bars
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.ingest.databars import bars_of, switch_bars
 
     if on is not None and not ids:
         raise typer.BadParameter("--on and --off need the ids of micrographs", param_hint="IDS")

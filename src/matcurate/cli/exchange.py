@@ -10,9 +10,9 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, progress_bar, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.forgetting import ForgettingMatrix, VersionRow
-    from matcurate.workflows.measurements import Measurement
-    from matcurate.workflows.models import RegisteredVersion
+    from matcurate.workflows.evaluation.measurements import Measurement
+    from matcurate.workflows.training.forgetting import ForgettingMatrix, VersionRow
+    from matcurate.workflows.versions.models import RegisteredVersion
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Number, name or alias of the version.")]
 
@@ -35,9 +35,9 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare versions on the golden sets of all labs: the forgetting matrix. What was measured once is kept."""
-    from matcurate.workflows.forgetting import forgetting_matrix
-    from matcurate.workflows.models import open_registry
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.training.forgetting import forgetting_matrix
+    from matcurate.workflows.versions.models import open_registry
 
     workspace = open_workspace(session(ctx).settings)
     with progress_bar("measuring") as progress:
@@ -58,9 +58,9 @@ def export(
     as_json: JsonFlag = False,
 ) -> None:
     """Write one file for other labs: adapter, head, settings, card and digests; not the weights of the base."""
-    from matcurate.workflows.model_export import export_model
-    from matcurate.workflows.models import open_registry
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.exchange.model_export import export_model
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.versions.models import open_registry
 
     workspace = open_workspace(session(ctx).settings)
     report = export_model(workspace, open_registry(workspace), version, out, force=force)
@@ -79,9 +79,9 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Register another lab's version here, after checks; it is not promoted."""
-    from matcurate.workflows.model_import import import_model, take_measurements
-    from matcurate.workflows.models import open_registry
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.exchange.model_import import import_model, take_measurements
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.versions.models import open_registry
 
     workspace = open_workspace(session(ctx).settings)
     report = (take_measurements if update else import_model)(workspace, open_registry(workspace), file)
@@ -99,7 +99,7 @@ def import_(
 
 def version_json(version: RegisteredVersion) -> dict[str, Json]:
     """A version as JSON holds it."""
-    from matcurate.workflows.measurements import measurements
+    from matcurate.workflows.evaluation.measurements import measurements
 
     tags = plain_tags(version)
     return {

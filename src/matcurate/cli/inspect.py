@@ -11,7 +11,7 @@ import typer
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, refuse, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.inspect import InspectedFile, InspectedPage
+    from matcurate.plain.inspect import InspectedFile, InspectedPage
 
 COLUMNS = ("file", "format", "page", "rows x columns", "dtype", "nm per px", "source", "data bar", "recorded with")
 
@@ -27,7 +27,7 @@ def inspect(
     json: JsonFlag = False,
 ) -> None:
     """Show format, pages, pixel size with its source, data bar and microscope of image files."""
-    from matcurate.workflows.inspect import inspect_files
+    from matcurate.plain.inspect import inspect_files
 
     with progress_bar("Reading") as progress:
         report = inspect_files(paths, max_megapixels=session(ctx).settings.max_megapixels, progress=progress)

@@ -11,7 +11,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.jobs import JobRecord
+    from matcurate.jobs.kinds import JobRecord
 
 jobs = typer.Typer(help="Jobs of the worker: what waits, runs, and became of it.")
 
@@ -47,8 +47,8 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show one job: how far it is, what came of it, or why it failed."""
-    from matcurate.workflows.jobs import job_of
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.jobs.kinds import job_of
+    from matcurate.workflows.home.workspace import open_workspace
 
     job = job_of(open_workspace(session(ctx).settings), job_id)
     if as_json:
@@ -64,8 +64,8 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""
-    from matcurate.workflows.jobs import ask
-    from matcurate.workflows.workspace import current_user, open_workspace
+    from matcurate.workflows.home.queue import ask
+    from matcurate.workflows.home.workspace import current_user, open_workspace
 
     job, added = ask(open_workspace(session(ctx).settings), kind, current_user())
     if as_json:
@@ -77,7 +77,7 @@ def add(
 def worker(ctx: typer.Context) -> None:
     """Do jobs until stopped (SIGTERM or Ctrl-C): a job at hand is stopped, and waits for the next worker."""
     os.environ["CURATE_HOME"] = str(session(ctx).settings.home.absolute())
-    os.execv(sys.executable, [sys.executable, "-m", "matcurate.worker"])
+    os.execv(sys.executable, [sys.executable, "-m", "matcurate.jobs"])
 
 
 def schedule(
@@ -90,10 +90,10 @@ def schedule(
     as_json: JsonFlag = False,
 ) -> None:
     """Set, show or remove when the worker pulls corrections, predicts new micrographs and, when due, trains."""
-    from matcurate.workflows.jobs import SCHEDULED
-    from matcurate.workflows.schedule import current_schedule, unschedule
-    from matcurate.workflows.schedule import schedule as store
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.jobs.kinds import SCHEDULED
+    from matcurate.jobs.schedule import current_schedule, unschedule
+    from matcurate.jobs.schedule import schedule as store
+    from matcurate.workflows.home.workspace import open_workspace
 
     if cron is not None and remove:
         raise typer.BadParameter("give a schedule or --remove, not both")
@@ -111,8 +111,8 @@ def schedule(
 
 
 def _list(ctx: typer.Context, limit: int, as_json: bool) -> None:
-    from matcurate.workflows.jobs import jobs_of
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.jobs.kinds import jobs_of
+    from matcurate.workflows.home.workspace import open_workspace
 
     found = jobs_of(open_workspace(session(ctx).settings), limit)
     if as_json:

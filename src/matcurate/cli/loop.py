@@ -37,7 +37,7 @@ def init(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a project in the home's catalog, and make it the one that the other commands work on."""
-    from matcurate.workflows.workspace import initialise
+    from matcurate.workflows.home.workspace import initialise
 
     names = None if phases is None else phase_names(phases)
     settings = session(ctx).settings
@@ -61,7 +61,7 @@ def connect(
     as_json: JsonFlag = False,
 ) -> None:
     """Connect the project with a Label Studio project, and Label Studio with the backend."""
-    from matcurate.workflows.connect import connect as run
+    from matcurate.workflows.labelling.connect import connect as run
 
     report = run(session(ctx).settings, url, token_file, project_id, backend_url)
     if as_json:
@@ -81,8 +81,8 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Take micrographs into the catalog; a file that is known already changes nothing."""
-    from matcurate.workflows.ingest import Provenance, ingest
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.ingest.ingest import Provenance, ingest
 
     calibration = stated_calibration(nm_per_px, nm_per_px_y)
     provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), calibration, golden)
@@ -119,9 +119,9 @@ def presegment(
     as_json: JsonFlag = False,
 ) -> None:
     """Predict the project's micrographs."""
-    from matcurate.workflows.presegment import presegment
-    from matcurate.workflows.presegmenter import open_presegmenter
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.presegment.presegment import presegment
+    from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
     if everything and new:
         raise typer.BadParameter("--all and --new exclude each other")
@@ -150,9 +150,9 @@ def presegment(
 
 def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
     """Send micrographs, and what the current model version predicts for them, to Label Studio."""
-    from matcurate.workflows.presegmenter import open_presegmenter
-    from matcurate.workflows.push import push
-    from matcurate.workflows.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.home.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.labelling.push import push
+    from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
     settings = session(ctx).settings
     workspace = open_workspace(settings)
@@ -173,12 +173,12 @@ def sync(
     as_json: JsonFlag = False,
 ) -> None:
     """Pull the experts' annotations into the catalog as corrections."""
-    from matcurate.workflows.sync import sync
-    from matcurate.workflows.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.home.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.labelling.sync import pull_corrections
 
     settings = session(ctx).settings
     with progress_bar("sync") as progress, label_studio_client(settings) as client:
-        report = sync(open_workspace(settings), client, since, progress)
+        report = pull_corrections(open_workspace(settings), client, since, progress)
     if as_json:
         emit_json({**report.outcomes, "failed": list(report.failed)})
     else:

@@ -13,7 +13,7 @@ from matcurate.cli.output import JsonFlag, emit_json, emit_table, session
 from matcurate.cli.pixel_size import NmPerPxOption, NmPerPxYOption, stated_calibration
 
 if TYPE_CHECKING:
-    from matcurate.workflows.measure import MeasureReport
+    from matcurate.plain.measure import MeasureReport
 
 ROWS = 20
 """Objects that the terminal shows; --out and --json give all."""
@@ -92,7 +92,7 @@ def measure(
         raise typer.BadParameter(
             "LABELS cannot hold object ids when it shows boundary lines", param_hint="--boundaries"
         )
-    from matcurate.workflows.measure import measure_labels
+    from matcurate.plain.measure import measure_labels
 
     calibration = stated_calibration(nm_per_px, nm_per_px_y)
     report = measure_labels(

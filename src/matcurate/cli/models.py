@@ -11,7 +11,7 @@ from matcurate.cli.exchange import VersionArgument, plain_tags, version_json
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.models import AliasMove
+    from matcurate.workflows.versions.models import AliasMove
 
 models = typer.Typer(help="Model versions, and which of them serves.", no_args_is_help=True)
 
@@ -28,8 +28,8 @@ def register(app: typer.Typer) -> None:
 @models.command("list")
 def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) -> None:
     """List the project's model versions, newest first."""
-    from matcurate.workflows.models import list_models, open_registry
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.versions.models import list_models, open_registry
 
     workspace = open_workspace(session(ctx).settings)
     found = list_models(workspace, open_registry(workspace), lab)
@@ -52,9 +52,9 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
 @models.command()
 def show(ctx: typer.Context, version: VersionArgument, as_json: JsonFlag = False) -> None:
     """Show one version: what it was made from, and who made it champion or took that away, when and why."""
-    from matcurate.workflows.measurements import measurements
-    from matcurate.workflows.models import open_registry, show_model
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.evaluation.measurements import measurements
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.versions.models import open_registry, show_model
 
     workspace = open_workspace(session(ctx).settings)
     report = show_model(workspace, open_registry(workspace), version)
@@ -84,9 +84,9 @@ def promote(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a version the champion (of a lab, with --lab)."""
-    from matcurate.workflows.models import open_registry
-    from matcurate.workflows.models import promote as run
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.versions.models import open_registry
+    from matcurate.workflows.versions.models import promote as run
 
     workspace = open_workspace(session(ctx).settings)
     _show_change(run(workspace, open_registry(workspace), version, why=_reason(why), lab=lab), as_json)
@@ -95,9 +95,9 @@ def promote(
 @models.command()
 def rollback(ctx: typer.Context, why: WhyOption, lab: LabOption = None, as_json: JsonFlag = False) -> None:
     """Make the champion before the present one champion again."""
-    from matcurate.workflows.models import open_registry
-    from matcurate.workflows.models import rollback as run
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.versions.models import open_registry
+    from matcurate.workflows.versions.models import rollback as run
 
     workspace = open_workspace(session(ctx).settings)
     _show_change(run(workspace, open_registry(workspace), why=_reason(why), lab=lab), as_json)

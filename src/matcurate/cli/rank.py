@@ -9,7 +9,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, progress_bar, refuse, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.rank import RankReport
+    from matcurate.workflows.ranking.rank import RankReport
 
 UNWRITTEN = "no Label Studio project is connected ('curate connect'): the ranking is stored, nothing was written there"
 
@@ -36,8 +36,8 @@ def rank(
 
     Defaults are the settings below 'rank'.
     """
-    from matcurate.workflows.rank import as_document, rank_project, rank_settings
-    from matcurate.workflows.workspace import current_user, open_workspace
+    from matcurate.workflows.home.workspace import current_user, open_workspace
+    from matcurate.workflows.ranking.rank import as_document, rank_project, rank_settings
 
     settings = session(ctx).settings
     request = rank_settings(settings.rank, strategy=strategy, count=count, lease_hours=lease, quota=quota, seed=seed)

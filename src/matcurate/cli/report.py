@@ -10,7 +10,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.report import ProjectReport
+    from matcurate.workflows.reporting.report import ProjectReport
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +25,9 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Say whether another round of labelling is worth it, and why; with --out as a page with pictures."""
-    from matcurate.workflows.report import as_document, project_report
-    from matcurate.workflows.report_page import write_page
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.reporting.report import as_document, project_report
+    from matcurate.workflows.reporting.report_page import write_page
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")

@@ -9,7 +9,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.retrain import RetrainReport
+    from matcurate.workflows.training.retrain import RetrainReport
 
 
 def register(app: typer.Typer) -> None:
@@ -27,9 +27,9 @@ def retrain(
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the experts' corrections, compare with the champion on the golden set, and promote by the policy."""
-    from matcurate.workflows.retrain import as_document
-    from matcurate.workflows.retrain import retrain as run
-    from matcurate.workflows.workspace import open_workspace
+    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.training.retrain import as_document
+    from matcurate.workflows.training.retrain import retrain as run
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")

@@ -60,7 +60,7 @@ def segment(
     json: JsonFlag = False,
 ) -> None:
     """Segment micrographs: instances, phases, an overlay and a table of the objects for each."""
-    from matcurate.workflows.segment import segment_files
+    from matcurate.plain.segment import segment_files
 
     calibration = stated_calibration(nm_per_px, nm_per_px_y)
     with progress_bar("Segmenting") as progress:

@@ -13,9 +13,9 @@ from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, ph
 from matcurate.errors import ServiceError
 
 if TYPE_CHECKING:
-    from matcurate.workflows.demo_learning import LearningReport
-    from matcurate.workflows.expert import DemoReport
-    from matcurate.workflows.services import Services
+    from matcurate.demo.expert import DemoReport
+    from matcurate.demo.learning import LearningReport
+    from matcurate.services.run import Services
 
 FolderArgument = Annotated[
     Path | None, typer.Argument(help="Micrographs, or a dataset folder with masks; generated ones by default.")
@@ -36,7 +36,7 @@ def serve(
     ] = None,
 ) -> None:
     """Run the Label Studio ML backend."""
-    from matcurate.workflows.services import serve_backend
+    from matcurate.services.run import serve_backend
 
     settings = session(ctx).settings
     serve_backend(settings, host or settings.backend.host, settings.backend.port if port is None else port)
@@ -47,7 +47,7 @@ def up(
     phases: Annotated[str, typer.Option(help="Phases of the project, if it has to be created; by comma.")] = "phase",
 ) -> None:
     """Run Label Studio, MLflow, the backend and the worker until stopped, connected with each other."""
-    from matcurate.workflows.services import run_connected
+    from matcurate.services.run import run_connected
 
     with run_connected(session(ctx).settings, phase_names(phases), _step) as (services, _, project_url):
         _show(services, project_url)
@@ -67,7 +67,7 @@ def demo(
     as_json: JsonFlag = False,
 ) -> None:
     """Run the whole loop on this machine, with a real Label Studio."""
-    from matcurate.workflows.demo import run_demo
+    from matcurate.demo.run import run_demo
 
     with run_demo(session(ctx).settings, folder, n, seed, preset, _step) as running:
         if not once:

@@ -59,7 +59,7 @@ def synth(
 ) -> None:
     """Generate micrographs with exact masks and instances as a dataset folder."""
     shape = parse_size(size)
-    from matcurate.workflows.synthesise import synthesise
+    from matcurate.plain.synthesise import synthesise
 
     with progress_bar(f"drawing {kind.value}") as progress:
         report = synthesise(

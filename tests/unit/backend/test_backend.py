@@ -18,12 +18,12 @@ from matcurate.catalog.learning_records import JobState
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import LabelStudioAuthError, LabelStudioUnreachableError
+from matcurate.jobs.kinds import jobs_of
 from matcurate.labelstudio.annotations import decode_annotation, encode_prediction
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows.ingest import ingest
-from matcurate.workflows.jobs import jobs_of
-from matcurate.workflows.presegment import presegment
+from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.presegment.presegment import presegment
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
 from matcurate_backend.metrics import Metrics

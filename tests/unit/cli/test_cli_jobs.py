@@ -8,7 +8,7 @@ from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace
 
 from matcurate.cli.app import run
-from matcurate.workflows.jobs import ready, run_job
+from matcurate.jobs.kinds import ready, run_job
 
 
 @pytest.fixture

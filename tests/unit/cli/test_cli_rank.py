@@ -8,7 +8,7 @@ from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
-from matcurate.workflows import workspace as workspace_module
+from matcurate.workflows.home import workspace as workspace_module
 
 
 @pytest.fixture

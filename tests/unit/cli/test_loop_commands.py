@@ -12,8 +12,8 @@ from matcurate.config import load_settings
 from matcurate.errors import LabelStudioUnreachableError
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows import connect as connect_module
-from matcurate.workflows import workspace as workspace_module
+from matcurate.workflows.home import workspace as workspace_module
+from matcurate.workflows.labelling import connect as connect_module
 
 CONFIG = parse_labelling_config(labelling_config(["phase"]), ["phase"])
 BAD = {"note.png": b"this is no image", "empty.tif": b""}

@@ -8,11 +8,11 @@ import pytest
 
 from matcurate.cli.app import run
 from matcurate.cli.output import emit_json, emit_table, progress_bar
-from matcurate.workflows import demo as demo_module
-from matcurate.workflows import services as services_module
-from matcurate.workflows.demo_learning import LearningReport, UntouchedMicrograph
-from matcurate.workflows.expert import DemoCorrection, DemoReport
-from matcurate.workflows.services import Services
+from matcurate.demo import run as demo_module
+from matcurate.demo.expert import DemoCorrection, DemoReport
+from matcurate.demo.learning import LearningReport, UntouchedMicrograph
+from matcurate.services import run as services_module
+from matcurate.services.run import Services
 
 ENDED = SimpleNamespace(poll=lambda: 3)
 URL = "http://127.0.0.1:8080/projects/1/data"

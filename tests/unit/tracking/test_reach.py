@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from matcurate.services.processes import free_port
 from matcurate.tracking.reach import state_of
-from matcurate.workflows.processes import free_port
 
 
 def test_a_local_file_is_there_once_it_was_made(tmp_path):

@@ -1,0 +1,1 @@
+"""Benchmarks of methods on folders of images with masks."""

@@ -1,0 +1,210 @@
+"""Labelled pictures cut into crops, with all that an experiment on active learning needs of each, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from matcurate.acquisition.pool import Pool
+from matcurate.acquisition.scores import bald, entropy, margin
+from matcurate.learned.hypercolumns import hypercolumns
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.samples import Picture
+from matcurate.types import UNKNOWN, Progress
+from matcurate.uncertainty.dirichlet import class_means, vacuity
+from matcurate.uncertainty.embedding import Embedder
+from matcurate.uncertainty.loss import dirichlet_parameters
+from matcurate.uncertainty.pixels import PixelHead, PixelSettings, drawn_pixels, fit_pixel_head
+from matcurate.uncertainty.regions import region_scores
+
+STRIDE = 4
+"""Of every picture, each fourth row and column is looked at."""
+DRAWS = 8
+"""Passes with dropout for BALD."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """A grid of pixels of one picture or crop.
+
+    Parameters
+    ----------
+    features : float16 array (h * w, D)
+        Hypercolumns, row by row.
+    labels : uint8 array (h, w)
+        Phase ids.
+    """
+
+    features: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CropPool:
+    """Crops to choose from, pictures to measure on, and where the crops lie among each other.
+
+    Parameters
+    ----------
+    crops, measured : sequence of Looked
+        Pool and validation.
+    embeddings : float32 array (N, D')
+        Of the crops.
+    specimens : int array (N,)
+        Number of the picture that each crop was cut from.
+    widths : tuple of int
+        Channels of the maps that hypercolumns are of.
+    classes : tuple of str
+        Names of the phases.
+    """
+
+    crops: Sequence[Looked]
+    measured: Sequence[Looked]
+    embeddings: NDArray[np.float32]
+    specimens: NDArray[np.int64]
+    widths: tuple[int, ...]
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def learn(self, chosen: Sequence[int], settings: PixelSettings, seed: int) -> PixelHead:
+        """A head that has learned these crops and nothing else, in as many steps however many there are."""
+        rng = np.random.default_rng((seed, len(chosen)))
+        features, labels = [], []
+        for place in sorted(chosen):
+            crop = self.crops[place]
+            known = np.flatnonzero(crop.labels != UNKNOWN)
+            drawn = known[drawn_pixels(crop.labels.ravel()[known], settings.pixels, settings.balance, rng)]
+            features.append(crop.features[drawn].astype(np.float32))
+            labels.append(crop.labels.ravel()[drawn])
+        return fit_pixel_head(
+            np.concatenate(features), np.concatenate(labels), self.widths, self.classes, settings, seed
+        )
+
+    def found(self, head: PixelHead) -> list[NDArray[np.uint8]]:
+        """Phases that a head finds on the grids of the measured pictures."""
+        return [
+            _logits(head, each).argmax(axis=1).astype(np.uint8).reshape(each.labels.shape) for each in self.measured
+        ]
+
+    def arrays(self, head: PixelHead, labelled: Sequence[int], left: Sequence[int], scores: Sequence[str]) -> Pool:
+        """The crops that are left, as a strategy sees them; with fractions where it asks for scores at all."""
+        said = [_scored(head, self.crops[place], scores) for place in left] if scores else []
+        return Pool(
+            self.embeddings[list(left)],
+            scores={name: np.array([each.scores[name] for each in said]) for name in scores},
+            fractions=np.stack([each.fractions for each in said]) if said else None,
+            specimens=self.specimens[list(left)],
+            labelled=self.embeddings[list(labelled)],
+        )
+
+
+def build_pool(
+    model: PhaseModel,
+    embed: Embedder,
+    pictures: tuple[Sequence[Picture], Sequence[Picture]],
+    classes: tuple[str, ...],
+    crop: int,
+    progress: Progress,
+) -> CropPool:
+    """Cut the first pictures into crops, and look at these and at the others.
+
+    Parameters
+    ----------
+    model : PhaseModel
+        Whose features are looked at.
+    embed : Embedder
+        Of whole crops.
+    pictures : pair of sequences of Picture
+        To choose from, and to measure on.
+    classes : tuple of str
+        Names of the phases.
+    crop : int
+        Edge in pixels of the crops; what is left at the right and at the bottom is left out, and a picture that is
+        smaller is one crop.
+    progress : Progress
+        Told pictures done.
+    """
+    total = len(pictures[0]) + len(pictures[1])
+    crops: list[Looked] = []
+    embeddings, specimens = [], []
+    widths: tuple[int, ...] = ()
+    for done, each in enumerate(pictures[0]):
+        progress(done, total, each.name)
+        looked, widths = _looked(model, each)
+        for area in areas(each.labels.shape, crop):
+            crops.append(_part(looked, area))
+            embeddings.append(embed(each.grey[area][None])[0])
+            specimens.append(done)
+    measured = []
+    for done, each in enumerate(pictures[1], start=len(pictures[0])):
+        progress(done, total, each.name)
+        measured.append(_looked(model, each)[0])
+    progress(total, total)
+    return CropPool(crops, measured, np.stack(embeddings), np.array(specimens), widths, classes)
+
+
+def areas(shape: tuple[int, ...], edge: int) -> list[tuple[slice, slice]]:
+    """Crops (edge, edge) of an image (H, W), row by row; along a side that is shorter they are as long as it is."""
+    tall, wide = min(edge, shape[0]), min(edge, shape[1])
+    return [
+        (slice(top, top + tall), slice(left, left + wide))
+        for top in range(0, shape[0] - tall + 1, tall)
+        for left in range(0, shape[1] - wide + 1, wide)
+    ]
+
+
+def _looked(model: PhaseModel, picture: Picture) -> tuple[Looked, tuple[int, ...]]:
+    """The grid of a whole picture, which a crop is a part of: the model sees it in its surroundings."""
+    labels = picture.labels[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
+    rows, columns = (STRIDE // 2 + STRIDE * at.ravel() for at in np.indices(labels.shape))
+    seen = hypercolumns(model, picture.grey, rows, columns)
+    return Looked(seen.features, labels), seen.widths
+
+
+def _part(looked: Looked, area: tuple[slice, slice]) -> Looked:
+    """What of a picture's grid lies in an area of its pixels."""
+    grid = tuple(
+        slice(-(-(side.start - STRIDE // 2) // STRIDE), -(-(side.stop - STRIDE // 2) // STRIDE)) for side in area
+    )
+    features = looked.features.reshape(*looked.labels.shape, -1)[grid]
+    return Looked(features.reshape(-1, features.shape[-1]), looked.labels[grid])
+
+
+def _logits(head: PixelHead, looked: Looked) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return np.asarray(head(torch.from_numpy(looked.features.astype(np.float32))).numpy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scored:
+    """A crop as a head sees it: scores by name, and mean probabilities (K,) of the phases."""
+
+    scores: Mapping[str, float]
+    fractions: NDArray[np.float64]
+
+
+def _scored(head: PixelHead, looked: Looked, names: Sequence[str]) -> _Scored:
+    """Means over the grid, vacuity over what lies away from boundaries."""
+    found: dict[str, float] = {}
+    with torch.inference_mode():
+        whitened = head.whitened(torch.from_numpy(looked.features.astype(np.float32)))
+        bound = head.settings.evidence.bound
+        alpha = dirichlet_parameters(head.logits(whitened), bound).numpy()
+        if "bald" in names:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # all crops are asked of the same draws
+                head.train()
+                draws = [class_means(dirichlet_parameters(head.logits(whitened), bound).numpy()) for _ in range(DRAWS)]
+                head.eval()
+            found["bald"] = float(bald(np.stack(draws)).mean())
+    shares = class_means(alpha)
+    found |= {"entropy": float(entropy(shares).mean()), "margin": float(margin(shares).mean())}
+    phases = shares.argmax(axis=1).reshape(looked.labels.shape)
+    unknown = vacuity(alpha).reshape(looked.labels.shape)
+    found["vacuity"] = region_scores(unknown, phases, shares.shape[1], margin=1).mean
+    return _Scored(found, shares.mean(axis=0))

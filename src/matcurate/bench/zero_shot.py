@@ -1,0 +1,100 @@
+"""What MatSAM finds on labelled micrographs without any training, in the Dice that fine-tuning is measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matcurate.bench.dice import dice_of_classes, foreground_dice, mean_dice
+from matcurate.config import Settings
+from matcurate.imaging.dataset import open_dataset
+from matcurate.imaging.ignored import ignored_of, with_unknown
+from matcurate.segmentation.build import build_segmenter
+from matcurate.types import UNKNOWN, LabelMap, Progress, silent
+
+Found = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShotBenchmark:
+    """Means over the micrographs of a dataset folder.
+
+    MatSAM does not know the names of what it finds. ``names`` has the phase that each of its classes was taken for,
+    the same on every micrograph: that which gives the largest ``dice``, so the truth helps it here. For
+    ``dice_foreground`` no names are needed: background, and all phases as one.
+    """
+
+    dataset: str
+    version: str
+    images: int
+    names: tuple[int, ...]
+    dice: float
+    dice_per_class: tuple[float | None, ...]
+    dice_foreground: float
+
+
+def bench_zero_shot(
+    folder: Path,
+    *,
+    settings: Settings,
+    preset: str | None = None,
+    backbone: str | None = None,
+    progress: Progress = silent,
+) -> ZeroShotBenchmark:
+    """Segment every image of a dataset folder with MatSAM and compare with its masks.
+
+    Raises
+    ------
+    DatasetError, UnreadableImageError
+        When the folder cannot be read.
+    ConfigError
+        For an unknown preset or backbone.
+    """
+    segmenter = build_segmenter(settings, preset, backbone)
+    found: list[Found] = []
+    truth: list[LabelMap] = []
+    samples = open_dataset(folder).samples
+    for done, sample in enumerate(samples):
+        progress(done, len(samples), sample.name)
+        labelled = sample.load(max_megapixels=settings.max_megapixels)
+        ignored = ignored_of(labelled.micrograph)
+        found.append(segmenter.segment(labelled.micrograph.pixels, ignored=ignored).phases)
+        truth.append(with_unknown(labelled.phases, ignored))
+    names = _best_names(found, truth)
+    named = [_named(each, names) for each in found]
+    phases = _phases(truth)
+    return ZeroShotBenchmark(
+        dataset=str(folder),
+        version=segmenter.version,
+        images=len(found),
+        names=names,
+        dice=mean_dice(dice_of_classes(named, truth, phases)),
+        dice_per_class=dice_of_classes(named, truth, phases),
+        dice_foreground=foreground_dice(named, truth),
+    )
+
+
+def _best_names(found: Sequence[Found], truth: Sequence[LabelMap]) -> tuple[int, ...]:
+    """Phase of every found class but the background, that together give the largest mean Dice."""
+    phases = _phases(truth)
+    classes = max(int(each.max()) for each in found)
+    choices = product(range(1, phases), repeat=classes)
+    return max(
+        choices,
+        key=lambda names: mean_dice(dice_of_classes([_named(each, names) for each in found], truth, phases)),
+    )
+
+
+def _phases(truth: Sequence[LabelMap]) -> int:
+    """Number of classes, by the largest id."""
+    return 1 + max(int(each[each != UNKNOWN].max(initial=0)) for each in truth)
+
+
+def _named(found: Found, names: tuple[int, ...]) -> Found:
+    named: Found = np.array((0, *names), np.uint8)[found]
+    return named

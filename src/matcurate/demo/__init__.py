@@ -1,0 +1,1 @@
+"""The whole loop on generated micrographs, with a simulated expert."""

@@ -1,0 +1,1 @@
+"""Durable work: what jobs there are, the schedule, and the worker that does them."""

@@ -1,0 +1,1 @@
+"""What needs no project: segment, measure, inspect and synthesise files."""

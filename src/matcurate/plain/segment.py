@@ -1,0 +1,255 @@
+"""Segment micrograph files and write what metallographers look at."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from matcurate.config import Polarity, Settings
+from matcurate.errors import ConfigError, UnreadableImageError
+from matcurate.imaging.ignored import IGNORED, counted, frame_within, ignored_of, looked_at
+from matcurate.imaging.labels import write_labels
+from matcurate.imaging.micrograph import Micrograph
+from matcurate.imaging.overlay import write_overlay
+from matcurate.imaging.read import find_images, opened_image
+from matcurate.morphology.objects import ObjectTable, measure_objects
+from matcurate.morphology.tables import write_objects
+from matcurate.segmentation.boost.build import boosted_segmentation
+from matcurate.segmentation.build import build_segmenter
+from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.segmentation.matsam.tiling import boundary_network
+from matcurate.segmentation.polarity import foreground_side
+from matcurate.segmentation.result import Segmentation
+from matcurate.types import BoolMask, Calibration, Progress, silent
+
+UNSURE = "network and grey levels disagree about the foreground; compare with the alternative"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another foreground that may be the right one: its file (1 on the foreground) and its area fraction."""
+
+    path: str
+    phase_fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedImage:
+    """What was found on one page of one file, and under which ``name`` the results lie in the output folder.
+
+    ``ignored`` is the part of the image that is data bar, border or scale bar: in none of the fractions, and written as
+    ``NAME.ignored.png`` (1 there), if there is any. ``alternative`` is the second suggestion, written as
+    ``NAME.alternative.png``; null where there is none.
+    """
+
+    path: str
+    page: int
+    name: str
+    instances: int
+    seconds: float
+    phase_fraction: float
+    phase_fractions: dict[int, float]
+    score: float
+    polarity: str
+    nm_per_px: float | None
+    nm_per_px_y: float | None
+    ignored: float
+    alternative: Alternative | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """Everything one call did; ``problems`` has one line for each file or page that could not be segmented."""
+
+    version: str
+    out: str
+    images: tuple[SegmentedImage, ...]
+    problems: tuple[str, ...]
+
+
+def segment_files(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    settings: Settings,
+    preset: str | None = None,
+    backbone: str | None = None,
+    polarity: Polarity | None = None,
+    calibration: Calibration | None = None,
+    boost: int | None = None,
+    ignore_bars: bool = True,
+    progress: Progress = silent,
+) -> SegmentReport:
+    """Segment files and folders of files; multi-page files page by page.
+
+    Writes ``NAME.instances.tif`` (with the pixel size, where it is known), ``NAME.phases.png``, ``NAME.overlay.png``
+    and ``NAME.objects.csv``, and for grains their boundary network as ``NAME.boundaries.png`` (1 on a boundary). NAME
+    is the file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for
+    the pages of a multi-page file.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files and folders.
+    out : Path
+        Folder for the results, made when missing.
+    settings : Settings
+        Of the installation.
+    preset, backbone : str, optional
+        Those of the settings by default.
+    polarity : {"auto", "bright", "dark"}, optional
+        The preset's by default.
+    calibration : Calibration, optional
+        Instead of what the files say.
+    boost : int, optional
+        Number of materials: phases, and the instances of presets without instances of their own, then come from
+        SAM-I-Am's booster (:mod:`matcurate.segmentation.boost.build`).
+    ignore_bars : bool
+        Whether data bars, borders and scale bars count for nothing; else they are segmented as all the rest.
+    progress : Progress
+        Told the number of files done.
+
+    Raises
+    ------
+    ConfigError
+        When the preset or backbone does not exist, or the output folder cannot be made.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    files, problems = find_images(paths)
+    segmenter = build_segmenter(settings, preset, backbone)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be made ({error.strerror}); name another folder") from error
+    names = OutputNames(files)
+    done: list[SegmentedImage] = []
+    for number, path in enumerate(files):
+        progress(number, len(files), path.name)
+        try:
+            with opened_image(path, max_megapixels=settings.max_megapixels) as image:
+                for micrograph in image.readable(problems):
+                    name = names.claim(path, micrograph.page if image.pages > 1 else None)
+                    ignored = ignored_of(micrograph) if ignore_bars else None
+                    done.append(
+                        _segment_one(path, micrograph, ignored, segmenter, out / name, polarity, calibration, boost)
+                    )
+        except UnreadableImageError as error:
+            problems.append(str(error))
+    progress(len(files), len(files))
+    version = segmenter.version if boost is None else f"{segmenter.version}-boost{boost}"
+    return SegmentReport(version, str(out), tuple(done), tuple(problems))
+
+
+class OutputNames:
+    """Gives every page of every input a name of its own, also on file systems that ignore case.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        All inputs of one call.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._shared = Counter(path.stem.casefold() for path in files)
+        self._taken: set[str] = set()
+
+    def claim(self, path: Path, page: int | None) -> str:
+        """Name for a page, or for the only page when ``page`` is None; never the same twice."""
+        unique = self._shared[path.stem.casefold()] == 1
+        base = path.stem if unique else f"{path.absolute().parent.name}_{path.stem}"
+        wanted = base if page is None else f"{base}_p{page:03d}"
+        name, attempt = wanted, 1
+        while name.casefold() in self._taken:
+            attempt += 1
+            name = f"{wanted}-{attempt}"
+        self._taken.add(name.casefold())
+        return name
+
+
+def _segment_one(
+    path: Path,
+    micrograph: Micrograph,
+    ignored: BoolMask | None,
+    segmenter: MatSam,
+    target: Path,
+    polarity: Polarity | None,
+    calibration: Calibration | None,
+    boost: int | None,
+) -> SegmentedImage:
+    start = time.perf_counter()
+    found = _found(micrograph, ignored, segmenter, polarity, boost)
+    seconds = time.perf_counter() - start
+    scale = calibration or micrograph.calibration
+    _write(target, micrograph, found, scale)
+    if segmenter.preset.output == "instances":
+        write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(found.instances))
+    alternative = _alternative(target, found)
+    fractions = found.phase_fractions
+    return SegmentedImage(
+        path=str(path),
+        page=micrograph.page,
+        name=target.name,
+        instances=found.count,
+        seconds=seconds,
+        phase_fraction=1.0 - fractions.get(0, 0.0),
+        phase_fractions=fractions,
+        score=found.score,
+        polarity=foreground_side(counted(micrograph.pixels, ignored), counted(found.phases, ignored) > 0),
+        nm_per_px=scale.nm_per_px if scale else None,
+        nm_per_px_y=scale.nm_per_px_y if scale else None,
+        ignored=0.0 if ignored is None else float(ignored.mean()),
+        alternative=alternative,
+        warnings=micrograph.warnings if alternative is None else (*micrograph.warnings, UNSURE),
+    )
+
+
+def _alternative(target: Path, found: Segmentation) -> Alternative | None:
+    if found.alternative is None:
+        return None
+    path = target.with_name(f"{target.name}.alternative.png")
+    write_labels(path, found.alternative.astype(np.uint8))
+    return Alternative(str(path), float(counted(found.alternative, found.ignored).mean()))
+
+
+def _found(
+    micrograph: Micrograph,
+    ignored: BoolMask | None,
+    segmenter: MatSam,
+    polarity: Polarity | None,
+    boost: int | None,
+) -> Segmentation:
+    pixels, preset = micrograph.pixels, segmenter.preset
+    if boost is None:
+        return segmenter.segment(pixels, polarity, ignored=ignored)
+    materials = boosted_segmentation(looked_at(pixels, ignored), segmenter, boost).without(ignored)
+    if preset.output == "instances":
+        return replace(segmenter.segment(pixels, polarity, ignored=ignored), phases=materials.phases)
+    return materials
+
+
+def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Calibration | None) -> None:
+    try:
+        write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances, scale)
+        write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
+        write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
+        if found.ignored is not None:
+            write_labels(target.with_name(f"{target.name}{IGNORED}"), found.ignored.astype(np.uint8))
+        write_objects(_objects(found, scale), target.with_name(f"{target.name}.objects.csv"), scale)
+    except OSError as error:
+        raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error
+
+
+def _objects(found: Segmentation, scale: Calibration | None) -> ObjectTable:
+    """Objects of the micrograph: one that a data bar cuts touches the border; places are those of the whole image."""
+    frame = frame_within(found.ignored, found.phases.shape)
+    table = measure_objects(
+        found.instances[frame.inside], found.phases[frame.inside], aspect=scale.aspect if scale else 1.0
+    )
+    return table.moved(frame.top, frame.left)

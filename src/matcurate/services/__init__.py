@@ -1,0 +1,1 @@
+"""Start and stop Label Studio, MLflow, the backend and the worker on this machine."""

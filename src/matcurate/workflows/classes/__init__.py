@@ -1,0 +1,1 @@
+"""Micrographs → classes of materials, known or new."""

@@ -1,0 +1,1 @@
+"""Model versions → files for other labs, and back."""

@@ -1,0 +1,1 @@
+"""The open installation: settings, catalog, object store, project, pixels, and asking for work."""

@@ -1,0 +1,151 @@
+"""What every arrow of the loop stands on: settings, catalog, object store and the project at hand."""
+
+from __future__ import annotations
+
+import getpass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import Engine
+from sqlmodel import Session
+
+from matcurate.catalog.engine import open_catalog, reading, writing
+from matcurate.catalog.objects import ObjectStore
+from matcurate.catalog.projects import create_project, get_project, list_projects
+from matcurate.catalog.records import ProjectRecord
+from matcurate.catalog.tasks import links_for_project
+from matcurate.config import Settings, load_preset, save_settings
+from matcurate.errors import CatalogError, ConfigError
+from matcurate.labelstudio.client import LabelStudioClient as LabelStudioClient  # entry points name the type
+from matcurate.labelstudio.config import check_phases
+from matcurate.labelstudio.connection import read_token
+from matcurate.segmentation.build import PRESETS
+from matcurate.segmentation.matsam.pipeline import MatSamPreset
+
+DEFAULT_PHASES = ("phase",)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An open installation. Transactions are short: one :meth:`writing` session for one change."""
+
+    settings: Settings
+    engine: Engine
+    objects: ObjectStore
+
+    def writing(self) -> AbstractContextManager[Session]:
+        """Session that commits at its end, and leaves nothing behind when an error passes."""
+        return writing(self.engine)
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """Session on one consistent state of the catalog."""
+        return reading(self.engine)
+
+    def project(self) -> ProjectRecord:
+        """The project that the settings name.
+
+        Raises
+        ------
+        CatalogError
+            When it has not been created.
+        """
+        with self.reading() as session:
+            return get_project(session, self.settings.project)
+
+
+def open_workspace(settings: Settings) -> Workspace:
+    """Open catalog and object store, creating or migrating them as needed."""
+    return Workspace(settings, open_catalog(settings.resolved_database_url), ObjectStore(settings.resolved_objects_url))
+
+
+def initialise(
+    settings: Settings, name: str, phases: tuple[str, ...] | None = None, preset: str | None = None
+) -> ProjectRecord:
+    """Create the project (or find it as it was) and make it the installation's own.
+
+    Another project than before gets back the Label Studio project that its tasks are in, or none until it is
+    connected: what belongs to one project must not reach the other's tasks.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the installation.
+    name : str
+        Of the project.
+    phases : tuple of str, optional
+        Those of the project that exists, else :data:`DEFAULT_PHASES`.
+    preset : str, optional
+        Name or YAML file; that of the project that exists, else of the settings.
+
+    Raises
+    ------
+    CatalogError
+        When a project of this name has other phases, or another preset.
+    ConfigError
+        When there is no such preset, or Label Studio could not show such phases.
+    """
+    workspace = open_workspace(settings)
+    with workspace.reading() as session:
+        known = next((project for project in list_projects(session) if project.name == name), None)
+    chosen = _preset_name(preset) if preset else known.preset if known else settings.preset
+    names = phases if phases is not None else known.phases if known else DEFAULT_PHASES
+    load_preset(chosen, MatSamPreset, PRESETS)
+    check_phases(names, instances=True)
+    with workspace.writing() as session:
+        project = create_project(session, name, names, chosen)
+        links = links_for_project(session, project.id, include_gone=True)
+    changes: dict[str, object] = {"project": name, "preset": chosen}
+    if name != settings.project:
+        newest = max(links, key=lambda link: link.id, default=None)
+        changes["label_studio"] = {"project_id": newest.ls_project_id if newest else None}
+    save_settings(settings.home, changes)
+    return project
+
+
+def _preset_name(preset: str) -> str:
+    """A shipped preset by its name, a file by its absolute path: commands run in other folders too."""
+    return str(Path(preset).absolute()) if preset.endswith((".yaml", ".yml")) else preset
+
+
+def ensure_project(settings: Settings, phases: tuple[str, ...]) -> ProjectRecord:
+    """The project that the settings name, created with ``phases`` when there is none."""
+    try:
+        return open_workspace(settings).project()
+    except CatalogError:
+        return initialise(settings, settings.project, phases, settings.preset)
+
+
+def label_studio_client(settings: Settings) -> LabelStudioClient:
+    """Client for the Label Studio that ``curate connect`` has set.
+
+    Raises
+    ------
+    ConfigError
+        When none is set, or the token file cannot be read.
+    """
+    url, token_file = settings.label_studio.url, settings.label_studio.token_file
+    if url is None or token_file is None:
+        raise ConfigError("no Label Studio is connected; run 'curate connect --url URL --token-file FILE'")
+    return LabelStudioClient(url, read_token(token_file), token_source=str(token_file))
+
+
+def connected_project_id(settings: Settings) -> int:
+    """Label Studio's id of our project.
+
+    Raises
+    ------
+    ConfigError
+        When ``curate connect`` has not been run.
+    """
+    if settings.label_studio.project_id is None:
+        raise ConfigError("no Label Studio project is connected; run 'curate connect --url URL --token-file FILE'")
+    return settings.label_studio.project_id
+
+
+def current_user() -> str:
+    """Name of this machine's user, for what is asked for and decided by people."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"

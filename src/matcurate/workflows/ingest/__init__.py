@@ -1,0 +1,1 @@
+"""Files → micrographs in the catalog."""

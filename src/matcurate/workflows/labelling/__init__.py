@@ -1,0 +1,1 @@
+"""Predictions → Label Studio, corrections → the catalog."""

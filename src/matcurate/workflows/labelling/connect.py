@@ -1,0 +1,121 @@
+"""The project, a Label Studio project and the ML backend, made known to each other."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+from matcurate.catalog.records import ProjectRecord
+from matcurate.config import Settings, load_settings, save_settings
+from matcurate.errors import LabelStudioNotFoundError
+from matcurate.imaging.overlay import PHASE_COLOURS
+from matcurate.labelstudio.backends import SECRET_HEADER
+from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.labelstudio.connection import read_token
+from matcurate.labelstudio.records import Sampling
+from matcurate.workflows.home.workspace import open_workspace
+
+WEBHOOK_SECRET_HEADER = SECRET_HEADER
+BACKEND_TITLE = "matcurate"
+SAMPLING: Sampling = "Uncertainty sampling"
+"""Label Studio serves the lowest score first, and our score is confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectReport:
+    """Label Studio's project: its id and the address of its page."""
+
+    project_id: int
+    project_url: str
+
+
+def connect(
+    settings: Settings, url: str, token_file: Path, project_id: int | None = None, backend_url: str | None = None
+) -> ConnectReport:
+    """Connect the project with a Label Studio project, and with a backend when its address is given.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the installation; address, token file and project are kept in ``HOME/config.yaml``.
+    url : str
+        Address of Label Studio.
+    token_file : Path
+        Holds an access token of either kind.
+    project_id : int, optional
+        A project that exists there; its labelling configuration must have our phases. Without it the project
+        connected before is used again if it is still there, else a new one is made.
+    backend_url : str, optional
+        Where Label Studio reaches the backend; it must be running.
+
+    Raises
+    ------
+    LabelStudioError
+        When Label Studio or the project is not there, or the token is refused.
+    ConfigError
+        When the labelling configuration does not fit the project.
+    """
+    project = open_workspace(settings).project()
+    address = url.rstrip("/")
+    with LabelStudioClient(address, read_token(token_file), token_source=str(token_file)) as client:
+        client.whoami()
+        before = settings.label_studio
+        earlier = before.project_id if before.url == address else None
+        found = _existing(client, project, project_id, earlier) or _new(client, project)
+        changes: dict[str, object] = {
+            "label_studio": {"url": address, "token_file": str(token_file.absolute()), "project_id": found}
+        }
+        save_settings(settings.home, changes)
+        if backend_url is not None:
+            _connect_backend(settings, client, found, backend_url)
+    return ConnectReport(found, f"{address}/projects/{found}/data")
+
+
+def _existing(client: LabelStudioClient, project: ProjectRecord, wanted: int | None, earlier: int | None) -> int | None:
+    chosen = earlier if wanted is None else wanted
+    if chosen is None:
+        return None
+    try:
+        found = client.projects.get(chosen)
+    except LabelStudioNotFoundError:
+        if wanted is not None:
+            raise
+        return None
+    parse_labelling_config(found.label_config, project.phases)
+    return found.id
+
+
+def _new(client: LabelStudioClient, project: ProjectRecord) -> int:
+    colours = list(islice(cycle(PHASE_COLOURS), len(project.phases)))  # a phase looks the same in every picture
+    xml = labelling_config(project.phases, colours, instances=True)
+    return client.projects.create(_title(project.name), xml, sampling=SAMPLING).id
+
+
+def _title(name: str) -> str:
+    """Label Studio's titles have 3 to 50 characters."""
+    return name[:50] if len(name) >= 3 else f"project {name}"
+
+
+def _connect_backend(settings: Settings, client: LabelStudioClient, project_id: int, backend_url: str) -> None:
+    """Register the backend with credentials that are made and kept when there are none yet.
+
+    A backend of ours that answered at another address before (another port) is forgotten. Registering sets the
+    project's model version to the backend's title, which would hide the predictions: it is put back.
+    """
+    current = load_settings(settings.home).backend
+    username = current.username or "label-studio"
+    password = current.password.get_secret_value() if current.password else secrets.token_urlsafe(24)
+    secret = current.webhook_secret.get_secret_value() if current.webhook_secret else secrets.token_urlsafe(24)
+    save_settings(settings.home, {"backend": {"username": username, "password": password, "webhook_secret": secret}})
+    shown = client.projects.get(project_id).model_version
+    for known in client.backends.of_project(project_id):
+        if known.title == BACKEND_TITLE and known.url.rstrip("/") != backend_url.rstrip("/"):
+            client.backends.disconnect(project_id, known.url)
+    client.backends.connect(
+        project_id, backend_url, BACKEND_TITLE, username=username, password=password, webhook_secret=secret
+    )
+    if shown in client.predictions.versions(project_id):
+        client.projects.update(project_id, model_version=shown)

@@ -1,0 +1,137 @@
+"""What a prediction cost its expert: pixels changed and time spent, by model version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import fmean, median
+
+import numpy as np
+
+from matcurate.catalog.corrections import list_corrections
+from matcurate.catalog.model_versions import list_model_versions
+from matcurate.catalog.predictions import by_id
+from matcurate.catalog.records import CorrectionRecord, PredictionRecord
+from matcurate.errors import CatalogError
+from matcurate.imaging.labels import decode_labels
+from matcurate.types import LabelMap, Progress, silent
+from matcurate.workflows.home.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """One correction's cost.
+
+    Parameters
+    ----------
+    micrograph_id, correction_id : int
+        Catalog ids.
+    model_version : str
+        What made the prediction that was corrected.
+    changed : float
+        Share of the pixels whose class id the expert changed, in [0, 1].
+    lead_time : float or None
+        Seconds that Label Studio counted, None when it did not.
+    at : datetime
+        When the annotation was last changed.
+    """
+
+    micrograph_id: int
+    correction_id: int
+    model_version: str
+    changed: float
+    lead_time: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEffort:
+    """The cost of a model version's predictions: mean share of changed pixels, median seconds."""
+
+    model_version: str
+    corrections: int
+    changed: float
+    lead_time: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EffortReport:
+    """All corrections of predictions, oldest first; ``from_nothing`` counts those that began without a prediction."""
+
+    efforts: tuple[Effort, ...]
+    versions: tuple[VersionEffort, ...]
+    from_nothing: int
+
+
+def measure_effort(workspace: Workspace, progress: Progress = silent) -> EffortReport:
+    """Compare every usable correction with the prediction it began from.
+
+    Skipped and retracted annotations do not count, and neither do those without class ids.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    progress : Progress
+        Called once a correction.
+
+    Raises
+    ------
+    CatalogError
+        When the project is unknown, or a mask is missing, damaged or of another size.
+    """
+    project = workspace.project()
+    with workspace.reading() as session:
+        usable = [c for c in list_corrections(session, project.id) if c.phases_key is not None]
+        begun = [(c, by_id(session, c.parent_prediction_id)) for c in usable if c.parent_prediction_id is not None]
+        names = {version.id: version.name for version in list_model_versions(session, project.id)}
+    efforts = []
+    for index, (correction, prediction) in enumerate(begun):
+        progress(index, len(begun))
+        efforts.append(_effort(workspace, correction, prediction, names[prediction.model_version_id]))
+    progress(len(begun), len(begun))
+    efforts.sort(key=lambda effort: (effort.at, effort.correction_id))
+    return EffortReport(tuple(efforts), tuple(by_version(efforts)), len(usable) - len(begun))
+
+
+def share_changed(before: LabelMap, after: LabelMap) -> float:
+    """Share of the pixels (H, W) whose class ids differ, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        When the shapes differ.
+    """
+    if before.shape != after.shape:
+        raise ValueError(f"masks of {before.shape} and {after.shape} cannot be compared")
+    return float(np.count_nonzero(before != after) / before.size)
+
+
+def by_version(efforts: Sequence[Effort]) -> list[VersionEffort]:
+    """Means and medians by model version, in the order in which versions were first corrected."""
+    found = []
+    for name in dict.fromkeys(effort.model_version for effort in efforts):
+        own = [effort for effort in efforts if effort.model_version == name]
+        times = [effort.lead_time for effort in own if effort.lead_time is not None]
+        mean = fmean(effort.changed for effort in own)
+        found.append(VersionEffort(name, len(own), mean, median(times) if times else None))
+    return found
+
+
+def _effort(workspace: Workspace, correction: CorrectionRecord, prediction: PredictionRecord, version: str) -> Effort:
+    before = decode_labels(workspace.objects.get(prediction.phases_key))
+    after = decode_labels(workspace.objects.get(str(correction.phases_key)))
+    if before.shape != after.shape:
+        raise CatalogError(
+            f"correction {correction.id} is {after.shape[1]} x {after.shape[0]} pixels, its prediction {prediction.id} "
+            f"{before.shape[1]} x {before.shape[0]}; correct the micrograph anew in Label Studio"
+        )
+    return Effort(
+        micrograph_id=correction.micrograph_id,
+        correction_id=correction.id,
+        model_version=version,
+        changed=share_changed(before, after),
+        lead_time=correction.lead_time,
+        at=correction.ls_updated_at,
+    )

@@ -1,0 +1,1 @@
+"""Micrographs → predictions, by MatSAM or by the champion."""

@@ -1,0 +1,200 @@
+"""What pre-segments a project's micrographs: MatSAM without training, or the champion that learned from corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from matcurate.catalog.aliases import alias_history
+from matcurate.errors import CheckpointError, TrackingError
+from matcurate.imaging.ignored import looked_at
+from matcurate.learned.segmentation import segmentation_of
+from matcurate.phase.inference import phase_shares
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import Ratio, no_ratio
+from matcurate.phase.samples import grey_levels
+from matcurate.segmentation.build import build_segmenter
+from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.segmentation.result import Segmentation
+from matcurate.tracking.reach import state_of
+from matcurate.types import BoolMask, Pixels
+from matcurate.uncertainty.pixels import PixelHead
+from matcurate.workflows.home.workspace import Workspace
+
+if TYPE_CHECKING:
+    from matcurate.workflows.versions.files import VersionFiles
+
+CHAMPION = "champion"
+"""The alias; as :data:`matcurate.tracking.registry.CHAMPION`, whose module takes seconds to import."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """What must be known to make a version's predictions again; the catalog keeps it."""
+
+    backbone: str
+    backbone_digest: str
+    preset: str
+    settings: Mapping[str, object]
+
+
+class PreSegmenter(Protocol):
+    """Segments micrographs, under one version name."""
+
+    @property
+    def version(self) -> str:
+        """The one version string, also shown by Label Studio."""
+
+    @property
+    def method(self) -> str:
+        """What it is, for people."""
+
+    @property
+    def facts(self) -> VersionFacts:
+        """What decides about its results."""
+
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
+        """Segment a micrograph (H, W) without what is ignored (H, W); ``ratio`` (n,) is the expert's, matrix first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroShot:
+    """MatSAM: needs no training, and knows nothing of ratios."""
+
+    matsam: MatSam
+    preset: str
+    method: str = "MatSAM"
+
+    @property
+    def version(self) -> str:
+        """Of the method, its preset and its backbone."""
+        return self.matsam.version
+
+    @property
+    def facts(self) -> VersionFacts:
+        """Backbone and every setting of the preset."""
+        backbone = self.matsam.backbone
+        return VersionFacts(backbone.name, backbone.digest, self.preset, self.matsam.preset.model_dump(mode="json"))
+
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
+        """Segment without looking at the ratio."""
+        return self.matsam.segment(pixels, ignored=ignored)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A phase model that was trained on corrections: a version of the registry, with its head of evidence if any."""
+
+    version: str
+    facts: VersionFacts
+    model: PhaseModel
+    evidence: PixelHead | None = None
+    method: str = "LoRA-SAM with Phase Learning Module"
+
+    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
+        """Most probable phase of every pixel; objects are its connected regions.
+
+        The score is the mean over the pixels of the probability of the phase that was chosen.
+        """
+        told = no_ratio(self.model.phases) if ratio is None else ratio
+        grey = grey_levels(looked_at(pixels, ignored))
+        return segmentation_of(phase_shares(self.model, grey, told), ignored)
+
+
+def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:
+    """MatSAM with the project's preset, on the settings' backbone where none is named.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such preset or backbone.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    preset = workspace.project().preset
+    return ZeroShot(build_segmenter(workspace.settings, preset, backbone or workspace.settings.backbone), preset)
+
+
+def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = None) -> PreSegmenter:
+    """The project's champion where there is one and the settings want it, else MatSAM.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The open installation.
+    present : PreSegmenter, optional
+        What has been chosen before, with the same settings; returned when nothing else is to be chosen now.
+
+    Raises
+    ------
+    CheckpointError
+        When the champion's files or its base are not at hand, or it knows other phases than the project has.
+    ConfigError
+        When there is no such preset or backbone.
+    TrackingError
+        When MLflow does not answer, and this home knows that there is a champion.
+    """
+    if workspace.settings.pre_segmentation == "matsam" or not _may_have_champion(workspace):
+        return present if isinstance(present, ZeroShot) else zero_shot(workspace)
+    # MLflow takes seconds to import, which homes without a model need not pay.
+    from matcurate.workflows.versions.files import load_files_of
+    from matcurate.workflows.versions.models import open_registry
+
+    registry = open_registry(workspace)
+    version = registry.by_alias(CHAMPION)
+    if version is None:
+        return present if isinstance(present, ZeroShot) else zero_shot(workspace)
+    if present is not None and present.version == version.name:
+        return present
+    return learned(workspace, version.name, load_files_of(registry, version))
+
+
+def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreSegmenter:
+    """MatSAM on a backbone that a person has named, else what :func:`choose_presegmenter` chooses; errors as there."""
+    return choose_presegmenter(workspace) if backbone is None else zero_shot(workspace, backbone)
+
+
+def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
+    """A version of the registry, ready to segment.
+
+    Raises
+    ------
+    CheckpointError
+        When its base is not at hand, or it knows other phases than the project has.
+    """
+    from matcurate.workflows.home.backbones import backbone_of
+
+    card, phases = files.adapter.card, workspace.project().classes
+    if card.phases != phases:
+        raise CheckpointError(
+            f"{version} knows the phases {', '.join(card.phases)}, the project {', '.join(phases)}; "
+            "promote a version of this project, or set pre_segmentation: matsam"
+        )
+    model = files.adapter.model(backbone_of(workspace, card.backbone))
+    settings = {"adapter": card.tensors_sha256, "phases": card.phases, "model": card.settings.model_dump(mode="json")}
+    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model, files.evidence)
+
+
+def _may_have_champion(workspace: Workspace) -> bool:
+    """Whether there is a store of model versions to look into: none is made only to find it empty.
+
+    A server that does not answer counts as empty where this home has promoted nothing.
+
+    Raises
+    ------
+    TrackingError
+        When its server does not answer, and this home knows that there is a champion.
+    """
+    uri = workspace.settings.resolved_tracking_uri
+    state = state_of(uri)
+    if state != "silent":
+        return state == "there"
+    with workspace.reading() as session:
+        moves = alias_history(session, workspace.project().id)
+    if any(move.alias == CHAMPION for move in moves):
+        raise TrackingError(
+            f"MLflow at {uri} does not answer, and the champion is there; start it ('curate up'), or set "
+            "pre_segmentation: matsam"
+        )
+    return False

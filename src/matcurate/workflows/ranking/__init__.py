@@ -1,0 +1,1 @@
+"""Predictions → what the experts see next."""

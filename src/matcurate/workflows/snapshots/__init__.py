@@ -1,0 +1,1 @@
+"""Corrections → frozen snapshots and the golden set."""

@@ -1,0 +1,1 @@
+"""Snapshots → trained model versions, when that is due."""

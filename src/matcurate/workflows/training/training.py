@@ -1,0 +1,195 @@
+"""Training of a phase model on a snapshot: where its weights begin, and going on where it was killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matcurate.catalog.learning_records import Part, SnapshotRecord
+from matcurate.config import load_preset
+from matcurate.learned.evidence import fit_evidence
+from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.samples import Picture, picture
+from matcurate.phase.storage import Adapter
+from matcurate.phase.trainer import CHECKPOINT, StepReport, TrainReport, train
+from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.registry import OFFLINE
+from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
+from matcurate.types import Progress
+from matcurate.uncertainty.pixels import PixelHead
+from matcurate.workflows.home.backbones import backbone_of
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.snapshots.samples import snapshot_samples
+from matcurate.workflows.versions.files import (
+    load_files_of,
+)
+
+PRESETS = "phase"
+"""Folder of the presets within ``configs/``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Champion:
+    """The version that serves, with what it learned."""
+
+    version: RegisteredVersion
+    adapter: Adapter
+    evidence: PixelHead | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is going to be trained, on what, from where.
+
+    ``start`` says in words where the weights begin; ``warm`` holds the adapter they begin with, None from scratch.
+    """
+
+    preset: PhaseSettings
+    backbone: Backbone
+    base: Base
+    phases: tuple[str, ...]
+    seed: int
+    warm: Adapter | None
+    start: str
+
+    @property
+    def settings_sha256(self) -> str:
+        """Hex SHA-256 over the preset, the phases, the seed and the weights at the start."""
+        tensors = None if self.warm is None else self.warm.card.tensors_sha256
+        said = [self.preset.model_dump(mode="json"), self.base.sha256, self.phases, self.seed, tensors]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A trained model, its head of evidence, and how the training ended."""
+
+    model: PhaseModel
+    evidence: PixelHead
+    report: TrainReport
+
+
+def load_champion(registry: Registry) -> Champion | None:
+    """The project's champion with its adapter; None where there is none yet.
+
+    Raises
+    ------
+    CheckpointError
+        When its files hold no adapter, or a damaged one.
+    TrackingError
+        When MLflow does not answer.
+    """
+    version = registry.by_alias(CHAMPION)
+    if version is None:
+        return None
+    files = load_files_of(registry, version)
+    return Champion(version, files.adapter, files.evidence)
+
+
+def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Plan:
+    """Read the settings, and decide where the weights begin.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown preset or backbone, or one without weights.
+    CheckpointError
+        When the backbone's checkpoint is not at hand.
+    """
+    settings = workspace.settings.retrain
+    backbone = backbone_of(workspace, settings.backbone)
+    base = base_of(backbone)
+    preset = load_preset(settings.preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, PRESETS)
+    phases = workspace.project().classes
+    if champion is None:
+        return Plan(preset, backbone, base, phases, seed, None, "from the base: there is no champion yet")
+    card = champion.adapter.card
+    others = [
+        name
+        for name, differs in (
+            ("phases", card.phases != phases),
+            ("base", card.base_sha256 != base.sha256),
+            ("settings of the model", card.settings != preset.model),
+        )
+        if differs
+    ]
+    if others:
+        why = f"from the base: {champion.version.name} has other {' and '.join(others)}"
+        return Plan(preset, backbone, base, phases, seed, None, why)
+    return Plan(preset, backbone, base, phases, seed, champion.adapter, f"from {_lineage(champion.version)}")
+
+
+def _lineage(version: RegisteredVersion) -> str:
+    """Name of a version, and of one that was imported its name in the lab that trained it."""
+    original = version.tags.get("original_name")
+    return version.name if original is None else f"{version.name} ({original} of {version.tags['lab']})"
+
+
+def checkpoint_folder(workspace: Workspace, registry: Registry, plan: Plan, snapshot: SnapshotRecord) -> Path:
+    """Where the checkpoint of a training is kept; another snapshot, setting or start has another folder."""
+    name = hashlib.sha256(f"{snapshot.digest} {plan.settings_sha256}".encode()).hexdigest()[:16]
+    return training_folder(workspace, registry) / name
+
+
+def training_folder(workspace: Workspace, registry: Registry) -> Path:
+    """Folder of a project's trainings."""
+    return workspace.settings.home / "training" / registry.model
+
+
+def is_interrupted(folder: Path) -> bool:
+    """Whether a training was left in the folder that can go on."""
+    return (folder / CHECKPOINT).exists()
+
+
+def remove_checkpoints(workspace: Workspace, registry: Registry) -> None:
+    """Forget trainings of this project that were interrupted and are superseded by one that ended."""
+    for folder in training_folder(workspace, registry).iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+
+def train_on(
+    workspace: Workspace,
+    snapshot: SnapshotRecord,
+    plan: Plan,
+    folder: Path,
+    report: Callable[[StepReport], None],
+    progress: Progress,
+) -> Trained:
+    """Train on a snapshot's training part, stop early by its validation part, go on from the folder's checkpoint.
+
+    Raises
+    ------
+    CatalogError
+        When an image or a mask is missing or damaged.
+    CheckpointError
+        When the checkpoint is damaged.
+    TrainingError
+        When the loss is not finite.
+    """
+    learned, kept = (_pictures(workspace, snapshot, part) for part in (Part.TRAIN, Part.VALIDATION))
+    model = build_model(plan.backbone, len(plan.phases), plan.preset.model, plan.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    ended = train(
+        model,
+        learned,
+        plan.preset.train,
+        seed=plan.seed,
+        validation=kept,
+        start=None if plan.warm is None else plan.warm.tensors,
+        folder=folder,
+        report=report,
+        progress=progress,
+    )
+    evidence = fit_evidence(model, learned, plan.phases, plan.seed, progress=progress)
+    return Trained(model, evidence, ended)
+
+
+def _pictures(workspace: Workspace, snapshot: SnapshotRecord, part: Part) -> list[Picture]:
+    samples = snapshot_samples(workspace, snapshot, part)
+    return [picture(each.name, each.pixels, each.phases, each.ignored) for each in samples]

@@ -1,0 +1,1 @@
+"""Model versions: their files, their aliases, their history."""

@@ -1,0 +1,157 @@
+"""Who pre-segments: MatSAM until there is a champion, then that; versions come from a real MLflow store."""
+
+import logging
+
+import numpy as np
+import pytest
+from learning_samples import add_disc
+from loop_samples import make_workspace, with_settings
+
+from matcurate.catalog.learning_records import JobState
+from matcurate.errors import CheckpointError, TrackingError
+from matcurate.jobs.kinds import jobs_of
+from matcurate.labelstudio.annotations import decode_annotation
+from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.phase.build import ModelSettings, base_of, build_model
+from matcurate.phase.inference import phase_shares, segment_phases
+from matcurate.phase.lora import LoraSettings
+from matcurate.phase.plm import PlmSettings
+from matcurate.phase.storage import save_adapter
+from matcurate.services.processes import free_port
+from matcurate.tracking.registry import Origin
+from matcurate.tracking.runs import RunReport, live_run
+from matcurate.workflows.home.backbones import backbone_of
+from matcurate.workflows.home.pixels import load_original
+from matcurate.workflows.home.workspace import initialise
+from matcurate.workflows.labelling.push import push
+from matcurate.workflows.labelling.tasks import Draft, TaskQuestion
+from matcurate.workflows.presegment.predict import answer_tasks
+from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegmenter import Learned, ZeroShot, choose_presegmenter, open_presegmenter
+from matcurate.workflows.presegment.serving import Serving
+from matcurate.workflows.versions.models import open_registry, promote, rollback
+
+SETTINGS = ModelSettings(lora=LoraSettings(rank=2), plm=PlmSettings(hidden=4))
+XML = labelling_config(["precipitate"])
+CONFIG = parse_labelling_config(XML, ["precipitate"])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def workspace(tmp_path, store, request):
+    """Connected, in a project of its own for each test."""
+    made = make_workspace(tmp_path / "home")
+    initialise(made.settings, request.node.name, ("precipitate",))
+    return with_settings(made, made.settings.model_copy(update={"tracking_uri": store, "project": request.node.name}))
+
+
+@pytest.fixture
+def champion(workspace, tmp_path):
+    """Promote an untrained model; it is returned, too."""
+
+    def add(seed, phases=("matrix", "precipitate")):
+        backbone = backbone_of(workspace, "builtin")
+        model = build_model(backbone, len(phases), SETTINGS, seed)
+        folder = tmp_path / f"adapter{seed}"
+        folder.mkdir()
+        save_adapter(folder / "adapter.safetensors", model, base_of(backbone), phases, SETTINGS)
+        registry = open_registry(workspace)
+        with live_run(registry.uri, "training", RunReport("train")) as live:
+            live.files(folder, "model")
+        number = registry.register(live.id, "model", Origin("a" * 64, "builtin", "b" * 64, "c" * 64, "north"))
+        promote(workspace, registry, str(number), why="a test")
+        return registry.version(number).name, model.eval()
+
+    return add
+
+
+def test_matsam_until_there_is_a_champion(workspace, champion, tmp_path, threshold):
+    before = choose_presegmenter(workspace)
+    assert isinstance(before, ZeroShot) and choose_presegmenter(workspace, before) is before
+    name, model = champion(1)
+    after = choose_presegmenter(workspace, before)
+    assert isinstance(after, Learned) and after.version == name == f"{workspace.settings.project}-v1"
+    assert choose_presegmenter(workspace, after) is after
+    grey = load_original(workspace, add_disc(workspace, tmp_path / "in")).pixels
+    found = after.segment(grey)
+    shares = phase_shares(model, grey.astype(np.float32) / 255, np.zeros(2))
+    np.testing.assert_array_equal(found.phases, shares.argmax(axis=0))
+    assert found.score == pytest.approx(shares.max(axis=0).mean()) and 0.5 <= found.score <= 1
+    assert (found.instances > 0).tolist() == (found.phases > 0).tolist()
+    by_hand = with_settings(workspace, workspace.settings.model_copy(update={"pre_segmentation": "matsam"}))
+    assert choose_presegmenter(by_hand).version == before.version
+    assert open_presegmenter(workspace, threshold).version != before.version
+
+
+def test_promotion_and_rollback_ask_for_predictions(workspace, champion):
+    first, _ = champion(1)
+    second, _ = champion(2)
+    assert choose_presegmenter(workspace).version == second
+    rollback(workspace, open_registry(workspace), why="a test")
+    assert choose_presegmenter(workspace).version == first
+    (job,) = jobs_of(workspace)  # still waiting: one is enough
+    assert (job.kind, job.trigger, job.state) == ("presegment", "promotion", JobState.QUEUED)
+
+
+def test_without_mlflow_a_home_that_promoted_nothing_goes_on(workspace, champion):
+    address = f"http://127.0.0.1:{free_port()}"
+    silent = with_settings(workspace, workspace.settings.model_copy(update={"tracking_uri": address}))
+    assert isinstance(choose_presegmenter(silent), ZeroShot)
+    champion(1)
+    with pytest.raises(TrackingError, match=r"does not answer, and the champion is there; start it"):
+        choose_presegmenter(silent)
+
+
+def test_a_champion_of_other_phases_is_refused(workspace, champion):
+    champion(1, ("matrix", "ferrite", "pearlite"))
+    with pytest.raises(CheckpointError, match=r"knows the phases matrix, ferrite, pearlite, the project matrix, prec"):
+        choose_presegmenter(workspace)
+
+
+def test_its_predictions_replace_matsams_on_the_page(workspace, champion, studio, tmp_path):
+    for _ in range(2):
+        add_disc(workspace, tmp_path / "in")
+    matsam = choose_presegmenter(workspace)
+    presegment(workspace, matsam)
+    push(workspace, studio, matsam.version)
+    name, _ = champion(1)
+    presegment(workspace, choose_presegmenter(workspace))
+    report = push(workspace, studio, name)
+    assert (report.tasks, report.predictions, studio.model_version) == (0, 2, name)
+    assert {each.model_version for each in studio.stored_predictions.values()} == {name}
+
+
+def test_an_experts_ratio_changes_the_answer_and_is_not_stored(workspace, champion, studio, tmp_path, caplog):
+    micrograph = add_disc(workspace, tmp_path / "in")
+    name, model = champion(1)
+    with_ratio = segment_phases(
+        model, load_original(workspace, micrograph).pixels / np.float32(255), np.array([0.2, 0.8])
+    )
+    serving = Serving(lambda present: choose_presegmenter(workspace, present))
+
+    def ask(context, *drafts):
+        task = TaskQuestion(9, {"micrograph": micrograph.content_hash}, drafts)
+        (answer,) = answer_tasks(workspace, studio, serving, [task], XML, context)
+        return answer
+
+    def typed(share):
+        return {"type": "number", "from_name": "ratio_1", "to_name": "image", "value": {"number": share}}
+
+    plain = ask(None, Draft([typed(0.8)]))
+    assert (plain.source, plain.model_version) == ("computed", name)  # merely opened: a draft is not looked at
+    told = ask({"result": [typed(0.8)]})
+    assert told.source == "told" and numbers(told) == [0.8] and numbers(plain) != [0.8]
+    assert told.regions == ask({"result": []}, Draft([typed(0.8)])).regions
+    np.testing.assert_array_equal(decode_annotation(told.regions, (96, 160), CONFIG).phases, with_ratio)
+    assert ask({"result": []}).source == "store" and ask(None).regions == plain.regions
+    with caplog.at_level(logging.WARNING):
+        assert ask({"result": [typed(1.4)]}).source == "failed"
+    assert "a phase ratio lies between 0 and 1" in caplog.text
+
+
+def numbers(answer):
+    return [region["value"]["number"] for region in answer.regions if region["type"] == "number"]
