@@ -43,20 +43,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
 class StrategyCurve:
     """How a strategy went.
 
-    Parameters
-    ----------
-    dice, deviation : tuples of float
-        Mean over the seeds after each round, and their standard deviation.
-    per_seed : tuple of tuples of float
-        Dice after each round, for each seed.
-    area : float
-        Under the mean curve, over the labelled crops, divided by their range: a mean Dice.
-    images_to_target : int or None
-        Labelled crops at the first round whose mean Dice reaches the target; None where none does.
-    images_to_target_per_seed : tuple of int or None
-        The same of each seed by itself.
-    share_of_random : float or None
-        ``images_to_target`` over that of random; None without one of them.
+    ``dice`` after each round is the mean over the seeds, with its ``deviation``; ``area`` lies under the mean curve,
+    over the labelled crops, divided by their range: a mean Dice. ``images_to_target`` are the labelled crops at the
+    first round whose mean Dice reaches the target, None where none does; ``share_of_random`` is that over that of
+    random.
     """
 
     dice: tuple[float, ...]
@@ -92,29 +82,11 @@ class ActiveBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class ActiveChoice:
-    """What is played.
+    """What is played: strategies, none twice, over ``rounds`` of ``batch`` crops of ``crop`` pixels along an edge.
 
-    Parameters
-    ----------
-    strategies : tuple of str
-        Of :data:`matcurate.acquisition.strategies.STRATEGIES`, none twice.
-    rounds, batch : int
-        So many times so many crops are labelled; the first batch is drawn at random, the same for all strategies.
-    seeds : int
-        Repetitions, from ``seed`` on.
-    crop : int
-        Edge of a crop in pixels.
-    preset : str, optional
-        Of ``configs/phase``: its magnification counts.
-    backbone : str, optional
-        Registry name; that of the settings, where ``auto`` stands for ``builtin``.
-    seed : int
-        The first seed, not negative.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown strategy, or numbers that are too small.
+    The first batch is drawn at random, the same for all strategies. There are ``seeds`` repetitions, from ``seed`` on.
+    Of the ``preset`` in ``configs/phase`` the magnification counts. The backbone is that of the settings by default,
+    where ``auto`` stands for ``builtin``. Raises ConfigError for an unknown strategy, or numbers that are too small.
     """
 
     strategies: tuple[str, ...] = ("random", "entropy", "margin", "bald", "kcenter", "evidential", "evidential-diverse")
@@ -148,29 +120,10 @@ def bench_active(
 ) -> ActiveBenchmark:
     """Label crops of one dataset folder round by round, and measure on another after each round.
 
-    What learns is a pixel head on frozen features, begun anew in every round: differences are those of the crops.
-
-    Parameters
-    ----------
-    train_folder, val_folder : Path
-        Dataset folders.
-    choice : ActiveChoice
-        What is played.
-    settings : Settings
-        Of the installation.
-    head : PixelSettings
-        Of what learns.
-    progress : Progress
-        Told crops looked at, then rounds.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or backbone, or one without weights, and a pool smaller than one batch.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    DatasetError, UnreadableImageError
-        When a folder cannot be read, or VAL has a phase that TRAIN has not.
+    What learns is a pixel head on frozen features, begun again in every round: differences are those of the crops.
+    ``progress`` gets crops, then rounds. Raises ConfigError for an unknown preset or backbone, or one without weights,
+    and a pool smaller than one batch; CheckpointError when the backbone's checkpoint is not at hand; DatasetError or
+    UnreadableImageError when a folder cannot be read, or VAL has a phase that TRAIN has not.
     """
     begun = time.perf_counter()
     pool, base, preset = _prepared(train_folder, val_folder, choice, settings, progress)

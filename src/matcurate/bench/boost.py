@@ -87,34 +87,11 @@ def bench_boost(
 ) -> BoostBenchmark:
     """Boost MatSAM's raw masks of every image, and compare both with the image's labelled classes.
 
-    Parameters
-    ----------
-    folder : Path
-        Dataset folder.
-    materials : int, "auto" or "known"
-        Number of materials that the booster is told.
-    settings : Settings
-        Of the installation.
-    backbone : str, optional
-        That of the settings by default.
-    preset : str
-        Of the booster: a file of ``configs/boost``, or the path of one.
-    masks : str, optional
-        MatSAM's preset that the raw masks come from; ``layers`` where the booster's is ``layers``, else ``phases``.
-    background : bool, optional
-        Whether class 0 is a material like the others. By default it is, unless ``materials`` is a number and there are
-        that many other classes (in ``dataset.yaml``, or without it in the image's mask).
-    seed : int
-        Every image starts from it.
-    progress : Progress
-        Told the number of images done.
-
-    Raises
-    ------
-    DatasetError
-        When the folder is not a dataset, or none of its images can be measured.
-    ConfigError
-        For an unknown backbone or preset.
+    ``preset`` is the booster's: a file of ``configs/boost``, or the path of one; ``masks`` is MatSAM's, ``layers``
+    where the booster's is ``layers``, else ``phases``. ``background`` says whether class 0 is a material like the
+    others: by default it is, unless ``materials`` is a number and there are that many other classes (in
+    ``dataset.yaml``, or without it in the image's mask). Every image starts from ``seed``. Raises DatasetError when the
+    folder is not a dataset, or none of its images can be measured; ConfigError for an unknown backbone or preset.
     """
     dataset = open_dataset(folder)
     booster = build_booster(preset)
@@ -125,13 +102,7 @@ def bench_boost(
 
 
 def parse_materials(text: str) -> Materials:
-    """K of ``auto``, ``known`` or a number.
-
-    Raises
-    ------
-    ValueError
-        For anything else, and numbers outside [1, 255].
-    """
+    """K of ``auto``, ``known`` or a number in [1, 255]; ValueError for anything else."""
     if text == "auto":
         return "auto"
     if text == "known":

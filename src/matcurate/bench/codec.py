@@ -53,10 +53,7 @@ class CodecReport:
 def bench_codec(size: tuple[int, int], seed: int = 0, *, progress: Progress = silent) -> CodecReport:
     """Encode and decode a smooth, a fine and a noisy two-phase mask of ``size`` (H, W).
 
-    Raises
-    ------
-    ConfigError
-        When there are no pixels, or too many for the SDK to finish.
+    Raises ConfigError when there are no pixels, or too many for the SDK to finish.
     """
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
         raise ConfigError(f"--size {size[0]}x{size[1]} is not 1 to {MAX_PIXELS} pixels; choose another")

@@ -29,15 +29,7 @@ DRAWS = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
-    """A grid of pixels of one picture or crop.
-
-    Parameters
-    ----------
-    features : float16 array (h * w, D)
-        Hypercolumns, row by row.
-    labels : uint8 array (h, w)
-        Phase ids.
-    """
+    """A grid of pixels of one picture or crop: hypercolumns (h * w, D), row by row, and phase ids (h, w)."""
 
     features: NDArray[np.float16]
     labels: NDArray[np.uint8]
@@ -47,18 +39,8 @@ class Looked:
 class CropPool:
     """Crops to choose from, pictures to measure on, and where the crops lie among each other.
 
-    Parameters
-    ----------
-    crops, measured : sequence of Looked
-        Pool and validation.
-    embeddings : float32 array (N, D')
-        Of the crops.
-    specimens : int array (N,)
-        Number of the picture that each crop was cut from.
-    widths : tuple of int
-        Channels of the maps that hypercolumns are of.
-    classes : tuple of str
-        Names of the phases.
+    ``embeddings`` (N, D') and ``specimens`` (N,), the number of the picture that each was cut from, are those of the
+    crops; ``widths`` are the channels of the maps that hypercolumns are of.
     """
 
     crops: Sequence[Looked]
@@ -111,23 +93,10 @@ def build_pool(
     crop: int,
     progress: Progress,
 ) -> CropPool:
-    """Cut the first pictures into crops, and look at these and at the others.
+    """Cut the first pictures into crops, and look at these and at the others; ``progress`` gets pictures done.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        Whose features are looked at.
-    embed : Embedder
-        Of whole crops.
-    pictures : pair of sequences of Picture
-        To choose from, and to measure on.
-    classes : tuple of str
-        Names of the phases.
-    crop : int
-        Edge in pixels of the crops; what is left at the right and at the bottom is left out, and a picture that is
-        smaller is one crop.
-    progress : Progress
-        Told pictures done.
+    Crops have ``crop`` pixels along an edge; what is left at the right and at the bottom is left out, and a picture
+    that is smaller is one crop. ``embed`` looks at whole crops.
     """
     total = len(pictures[0]) + len(pictures[1])
     crops: list[Looked] = []

@@ -23,13 +23,7 @@ COMPARED = (NONE, "alpha=0.9", EXACT)
 
 
 def parse_ratio(text: str) -> float | None:
-    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None.
-
-    Raises
-    ------
-    ValueError
-        For anything else, and an α outside [0, 1].
-    """
+    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None; ValueError outside [0, 1]."""
     if text in (EXACT, NONE):
         return 1.0 if text == EXACT else None
     try:

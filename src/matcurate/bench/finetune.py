@@ -75,29 +75,12 @@ class FinetuneBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class FinetuneChoice:
-    """What is trained and what it is told.
+    """What is trained and what it is told; ValueError for a ratio that is none.
 
-    Parameters
-    ----------
-    preset : str, optional
-        Name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
-    backbone : str, optional
-        Registry name; that of the settings, where ``auto`` stands for ``builtin``.
-    rank, steps : int, optional
-        In place of the preset's.
-    plm : bool
-        Whether the Phase Learning Module is in.
-    ratio : str
-        Told in evaluation: see :func:`parse_ratio`. In training it is as in the preset.
-    seed : int
-        Of weights, crops and the part kept for early stopping; non-negative.
-    random_weights : bool
-        Draw the backbone's weights from a fixed seed: for timing.
-
-    Raises
-    ------
-    ValueError
-        For a ratio that is none.
+    ``preset`` is a name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
+    ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is told
+    in evaluation (:func:`parse_ratio`); in training it is as in the preset. ``seed`` is that of weights, crops and the
+    part kept for early stopping. ``random_weights`` draws the backbone's weights from a fixed seed: for timing.
     """
 
     preset: str | None = None
@@ -135,31 +118,12 @@ def bench_finetune(
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> FinetuneBenchmark:
-    """Train on one dataset folder, measure on another.
+    """Train on one dataset folder, of which a part is kept for early stopping, and measure on another.
 
-    Parameters
-    ----------
-    train_folder, val_folder : Path
-        Dataset folders; a part of the first is kept for early stopping.
-    choice : FinetuneChoice
-        What is trained.
-    settings : Settings
-        Of the installation.
-    adapter : Path, optional
-        Where the trained adapter is kept.
-    checkpoint : Path, optional
-        Existing folder from which a training that was killed goes on.
-    progress : Progress
-        Told steps done.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or backbone, or one without weights.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    DatasetError, UnreadableImageError
-        When a folder cannot be read, or VAL has a phase that TRAIN has not.
+    The trained adapter is kept in ``adapter``; a training that was killed goes on from the existing folder
+    ``checkpoint``. Raises ConfigError for an unknown preset or backbone, or one without weights; CheckpointError when
+    the backbone's checkpoint is not at hand; DatasetError or UnreadableImageError when a folder cannot be read, or VAL
+    has a phase that TRAIN has not.
     """
     backbone = learning_backbone(choice.backbone, settings, choice.random_weights)
     base = base_of(backbone)

@@ -14,13 +14,7 @@ from matcurate.types import UNKNOWN
 
 
 def labelled_pictures(folder: Path, settings: Settings) -> list[Picture]:
-    """All pictures of a dataset folder.
-
-    Raises
-    ------
-    DatasetError, UnreadableImageError
-        When the folder or one of them cannot be read.
-    """
+    """All pictures of a dataset folder; DatasetError or UnreadableImageError when it or one of them cannot be read."""
     found = []
     for sample in open_dataset(folder):
         labelled = sample.load(max_megapixels=settings.max_megapixels)
@@ -32,10 +26,7 @@ def labelled_pictures(folder: Path, settings: Settings) -> list[Picture]:
 def class_names(folder: Path, learned: Sequence[Picture], measured: Sequence[Picture]) -> tuple[str, ...]:
     """Names of the phases: those of the folder's ``dataset.yaml``, else numbers up to the largest id that is learned.
 
-    Raises
-    ------
-    DatasetError
-        When a measured picture has a phase that none of these is.
+    Raises DatasetError when a measured picture has a phase that none of these is.
     """
     named = open_dataset(folder).info.classes
     count = len(named) or 1 + max(_largest_id(each) for each in learned)

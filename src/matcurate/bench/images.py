@@ -21,23 +21,10 @@ def measure_images(
     max_megapixels: float,
     progress: Progress,
 ) -> tuple[tuple[Score, ...], tuple[str, ...]]:
-    """Scores of every image that can be measured, and what is wrong with the others.
+    """Scores of every image that can be measured, loaded one after the other, and what is wrong with the others.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        Its images are loaded one after the other.
-    measure : callable
-        Score of one labelled image; may raise ``DatasetError``.
-    max_megapixels : float
-        Larger images count as not readable.
-    progress : Progress
-        Told the number of images done.
-
-    Raises
-    ------
-    DatasetError
-        When none can be measured.
+    ``measure`` may raise DatasetError; an image over ``max_megapixels`` is not readable. Raises DatasetError when none
+    can be measured.
     """
     scores: list[Score] = []
     problems: list[str] = []

@@ -87,18 +87,10 @@ class NoveltyAnswers:
 
 @dataclass(frozen=True, slots=True)
 class NoveltyDraws:
-    """What is drawn from a folder of textures.
+    """What is drawn from a folder of textures: ``known`` classes are learned, by default all but the ``novel`` ones.
 
-    Parameters
-    ----------
-    known, novel : int, optional
-        How many classes are learned, and how many are not; all but the novel ones by default.
-    choices : int
-        So many times the classes are drawn.
-    crop : int
-        Edge of a crop in pixels.
-    seed : int
-        Of crops, choices and training; non-negative.
+    The classes are drawn ``choices`` times; ``crop`` is the edge of a crop in pixels, ``seed`` that of crops, choices
+    and training.
     """
 
     known: int | None = None
@@ -136,12 +128,7 @@ def head_learning(
 ) -> Learning:
     """A head on a backbone's embeddings: that of the settings by default, where ``auto`` stands for ``builtin``.
 
-    Raises
-    ------
-    ConfigError
-        When the backbone has no features.
-    CheckpointError
-        When its checkpoint is not at hand.
+    Raises ConfigError when the backbone has no features, CheckpointError when its checkpoint is not at hand.
     """
     loaded = learning_backbone(backbone, settings)
     return Learning("head", loaded.name, embedder_of(loaded), HeadLearner(head, training))
@@ -150,12 +137,7 @@ def head_learning(
 def network_learning(settings: Settings, name: NetworkName, chosen: NetworkSettings, crop: int) -> Learning:
     """A torchvision classifier, fine-tuned whole on crops of an edge.
 
-    Raises
-    ------
-    ConfigError
-        When crops are too small for it.
-    CheckpointError
-        When its weights are not at hand.
+    Raises ConfigError when crops are too small for it, CheckpointError when its weights are not at hand.
     """
     if crop < least_edge(name):
         raise ConfigError(f"{name} takes crops of {least_edge(name)} pixels at least; choose a larger --crop")
@@ -173,27 +155,10 @@ def bench_novelty(
 ) -> NoveltyBenchmark:
     """Learn some classes of a folder of textures, and measure on other crops of them and on classes never seen.
 
-    Parameters
-    ----------
-    folder : Path
-        One image per class; see :func:`~matcurate.learned.texture_crops.texture_classes` for the crops.
-    draws : NoveltyDraws
-        How many of them, how often.
-    learning : Learning
-        What learns.
-    max_megapixels : float
-        Larger images are refused.
-    progress : Progress
-        Told images embedded, then choices measured.
-    keep : callable
-        Given the answers of every choice.
-
-    Raises
-    ------
-    ConfigError
-        When there are too few images for so many classes.
-    DatasetError, UnreadableImageError
-        When the folder cannot be used.
+    The folder has one image per class; see :func:`~matcurate.learned.texture_crops.texture_classes` for the crops.
+    ``progress`` gets images embedded, then choices measured; ``keep`` the answers of every choice. Raises ConfigError
+    when there are too few images for so many classes, DatasetError or UnreadableImageError when the folder cannot be
+    used.
     """
     begun, rng = time.perf_counter(), np.random.default_rng(draws.seed)
     found = texture_classes(

@@ -48,29 +48,11 @@ def bench_robust(
 ) -> RobustBenchmark:
     """Segment every image of a dataset folder, unchanged and after each change, and compare with the masks.
 
-    Parameters
-    ----------
-    folder : Path
-        Dataset folder.
-    method, settings, preset, backbone
-        As for :func:`matcurate.bench.segment.bench_segment`.
-    polarity : {"auto", "bright", "dark"}, optional
-        Which side is foreground in the unchanged images; a negative has the other one.
-    changes : sequence of str, optional
-        Names in :data:`matcurate.imaging.changes.CHANGES`; all of them by default.
-    limit : int, optional
-        Only the first images, by name.
-    seed : int
-        Of the random changes, non-negative.
-    progress : Progress
-        Told the number of images done, over all changes.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown change, method, preset or backbone.
-    DatasetError
-        When the folder is not a dataset, or none of its images can be measured.
+    Options as for :func:`matcurate.bench.segment.bench_segment`. ``polarity`` is the foreground's side in the unchanged
+    images; a negative has the other one. ``changes`` are names in :data:`matcurate.imaging.changes.CHANGES`, by default
+    all; ``limit`` takes only the first images, by name; ``seed`` is that of the random changes. Raises ConfigError for
+    an unknown change, method, preset or backbone; DatasetError when the folder is not a dataset, or none of its images
+    can be measured.
     """
     wanted = changes_named(changes)
     dataset = open_dataset(folder).first(limit)

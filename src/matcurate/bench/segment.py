@@ -51,20 +51,10 @@ class Segmenter(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredMethod:
-    """A method ready to be measured.
+    """A method of ``METHODS`` ready to be measured: ``run`` segments pixels (H, W) for a side.
 
-    Parameters
-    ----------
-    name : str
-        One of ``METHODS``.
-    run : callable
-        Segments pixels (H, W) for a side.
-    polarity : {"auto", "bright", "dark"}
-        What the user knows.
-    segmenter : Segmenter or None
-        Of ``matsam`` and ``amg``: their backbone, preset and version.
-    post_processing : bool or None
-        As of :func:`bench_segment`.
+    ``segmenter`` has backbone, preset and version of ``matsam`` and ``amg``; ``post_processing`` as of
+    :func:`bench_segment`.
     """
 
     name: str
@@ -140,41 +130,17 @@ def bench_segment(
 ) -> SegmentBenchmark:
     """Segment every image of a dataset folder and compare with its masks.
 
-    Parameters
-    ----------
-    folder : Path
-        Dataset folder.
-    method : str
-        One of ``METHODS``.
-    settings : Settings
-        Of the installation.
-    preset, backbone : str, optional
-        For ``matsam`` and ``amg``; those of the settings by default.
-    polarity : {"auto", "bright", "dark"}, optional
-        Which side is foreground; the preset's by default, ``auto`` for the classical methods. Never taken from a mask.
-    random_weights : bool
-        Draw the backbone's weights from a fixed seed: for timing.
-    open_filters : bool
-        Keep masks of any quality: ``matsam`` and ``amg`` then carry every mask of their prompts.
-    post_processing : bool, optional
-        False: masks of any contrast, nothing parted at necks, gaps between masks of grains left. True, for a classical
-        method: fill the gaps between its objects, as between grains. By default ``matsam`` and ``amg`` do as their
-        preset says, and classical methods fill no gaps.
-    progress : Progress
-        Told the number of images done.
+    ``preset`` and ``backbone`` are for ``matsam`` and ``amg``, those of the settings by default. ``polarity`` is the
+    side of the foreground: the preset's by default, ``auto`` for the classical methods, never taken from a mask.
+    ``random_weights`` draws the backbone's weights from a fixed seed, for timing. ``open_filters`` keeps masks of any
+    quality: ``matsam`` and ``amg`` then carry every mask of their prompts. ``post_processing`` False: masks of any
+    contrast, nothing parted at necks, gaps between masks of grains left; True, for a classical method: the gaps between
+    its objects are filled, as between grains; by default ``matsam`` and ``amg`` do as their preset says, and classical
+    methods fill no gaps.
 
-    Returns
-    -------
-    SegmentBenchmark
-        ``problems`` has a line for every image that could not be measured.
-
-    Raises
-    ------
-    DatasetError
-        When the folder is not a dataset, or none of its images can be measured.
-    ConfigError
-        For an unknown method, preset or backbone, ``amg`` with a backbone not of SAM's architecture, or a classical
-        method whose gaps are to be filled with a preset that looks for phases.
+    Raises DatasetError when the folder is not a dataset, or none of its images can be measured; ConfigError for an
+    unknown method, preset or backbone, ``amg`` with a backbone not of SAM's architecture, or a classical method whose
+    gaps are to be filled with a preset that looks for phases.
     """
     dataset = open_dataset(folder)
     ready = build_method(
@@ -221,25 +187,9 @@ def score_dataset(
     max_megapixels: float,
     progress: Progress = silent,
 ) -> SegmentBenchmark:
-    """Segment every image of a dataset and compare with its masks.
+    """Segment every image of a dataset, altered by ``change`` with its masks, and compare with these.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        At least one of its images must be readable.
-    method : MeasuredMethod
-        Method.
-    change : callable
-        Alters an image and its masks before they are measured.
-    max_megapixels : float
-        Larger images count as not readable.
-    progress : Progress
-        Told the number of images done.
-
-    Raises
-    ------
-    DatasetError
-        When none of the images can be measured.
+    Images over ``max_megapixels`` count as not readable. Raises DatasetError when no image can be measured.
     """
     scores, problems = measure_images(
         dataset,

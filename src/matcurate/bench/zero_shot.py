@@ -48,12 +48,8 @@ def bench_zero_shot(
 ) -> ZeroShotBenchmark:
     """Segment every image of a dataset folder with MatSAM and compare with its masks.
 
-    Raises
-    ------
-    DatasetError, UnreadableImageError
-        When the folder cannot be read.
-    ConfigError
-        For an unknown preset or backbone.
+    Raises DatasetError or UnreadableImageError when the folder cannot be read, ConfigError for an unknown preset or
+    backbone.
     """
     segmenter = build_segmenter(settings, preset, backbone)
     found: list[Found] = []

@@ -46,16 +46,9 @@ LARGEST_ASPECT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class StatedScale:
-    """A pixel size that one field of a file states; nothing is checked yet.
+    """Width ``x_nm`` and height ``y_nm`` of a pixel in nanometres that one field of a file states, not checked yet.
 
-    Parameters
-    ----------
-    x_nm : float
-        Width of a pixel in nanometres.
-    source : str
-        The field, as ``FEI Scan.PixelWidth``.
-    y_nm : float, optional
-        Height of a pixel; the width where the field states no height.
+    ``source`` names the field, as ``FEI Scan.PixelWidth``. Without a height, pixels are square.
     """
 
     x_nm: float
@@ -73,19 +66,9 @@ class StatedScale:
 
 
 def agreed_calibration(scales: Iterable[StatedScale]) -> tuple[Calibration | None, tuple[str, ...]]:
-    """Use the first believable size; warn of each later one that differs from it.
+    """Use the first believable size, None without one; the most trusted scale comes first.
 
-    Parameters
-    ----------
-    scales : iterable of StatedScale
-        Most trusted first.
-
-    Returns
-    -------
-    calibration : Calibration or None
-        None when nothing believable is stated.
-    warnings : tuple of str
-        One line for each size that differs by more than :data:`AGREE_WITHIN`; it names both fields.
+    There is a warning, which names both fields, for each later size that differs by more than :data:`AGREE_WITHIN`.
     """
     believable = [calibration for scale in scales if (calibration := scale.calibration) is not None]
     if not believable:

@@ -40,19 +40,9 @@ Levels = NDArray[np.int16]
 
 
 def without_databars(pixels: Pixels, image_rows: int | None = None) -> Frame:
-    """Find the rows of the micrograph within an image (H, W).
+    """Rows of the micrograph in a finite image (H, W) of uint8, uint16 or float; all of them without a data bar.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The image, finite.
-    image_rows : int, optional
-        Rows of the micrograph where the file states them; the rows after these are a data bar, whatever they show.
-
-    Returns
-    -------
-    Frame
-        The whole image where there is no data bar.
+    ``image_rows`` is what the file states: the rows after these are a data bar, whatever they show.
     """
     height, width = pixels.shape
     if image_rows is not None and 0 < image_rows < height:

@@ -52,17 +52,7 @@ class DatasetInfo(Strict):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledMicrograph:
-    """A micrograph with its truth.
-
-    Parameters
-    ----------
-    micrograph : Micrograph
-        Pixels (H, W) and calibration.
-    phases : unsigned array (H, W)
-        Class ids, 0 is background.
-    instances : unsigned array (H, W) or None
-        Instance ids, 0 is none.
-    """
+    """A micrograph with its truth (H, W): class ids, 0 the background, and perhaps instance ids, 0 none."""
 
     micrograph: Micrograph
     phases: LabelMap
@@ -80,16 +70,10 @@ class Sample:
     info: DatasetInfo = field(default_factory=DatasetInfo)
 
     def load(self, *, max_megapixels: float = 400.0) -> LabelledMicrograph:
-        """Read the micrograph and its label images.
+        """Read the micrograph and its label images; the dataset's pixel size stands in where the file states none.
 
-        The dataset's pixel size stands in where the image file states no pixel size.
-
-        Raises
-        ------
-        UnreadableImageError
-            When the image cannot be read.
-        DatasetError
-            When a label image cannot be read, has another size than the image, or holds a class without a name.
+        Raises UnreadableImageError for the image, and DatasetError when a label image cannot be read, has another size
+        than the image, or holds a class without a name.
         """
         micrograph = read_micrograph(self.image_path, max_megapixels=max_megapixels)
         if micrograph.calibration is None:
@@ -134,13 +118,10 @@ class Dataset:
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """List a dataset folder; nothing is decoded yet.
+    """List a dataset folder, sorted by name; nothing is decoded yet.
 
-    Raises
-    ------
-    DatasetError
-        When there is no ``images`` folder or no image in it, an image has no mask, two images share a name, or
-        ``dataset.yaml`` is malformed or holds an unknown key.
+    Raises DatasetError when there is no ``images`` folder or no image in it, an image has no mask, two images share a
+    name, or ``dataset.yaml`` is malformed or holds an unknown key.
     """
     images = folder / "images"
     if not images.is_dir():
@@ -161,13 +142,7 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def read_info(folder: Path) -> DatasetInfo:
-    """``dataset.yaml`` of a folder; empty when there is none.
-
-    Raises
-    ------
-    DatasetError
-        When it is malformed or holds an unknown key.
-    """
+    """``dataset.yaml`` of a folder, empty when there is none; DatasetError when malformed or with an unknown key."""
     path = folder / "dataset.yaml"
     if not path.is_file():
         return DatasetInfo()
@@ -189,27 +164,11 @@ def write_info(folder: Path, info: DatasetInfo) -> None:
 def write_sample(
     folder: Path, name: str, pixels: Pixels, phases: LabelMap, instances: LabelMap | None = None
 ) -> Sample:
-    """Add a micrograph and its label images to a dataset folder, replacing a sample of the same name.
+    """Add a micrograph (H, W) and its label images to a dataset folder, replacing a sample of the same name.
 
-    The image is written last, so a sample is never listed without its mask.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when missing.
-    name : str
-        Name without suffix.
-    pixels : uint8, uint16 or float32 array (H, W)
-        Written as PNG, float32 as TIFF.
-    phases : integer array (H, W)
-        Class ids in [0, 65535].
-    instances : integer array (H, W), optional
-        Instance ids in [0, 2**32 - 1], written as 16- or 32-bit TIFF.
-
-    Raises
-    ------
-    DatasetError
-        When ids do not fit or the sizes differ.
+    Pixels are written as PNG, float32 as TIFF; class ids in [0, 65535] as PNG, instance ids in [0, 2**32 - 1] as 16- or
+    32-bit TIFF. The image is written last, so a sample is never listed without its mask. Raises DatasetError when ids
+    do not fit or the sizes differ.
     """
     for labels in (phases, instances):
         if labels is not None and labels.shape != pixels.shape:

@@ -31,13 +31,7 @@ DECODER_ERRORS = (
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open ``path`` for reading bytes.
-
-    Raises
-    ------
-    UnreadableImageError
-        One line when it is missing, a folder, forbidden or cannot be opened.
-    """
+    """Open a file for reading bytes; UnreadableImageError when it is missing, a folder, or cannot be opened."""
     try:
         handle = path.open("rb")
     except FileNotFoundError:

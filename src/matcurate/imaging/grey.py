@@ -13,16 +13,9 @@ _RED, _GREEN, _BLUE = 299, 587, 114  # ITU-R BT.601-7, section 2.5.1, in thousan
 
 
 def luma(colour: NDArray[Any]) -> NDArray[Any]:
-    """Luma Y' = 0.299 R + 0.587 G + 0.114 B in the dtype of the input; r = g = b gives exactly that value.
+    """Luma Y' = 0.299 R + 0.587 G + 0.114 B of (H, W, C >= 3) in the same dtype; r = g = b gives exactly that value.
 
-    Parameters
-    ----------
-    colour : array (H, W, C), C >= 3
-        Red, green, blue; further channels (alpha) are display information and left out.
-
-    References
-    ----------
-    ITU-R BT.601-7, section 2.5.1.
+    ITU-R BT.601-7, section 2.5.1. Further channels (alpha) are display information and left out.
     """
     red, green, blue = (colour[..., channel] for channel in range(3))
     if colour.dtype.kind == "f":

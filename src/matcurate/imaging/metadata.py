@@ -11,22 +11,10 @@ from matcurate.imaging.calibration import number
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """How an image was recorded; None where the file does not state it.
+    """How an image was recorded; None where the file does not state it. Numbers are positive.
 
-    Parameters
-    ----------
-    instrument, detector : str, optional
-        Names as the file spells them.
-    voltage_kv : float, optional
-        Accelerating voltage in kV, positive.
-    magnification : float, optional
-        As the microscope displays it, positive.
-    working_distance_mm : float, optional
-        In mm, positive.
-    acquired_at : str, optional
-        Date and time as ISO 8601 text; a time zone only where one is stated.
-    image_rows : int, optional
-        Rows of the image itself, from the top, without the data bar below it.
+    ``magnification`` is as the microscope displays it; ``acquired_at`` ISO 8601 text, with a time zone only where one
+    is stated; ``image_rows`` the rows of the image itself, from the top, without the data bar below it.
     """
 
     instrument: str | None = None

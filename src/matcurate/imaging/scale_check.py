@@ -31,20 +31,10 @@ MARGIN = 4
 
 
 def check_scale_bar(pixels: Pixels, calibration: Calibration | None) -> str | None:
-    """Compare the printed scale bar of an image with the pixel size that its file states.
+    """Compare the printed scale bar of an image (H, W), with its data bar, with the pixel size that its file states.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The image with its data bar.
-    calibration : Calibration or None
-        What the file states.
-
-    Returns
-    -------
-    str or None
-        One line where both are known and disagree; None where they agree, and where nothing can be read, as without
-        the extra ``ocr``.
+    One line where both are known and disagree; None where they agree, and where nothing can be read, as without the
+    extra ``ocr``.
     """
     if calibration is None or not has_ocr():
         return None

@@ -22,17 +22,7 @@ EDGE = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its 95 % confidence interval.
-
-    Parameters
-    ----------
-    mean : float
-        Over the whole image.
-    low, high : float
-        ``mean`` ∓ t s / √n, with s the standard deviation of the n fields and t Student's quantile.
-    fields : int
-        n.
-    """
+    """A mean over the whole image with its 95 % interval ``mean`` ∓ t s / √n, from the spread s of n ``fields``."""
 
     mean: float
     low: float
@@ -57,14 +47,9 @@ def estimate(mean: float, fields: Floats) -> Estimate:
 
 
 def fields_along(shape: tuple[float, float], length: float) -> int:
-    """How many fields along each edge: as many as keep the short edge of a field at ``EDGE`` lengths, from 2 to 6.
+    """Fields along each edge, 2 to 6: as many as keep the short edge of a field at ``EDGE`` correlation lengths.
 
-    Parameters
-    ----------
-    shape : (float, float)
-        Height and width of the image, in widths of a pixel.
-    length : float
-        Over which the structure is correlated, in widths of a pixel.
+    ``shape`` (height, width) and ``length`` are in widths of a pixel.
     """
     return int(np.clip(min(shape) // max(EDGE * length, 1.0), FEWEST, MOST))
 

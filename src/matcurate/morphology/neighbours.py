@@ -9,13 +9,7 @@ from matcurate.morphology.numbering import Floats, Integers, LabelIds
 
 
 def touching_pairs(compact: LabelIds) -> Integers:
-    """Pairs of objects that share an edge of a pixel: (P, 2), each pair once, the smaller id first.
-
-    Parameters
-    ----------
-    compact : int32 array (H, W)
-        Object ids, 0 is background, which touches nobody.
-    """
+    """Pairs (P, 2) of objects (H, W) that share an edge of a pixel, each once, the smaller id first, 0 left out."""
     found = []
     for first, second in ((compact[:, :-1], compact[:, 1:]), (compact[:-1], compact[1:])):
         edge = (first != second) & (first > 0) & (second > 0)

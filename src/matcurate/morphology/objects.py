@@ -19,41 +19,17 @@ from matcurate.types import LabelMap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectTable:
-    """One row for each object; every column is an array (N,), sorted by id.
+    """One row for each object, sorted by id; every column is (N,).
 
-    Parameters
-    ----------
-    id : int
-        Instance id.
-    phase : int
-        Class id of most of the object's pixels; 0 when no classes were given.
-    area : float
-        Number of pixels.
-    perimeter : float
-        Length of the boundaries, holes included (Vossepoel and Smeulders' estimate).
-    equivalent_diameter : float
-        Diameter of the circle with the same area.
-    circularity : float
-        4π area / perimeter², at most 1; 1 for a disc, π/4 for a square.
-    x, y : float
-        Centroid in columns and rows, from the centre of the top left pixel.
-    touches_border : bool
-        Whether the object is cut by the edge of the image.
-    feret_max, feret_min : float
-        Largest and smallest caliper diameter.
-    aspect_ratio : float
-        Long over short axis of the ellipse with the same second moments, at least 1.
-    solidity : float
-        Pixels over those inside the convex hull, at most 1, and 1 for any convex shape on the pixel grid.
-    orientation : float
-        Angle of the long axis in degrees in [0, 180), counter-clockwise from the x axis as one sees it; 0 for an
-        object without a direction.
-    neighbours : int
-        Number of objects that it touches; between grains, boundaries drawn as background lines are closed before.
-    nearest_distance : float
-        Distance to the nearest other centroid; NaN for an object that is alone.
-    height, width : int
-        Size of the bounding box in pixels.
+    ``phase`` is the class of most of the object's pixels, 0 without classes; ``area`` the number of pixels;
+    ``perimeter`` the length of the boundaries, holes included (Vossepoel and Smeulders' estimate); ``circularity`` 4π
+    area / perimeter², at most 1: 1 for a disc, π/4 for a square. ``x``, ``y`` is the centroid in columns and rows, from
+    the centre of the top left pixel. ``feret_max`` and ``feret_min`` are caliper diameters; ``aspect_ratio`` is long
+    over short axis of the ellipse with the same second moments; ``solidity`` pixels over those inside the convex hull,
+    1 for any convex shape on the pixel grid; ``orientation`` the angle of the long axis in degrees in [0, 180),
+    counter-clockwise from the x axis as one sees it, 0 without a direction. ``neighbours`` touch it; between grains,
+    boundaries drawn as background lines are closed before. ``nearest_distance`` to another centroid is NaN for an
+    object that is alone; ``height`` and ``width`` are of the box.
     """
 
     id: Integers
@@ -90,18 +66,10 @@ def measure_objects(
     *,
     aspect: float = 1.0,
 ) -> ObjectTable:
-    """Measure every object of a label map.
+    """Measure every object of a label map (H, W); an id in several pieces is one object.
 
-    Parameters
-    ----------
-    instances : unsigned array (H, W)
-        Object ids, 0 is background. An id may be in several pieces; it is measured as one object.
-    phases : unsigned array (H, W), optional
-        Class ids.
-    structure : {"grains", "objects"}, optional
-        Between grains, background lines are boundaries; decided from the map by default.
-    aspect : float
-        Height of a pixel over its width.
+    Between ``grains``, background lines are boundaries; by default that is decided from the map. ``aspect`` is the
+    height of a pixel over its width.
     """
     compact, ids = compact_ids(instances)
     lines = None if structure == "objects" else boundary_lines(compact)
@@ -114,16 +82,7 @@ def tabulate(
 ) -> ObjectTable:
     """Measure as :func:`measure_objects` does what :func:`~matcurate.morphology.numbering.compact_ids` has renumbered.
 
-    Parameters
-    ----------
-    compact : int32 array (H, W)
-        Ids 1…N, 0 is background.
-    ids : int64 array (N,)
-        The ids that they stand for.
-    touching : int32 array (H, W)
-        The same map in which neighbours are counted: of grains, with the lines between them closed.
-    phases, aspect
-        As there.
+    In ``touching`` (H, W) neighbours are counted: of grains, with the lines between them closed.
     """
     boxes = find_objects(compact)
     moments = measure_moments(compact, len(ids), aspect)

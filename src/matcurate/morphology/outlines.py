@@ -26,17 +26,11 @@ _CORNERS = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], dtype=np.int32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlines:
-    """What the outlines of N objects say, each (N,); lengths in widths of a pixel.
+    """What the outlines of N objects say, each (N,); lengths in widths of a pixel. Perimeters include those of holes.
 
-    Parameters
-    ----------
-    perimeter : float
-        Length of the boundaries, outer and of holes.
-    hull_pixels : float
-        Number of pixels whose centres lie in the convex hull of the object's pixel centres: no more than it has itself
-        when it is a convex shape on the pixel grid, however small.
-    feret_max, feret_min : float
-        Largest and smallest distance of two parallel tangents to the pixels, which are rectangles.
+    ``hull_pixels`` have their centres in the convex hull of the object's pixel centres: no more than it has itself when
+    it is a convex shape on the pixel grid, however small. Feret diameters are the largest and smallest distance of two
+    parallel tangents to the pixels, which are rectangles.
     """
 
     perimeter: Floats
@@ -47,14 +41,9 @@ class Outlines:
 
 @dataclass(frozen=True, slots=True)
 class StepLengths:
-    """What each step and each change of direction of a chain code adds to a length, in widths of a pixel.
+    """What a step along a row, a column and a diagonal of a chain code adds to a length, in widths of a pixel.
 
-    Parameters
-    ----------
-    row, column, diagonal : float
-        A step along a row, along a column and along a diagonal.
-    row_corner, column_corner : float
-        A change between a diagonal step and one along a row, and one along a column; their mean for other changes.
+    The corners are changes between a diagonal step and one along a row, and one along a column; their mean for others.
     """
 
     row: float
@@ -86,23 +75,12 @@ def step_lengths(aspect: float) -> StepLengths:
 
 
 def measure_outlines(compact: LabelIds, boxes: Sequence[tuple[slice, slice]], aspect: float = 1.0) -> Outlines:
-    """Trace and measure every object.
+    """Trace and measure objects 1…N (H, W), each in its box; an id may be in several pieces.
 
-    Parameters
-    ----------
-    compact : integer array (H, W)
-        Ids 1…N without gaps, 0 is background. An id may be in several pieces.
-    boxes : sequence of (slice, slice)
-        Rows and columns that each object lies in.
-    aspect : float
-        Height of a pixel over its width.
-
-    References
-    ----------
-    A. M. Vossepoel, A. W. M. Smeulders, "Vector code probability and metrication error in the representation of
-    straight lines of finite length", Computer Graphics and Image Processing 20 (1982) 347-364.
-    J. Steiner's formula: a convex outline moved outwards by half a square pixel is longer by π; by half a pixel that is
-    not square, by the perimeter of the ellipse in the pixel (S. Ramanujan's approximation).
+    Vossepoel and Smeulders, "Vector code probability and metrication error in the representation of straight lines of
+    finite length", Computer Graphics and Image Processing 20 (1982) 347-364. J. Steiner's formula: a convex outline
+    moved outwards by half a square pixel is longer by π; by half a pixel that is not square (height over width
+    ``aspect``), by the perimeter of the ellipse in the pixel (S. Ramanujan's approximation).
     """
     chains: list[NDArray[np.int32]] = []
     owners: list[int] = []

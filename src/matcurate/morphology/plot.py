@@ -18,15 +18,7 @@ GREY = "#4D4D4D"
 
 
 def draw_morphology(found: Morphology, title: str) -> bytes:
-    """PNG of the size distribution, phase fractions with intervals, shapes, and nearest-neighbour distances.
-
-    Parameters
-    ----------
-    found : Morphology
-        Of one image.
-    title : str
-        Its name.
-    """
+    """PNG of the size distribution, phase fractions with intervals, shapes, and nearest-neighbour distances."""
     report = found.report
     unit = Unit.of(
         None if report.nm_per_px is None else Calibration(report.nm_per_px, report.px_size_y / report.px_size)

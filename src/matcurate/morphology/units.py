@@ -16,18 +16,10 @@ It depends on the pixel size alone, so that all images of a series have one unit
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of length.
+    """A unit of length: px (the width of a pixel), nm or um.
 
-    Parameters
-    ----------
-    name : {"px", "nm", "um"}
-        Its name; px is the width of a pixel.
-    per_px : float
-        Width of a pixel in this unit.
-    mm_per_px : float or None
-        Width of a pixel in mm, None when it is not known.
-    aspect : float
-        Height of a pixel over its width.
+    ``per_px`` is the width of a pixel in it, ``mm_per_px`` in mm, None when it is not known; ``aspect`` the height of a
+    pixel over its width.
     """
 
     name: Literal["px", "nm", "um"]

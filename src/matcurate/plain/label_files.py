@@ -31,28 +31,12 @@ OBJECTS, CLASSES = ".instances", ".phases"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """Objects and classes of one micrograph.
+    """Objects and classes (H, W) of the micrograph ``name``; 0 is background.
 
-    Parameters
-    ----------
-    name : str
-        Of the micrograph, without suffixes.
-    instances : unsigned array (H, W)
-        Object ids, 0 is background.
-    phases : unsigned array (H, W) or None
-        Class ids, when there are any.
-    instances_path, phases_path : Path or None
-        Where they were read from; without object ids, the pieces of each class are the objects.
-    calibration : Calibration or None
-        Pixel size, when the file or the dataset folder states one.
-    classes : tuple of str
-        Names of the class ids, when the dataset folder states them.
-    reading : BoundaryReading or None
-        Whether an image of two colours shows boundary lines; None for other images.
-    lines : bool array (H, W) or None
-        The boundary lines, where it does.
-    ignored : bool array (H, W) or None
-        What is no micrograph, by the mask that ``curate segment`` wrote or by the micrograph beside; None for nothing.
+    Without object ids (``instances_path`` is None), the pieces of each class are the objects. Pixel size and names of
+    the classes are what the file or the dataset folder states. ``reading`` says whether an image of two colours shows
+    boundary lines, and ``lines`` where; None for other images. ``ignored`` is what is no micrograph, by the mask that
+    ``curate segment`` wrote or by the micrograph beside.
     """
 
     name: str
@@ -83,25 +67,9 @@ def load_labels(
     ids are in several pieces than in one, they are classes, else objects. An image of two colours may show boundary
     lines, which :func:`~matcurate.morphology.lines.read_boundaries` decides; the objects are then what they part.
 
-    Parameters
-    ----------
-    path : Path
-        Object ids or class ids.
-    phases : Path, optional
-        Class ids; ``path`` then holds objects.
-    content : {"auto", "instances", "phases"}
-        What ``path`` holds, whatever its name. Said to be instances, it shows no boundary lines.
-    boundaries : {"auto", "white", "black", "none"}
-        Colour of the boundary lines in ``path``, an image of two colours.
-    image : Path, optional
-        The micrograph that ImageJ's regions in ``path`` (``.roi``, ``.zip``) were drawn on.
-    max_megapixels : float
-        Larger images are refused before they are decoded.
-
-    Raises
-    ------
-    UnreadableImageError, DatasetError
-        One line naming the file and the remedy.
+    With ``phases``, a file of class ids, ``path`` holds objects; ``content`` says it whatever the name, and instances
+    show no boundary lines. ``image`` is the micrograph that ImageJ's regions in ``path`` (``.roi``, ``.zip``) were
+    drawn on. Raises UnreadableImageError or DatasetError with the file and the remedy.
     """
     if path.suffix.lower() in ROI_SUFFIXES:
         return _regions(path, image, max_megapixels)

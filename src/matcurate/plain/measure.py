@@ -21,24 +21,11 @@ from matcurate.types import Calibration
 
 @dataclass(frozen=True, slots=True)
 class MeasureReport:
-    """What was measured on one image.
+    """What was measured on one label image.
 
-    Parameters
-    ----------
-    path, name : str
-        The label image and the name of its micrograph.
-    instances_path, phases_path : str or None
-        Where object ids and class ids came from; without object ids, the pieces of each class are the objects.
-    boundaries : BoundaryReading or None
-        Whether an image of two colours shows boundary lines, and why; None for other images.
-    phase_fractions : dict
-        Area fraction of every class that occurs; they sum to 1.
-    summary : MorphologyReport
-        Of the whole image.
-    objects : list of records
-        One for each object, with the columns of ``NAME.objects.csv``.
-    files : tuple of str
-        What was written.
+    Without ``instances_path``, the pieces of each class are the objects. ``boundaries`` says whether an image of two
+    colours shows boundary lines, and why; None for other images. ``phase_fractions`` of the classes that occur sum to
+    1. ``objects`` have the columns of ``NAME.objects.csv``; ``files`` were written.
     """
 
     path: str
@@ -65,39 +52,12 @@ def measure_labels(
     ignore_bars: bool = True,
     max_megapixels: float = 400.0,
 ) -> MeasureReport:
-    """Measure the objects and phases of one label image.
+    """Measure the objects and phases of one label image, read by :func:`~matcurate.plain.label_files.load_labels`.
 
-    With ``out``, writes ``NAME.objects.csv``, ``NAME.morphology.json`` (the summary) and ``NAME.morphology.png``.
-
-    Parameters
-    ----------
-    path : Path
-        Object ids or class ids; see :func:`~matcurate.plain.label_files.load_labels`.
-    phases : Path, optional
-        Class ids for the objects in ``path``.
-    content : {"auto", "instances", "phases"}
-        What ``path`` holds; auto tells from its name, else its content.
-    structure : {"auto", "grains", "objects"}
-        Whether the objects fill the image; auto decides by their cover.
-    boundaries : {"auto", "white", "black", "none"}
-        Colour of the boundary lines, where ``path`` is an image of two colours; auto measures whether it shows any.
-    image : Path, optional
-        The micrograph that ImageJ's regions in ``path`` were drawn on.
-    calibration : Calibration, optional
-        Instead of what the file or its dataset folder says.
-    out : Path, optional
-        Folder for the results, made when missing.
-    ignore_bars : bool
-        Whether what is no micrograph is left out, where that is known: data bar and borders.
-    max_megapixels : float
-        Larger images are refused before they are decoded.
-
-    Raises
-    ------
-    UnreadableImageError, DatasetError
-        When a label image cannot be read or is none.
-    ConfigError
-        When the results cannot be written.
+    With ``out``, writes ``NAME.objects.csv``, ``NAME.morphology.json`` (the summary) and ``NAME.morphology.png`` there.
+    ``structure`` auto decides by their cover whether the objects fill the image. ``calibration`` goes before what the
+    file or its dataset folder says. With ``ignore_bars`` what is no micrograph is left out, where that is known. Raises
+    UnreadableImageError or DatasetError for a label image, and ConfigError when the results cannot be written.
     """
     labels = load_labels(path, phases, content, boundaries=boundaries, image=image, max_megapixels=max_megapixels)
     scale = calibration or labels.calibration

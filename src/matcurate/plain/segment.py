@@ -93,34 +93,11 @@ def segment_files(
     is the file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for
     the pages of a multi-page file.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files and folders.
-    out : Path
-        Folder for the results, made when missing.
-    settings : Settings
-        Of the installation.
-    preset, backbone : str, optional
-        Those of the settings by default.
-    polarity : {"auto", "bright", "dark"}, optional
-        The preset's by default.
-    calibration : Calibration, optional
-        Instead of what the files say.
-    boost : int, optional
-        Number of materials: phases, and the instances of presets without instances of their own, then come from
-        SAM-I-Am's booster (:mod:`matcurate.segmentation.boost.build`).
-    ignore_bars : bool
-        Whether data bars, borders and scale bars count for nothing; else they are segmented as all the rest.
-    progress : Progress
-        Told the number of files done.
-
-    Raises
-    ------
-    ConfigError
-        When the preset or backbone does not exist, or the output folder cannot be made.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
+    ``calibration`` goes before what the files say. With ``boost``, a number of materials, phases and the instances of
+    presets without instances of their own come from SAM-I-Am's booster (:mod:`matcurate.segmentation.boost.build`).
+    With ``ignore_bars`` data bars, borders and scale bars count for nothing. Raises ConfigError when the preset or
+    backbone does not exist, or the output folder cannot be made; CheckpointError when the backbone's checkpoint is not
+    at hand.
     """
     files, problems = find_images(paths)
     segmenter = build_segmenter(settings, preset, backbone)
@@ -148,13 +125,7 @@ def segment_files(
 
 
 class OutputNames:
-    """Gives every page of every input a name of its own, also on file systems that ignore case.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        All inputs of one call.
-    """
+    """Gives every page of all inputs of one call a name of its own, also on file systems that ignore case."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._shared = Counter(path.stem.casefold() for path in files)

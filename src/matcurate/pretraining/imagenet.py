@@ -34,12 +34,8 @@ OTHERS = {
 def load_imagenet(network: ObjectNet) -> None:
     """Put the ImageNet weights into a network's encoder; the stem's three colours are summed into grey.
 
-    Raises
-    ------
-    CheckpointError
-        When the package is not installed, or its file is another one.
-    ConfigError
-        When the network has another encoder.
+    Raises CheckpointError when the package is not installed, or its file is another one; ConfigError when the network
+    has another encoder.
     """
     if network.settings.encoder != ENCODER:
         other = network.settings.encoder

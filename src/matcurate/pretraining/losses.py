@@ -14,16 +14,7 @@ RARE = {"contact": 4.0, "boundary": 2.0}
 
 
 def output_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Loss (4,) of each output.
-
-    Cross-entropy and Dice: of both classes for the foreground (so that it does not matter which is larger), of the
-    rare class for contact and boundary. The distance is a cross-entropy with a target between 0 and 1.
-
-    Parameters
-    ----------
-    logits, targets : float tensor (B, 4, n, n)
-        Targets are in [0, 1], or -1 where unknown, which counts for nothing.
-    """
+    """Loss (4,) of each output, of logits and targets (B, 4, n, n), which are in [0, 1], or -1 where unknown."""
     losses = []
     for index, name in enumerate(OUTPUTS):
         logit, target = logits[:, index].float(), targets[:, index]

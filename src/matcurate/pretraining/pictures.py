@@ -21,20 +21,10 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A micrograph with what is to be learned from it.
+    """A micrograph (H, W), stretched from its darkest to its brightest pixel, with what is to be learned from it.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        Stretched from its darkest to its brightest pixel.
-    objects : int32 array (H, W)
-        Object ids 1, 2, …; 0 is the matrix.
-    foreground : int8 array (H, W)
-        1 object, 0 matrix, -1 unknown.
-    distance : float16 array (H, W)
-        Depth inside the object, over the largest depth in that object; 0 in the matrix.
-    source : str
-        Kind or folder.
+    ``objects`` are ids 1, 2, …, 0 the matrix; ``foreground`` 1 object, 0 matrix, -1 unknown; ``distance`` the depth
+    inside the object over the largest in that object, 0 in the matrix; ``source`` a kind or folder.
     """
 
     grey: NDArray[np.uint8]
@@ -80,13 +70,7 @@ def relative_depth(objects: NDArray[np.int32]) -> NDArray[np.float16]:
 
 
 class Folder:
-    """Micrographs of a dataset folder, all in memory.
-
-    Raises
-    ------
-    DatasetError, UnreadableImageError
-        When the folder or a file in it cannot be read.
-    """
+    """Micrographs of a dataset folder, all in memory; DatasetError or UnreadableImageError when one cannot be read."""
 
     def __init__(self, path: Path, unknown: Sequence[str]) -> None:
         self.name = "/".join(path.absolute().parts[-2:])
@@ -105,22 +89,10 @@ class Folder:
 
 
 class Pool:
-    """Generated pictures of one kind, each made when it is first drawn and kept in a file.
+    """Generated pictures of one kind, each made when it is first drawn and kept in a file, which may be deleted.
 
-    Parameters
-    ----------
-    kind : str
-        Registered kind.
-    edge : int
-        Height and width in pixels.
-    size : int
-        How many different pictures there are.
-    seed : int
-        Non-negative; picture ``i`` depends on it, the kind and ``i`` alone.
-    folder : Path
-        Where the pictures are kept; may be deleted at any time.
-    known : bool
-        Whether the kind teaches what an object is.
+    There are ``size`` different ones of ``edge`` pixels along a side; picture ``i`` depends on the seed, the kind and
+    ``i`` alone. ``known`` says whether the kind teaches what an object is.
     """
 
     def __init__(self, kind: str, edge: int, size: int, seed: int, folder: Path, known: bool) -> None:
@@ -150,18 +122,9 @@ class Pool:
 
 
 class Mixture:
-    """Draws from folders and pools by their shares.
+    """Draws from folders, together with probability ``real_share``, and from pools.
 
-    Parameters
-    ----------
-    folders : sequence of Folder
-        Together drawn with probability ``real_share``.
-    pools : sequence of Pool
-        Together drawn with the rest.
-    shares : mapping of str to float
-        Relative share of each source among those of its sort; 1 where a name is missing.
-    real_share : float
-        In [0, 1].
+    ``shares`` are relative, of each source among those of its sort; 1 where a name is missing.
     """
 
     def __init__(

@@ -98,13 +98,7 @@ class Recipe(Strict):
         return self
 
     def check_kinds(self) -> None:
-        """Refuse kinds that nobody generates.
-
-        Raises
-        ------
-        ConfigError
-            When one is not registered.
-        """
+        """Refuse kinds that nobody generates by a ConfigError."""
         for kind in self.kinds:
             kind_named(kind)
 

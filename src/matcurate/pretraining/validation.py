@@ -26,12 +26,7 @@ def validation_pictures(folders: Sequence[Folder], pools: Sequence[Pool]) -> tup
 def validate(network: ObjectNet, pictures: Sequence[Picture]) -> Mapping[str, float]:
     """Mean score by source: class-mean IoU of the foreground, or Dice of the boundary where the foreground is unknown.
 
-    Parameters
-    ----------
-    network : ObjectNet
-        In evaluation mode.
-    pictures : sequence of Picture
-        Not among those learned from.
+    The network is in evaluation mode; the pictures are not among those learned from.
     """
     scores: dict[str, list[float]] = {}
     for picture in pictures:

@@ -20,19 +20,7 @@ Apply: TypeAlias = Callable[[LabelledMicrograph, np.random.Generator], LabelledM
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A change of a micrograph and of its label images.
-
-    Parameters
-    ----------
-    name : str
-        Key in the registry.
-    description : str
-        What is done, in one line.
-    apply : callable
-        Takes a labelled micrograph and a source of randomness, returns the changed one.
-    inverts : bool
-        Bright becomes dark.
-    """
+    """A change of a micrograph and its label images, by its key in the registry; ``inverts``: bright becomes dark."""
 
     name: str
     description: str

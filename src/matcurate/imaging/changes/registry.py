@@ -44,13 +44,7 @@ CHANGES: dict[str, Change] = {
 
 
 def change_named(name: str) -> Change:
-    """Look up a change.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such change.
-    """
+    """Look up a change; ConfigError when there is no such change."""
     if name not in CHANGES:
         raise ConfigError(f"no change {name!r} of micrographs; use some of: {', '.join(CHANGES)}")
     return CHANGES[name]
@@ -62,18 +56,6 @@ def changes_named(names: Sequence[str] | None) -> tuple[Change, ...]:
 
 
 def apply_change(change: Change, labelled: LabelledMicrograph, name: str, seed: int = 0) -> LabelledMicrograph:
-    """Change an image of a dataset, always in the same way for the same names and seed.
-
-    Parameters
-    ----------
-    change : Change
-        One of ``CHANGES``.
-    labelled : LabelledMicrograph
-        Image with its masks.
-    name : str
-        Of the image.
-    seed : int
-        Non-negative.
-    """
+    """Change the image ``name`` of a dataset, always in the same way for the same names and (non-negative) seed."""
     rng = np.random.default_rng([seed, zlib.crc32(f"{change.name}/{name}".encode())])
     return change.apply(labelled, rng)

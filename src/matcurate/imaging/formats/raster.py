@@ -113,10 +113,7 @@ def require_png_end(data: bytes) -> None:
 def png_of_pixels(data: bytes) -> bytes:
     """Return a PNG without the chunks that hold no pixels, in which libpng finds faults that it prints on stderr.
 
-    Raises
-    ------
-    ValueError
-        When a chunk that is needed has another checksum than it states, or the last one is missing.
+    Raises ValueError when a chunk that is needed has a wrong checksum, or the last one is missing.
     """
     parts, at = [data[: len(PNG_MAGIC)]], len(PNG_MAGIC)
     while True:

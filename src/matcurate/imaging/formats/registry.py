@@ -41,10 +41,7 @@ SUFFIXES = tuple(suffix for kind in FORMATS for suffix in kind.suffixes)
 def format_of(file: ImageFile) -> Format:
     """Recognise the format by the content.
 
-    Raises
-    ------
-    UnreadableImageError
-        When the file is empty, or of none of the formats; the message lists them.
+    Raises UnreadableImageError when the file is empty, or of none of the formats; the message lists them.
     """
     head = file.handle.read(HEAD)
     file.handle.seek(0)

@@ -50,22 +50,10 @@ class _Image:
 
 
 class RosettaSource:
-    """Pages of a file that a plugin of RosettaSciIO reads.
+    """Pages of a file that a plugin of RosettaSciIO (a module, as ``digitalmicrograph``) reads with ``options``.
 
-    Parameters
-    ----------
-    file : ImageFile
-        The file.
-    plugin : str
-        Name of the plugin's module, as ``digitalmicrograph``.
-    suffix : str
-        Suffix under which the plugin expects the file.
-    label : str
-        Name of the format, for the source of the scale.
-    left_out : int
-        Signals of the file that the plugin is told not to read.
-    options
-        Passed to the plugin.
+    ``suffix`` is what the plugin expects of a path, ``label`` names the format as source of the scale, and ``left_out``
+    counts signals of the file that the plugin is told not to read.
     """
 
     def __init__(

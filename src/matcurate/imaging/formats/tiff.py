@@ -71,13 +71,7 @@ class TiffSource:
         )
 
     def read(self, page: int) -> Pixels:
-        """Decode to grey (H, W).
-
-        Raises
-        ------
-        ValueError
-            When the pixels are not all in the file, or are no grey or colour image.
-        """
+        """Decode to grey (H, W); ValueError when pixels are missing, or are no grey or colour image."""
         plane = self._plane(page)
         header = plane.header
         _check_kind(header)

@@ -14,17 +14,8 @@ from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 def charged(canvas: Canvas, grey: Tensor) -> Tensor:
     """Charging of some of the brightest features: a glow, a bright streak along the scan (to the right), a dark trail.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    grey : float tensor (H, W)
-        Ideal grey levels, brighter where edges emit more.
-
-    Returns
-    -------
-    float tensor (H, W)
-        Grey step in units of its strength, within [-0.5, 1.5].
+    ``grey`` (H, W) is ideal, brighter where edges emit more. Returns the grey step (H, W) in units of its strength,
+    within [-0.5, 1.5].
     """
     smooth = gaussian_blur(grey, 2.0)
     ordered = smooth.flatten().sort().values

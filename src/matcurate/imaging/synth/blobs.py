@@ -19,18 +19,9 @@ HARMONICS = (2, 3, 4, 5)
 class Blobs:
     """Objects, each inside the disc of its radius.
 
-    Parameters
-    ----------
-    centres : float array (N, 2)
-        (row, column) in pixels.
-    radii : float array (N,)
-        Radius of the disc around the object, in pixels.
-    aspect : float array (N,)
-        Long over short axis, >= 1.
-    angles : float array (N,)
-        Direction of the long axis, radians.
-    wobble : float
-        Relative roughness of the outline, in [0, 0.3].
+    ``centres`` (N, 2) as (row, column) and ``radii`` (N,) are in pixels, ``aspect`` (N,) is long over short axis, >= 1,
+    ``angles`` (N,) are directions of the long axes in radians, ``wobble`` is the outline's relative roughness, in [0,
+    0.3].
     """
 
     centres: NDArray[np.float64]
@@ -41,13 +32,7 @@ class Blobs:
 
 
 def paint(canvas: Canvas, blobs: Blobs) -> tuple[Tensor, Tensor]:
-    """Index of the object at every pixel (-1 outside) and the depth below its outline in pixels (negative outside).
-
-    Returns
-    -------
-    owner : long tensor (H, W)
-    depth : float tensor (H, W)
-    """
+    """Number of the object at every pixel (H, W), -1 outside, and the depth below its outline in pixels."""
     count = len(blobs.radii)
     if count == 0:
         outside = torch.full((canvas.height, canvas.width), -1, device=canvas.device)

@@ -15,18 +15,9 @@ BLOCK = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
-    """Size, device and the two sources of randomness, which start from one generator.
+    """Size in pixels, device and the two sources of randomness, which start from one generator.
 
-    Parameters
-    ----------
-    height, width : int
-        Pixels, at least 16 each.
-    rng : np.random.Generator
-        Draws parameters and positions.
-    noise : torch.Generator
-        Draws whole images, on ``device``.
-    device : torch.device
-        Where pixels are computed.
+    ``rng`` draws parameters and positions; ``noise`` draws whole images, on ``device``.
     """
 
     height: int

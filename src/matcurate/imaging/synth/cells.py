@@ -22,16 +22,10 @@ Answer = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """A Laguerre tessellation seen per pixel.
+    """A Laguerre tessellation seen per pixel, each (H, W).
 
-    Parameters
-    ----------
-    owner : long tensor (H, W)
-        Index of the seed whose cell the pixel lies in.
-    rival : long tensor (H, W)
-        Index of the seed behind the nearest boundary.
-    depth : float tensor (H, W)
-        Distance to that boundary in pixels, >= 0.
+    ``owner`` is the seed whose cell the pixel lies in, ``rival`` the seed behind the nearest boundary, ``depth`` the
+    distance to that boundary in pixels, >= 0.
     """
 
     owner: Tensor
@@ -47,26 +41,13 @@ def laguerre(
     softness: float = 0.0,
     candidates: int = 24,
 ) -> Cells:
-    """Laguerre tessellation: a pixel belongs to the seed of least power |x - s|² - w.
+    """Laguerre tessellation: a pixel belongs to the seed of least power |x - s|² - w (Aurenhammer 1987).
 
-    Parameters
-    ----------
-    coordinates : float tensor (2, H, W)
-        (row, column) of every pixel, warped where boundaries should bend.
-    seeds : float tensor (S, 2)
-        (row, column).
-    weights : float tensor (S,)
-        Squared radii; equal weights give a Voronoi tessellation.
-    groups : long tensor (S,), optional
-        Seeds of one group form one cell: there is no boundary between them.
-    softness : float
-        Above 0, the depth is a smooth minimum over the boundaries (in pixels), which rounds its contours.
-    candidates : int
-        How many seeds near a block of pixels are looked at.
-
-    References
-    ----------
-    Aurenhammer, F. (1987). Power diagrams. SIAM J. Comput. 16, 78-96.
+    ``coordinates`` (2, H, W) are (row, column) of every pixel, warped where boundaries should bend; ``seeds`` (S, 2);
+    ``weights`` (S,) squared radii: equal ones give a Voronoi tessellation. There is no boundary between seeds of one of
+    the ``groups`` (S,). ``softness`` above 0 makes the depth a smooth minimum over the boundaries (in pixels), which
+    rounds its contours. ``candidates`` seeds near a block of pixels are looked at. Power diagrams: SIAM J. Comput. 16,
+    78-96.
     """
     families = torch.arange(len(seeds), device=seeds.device) if groups is None else groups
 
@@ -92,12 +73,7 @@ def laguerre(
 def over_blocks(
     coordinates: Tensor, seeds: Tensor, weights: Tensor, answer: Answer, candidates: int
 ) -> tuple[Tensor, ...]:
-    """Ask ``answer`` for every pixel, giving it only the seeds of least power at the middle of the pixel's block.
-
-    Returns
-    -------
-    tuple of tensors (H, W)
-    """
+    """Ask ``answer`` for every pixel (H, W), giving it only the seeds of least power at the middle of its block."""
     _, height, width = coordinates.shape
     blocks = _to_blocks(coordinates)
     middles = blocks.mean(dim=1)

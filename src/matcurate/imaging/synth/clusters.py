@@ -18,18 +18,8 @@ def aggregate(
 ) -> FloatPoints:
     """Grow an aggregate from ``start`` (2,): every particle touches an earlier one, centres (N, 2) in pixels.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    start : float array (2,)
-        (row, column) of the first.
-    radii : float array (N,)
-        Radii in pixels.
-    overlap : float
-        How far neighbours overlap, in shares of the sum of their radii; negative leaves a gap.
-    straight : float
-        Chance that a particle goes on from the last one in the same direction (a chain); 0 gives a compact cluster.
+    Neighbours overlap by a share of the sum of their radii (N,); a negative one leaves a gap. ``straight`` is the
+    chance that a particle goes on from the last one in the same direction (a chain); 0 gives a compact cluster.
     """
     rng, count = canvas.rng, len(radii)
     centres = np.tile(np.asarray(start, dtype=np.float64), (count, 1))
@@ -51,18 +41,8 @@ def aggregate(
 def monolayer(canvas: Canvas, spacing: float, disorder: float, angle: float, square: bool) -> FloatPoints:
     """Particles side by side on a hexagonal or square lattice over the whole canvas, centres (N, 2) in pixels.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    spacing : float
-        Distance of neighbours in pixels.
-    disorder : float
-        Standard deviation of the positions in spacings.
-    angle : float
-        Direction of its rows in radians.
-    square : bool
-        Whether the lattice is square instead of hexagonal.
+    ``spacing`` is in pixels, ``disorder`` the standard deviation of the positions in spacings, ``angle`` the direction
+    of the rows in radians.
     """
     reach = int(np.hypot(canvas.height, canvas.width) / 2 / spacing) + 2
     down, along = np.meshgrid(*[np.arange(-reach, reach + 1, dtype=np.float64)] * 2, indexing="ij")

@@ -13,20 +13,10 @@ from matcurate.imaging.synth.canvas import Canvas
 
 
 def smooth_field(canvas: Canvas, length: float, stretch: tuple[float, float] = (1.0, 1.0)) -> Tensor:
-    """Gaussian random field with correlation exp(-r²/4 length²), zero mean, unit variance.
+    """Gaussian random field (H, W) with correlation exp(-r²/4 length²), zero mean, unit variance.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    length : float
-        Standard deviation in pixels of the Gaussian that white noise is filtered with.
-    stretch : (float, float)
-        Factors on the length along rows and columns.
-
-    Returns
-    -------
-    float tensor (H, W)
+    White noise is filtered by a Gaussian of standard deviation ``length`` pixels, times ``stretch`` along rows and
+    columns.
     """
     sigmas = (length * stretch[0], length * stretch[1])
     coarse = max(1.0, min(sigmas) / 3)  # a smooth field needs no more than three samples per length
@@ -43,26 +33,10 @@ def smooth_field(canvas: Canvas, length: float, stretch: tuple[float, float] = (
 
 
 def band_field(canvas: Canvas, wavelength: float, width: float, stretch: tuple[float, float] = (1.0, 1.0)) -> Tensor:
-    """Gaussian random field with one dominant wavelength, as spinodal decomposition leaves it.
+    """Gaussian random field (H, W) with one dominant wavelength in pixels, zero mean, unit variance (Cahn 1965).
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    wavelength : float
-        Dominant wavelength in pixels.
-    width : float
-        Relative width of the ring in Fourier space (0.1 regular, 0.6 irregular).
-    stretch : (float, float)
-        Factors on the wavelength along rows and columns.
-
-    Returns
-    -------
-    float tensor (H, W), zero mean, unit variance
-
-    References
-    ----------
-    Cahn, J. W. (1965). Phase separation by spinodal decomposition in isotropic systems. J. Chem. Phys. 42, 93.
+    As spinodal decomposition leaves it (J. Chem. Phys. 42, 93). ``width`` is that of the ring in Fourier space (0.1
+    regular, 0.6 irregular), ``stretch`` multiplies the wavelength along rows and columns.
     """
     margin = math.ceil(wavelength * max(stretch))
     heights, widths = (next_fast_len(size + margin, real=True) for size in (canvas.height, canvas.width))

@@ -47,16 +47,8 @@ class Grains:
 def polycrystal(canvas: Canvas, diameter: float, spread: float, stretch: float = 1.0) -> Cells:
     """Laguerre polycrystal with slightly curved, wiggly boundaries.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    diameter : float
-        Mean grain diameter in pixels.
-    spread : float
-        Log-normal spread of the radii.
-    stretch : float
-        Elongation of the grains along the columns (rolling direction).
+    ``diameter`` is the mean of the grains in pixels, ``spread`` log-normal of the radii, ``stretch`` the elongation
+    along the columns (rolling direction).
     """
     margin = 2 * diameter
     area = (canvas.height + 2 * margin) * (canvas.width + 2 * margin) / stretch

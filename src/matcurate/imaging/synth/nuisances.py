@@ -78,20 +78,9 @@ class Nuisances(Strict):
 
 
 def expose(canvas: Canvas, grey: Tensor, edges: Tensor, options: Nuisances) -> Tensor:
-    """Photograph a scene: surface first, then optics, illumination and detector.
+    """Photograph a scene (H, W): surface first, then optics, illumination and detector; result in [0, 1].
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    grey, edges : float tensor (H, W)
-        Ideal grey levels and where edges brighten, in [0, 1].
-    options : Nuisances
-        Ranges of the strengths.
-
-    Returns
-    -------
-    float tensor (H, W) in [0, 1]
+    ``grey`` are ideal levels, ``edges`` where edges brighten, in [0, 1].
     """
 
     def draw(span: tuple[float, float]) -> float:

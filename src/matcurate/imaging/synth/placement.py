@@ -20,23 +20,10 @@ def scattered(canvas: Canvas, count: int, margin: float) -> FloatPoints:
 
 
 def hard_core(points: FloatPoints, radii: NDArray[np.float64], gap: float) -> NDArray[np.bool_]:
-    """Which discs to keep so that none comes nearer than ``gap`` to another; earlier ones win.
+    """Which discs (N,) to keep so that none comes nearer than ``gap`` pixels to another; earlier ones win.
 
-    The result is that of placing the discs one after the other (random sequential adsorption, Widom 1966), found in
-    a few rounds over all pairs at once.
-
-    Parameters
-    ----------
-    points : float array (N, 2)
-        Centres in pixels, in order of priority.
-    radii : float array (N,)
-        Radii in pixels.
-    gap : float
-        Smallest distance between two discs, in pixels.
-
-    Returns
-    -------
-    bool array (N,)
+    The result is that of placing the discs one after the other (random sequential adsorption, Widom 1966), found in a
+    few rounds over all pairs at once.
     """
     pairs = cKDTree(points).query_pairs(2 * float(radii.max(initial=0)) + gap, output_type="ndarray")
     first, second = pairs[:, 0], pairs[:, 1]  # first < second: the first wins

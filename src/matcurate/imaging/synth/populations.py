@@ -31,20 +31,9 @@ def arranged(
 ) -> Arrangement:
     """Arrange particles as they dry on a support: apart, in chains and clusters, or as islands of a monolayer.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    median : float
-        Median radius in pixels.
-    spread : float
-        Log-normal spread of the radii.
-    coverage : float
-        About which share of the canvas the particles' discs take.
-    overlap : float
-        How far touching particles overlap, in shares of the sum of their radii.
-    slack : float
-        How much nearer two particles come without overlap, because they do not fill their discs (cubes).
+    Radii have a ``median`` in pixels and a log-normal ``spread``; their discs take about the share ``coverage`` of the
+    canvas. Touching particles overlap by a share of the sum of their radii; ``slack`` brings two nearer without
+    overlap, because they do not fill their discs (cubes).
     """
     rng = canvas.rng
     count = int(coverage * canvas.height * canvas.width / (np.pi * (median * (1 + spread**2)) ** 2))

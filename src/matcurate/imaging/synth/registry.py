@@ -52,20 +52,9 @@ KINDS: dict[str, Kind] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticMicrograph:
-    """A generated micrograph with its exact truth.
+    """A generated micrograph (H, W) over the full range of its type, with its exact truth.
 
-    Parameters
-    ----------
-    pixels : uint8 or uint16 array (H, W)
-        Grey values over the full range of the type.
-    phases : uint8 array (H, W)
-        Class ids, 0 is the background.
-    instances : uint32 array (H, W)
-        Instance ids 1 … n, 0 is none.
-    calibration : Calibration
-        Pixel size.
-    classes : tuple of str
-        Name of every class id.
+    ``phases`` are class ids, 0 the background; ``instances`` ids 1 … n, 0 none; ``classes`` names every class id.
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -76,13 +65,7 @@ class SyntheticMicrograph:
 
 
 def kind_named(name: str) -> Kind:
-    """Look up a kind.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such kind.
-    """
+    """Look up a kind; ConfigError when there is no such kind."""
     if name not in KINDS:
         raise ConfigError(f"no kind of microstructure {name!r}; use one of: {', '.join(KINDS)}")
     return KINDS[name]
@@ -98,27 +81,8 @@ def generate(
 ) -> SyntheticMicrograph:
     """Generate one micrograph; the same state of ``rng`` gives the same picture on one machine and device.
 
-    Parameters
-    ----------
-    kind : str
-        One of :data:`KINDS`.
-    size : (int, int)
-        (H, W) in pixels, at least 16 each.
-    rng : np.random.Generator
-        Source of all randomness.
-    options : Nuisances, optional
-        What disturbs the picture; realistic ranges by default.
-    device : str
-        torch device that computes the pixels.
-    bits : {8, 16}
-        Depth of the pixels.
-
-    Raises
-    ------
-    ConfigError
-        When the kind is unknown.
-    ValueError
-        When the size is below 16 pixels.
+    ``size`` is (H, W), at least 16 each; ``options`` disturb the picture, realistically by default; ``device`` computes
+    the pixels. Raises ConfigError for an unknown kind, ValueError for a size below 16.
     """
     draw, wanted = kind_named(kind), options or Nuisances()
     canvas = Canvas.of(size, rng, device)

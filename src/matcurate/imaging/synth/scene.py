@@ -18,14 +18,8 @@ from matcurate.imaging.synth.canvas import Canvas
 class Overprint:
     """What happens to a picture after the microscope.
 
-    Parameters
-    ----------
-    grey : float tensor (H, W)
-        Grey levels in [0, 1] put over the photograph, NaN where there are none. Nothing is an object there.
-    scale : float
-        Resolution that is kept, in (0, 1]: the picture is reduced by it and enlarged again.
-    quality : int
-        Quality of its JPEG compression, 1 to 100; 100 leaves it out.
+    ``grey`` (H, W) in [0, 1] is put over the photograph, NaN where there is nothing; no object is there. The picture is
+    reduced by ``scale`` in (0, 1] and enlarged again, and compressed as JPEG of ``quality`` 1 to 99; 100 leaves it out.
     """
 
     grey: Tensor
@@ -35,26 +29,10 @@ class Overprint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A specimen without noise.
+    """A specimen without noise: ideal grey levels, nominally in [0, 1], class and instance ids (H, W).
 
-    Parameters
-    ----------
-    grey : float tensor (H, W)
-        Ideal grey level, nominally in [0, 1].
-    phases : long tensor (H, W)
-        Class ids, 0 is the background.
-    instances : long tensor (H, W)
-        Instance ids, 0 is none.
-    classes : tuple of str
-        Name of every class id.
-    nm_per_px : float
-        Pixel size.
-    edges : float tensor (H, W)
-        Where secondary electrons brighten an edge, in [0, 1].
-    polished : bool
-        Whether it is a polished section, which may be scratched.
-    printed : Overprint, optional
-        What is put over the photograph afterwards: annotations, the blank corners of a tomogram.
+    ``edges`` in [0, 1] is where secondary electrons brighten an edge. A ``polished`` section may be scratched.
+    ``printed`` is put over the photograph afterwards: annotations, the blank corners of a tomogram.
     """
 
     grey: Tensor

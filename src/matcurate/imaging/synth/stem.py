@@ -3,12 +3,7 @@
 Stacked layers of 2 to 4 materials, each told by its texture: crystals (periodic columns of atoms) and amorphous layers
 (speckle), with little contrast between them. A material may come back in a later layer, an antiphase boundary may part
 a layer, and a dark gap may open between two layers. Not a kind of the registry: its classes vary from picture to
-picture, and nothing trains on it.
-
-References
-----------
-W. Abebe et al., "SAM-I-Am: Semantic Boosting for Zero-shot Atomic-Scale Electron Micrograph Segmentation" (2024),
-section 4.1, describes the pictures that this imitates.
+picture, and nothing trains on it. Abebe et al. 2024 (SAM-I-Am), section 4.1, describe the pictures that this imitates.
 """
 
 from __future__ import annotations
@@ -35,21 +30,9 @@ DISTURBANCES = Nuisances(scratches=(0, 0), edge_brightening=(0, 0), blur=(0.6, 1
 
 
 def stem_layers(size: tuple[int, int], materials: int, rng: np.random.Generator) -> SyntheticMicrograph:
-    """Draw stacked layers of so many materials; class 0 is gaps and vacuum, 1 … ``materials`` are the materials.
+    """Draw stacked layers of 2 to 4 materials, (H, W) at least 16 each; class 0 is gaps and vacuum.
 
-    Parameters
-    ----------
-    size : (int, int)
-        (H, W) in pixels, at least 16 each.
-    materials : int
-        2, 3 or 4.
-    rng : np.random.Generator
-        Source of all randomness.
-
-    Raises
-    ------
-    ValueError
-        For another number of materials, or a smaller size.
+    Raises ValueError for another number of materials, or a smaller size.
     """
     if not MATERIALS[0] <= materials <= MATERIALS[1]:
         raise ValueError(f"materials must be {MATERIALS[0]} to {MATERIALS[1]}, got {materials}")

@@ -1,10 +1,7 @@
 """Slices through X-ray tomograms, with the artefacts of reconstruction.
 
-References
-----------
-Barrett, J. F., Keat, N. (2004). Artifacts in CT: recognition and avoidance. RadioGraphics 24, 1679.
-Riederer, S. J., Pelc, N. J., Chesler, D. A. (1978). The noise power spectrum in computed X-ray tomography. Phys. Med.
-Biol. 23, 446.
+Barrett, Keat (2004). Artifacts in CT: recognition and avoidance. RadioGraphics 24, 1679. Riederer, Pelc, Chesler
+(1978). The noise power spectrum in computed X-ray tomography. Phys. Med. Biol. 23, 446.
 """
 
 from __future__ import annotations

@@ -30,15 +30,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class PageContext:
-    """One page of an image file of any format, with the path of the file where it has one.
-
-    Parameters
-    ----------
-    height, width : int
-        Pixels of the page.
-    path : Path or None
-        Texts beside the file are read only where it is known.
-    """
+    """A page of an image file of any format; texts beside the file are read only where its path is known."""
 
     height: int
     width: int
