@@ -27,6 +27,18 @@ class Change:
     apply: Apply
     inverts: bool = False
 
+    @classmethod
+    def of_shades(
+        cls, name: str, description: str, alter: Callable[..., Shades], *strength: float, inverts: bool = False
+    ) -> Change:
+        """Change of grey values in [0, 1] by ``alter(shades, rng, *strength)``; the depth is kept."""
+
+        def apply(labelled: LabelledMicrograph, rng: np.random.Generator) -> LabelledMicrograph:
+            pixels = labelled.micrograph.pixels
+            return with_pixels(labelled, as_depth(alter(to_float(pixels), rng, *strength), pixels.dtype))
+
+        return cls(name, description, apply, inverts)
+
 
 def as_depth(shades: Shades, depth: np.dtype[Any]) -> Pixels:
     """Grey values, cut off at 0 and 1, over the full range of uint8 or uint16; float32 stays in [0, 1]."""

@@ -55,14 +55,14 @@ def mirrored(place: Tensor, size: int) -> Tensor:
     return (size - 1) - ((size - 1) - place.abs()).abs()
 
 
-def with_data_bar(canvas: Canvas, image: Tensor, scene: Scene) -> tuple[Tensor, Scene]:
+def with_data_bar(canvas: Canvas, image: Tensor, scene: Scene, nm_per_px: float) -> tuple[Tensor, Scene]:
     """Write a data bar with a scale bar over the foot of the picture (H, W) in [0, 1]; masks are 0 there.
 
     An instance that the bar cuts in pieces becomes several.
     """
     height = max(10, round(canvas.uniform(0.05, 0.1) * canvas.height))
     top = canvas.height - height
-    bar = _bar(canvas, height, scene.nm_per_px)
+    bar = _bar(canvas, height, nm_per_px)
     image, phases, instances = image.clone(), scene.phases.clone(), scene.instances.clone()
     image[top:] = torch.as_tensor(bar, device=canvas.device)
     phases[top:], instances[top:] = 0, 0

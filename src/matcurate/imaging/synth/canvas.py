@@ -41,6 +41,16 @@ class Canvas:
         """Canvas with its own parameters, so that a rare disturbance changes no draw of the picture it does not hit."""
         return replace(self, rng=np.random.default_rng([self.noise.initial_seed(), purpose]))
 
+    @property
+    def unit(self) -> int:
+        """Pixels that sizes of objects are shares of: the longer side, at most 512."""
+        return min(max(self.height, self.width), 512)
+
+    def pixels_at(self, points: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the pixels nearest to points (N, 2), which may lie outside."""
+        held = np.clip(points, 0, (self.height - 1, self.width - 1)).astype(np.int64)
+        return held[:, 0], held[:, 1]
+
     def uniform(self, low: float, high: float) -> float:
         """One parameter."""
         return float(self.rng.uniform(low, high))

@@ -114,7 +114,7 @@ def scratches(canvas: Canvas, count: int, depth: float) -> Tensor:
     for _ in range(count if depth > 0 else 0):
         angle = main + float(canvas.rng.normal(0, 0.15)) if canvas.chance(0.7) else canvas.uniform(0, math.pi)
         middle = (canvas.uniform(0, canvas.height), canvas.uniform(0, canvas.width))
-        length = canvas.uniform(0.06, 0.6) * min(max(canvas.height, canvas.width), 512)
+        length = canvas.uniform(0.06, 0.6) * canvas.unit
         reach = tuple(1.35 * length * abs(part) + 8 for part in (math.sin(angle), math.cos(angle)))
         rows, columns = (slice(max(0, int(m - r)), int(m + r) + 1) for m, r in zip(middle, reach, strict=True))
         strength = depth * canvas.uniform(0.15, 1) ** 2 * (1 if canvas.chance(0.4) else -1)

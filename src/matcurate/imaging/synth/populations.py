@@ -75,9 +75,7 @@ def _islands(canvas: Canvas, median: float, spread: float, overlap: float) -> Ar
     radius = max(median, float(np.sqrt(canvas.height * canvas.width / (4 * MOST))))
     centres = monolayer(canvas, 2 * radius * (1 - overlap), canvas.uniform(0.0, 0.08), angle, square)
     cover = smooth_field(canvas, canvas.uniform(2, 6) * radius).cpu().numpy()
-    rows = np.clip(centres[:, 0], 0, canvas.height - 1).astype(np.int64)
-    columns = np.clip(centres[:, 1], 0, canvas.width - 1).astype(np.int64)
-    density = cover[rows, columns]
+    density = cover[canvas.pixels_at(centres)]
     keep = density > min(canvas.uniform(-2.5, 0.7), float(np.sort(density)[-3:][0]) - 1e-6)
     centres = centres[keep]
     radii = lognormal_radii(rng, radius, min(spread, 0.1), len(centres))
@@ -86,7 +84,7 @@ def _islands(canvas: Canvas, median: float, spread: float, overlap: float) -> Ar
 
 def populations(canvas: Canvas) -> tuple[Arrangement, list[NDArray[np.float64]]]:
     """Arrangement and outlines of the particles of one picture; some pictures mix two shapes."""
-    rng, unit = canvas.rng, min(max(canvas.height, canvas.width), 512)
+    rng, unit = canvas.rng, canvas.unit
     largest = canvas.uniform(0.05, 0.28) * unit
     median = max(2.5, float(np.exp(rng.uniform(np.log(0.009 * unit), np.log(largest)))))
     spread = canvas.uniform(0.02, 0.2) if canvas.chance(0.65) else canvas.uniform(0.2, 0.5)

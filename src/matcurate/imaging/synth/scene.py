@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -38,22 +38,28 @@ class Scene:
     grey: Tensor
     phases: Tensor
     instances: Tensor
-    classes: tuple[str, ...]
-    nm_per_px: float
     edges: Tensor
     polished: bool = True
     printed: Overprint | None = None
 
 
-class Kind(Protocol):
-    """Draws one kind of microstructure."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of microstructure: what draws it, the name of every class id, and the pixel size."""
 
+    draw: Callable[[Canvas], Scene]
     classes: tuple[str, ...]
     nm_per_px: float
 
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        ...
+    @property
+    def name(self) -> str:
+        """Name in the registry: that of the function that draws it."""
+        return self.draw.__name__
+
+
+def kind(classes: tuple[str, ...], nm_per_px: float) -> Callable[[Callable[[Canvas], Scene]], Kind]:
+    """Make a kind of a function that draws its scene."""
+    return lambda draw: Kind(draw, classes, nm_per_px)
 
 
 def _reproduced(image: Tensor, scale: float, quality: int) -> Tensor:

@@ -38,11 +38,11 @@ def stem_layers(size: tuple[int, int], materials: int, rng: np.random.Generator)
         raise ValueError(f"materials must be {MATERIALS[0]} to {MATERIALS[1]}, got {materials}")
     canvas = Canvas.of(size, rng)
     with torch.inference_mode():
-        scene = _scene(canvas, materials)
+        scene, classes = _scene(canvas, materials)
         image = expose(canvas, scene.grey, scene.edges, DISTURBANCES)
         pixels = np.rint(image.double().numpy() * 255).astype(np.uint8)
     phases, instances = scene.phases.numpy().astype(np.uint8), scene.instances.numpy().astype(np.uint32)
-    return SyntheticMicrograph(pixels, phases, instances, Calibration(scene.nm_per_px), scene.classes)
+    return SyntheticMicrograph(pixels, phases, instances, Calibration(NM_PER_PX), classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class _Lattice:
     height: float
 
 
-def _scene(canvas: Canvas, materials: int) -> Scene:
+def _scene(canvas: Canvas, materials: int) -> tuple[Scene, tuple[str, ...]]:
+    """Layers, and the names of their classes."""
     order = _order(canvas, materials)
     depth = canvas.coordinates()[0]
     layer = torch.zeros_like(depth, dtype=torch.long)
@@ -74,7 +75,7 @@ def _scene(canvas: Canvas, materials: int) -> Scene:
     phases = torch.where(gap, 0, phases)
     instances = pieces(torch.where(gap, 0, layer + 1), smallest=1)
     classes = ("gap", *(f"material {number}" for number in range(1, materials + 1)))
-    return Scene(torch.where(gap, 0.08, grey), phases, instances, classes, NM_PER_PX, torch.zeros_like(grey))
+    return Scene(torch.where(gap, 0.08, grey), phases, instances, torch.zeros_like(grey)), classes
 
 
 def _order(canvas: Canvas, materials: int) -> list[int]:

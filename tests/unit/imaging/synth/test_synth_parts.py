@@ -218,7 +218,7 @@ def test_what_is_printed_over_a_picture_is_no_object_and_parts_what_it_crosses()
     ids[5:15, 5:25] = 1
     printed = torch.full((20, 30), torch.nan)
     printed[:, 14:16] = 0.9
-    scene = Scene(torch.zeros(20, 30), ids, ids, ("a", "b"), 1.0, torch.zeros(20, 30), printed=Overprint(printed))
+    scene = Scene(torch.zeros(20, 30), ids, ids, torch.zeros(20, 30), printed=Overprint(printed))
     image, truth = overprinted(torch.full((20, 30), 0.4), scene)
     assert (image[:, 14:16] == 0.9).all() and (image[:, :14] == 0.4).all()
     assert (truth.phases[:, 14:16] == 0).all() and (truth.phases[5:15, 5:14] == 1).all()
