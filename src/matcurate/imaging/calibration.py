@@ -55,6 +55,11 @@ class StatedScale:
     source: str
     y_nm: float | None = None
 
+    @classmethod
+    def metres(cls, x: float | None, source: str, y: float | None = None) -> tuple[StatedScale, ...]:
+        """The scale of edges in m; none without a width."""
+        return (cls(x * 1e9, source, y * 1e9 if y else None),) if x else ()
+
     @property
     def calibration(self) -> Calibration | None:
         """What is stated, None where it cannot be."""

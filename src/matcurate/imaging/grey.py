@@ -26,6 +26,23 @@ def luma(colour: NDArray[Any]) -> NDArray[Any]:
     return np.asarray((total + 500) // 1000, dtype=colour.dtype)
 
 
+def to_grey(values: NDArray[Any]) -> Pixels:
+    """Grey (H, W) in a micrograph's depth of a decoded image: grey (H, W), or (H, W, C) of grey or colours.
+
+    Raises ValueError for other shapes, and for values that are no real numbers.
+    """
+    if values.ndim not in (2, 3) or values.dtype.kind not in "buif":
+        raise ValueError(f"an image of {values.ndim} axes and type {values.dtype}, not grey or RGB of real numbers")
+    return to_depth(without_colour(values))
+
+
+def without_colour(values: NDArray[Any]) -> NDArray[Any]:
+    """Grey (H, W) of the same dtype: the luma of three and more channels, else the first."""
+    if values.ndim == 3:
+        return luma(values) if values.shape[-1] >= 3 else values[..., 0]
+    return values
+
+
 def to_depth(values: NDArray[Any]) -> Pixels:
     """Grey values (H, W) of any real dtype as uint8, uint16 or float32, without rescaling.
 

@@ -49,8 +49,12 @@ def stated(
     working_distance_mm: object = None,
     acquired_at: str | None = None,
     image_rows: object = None,
+    height: int | None = None,
 ) -> Acquisition:
-    """Make a record from the raw fields of a file; what is empty, no number or not positive counts as not stated."""
+    """Make a record from the raw fields of a file; what is empty, no number or not positive counts as not stated.
+
+    So do rows of the image beyond its height, where that is given.
+    """
     rows = _positive(image_rows)
     return Acquisition(
         instrument=_text(instrument),
@@ -59,7 +63,7 @@ def stated(
         magnification=_positive(magnification),
         working_distance_mm=_positive(working_distance_mm),
         acquired_at=acquired_at or None,
-        image_rows=None if rows is None or rows < 1 else int(rows),
+        image_rows=None if rows is None or rows < 1 or rows > (height or rows) else int(rows),
     )
 
 

@@ -26,7 +26,7 @@ def _has_emd_group(content: Any) -> bool:  # noqa: ANN401 - h5py.File
 def _open(file: ImageFile) -> RosettaSource:
     # Spectrum images are no micrographs and take long to put together; all frames of the images beside them are read.
     left_out = _spectra(file)
-    return RosettaSource(file, "emd", ".emd", "EMD", left_out, select_type="images", load_SI_image_stack=True)
+    return RosettaSource(file, "emd", ".emd", left_out, select_type="images", load_SI_image_stack=True)
 
 
 def _spectra(file: ImageFile) -> int:

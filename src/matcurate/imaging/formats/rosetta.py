@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, length_nm
+from matcurate.imaging.calibration import StatedScale, length_nm
 from matcurate.imaging.files import DECODER_ERRORS
 from matcurate.imaging.formats.source import ImageFile, PageHeader, library, missing_library, require_plausible
-from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.grey import to_grey
 from matcurate.imaging.metadata import UNKNOWN, Acquisition, iso_time, scaled, stated
 from matcurate.types import Pixels
 
@@ -52,17 +52,15 @@ class _Image:
 class RosettaSource:
     """Pages of a file that a plugin of RosettaSciIO (a module, as ``digitalmicrograph``) reads with ``options``.
 
-    ``suffix`` is what the plugin expects of a path, ``label`` names the format as source of the scale, and ``left_out``
-    counts signals of the file that the plugin is told not to read.
+    ``suffix`` is what the plugin expects of a path, and names the format as source of the scale; ``left_out`` counts
+    signals of the file that the plugin is told not to read.
     """
 
-    def __init__(
-        self, file: ImageFile, plugin: str, suffix: str, label: str, left_out: int = 0, **options: object
-    ) -> None:
+    def __init__(self, file: ImageFile, plugin: str, suffix: str, left_out: int = 0, **options: object) -> None:
         reader = library(f"rsciio.{plugin}", file)
         logging.getLogger("rsciio").setLevel(logging.CRITICAL)  # it logs what this reader reports in one line
         path = file.on_disk(suffix)
-        self._label, self._stored = label, path.stat().st_size
+        self._label, self._stored = suffix[1:].upper(), path.stat().st_size
         with _plain_errors(library("rsciio.exceptions", file)):
             try:
                 signals = _signals(reader, str(path), options)
@@ -78,16 +76,13 @@ class RosettaSource:
     def header(self, page: int) -> PageHeader:
         """Size, name, scale and recording of a page."""
         image, index = self._at(page)
-        calibration, warnings = agreed_calibration(_scales(image, self._label))
-        if page == 0 and self._left_out:
-            warnings = (*warnings, f"{self._left_out} signals of it are no images (spectra) and are left out")
-        return PageHeader(
-            int(image.rows["size"]),
-            int(image.columns["size"]),
-            _name(image, index, alone=len(self._images) == 1),
-            calibration,
+        left_out = f"{self._left_out} signals of it are no images (spectra) and are left out"
+        return PageHeader.stating(
+            (image.rows["size"], image.columns["size"]),
+            _scales(image, self._label),
+            _names(image, index, alone=len(self._images) == 1),
             image.acquisition,
-            warnings,
+            (left_out,) if page == 0 and self._left_out else (),
         )
 
     def read(self, page: int) -> Pixels:
@@ -98,10 +93,8 @@ class RosettaSource:
         # A pool of threads would outlive the call and lock up processes that are forked after it.
         values = np.asarray(plane if isinstance(plane, np.ndarray) else plane.compute(scheduler="synchronous"))
         if values.dtype.names is not None and set(_COLOURS) <= set(values.dtype.names):
-            values = luma(np.stack([values[name] for name in _COLOURS], axis=-1))
-        if values.dtype.kind not in "buif":
-            raise ValueError(f"values of type {values.dtype}, not real numbers")
-        return to_depth(values)
+            values = np.stack([values[name] for name in _COLOURS], axis=-1)
+        return to_grey(values)
 
     def _at(self, page: int) -> tuple[_Image, tuple[int, ...]]:
         for image in self._images:
@@ -196,12 +189,12 @@ def _scales(image: _Image, label: str) -> Iterator[StatedScale]:
         yield StatedScale(abs(x), f"{label} scale of the x axis", None if y is None else abs(y))
 
 
-def _name(image: _Image, index: tuple[int, ...], *, alone: bool) -> str:
-    parts = [] if alone and not index else [image.title]
+def _names(image: _Image, index: tuple[int, ...], *, alone: bool) -> Iterator[str]:
+    if index or not alone:
+        yield image.title
     for number, (axis, at) in enumerate(zip(image.others, index, strict=True)):
         name = axis.get("name")
-        parts.append(f"{name if isinstance(name, str) and name else f'axis {number}'} {at}")
-    return ", ".join(part for part in parts if part)
+        yield f"{name if isinstance(name, str) and name else f'axis {number}'} {at}"
 
 
 def _acquisition(signal: Mapping[str, Any]) -> Acquisition:

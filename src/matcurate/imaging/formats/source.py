@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from matcurate.errors import UnreadableImageError
+from matcurate.imaging.calibration import StatedScale, agreed_calibration
 from matcurate.imaging.metadata import UNKNOWN, Acquisition
 from matcurate.types import Calibration, Pixels
 
@@ -36,6 +37,20 @@ class PageHeader:
     calibration: Calibration | None = None
     acquisition: Acquisition = UNKNOWN
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def stating(
+        cls,
+        shape: tuple[int, int],
+        scales: Iterable[StatedScale],
+        names: Iterable[str] = (),
+        acquisition: Acquisition = UNKNOWN,
+        warnings: tuple[str, ...] = (),
+    ) -> PageHeader:
+        """Header of a page (H, W) with the pixel size that its scales agree on, and the parts of its name joined."""
+        calibration, contradictions = agreed_calibration(scales)
+        name = ", ".join(name for name in names if name)
+        return cls(int(shape[0]), int(shape[1]), name, calibration, acquisition, (*warnings, *contradictions))
 
 
 class ImageSource(Protocol):

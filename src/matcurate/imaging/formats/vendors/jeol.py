@@ -47,8 +47,6 @@ def _bar(fields: Mapping[str, str]) -> Iterator[StatedScale]:
 
 
 def _text_acquisition(fields: Mapping[str, str], height: int) -> Acquisition:
-    _, _, rows = fields.get("CM_FULL_SIZE", "").partition(" ")
-    stated_rows = number(rows)
     when = f"{fields.get('CM_DATE', '')} {fields.get('CM_TIME', '')}"
     return stated(
         instrument=fields.get("CM_INSTRUMENT"),
@@ -57,7 +55,8 @@ def _text_acquisition(fields: Mapping[str, str], height: int) -> Acquisition:
         magnification=fields.get("CM_MAG"),
         working_distance_mm=fields.get("SM_WD"),
         acquired_at=iso_time(when, ("%Y/%m/%d %H:%M:%S",)),
-        image_rows=stated_rows if stated_rows is not None and stated_rows <= height else None,
+        image_rows=fields.get("CM_FULL_SIZE", "").partition(" ")[2],
+        height=height,
     )
 
 

@@ -75,6 +75,11 @@ class TiffContext(PageContext):
                 return tag.value
         return None
 
+    def fields(self, *codes: int) -> dict[str, Any]:
+        """What tifffile has read out of several tags, later ones first; empty without them."""
+        values = (self.tag(code) for code in codes)
+        return {key: value for fields in values if isinstance(fields, dict) for key, value in fields.items()}
+
     @cached_property
     def description(self) -> str:
         """Text of the ImageDescription tag, empty when there is none."""
