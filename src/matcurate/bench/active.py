@@ -129,7 +129,7 @@ def bench_active(
     pool, base, preset = _prepared(train_folder, val_folder, choice, settings, progress)
     seeds = tuple(range(choice.seed, choice.seed + choice.seeds))
     full = float(np.mean([_dice(pool, pool.learn(range(len(pool)), head, seed)) for seed in seeds]))
-    counts = _counts(choice, len(pool))
+    counts = tuple(dict.fromkeys(min(len(pool), choice.batch * done) for done in range(1, choice.rounds + 1)))
     played: dict[str, list[list[float]]] = {name: [] for name in choice.strategies}
     for number, (name, seed) in enumerate(product(choice.strategies, seeds)):
         progress(number, len(choice.strategies) * len(seeds), f"{name}, seed {seed}")
@@ -170,12 +170,6 @@ def _prepared(
     if choice.batch > len(pool):
         raise ConfigError(f"{train_folder}: {len(pool)} crops are no batch of {choice.batch}; choose a smaller --batch")
     return pool, base, preset.name
-
-
-def _counts(choice: ActiveChoice, pool: int) -> tuple[int, ...]:
-    """Labelled crops after each round, no more than there are."""
-    wanted = (min(pool, choice.batch * done) for done in range(1, choice.rounds + 1))
-    return tuple(dict.fromkeys(wanted))
 
 
 def _play(pool: CropPool, strategy: str, counts: Sequence[int], settings: PixelSettings, seed: int) -> list[float]:

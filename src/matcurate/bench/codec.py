@@ -25,11 +25,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class MaskTimes:
-    """Medians for one mask, in seconds; ``identical`` is bit for bit, both ways."""
+class Times:
+    """Medians in seconds; ``identical`` is bit for bit, both ways."""
 
-    name: str
-    bytes: int
     encode_seconds: float
     encode_seconds_sdk: float
     decode_seconds: float
@@ -38,16 +36,22 @@ class MaskTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class CodecReport:
-    """Medians over the masks, in seconds."""
+class MaskTimes(Times):
+    """Times for one mask, and the bytes of its code."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodecReport(Times):
+    """Medians over the masks of ``size`` (H, W)."""
 
     size: tuple[int, int]
-    encode_seconds: float
-    encode_seconds_sdk: float
-    decode_seconds: float
-    decode_seconds_sdk: float
-    identical: bool
     masks: tuple[MaskTimes, ...]
+
+
+SECONDS = ("encode_seconds", "encode_seconds_sdk", "decode_seconds", "decode_seconds_sdk")
 
 
 def bench_codec(size: tuple[int, int], seed: int = 0, *, progress: Progress = silent) -> CodecReport:
@@ -62,15 +66,8 @@ def bench_codec(size: tuple[int, int], seed: int = 0, *, progress: Progress = si
     for done, (name, sigma) in enumerate(SMOOTHING.items(), start=1):
         masks.append(_time(name, _two_phase(size, sigma, rng), size))
         progress(done, len(SMOOTHING), name)
-    return CodecReport(
-        size=size,
-        encode_seconds=median(mask.encode_seconds for mask in masks),
-        encode_seconds_sdk=median(mask.encode_seconds_sdk for mask in masks),
-        decode_seconds=median(mask.decode_seconds for mask in masks),
-        decode_seconds_sdk=median(mask.decode_seconds_sdk for mask in masks),
-        identical=all(mask.identical for mask in masks),
-        masks=tuple(masks),
-    )
+    medians = {name: median(getattr(mask, name) for mask in masks) for name in SECONDS}
+    return CodecReport(**medians, identical=all(mask.identical for mask in masks), size=size, masks=tuple(masks))
 
 
 def _two_phase(size: tuple[int, int], sigma: float, rng: np.random.Generator) -> BoolMask:
@@ -86,7 +83,7 @@ def _time(name: str, mask: BoolMask, size: tuple[int, int]) -> MaskTimes:
     decode, decoded = _median(REPEATS, lambda: decode_rle(theirs, size))
     alpha = rgba.reshape(*mask.shape, CHANNELS)[:, :, 3]
     same = ours == theirs and np.array_equal(decoded, alpha > 0) and np.array_equal(decoded, mask)
-    return MaskTimes(name, len(ours), encode, encode_sdk, decode, decode_sdk, same)
+    return MaskTimes(encode, encode_sdk, decode, decode_sdk, same, name, len(ours))
 
 
 def _median(repeats: int, action: Callable[[], T]) -> tuple[float, T]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -39,12 +39,12 @@ def measure_images(
     return tuple(scores), tuple(problems)
 
 
-def mean_of(scores: Sequence[object], name: str) -> float:
-    """Mean over the scores, of which there is at least one, of their number called ``name``."""
-    return float(np.mean([getattr(score, name) for score in scores]))
+def mean_of(scores: Sequence[object], name: str) -> float | None:
+    """Mean of their number called ``name`` over the scores that have it; None where none has."""
+    values = [value for score in scores if (value := getattr(score, name)) is not None]
+    return float(np.mean(values)) if values else None
 
 
-def mean_of_known(scores: Sequence[object], name: str) -> float | None:
-    """Mean of a number over the scores that have it; None where none has."""
-    known = [value for score in scores if (value := getattr(score, name)) is not None]
-    return float(np.mean(known)) if known else None
+def means_of(scores: Sequence[object], names: Iterable[str]) -> dict[str, Any]:
+    """Means of several numbers, to be given to a report."""
+    return {name: mean_of(scores, name) for name in names}

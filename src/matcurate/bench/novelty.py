@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from matcurate.bench.images import mean_of
+from matcurate.bench.images import mean_of, means_of
 from matcurate.config import NetworkName, NetworkSettings, Settings
 from matcurate.errors import ConfigError
 from matcurate.learned.class_networks import GreyCrops, least_edge, network_learner
@@ -33,14 +33,13 @@ CROP = 128
 
 
 @dataclass(frozen=True, slots=True)
-class NoveltyChoice:
-    """Scores with one random choice of the novel classes; ``novel`` names them.
+class NoveltyScores:
+    """How well known classes are told apart, and new ones noticed; accuracies are those of known classes.
 
     ``auroc`` is that of vacuity, ``auroc_max_softmax`` that of 1 - the largest probability of a twin: the same network
     from the same start on the same embeddings, trained with cross-entropy.
     """
 
-    novel: tuple[str, ...]
     accuracy: float
     top5: float
     u_known: float
@@ -48,12 +47,19 @@ class NoveltyChoice:
     auroc: float
     auroc_max_softmax: float
     accuracy_softmax: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyChoice(NoveltyScores):
+    """Scores with one random choice of the novel classes."""
+
+    novel: tuple[str, ...]
     reliability: Reliability
 
 
 @dataclass(frozen=True, slots=True)
-class NoveltyBenchmark:
-    """Means over the choices; accuracies are those of known classes. ``backbone`` is empty for a whole network."""
+class NoveltyBenchmark(NoveltyScores):
+    """Means over the choices. ``backbone`` is empty for a whole network."""
 
     textures: str
     model: str
@@ -64,13 +70,6 @@ class NoveltyBenchmark:
     crop: int
     learned_crops: int
     seed: int
-    accuracy: float
-    top5: float
-    u_known: float
-    u_novel: float
-    auroc: float
-    auroc_max_softmax: float
-    accuracy_softmax: float
     ece: float
     seconds: float
     per_choice: tuple[NoveltyChoice, ...]
@@ -169,7 +168,6 @@ def bench_novelty(
         progress(number, draws.choices, f"choice {number + 1}")
         drawn = [found[index] for index in rng.permutation(len(found))[: known + draws.novel]]
         scores.append(_measured(drawn[draws.novel :], drawn[: draws.novel], learning.learner, rng, keep))
-    names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax", "accuracy_softmax")
     return NoveltyBenchmark(
         textures=str(folder),
         model=learning.model,
@@ -180,8 +178,8 @@ def bench_novelty(
         crop=draws.crop,
         learned_crops=LEARNED,
         seed=draws.seed,
-        **{each: mean_of(scores, each) for each in names},
-        ece=mean_of([each.reliability for each in scores], "ece"),
+        **means_of(scores, [field.name for field in fields(NoveltyScores)]),
+        ece=mean_of([score.reliability for score in scores], "ece") or 0.0,
         seconds=time.perf_counter() - begun,
         per_choice=tuple(scores),
     )
