@@ -15,9 +15,7 @@ import numpy as np
 
 from matcurate.bench.boost import BoostScores, score_boost
 from matcurate.config import load_preset
-from matcurate.imaging.synth.ambiguous import ambiguous_masks
-from matcurate.imaging.synth.registry import SyntheticMicrograph
-from matcurate.imaging.synth.stem import MATERIALS, stem_layers
+from matcurate.imaging import MATERIALS, SyntheticMicrograph, ambiguous_masks, stem_layers
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.boost.booster import Boosted, Booster

@@ -20,9 +20,7 @@ from pathlib import Path
 from matcurate.bench.robust import score_change
 from matcurate.bench.segment import MeasuredMethod, SegmentBenchmark, build_method
 from matcurate.config import load_settings
-from matcurate.imaging.changes import change_named, changes_named
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.synth.registry import KINDS
+from matcurate.imaging import KINDS, change_named, changes_named, open_dataset
 from matcurate.plain.synthesise import synthesise
 from segment import Folder
 

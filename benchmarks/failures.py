@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from matcurate.config import load_preset
-from matcurate.imaging.changes import apply_change, changes_named
-from matcurate.imaging.dataset import LabelledMicrograph
-from matcurate.imaging.micrograph import Micrograph
-from matcurate.imaging.synth.registry import KINDS, generate
+from matcurate.imaging import KINDS, LabelledMicrograph, Micrograph, apply_change, changes_named, generate
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import class_mean_iou

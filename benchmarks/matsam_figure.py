@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from matcurate.config import load_preset
-from matcurate.imaging.synth.nuisances import Nuisances
-from matcurate.imaging.synth.registry import generate
+from matcurate.imaging import Nuisances, generate
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matcurate.imaging.read import read_micrograph
-from matcurate.imaging.synth.textures import texture
+from matcurate.imaging import read_micrograph, texture
 from matcurate.segmentation.homogeneous import TextureRegion, texture_labels, texture_regions
 from matcurate.types import Pixels
 

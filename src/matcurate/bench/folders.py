@@ -7,8 +7,7 @@ from pathlib import Path
 
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.ignored import ignored_of
+from matcurate.imaging import ignored_of, open_dataset
 from matcurate.phase.samples import Picture, picture
 from matcurate.types import UNKNOWN
 

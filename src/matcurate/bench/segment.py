@@ -13,8 +13,7 @@ import numpy as np
 from matcurate.bench.images import mean_of, means_of, measure_images
 from matcurate.config import Polarity, Settings, load_preset
 from matcurate.errors import ConfigError, CurateError
-from matcurate.imaging.dataset import Dataset, LabelledMicrograph, Sample, open_dataset
-from matcurate.imaging.ignored import frame_within, ignored_of, looked_at
+from matcurate.imaging import Dataset, LabelledMicrograph, Sample, frame_within, ignored_of, looked_at, open_dataset
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.baselines import BASELINES
 from matcurate.segmentation.build import PRESETS, build_segmenter

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from matcurate.bench.dice import dice_of_classes, foreground_dice, mean_dice
 from matcurate.config import Settings
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.ignored import ignored_of, with_unknown
+from matcurate.imaging import ignored_of, open_dataset, with_unknown
 from matcurate.segmentation.build import build_segmenter
 from matcurate.types import UNKNOWN, LabelMap, Progress, silent
 

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matcurate.errors import UnreadableImageError
-from matcurate.imaging.databar import without_databars
-from matcurate.imaging.metadata import Acquisition
-from matcurate.imaging.micrograph import Micrograph
-from matcurate.imaging.read import find_images, opened_image
+from matcurate.imaging import Acquisition, Micrograph, find_images, opened_image, without_databars
 from matcurate.types import Progress, silent
 
 

@@ -17,8 +17,7 @@ from matcurate.imaging.labels import write_labels
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.overlay import write_overlay
 from matcurate.imaging.read import find_images, opened_image
-from matcurate.morphology.objects import ObjectTable, measure_objects
-from matcurate.morphology.tables import write_objects
+from matcurate.morphology import ObjectTable, measure_objects, write_objects
 from matcurate.segmentation.boost.build import boosted_segmentation
 from matcurate.segmentation.build import build_segmenter
 from matcurate.segmentation.matsam.pipeline import MatSam

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum
 from skimage.measure import label
 
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.synth.registry import generate
+from matcurate.imaging import generate, open_dataset
 from matcurate.types import BoolMask, LabelMap, Pixels
 
 UNKNOWN = -1

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from matcurate.config import Strict
-from matcurate.imaging.synth.nuisances import Chance, Range
-from matcurate.imaging.synth.registry import kind_named
+from matcurate.imaging import Chance, Range, kind_named
 from matcurate.promptable.builtin.network import NetworkSettings
 
 
