@@ -64,15 +64,10 @@ def bench_codec(size: tuple[int, int], seed: int = 0, *, progress: Progress = si
     rng = np.random.default_rng(seed)
     masks = []
     for done, (name, sigma) in enumerate(SMOOTHING.items(), start=1):
-        masks.append(_time(name, _two_phase(size, sigma, rng), size))
+        masks.append(_time(name, gaussian_filter(rng.standard_normal(size), sigma) > 0, size))
         progress(done, len(SMOOTHING), name)
     medians = {name: median(getattr(mask, name) for mask in masks) for name in SECONDS}
     return CodecReport(**medians, identical=all(mask.identical for mask in masks), size=size, masks=tuple(masks))
-
-
-def _two_phase(size: tuple[int, int], sigma: float, rng: np.random.Generator) -> BoolMask:
-    phase: BoolMask = gaussian_filter(rng.standard_normal(size), sigma) > 0
-    return phase
 
 
 def _time(name: str, mask: BoolMask, size: tuple[int, int]) -> MaskTimes:

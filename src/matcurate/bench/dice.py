@@ -12,7 +12,7 @@ from torch import nn
 
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
+from matcurate.phase.ratios import exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.types import UNKNOWN, LabelMap
@@ -37,12 +37,11 @@ def parse_ratio(text: str) -> float | None:
 
 def segmented(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[NDArray[np.uint8]]:
     """Phases that a model finds on every picture, told a ratio as :func:`parse_ratio` reads it."""
-    return [segment_phases(model, each.grey, _told(each, model.phases, ratio)) for each in pictures]
-
-
-def _told(each: Picture, phases: int, ratio: str) -> Ratio:
-    accuracy = parse_ratio(ratio)
-    return no_ratio(phases) if accuracy is None else guessed_ratio(exact_ratio(each.labels, phases), accuracy)
+    accuracy, phases = parse_ratio(ratio), model.phases
+    if accuracy is None:
+        return [segment_phases(model, picture.grey, no_ratio(phases)) for picture in pictures]
+    ratios = (guessed_ratio(exact_ratio(picture.labels, phases), accuracy) for picture in pictures)
+    return [segment_phases(model, picture.grey, given) for picture, given in zip(pictures, ratios, strict=True)]
 
 
 def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:

@@ -127,7 +127,8 @@ def bench_finetune(
     """
     backbone = learning_backbone(choice.backbone, settings, choice.random_weights)
     base = base_of(backbone)
-    preset = _changed(load_preset(choice.preset or _preset(base), PhaseSettings, PRESETS), choice)
+    name = choice.preset or ("builtin" if base.name == OFFLINE else "sam")
+    preset = _changed(load_preset(name, PhaseSettings, PRESETS), choice)
     pictures, measured = (labelled_pictures(folder, settings) for folder in (train_folder, val_folder))
     phases = class_names(train_folder, pictures, measured)
     learned, kept = _parted(pictures, preset.validation_share, choice.seed)
@@ -188,10 +189,6 @@ def _report(
         peak_mb=peak_mb(model),
         history=trained.history,
     )
-
-
-def _preset(base: Base) -> str:
-    return "builtin" if base.name == OFFLINE else "sam"
 
 
 def _changed(preset: PhaseSettings, choice: FinetuneChoice) -> PhaseSettings:

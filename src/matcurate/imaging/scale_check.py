@@ -39,7 +39,10 @@ def check_scale_bar(pixels: Pixels, calibration: Calibration | None) -> str | No
     if calibration is None or not has_ocr():
         return None
     readings = [(bar, length) for bar in _joined(find_scale_bars(pixels)) for length in _length_nm(pixels, bar)]
-    if not readings or any(_agree(length / bar.bar.width, bar.bar.width, calibration) for bar, length in readings):
+    for bar, length in readings:
+        if abs(length / bar.bar.width / calibration.nm_per_px - 1) <= TOLERANCE + 2 / bar.bar.width:
+            return None
+    if not readings:
         return None
     bar, length = readings[0]
     printed = f"{length:g} nm over {bar.bar.width} pixels, {length / bar.bar.width:.4g} nm per pixel"
@@ -50,10 +53,6 @@ def check_scale_bar(pixels: Pixels, calibration: Calibration | None) -> str | No
 def has_ocr() -> bool:
     """Whether the extra ``ocr`` is installed."""
     return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
-
-
-def _agree(printed: float, width: int, calibration: Calibration) -> bool:
-    return abs(printed / calibration.nm_per_px - 1) <= TOLERANCE + 2 / width
 
 
 def _joined(bars: tuple[ScaleBar, ...]) -> list[ScaleBar]:

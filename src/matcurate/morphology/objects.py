@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,7 +87,8 @@ def tabulate(
     moments = measure_moments(compact, len(ids), aspect)
     outlines = measure_outlines(compact, boxes, aspect)
     area = moments.area * aspect
-    top, left, bottom, right = _edges(boxes)
+    edges = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in boxes]
+    top, left, bottom, right = np.array(edges, dtype=np.int64).reshape(-1, 4).T
     touches = (top == 0) | (left == 0) | (bottom == compact.shape[0]) | (right == compact.shape[1])
     return ObjectTable(
         id=ids,
@@ -110,12 +110,6 @@ def tabulate(
         height=bottom - top,
         width=right - left,
     )
-
-
-def _edges(boxes: Sequence[tuple[slice, slice]]) -> Integers:
-    """Top, left, bottom and right (exclusive) of bounding boxes: (4, N)."""
-    edges = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in boxes]
-    return np.array(edges, dtype=np.int64).reshape(-1, 4).T
 
 
 def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integers:

@@ -107,12 +107,8 @@ class Recipe(Strict):
         start = self.steps * (1 - self.falling)
         if step < start or self.falling == 0:
             return self.learning_rate * rising
-        return (
-            self.learning_rate
-            * rising
-            * 0.5
-            * (1 + math.cos(math.pi * min(1.0, (step - start) / (self.steps - start))))
-        )
+        done = min(1.0, (step - start) / (self.steps - start))
+        return self.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * done))
 
     def fingerprint(self) -> str:
         """Hex SHA-256 of the part that a resumed run must share with the run it continues: the network."""

@@ -83,27 +83,17 @@ def pretrain(
     or ``out`` cannot be written to; DatasetError or UnreadableImageError when a real folder cannot be read;
     TrainingError when the pictures show too few objects to learn the quality of answers from.
     """
-    recipe = load_preset(config, Recipe, RECIPES)
-    recipe.check_kinds()
     if seed < 0:
         raise ConfigError(f"seed {seed}: must not be negative; choose another seed")
-    if not recipe.kinds and not real:
-        raise ConfigError(f"{config}: nothing to learn from; name kinds in the recipe, or folders with --real")
     if start and resume:
         raise ConfigError("a run that continues has weights already; leave out --start or --resume")
+    recipe = _recipe(config, real)
     mixture, kept_apart, val_folders = _sources(recipe, out, real, val, seed)
     training = _started(recipe, out, seed, device, resume, start)
     held_out = validation_pictures(val_folders, kept_apart)  # the first that writes into the folder
-    best = _Best(
-        out,
-        {
-            "recipe": recipe.model_dump_json(),
-            "sources": ", ".join(mixture.names),
-            "seed": str(seed),
-            "validated_on": ", ".join(sorted({p.source for p in held_out})),
-            "matcurate": __version__,
-        },
-    )
+    validated_on = ", ".join(sorted({picture.source for picture in held_out}))
+    about = {"recipe": recipe.model_dump_json(), "sources": ", ".join(mixture.names), "seed": str(seed)}
+    best = _Best(out, {**about, "validated_on": validated_on, "matcurate": __version__})
     begun = time.monotonic()
 
     def record(report: TrainingReport) -> None:
@@ -126,6 +116,18 @@ def pretrain(
         quality = best.finish(mixture, recipe, seed, progress) if training.step == recipe.steps else None
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be written to ({error.strerror}); choose another folder") from error
+    return _report(recipe, out, training, quality)
+
+
+def _recipe(config: str, real: Sequence[Path]) -> Recipe:
+    recipe = load_preset(config, Recipe, RECIPES)
+    recipe.check_kinds()
+    if not recipe.kinds and not real:
+        raise ConfigError(f"{config}: nothing to learn from; name kinds in the recipe, or folders with --real")
+    return recipe
+
+
+def _report(recipe: Recipe, out: Path, training: Training, quality: QualityReport | None) -> PretrainReport:
     card = load_weights(out / WEIGHTS).card
     return PretrainReport(
         recipe=recipe.name,

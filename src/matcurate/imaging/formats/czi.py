@@ -46,7 +46,8 @@ class CziSource:
         for axis, at in zip(self._axes, plane, strict=True):
             if axis in self._several:
                 parts.append(self._channel(at) if axis == "C" else f"{axis.lower()} {at}")
-        return PageHeader.stating((area.h, area.w), self._scale(), parts, self._acquisition())
+        scales = StatedScale.metres(self._distance("X"), "CZI Scaling.Distance", self._distance("Y"))
+        return PageHeader.stating((area.h, area.w), scales, parts, self._acquisition())
 
     def read(self, page: int) -> Pixels:
         """Decode one plane of a scene to grey (H, W)."""
@@ -60,9 +61,6 @@ class CziSource:
         channels = [] if self._xml is None else self._xml.findall("Metadata/Information/Image/Dimensions/Channels/*")
         name = channels[index].get("Name") if index < len(channels) else None
         return name or f"channel {index}"
-
-    def _scale(self) -> tuple[StatedScale, ...]:
-        return StatedScale.metres(self._distance("X"), "CZI Scaling.Distance", self._distance("Y"))
 
     def _distance(self, axis: str) -> float | None:
         path = f"Metadata/Scaling/Items/Distance[@Id='{axis}']/Value"

@@ -96,8 +96,5 @@ def _text(attributes: Any, name: str) -> str:  # noqa: ANN401 - h5py.AttributeMa
     return b"".join(np.asarray(value).astype("S1").ravel().tolist()).decode("latin-1")
 
 
-def _is_imaris(content: Any) -> bool:  # noqa: ANN401 - h5py.File
-    return "DataSet" in content and "DataSetInfo" in content
-
-
-FORMATS = (Format("IMS", (".ims",), MAGIC, ImarisSource, holds=holding(_is_imaris)),)
+HOLDS = holding(lambda content: "DataSet" in content and "DataSetInfo" in content)
+FORMATS = (Format("IMS", (".ims",), MAGIC, ImarisSource, HOLDS),)

@@ -31,7 +31,7 @@ class OlympusSource:
         path = file.on_disk(suffix)
         self._file: Any = file.cleanup.enter_context(library("oiffile", file).OifFile(path))
         names = [name for name in self._file.glob("*.tif") if _PREVIEW not in name.lower()]
-        self._names = sorted(names, key=_order)
+        self._names = sorted(names, key=lambda name: [int(at) for _, at in _axes(name)])
         self._settings: Mapping[str, Mapping[str, Any]] = self._file.mainfile
         self.pages = len(self._names)
         if not self.pages:
@@ -114,10 +114,6 @@ def _require_no_cycle(following: Sequence[int]) -> None:
 def _axes(name: str) -> list[tuple[str, str]]:
     """``s_C001Z002.tif`` → C 1, Z 2."""
     return _AXIS_NUMBER.findall(PureWindowsPath(name).stem.rpartition("_")[2])
-
-
-def _order(name: str) -> tuple[int, ...]:
-    return tuple(int(at) for _, at in _axes(name))
 
 
 _OIF_HEAD = "[ProfileSaveInfo]"

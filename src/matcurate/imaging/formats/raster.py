@@ -61,7 +61,10 @@ class RasterSource:
             raise ValueError("CMYK: colours of a print; convert it to grey or RGB")
         width, height = self._image.size
         require_plausible(width * height, self._stored)
-        channels = self._png() if isinstance(self._image, PngImageFile) else self._other()
+        if isinstance(self._image, PngImageFile):
+            channels = self._png()
+        else:
+            channels = np.asarray(self._image.convert("L" if self._image.mode in ("1", "L") else "RGB"))
         return to_depth(_oriented(without_colour(channels), self._turn))
 
     def _png(self) -> NDArray[Any]:
@@ -70,10 +73,6 @@ class RasterSource:
         data = self._source.read()
         require_png_end(data)
         return np.asarray(imagecodecs.png_decode(png_of_pixels(data)))
-
-    def _other(self) -> NDArray[Any]:
-        bilevel_or_grey = self._image.mode in ("1", "L")
-        return np.asarray(self._image.convert("L" if bilevel_or_grey else "RGB"))
 
 
 FORMATS = (

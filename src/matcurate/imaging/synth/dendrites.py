@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import laguerre
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import polycrystal
 from matcurate.imaging.synth.placement import hard_core, jittered_lattice, scattered
 from matcurate.imaging.synth.scene import Scene, kind, numbered, pieces

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from matcurate.imaging.synth.annotations import annotate, blank_sheet
 from matcurate.imaging.synth.assembly import mirrored
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import smooth_field
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.film import film
 from matcurate.imaging.synth.particles import particles
 from matcurate.imaging.synth.phases import phases

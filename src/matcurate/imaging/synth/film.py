@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.outlines import Stamp, stamps
 from matcurate.imaging.synth.populations import populations
 from matcurate.imaging.synth.scene import Scene, kind, pieces, within_range

@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.cells import Cells, laguerre
-from matcurate.imaging.synth.fields import smooth_field
 from matcurate.imaging.synth.placement import hard_core, lognormal_radii, scattered
 from matcurate.imaging.synth.scene import Scene, kind, numbered
 

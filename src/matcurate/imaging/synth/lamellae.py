@@ -7,9 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
 from matcurate.imaging.synth.scene import Scene, kind, pieces
 

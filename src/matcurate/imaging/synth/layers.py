@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cracks import Stroke, branched, crack, stroked
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 from matcurate.imaging.synth.scene import Scene, components, kind
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
 from matcurate.imaging.synth.scene import Scene, components, kind
 

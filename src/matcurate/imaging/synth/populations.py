@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.clusters import aggregate, monolayer
-from matcurate.imaging.synth.fields import smooth_field
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.outlines import Shape
-from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, scattered
+from matcurate.imaging.synth.placement import FloatPoints, aggregate, hard_core, lognormal_radii, monolayer, scattered
 
 MOST = 450
 """Particles that one picture may hold."""

@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cracks import branched, crack, stroked
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.outlines import Stamp, stamps
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, scattered
 from matcurate.imaging.synth.populations import Arrangement, habit, populations

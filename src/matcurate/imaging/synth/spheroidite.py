@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells, laguerre
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 from matcurate.imaging.synth.nuisances import scratches
 from matcurate.imaging.synth.outlines import Shape, stamps
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, jittered_lattice, lognormal_radii, packed_discs

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import smooth_field
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.nuisances import Nuisances, expose
 from matcurate.imaging.synth.registry import SyntheticMicrograph
 from matcurate.imaging.synth.scene import Scene, pieces
@@ -105,7 +104,8 @@ def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
     found = []
     for number in range(materials):
         if number == amorphous:
-            found.append(_speckle(canvas, float(grounds[number]) + canvas.uniform(0.05, 0.25)))
+            level = float(grounds[number]) + canvas.uniform(0.05, 0.25)
+            found.append(level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5)))
             continue
         step = float(spacings[number])
         lattice = _Lattice(
@@ -118,10 +118,6 @@ def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
         )
         found.append(_columns(canvas, lattice))
     return found
-
-
-def _speckle(canvas: Canvas, level: float) -> Tensor:
-    return level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5))
 
 
 def _columns(canvas: Canvas, lattice: _Lattice) -> Tensor:

@@ -14,11 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.clusters import monolayer
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.outlines import Shape, stamps
-from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, scattered
+from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, monolayer, scattered
 from matcurate.imaging.synth.scene import Overprint, Scene, kind, pieces, within_range
 
 VIEWS = 72

@@ -8,10 +8,9 @@ import torch
 from pydantic import ValidationError
 from scipy import ndimage
 
-from matcurate.imaging.synth.artefacts import charged, curtains
 from matcurate.imaging.synth.assembly import stitched, with_data_bar
 from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.nuisances import Nuisances
+from matcurate.imaging.synth.nuisances import Nuisances, charged, curtains
 from matcurate.imaging.synth.registry import SyntheticMicrograph, generate
 from matcurate.imaging.synth.scene import Scene
 

@@ -63,14 +63,10 @@ def _ini_acquisition(ini: Mapping[str, Any], height: int) -> Acquisition:
         detector=_section(ini, "Detectors").get("Name"),
         voltage_kv=scaled(beam.get("HV"), 1e-3),
         working_distance_mm=scaled(beam.get("WD"), 1e3),
-        acquired_at=_created(created) or _dated(user.get("Date"), user.get("Time")),
+        acquired_at=iso_time(str(created), ("%d.%m.%Y %H:%M:%S",)) or _dated(user.get("Date"), user.get("Time")),
         image_rows=_section(ini, "Image").get("ResolutionY"),
         height=height,
     )
-
-
-def _created(text: object) -> str | None:
-    return iso_time(text, ("%d.%m.%Y %H:%M:%S",)) if isinstance(text, str) else None
 
 
 def _dated(date: object, time: object) -> str | None:
