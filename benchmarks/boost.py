@@ -3,8 +3,6 @@
 python benchmarks/boost.py [--images 30] [--first 0]
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass

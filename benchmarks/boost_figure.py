@@ -3,8 +3,6 @@
 python benchmarks/boost_figure.py --out docs/images/boost.jpg
 """
 
-from __future__ import annotations
-
 import argparse
 from collections import Counter
 from collections.abc import Sequence

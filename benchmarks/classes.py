@@ -7,8 +7,6 @@ micrographs are named; then the new class's micrographs are in the pool; then as
 are the micrographs that were not named: through the same functions as ``curate classes``.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass

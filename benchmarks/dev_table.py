@@ -6,8 +6,6 @@ Columns are IoU and ARI of each method, and the image on which it loses most IoU
 drawn freshly from ``--seed`` (``--generated 0``: none); ``--robust`` adds a row for every dataset and change.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import multiprocessing

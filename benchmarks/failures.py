@@ -3,8 +3,6 @@
 python benchmarks/failures.py --out docs/images/builtin_failures.jpg [--pictures 3] [--seed 900]
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass
 from pathlib import Path

@@ -6,8 +6,6 @@ Every finished training is a line of the file; what is in there is not trained a
 on from its checkpoint. The adapters are kept beside the file, for benchmarks/plm_figures.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import asdict

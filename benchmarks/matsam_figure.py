@@ -3,8 +3,6 @@
 python benchmarks/matsam_figure.py --out docs/images
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 python benchmarks/morphology.py [--plot docs/images/morphology.png]
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ python benchmarks/pretrain.py [--objects 30] [--weights FILE] DATASET[=PRESET]..
 The last line is about the answers to all prompts of all datasets together.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -79,7 +77,7 @@ class Asked:
     pointed: list[list[tuple[float, float]]] = field(default_factory=list)
     boxed: list[list[tuple[float, float]]] = field(default_factory=list)
 
-    def add(self, other: Asked) -> None:
+    def add(self, other: "Asked") -> None:
         """Take in the answers of another dataset."""
         self.pointed.extend(other.pointed)
         self.boxed.extend(other.boxed)

@@ -6,8 +6,6 @@ Prints how many single textures are parted, how many pairs are parted in two, an
 then the regions of the images that are named, and CPU seconds for an image of 768 x 1024.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from pathlib import Path

@@ -6,8 +6,6 @@ A column is a method, for matsam and amg with a backbone behind a colon. ``--tim
 weights whose seconds are taken on the first image of each dataset.
 """
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import tempfile
@@ -31,7 +29,7 @@ class Folder:
     preset: str
 
     @classmethod
-    def parse(cls, text: str) -> Folder:
+    def parse(cls, text: str) -> "Folder":
         """``DATASET`` or ``DATASET=PRESET``."""
         path, _, preset = text.partition("=")
         return cls(Path(path), preset or "phases")

@@ -6,8 +6,6 @@ Fine-tunes the built-in network on TRAIN with its head of evidence, and shows tw
 material, each with what was segmented, where that is wrong, and vacuity. Prints the calibration on VAL.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Active learning, played through: how many crops an expert must label until a model is as good as with all of them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass

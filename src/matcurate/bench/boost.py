@@ -1,7 +1,5 @@
 """Measure the semantic booster on a dataset folder: MatSAM's raw masks, and what the booster makes of them."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -39,7 +37,7 @@ class BoostScores:
     boundary_mPrecision: float
     boundary_mFPR: float
 
-    def minus(self, other: BoostScores) -> BoostScores:
+    def minus(self, other: "BoostScores") -> "BoostScores":
         """Every score less that of another."""
         return BoostScores(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
 

@@ -1,7 +1,5 @@
 """Time Label Studio's brush codec, ours against label_studio_sdk's, on the same masks in the same run."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Labelled pictures cut into crops, with all that an experiment on active learning needs of each, computed once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

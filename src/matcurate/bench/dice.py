@@ -1,7 +1,5 @@
 """Scores of a phase model over labelled pictures, told a ratio or none, and what it is made of."""
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Fine-tune a backbone on one dataset folder and measure it on another, with and without an expert's ratio."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What benchmarks and classes read alike: a backbone with weights, pictures of a dataset folder, their phases."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The loop of every benchmark on a dataset folder: image by image, with a line for each that cannot be measured."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 

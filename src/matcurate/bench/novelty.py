@@ -1,7 +1,5 @@
 """Measure how well a model tells microstructure classes apart, and knows one that it has never seen."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields

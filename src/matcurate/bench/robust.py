@@ -1,7 +1,5 @@
 """Measure how much a segmentation method loses when the images of a dataset are changed as instruments change them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Measure a segmentation method on a dataset folder; what the tables in docs/benchmarks.md are made with."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace

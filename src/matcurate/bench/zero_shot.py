@@ -1,7 +1,5 @@
 """What MatSAM finds on labelled micrographs without any training, in the Dice that fine-tuning is measured with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product

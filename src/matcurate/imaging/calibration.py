@@ -1,7 +1,5 @@
 """Physical pixel sizes as files state them, and which of them is used."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -56,7 +54,7 @@ class StatedScale:
     y_nm: float | None = None
 
     @classmethod
-    def metres(cls, x: float | None, source: str, y: float | None = None) -> tuple[StatedScale, ...]:
+    def metres(cls, x: float | None, source: str, y: float | None = None) -> tuple["StatedScale", ...]:
         """The scale of edges in m; none without a width."""
         return (cls(x * 1e9, source, y * 1e9 if y else None),) if x else ()
 

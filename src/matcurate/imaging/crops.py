@@ -1,7 +1,5 @@
 """Crops of a micrograph: where they begin, and how those are made larger that are too small for a network."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

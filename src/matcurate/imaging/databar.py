@@ -5,8 +5,6 @@ every row show, also between letters; behind some row hardly any run has that le
 letters. Noise has no runs, a flat ground behind objects ends at no single row, and a flat object holds no letters.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -4,8 +4,6 @@
 and ``DIR/dataset.yaml``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +37,7 @@ class DatasetInfo(Strict):
     source: str | None = None
 
     @model_validator(mode="after")
-    def _width_before_height(self) -> DatasetInfo:
+    def _width_before_height(self) -> "DatasetInfo":
         if self.nm_per_px_y is not None and self.nm_per_px is None:
             raise ValueError("nm_per_px_y, the height of a pixel, needs nm_per_px, its width")
         return self
@@ -112,7 +110,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def first(self, count: int | None) -> Dataset:
+    def first(self, count: int | None) -> "Dataset":
         """The first samples only; all of them for None."""
         return self if count is None else replace(self, samples=self.samples[:count])
 

@@ -1,7 +1,5 @@
 """Open and replace files; turn what the system and the decoders raise into one line with the remedy."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterator

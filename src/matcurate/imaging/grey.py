@@ -1,7 +1,5 @@
 """Any decoded array to grey pixels of a depth a micrograph may have."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A map of numbers over the micrograph, for the eye: from grey through yellow to red."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

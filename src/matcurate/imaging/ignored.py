@@ -3,8 +3,6 @@
 Everything that turns pixels into numbers takes the mask of :func:`find_ignored`: None where all of the image counts.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ whole floats (ImageJ's 32-bit images, MATLAB), and with -1 on the lines between 
 (OpenCV's watershed), which is read as 0.
 """
 
-from __future__ import annotations
-
 import io
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a microscope writes about a recording, where the file states it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -34,7 +32,7 @@ class Acquisition:
             if getattr(self, name) == "":
                 raise ValueError(f"{name} must be None or a text, not empty")
 
-    def completed(self, other: Acquisition) -> Acquisition:
+    def completed(self, other: "Acquisition") -> "Acquisition":
         """Return this record with its gaps filled from ``other``."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return Acquisition(**{name: getattr(other, name) if value is None else value for name, value in own.items()})

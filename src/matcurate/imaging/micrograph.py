@@ -1,7 +1,5 @@
 """The micrograph: grey pixels with what is known about them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

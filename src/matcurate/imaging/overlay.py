@@ -1,7 +1,5 @@
 """Segmentation over the micrograph, for the eye: a tint per phase and one-pixel outlines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Display and model versions of grey pixels of any depth."""
 
-from __future__ import annotations
-
 import io
 
 import imagecodecs

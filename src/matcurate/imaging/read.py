@@ -1,7 +1,5 @@
 """Read micrographs from files and bytes, and find them in folders."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Iterable, Iterator

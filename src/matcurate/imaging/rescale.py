@@ -1,7 +1,5 @@
 """Bringing micrographs and their masks to one pixel size."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

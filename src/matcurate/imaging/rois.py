@@ -1,7 +1,5 @@
 """ImageJ's regions of interest (``.roi``, and ``RoiSet.zip`` of its ROI Manager) as label images."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

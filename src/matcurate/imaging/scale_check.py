@@ -4,8 +4,6 @@ Needs the extra ``ocr`` (rapidocr, whose models are in its wheel). What it canno
 disagreement is reported, and never settled: which of the two is wrong, no picture tells.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache

@@ -1,7 +1,5 @@
 """Fields of an image, and the interval that their spread gives, as ASTM E562 and E112 take it from several fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,7 +32,7 @@ class Estimate:
         """Half the interval over the mean (%RA / 100 of the standards); None when the mean is 0."""
         return (self.high - self.low) / 2 / self.mean if self.mean else None
 
-    def clipped(self, low: float, high: float) -> Estimate:
+    def clipped(self, low: float, high: float) -> "Estimate":
         """With the interval held inside the possible values."""
         return Estimate(self.mean, max(self.low, low), min(self.high, high), self.fields)
 

@@ -4,8 +4,6 @@ ASTM E112-13, Standard Test Methods for Determining Average Grain Size, table 6:
 number of grains per area. S. A. Saltykov, Stereometric Metallography (1958): counts in a rectangle.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log10
@@ -145,7 +143,7 @@ class RectangleCount:
     area: float
 
     @classmethod
-    def of(cls, grains: LabelIds, aspect: float = 1.0) -> RectangleCount:
+    def of(cls, grains: LabelIds, aspect: float = 1.0) -> "RectangleCount":
         """Count in the whole of a map (H, W) of pixels ``aspect`` times as high as wide."""
         present = np.count_nonzero(np.bincount(grains.ravel())[1:])
         rim = np.unique(np.concatenate([grains[0], grains[-1], grains[:, 0], grains[:, -1]]))

@@ -1,7 +1,5 @@
 """Test lines laid over a label map in four directions, and the chords they are cut into (Heyn's lineal intercept)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -11,8 +11,6 @@ lines are told from a matrix by what is measured on them:
 - the regions have corners, as grains that meet have, and particles packed closely have not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal

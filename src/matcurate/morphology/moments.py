@@ -1,7 +1,5 @@
 """Areas, centroids and the ellipse of inertia, for all objects of a label map at once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +53,7 @@ class _Runs:
     length: Floats
 
     @classmethod
-    def of(cls, compact: LabelIds) -> _Runs:
+    def of(cls, compact: LabelIds) -> "_Runs":
         height, width = compact.shape
         parts = []
         strip = max(1, STRIP // width)

@@ -1,7 +1,5 @@
 """Which objects touch, and how far the next one is."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial import cKDTree
 

@@ -1,7 +1,5 @@
 """Ids without gaps: what is measured here costs memory and time by the largest id."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Sizes, shapes and places of single objects; lengths are in widths of a pixel, which may be higher than wide."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,7 +51,7 @@ class ObjectTable:
     def __len__(self) -> int:
         return len(self.id)
 
-    def moved(self, down: int, right: int) -> ObjectTable:
+    def moved(self, down: int, right: int) -> "ObjectTable":
         """The same within a larger image, in which the measured one begins at (``down``, ``right``)."""
         return replace(self, x=self.x + right, y=self.y + down)
 

@@ -1,7 +1,5 @@
 """Outlines of objects: perimeter, convex hull and Feret diameters, for all objects of a label map at once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -4,8 +4,6 @@ ASTM E562-19, Standard Test Method for Determining Volume Fraction by Systematic
 Anderson, H. Brumberger, J. Appl. Phys. 28 (1957) 679: correlation length of two phases from chords.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +34,7 @@ class Fraction:
     points: int
 
     @classmethod
-    def of(cls, found: Estimate, points: int) -> Fraction:
+    def of(cls, found: Estimate, points: int) -> "Fraction":
         """Hold the interval inside [0, 1]."""
         held = found.clipped(0.0, 1.0)
         return cls(found.mean, held.low, held.high, found.relative_accuracy, found.fields, points)

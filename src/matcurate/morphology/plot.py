@@ -1,7 +1,5 @@
 """One figure of an image's morphology: sizes, phases, shapes and distances."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

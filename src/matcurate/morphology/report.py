@@ -1,7 +1,5 @@
 """Everything that is said of one image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

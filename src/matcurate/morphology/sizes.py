@@ -8,8 +8,6 @@ Lantuéjoul, "On the estimation of mean values in individual analysis of particl
 266-273. J. Serra, Image Analysis and Mathematical Morphology (1982), chapter VIII.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -5,8 +5,6 @@ spatial point processes", Mathematische Operationsforschung und Statistik, Serie
 Clark, F. C. Evans, Ecology 35 (1954) 445-453.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Whether objects fill the image, as grains do, or lie apart in a matrix."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import cv2

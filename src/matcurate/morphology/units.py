@@ -1,7 +1,5 @@
 """Units of what is reported: nanometres or micrometres when the image is calibrated, else pixels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +26,7 @@ class Unit:
     aspect: float = 1.0
 
     @classmethod
-    def of(cls, calibration: Calibration | None) -> Unit:
+    def of(cls, calibration: Calibration | None) -> "Unit":
         """Choose by the pixel size: px when there is none, nm below :data:`NM_BELOW`, else µm."""
         if calibration is None:
             return cls("px", 1.0, None)

@@ -1,7 +1,5 @@
 """What the reader makes of image files: format, pages, scale with its source, data bar and recording."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

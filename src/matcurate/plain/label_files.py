@@ -1,7 +1,5 @@
 """Label images of one micrograph: which belong together, and whether their ids are objects or classes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal

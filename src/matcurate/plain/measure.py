@@ -1,7 +1,5 @@
 """Measure label images: what metallographers report, as tables, JSON and a plot."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

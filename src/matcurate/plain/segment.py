@@ -1,7 +1,5 @@
 """Segment micrograph files and write what metallographers look at."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence

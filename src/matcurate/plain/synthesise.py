@@ -1,7 +1,5 @@
 """Generate a dataset folder of synthetic micrographs with exact masks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

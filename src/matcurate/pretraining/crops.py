@@ -1,7 +1,5 @@
 """Training crops: a part of a picture, as another microscope, specimen, magnification or journal would show it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

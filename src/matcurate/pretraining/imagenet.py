@@ -1,7 +1,5 @@
 """The encoder's first weights: EfficientNet-Lite0 trained on ImageNet, out of a package of the ``pretrain`` extra."""
 
-from __future__ import annotations
-
 import re
 from importlib.util import find_spec
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Losses and scores of the network's outputs."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

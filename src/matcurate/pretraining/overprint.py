@@ -1,7 +1,5 @@
 """What is drawn over micrographs: scratches by polishing; letters, arrows, scale bars and data bars by software."""
 
-from __future__ import annotations
-
 import string
 
 import cv2

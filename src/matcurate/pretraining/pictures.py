@@ -1,7 +1,5 @@
 """Labelled pictures to learn from: real micrographs in memory, generated ones in a pool on disk."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +33,7 @@ class Picture:
     @classmethod
     def of(
         cls, pixels: Pixels, phases: LabelMap, instances: LabelMap | None, source: str, known: bool = True
-    ) -> Picture:
+    ) -> "Picture":
         """Number the objects of a labelled micrograph (H, W); ``known`` says whether the matrix can be told."""
         low, high = float(pixels.min()), float(pixels.max())
         grey = (pixels.astype(np.float32) - low) * (255 / (high - low if high > low else 1.0))

@@ -1,7 +1,5 @@
 """Teach the built-in network's quality estimator: which regions are what a click or a box was meant for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

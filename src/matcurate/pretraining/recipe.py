@@ -1,7 +1,5 @@
 """A recipe of pre-training: files in ``configs/pretrain``."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping
@@ -37,7 +35,7 @@ class Augmentation(Strict):
     barred: Chance = Field(default=0.12, description="Chance of a data bar, or of a flat border of a figure.")
 
     @model_validator(mode="after")
-    def _positive(self) -> Augmentation:
+    def _positive(self) -> "Augmentation":
         if not min(self.scale[0], self.blur[0], self.noise[0], self.gamma[0]) > 0:
             raise ValueError("scale, blur, noise and gamma must be positive")
         return self
@@ -88,7 +86,7 @@ class Recipe(Strict):
     validation_steps: int = Field(default=500, ge=1, description="A multiple of report_steps.")
 
     @model_validator(mode="after")
-    def _divisible(self) -> Recipe:
+    def _divisible(self) -> "Recipe":
         if self.crop % 32:
             raise ValueError(f"crop must be a multiple of 32, got {self.crop}")
         if self.validation_steps % self.report_steps:

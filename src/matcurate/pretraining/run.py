@@ -1,7 +1,5 @@
 """Pre-train the built-in network from a recipe."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence

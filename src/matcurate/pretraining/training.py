@@ -1,7 +1,5 @@
 """The training of the built-in network: its state, one step, and the loop that saves it."""
 
-from __future__ import annotations
-
 import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping

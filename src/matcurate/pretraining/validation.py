@@ -1,7 +1,5 @@
 """How well the raw outputs of a network find objects in pictures that it does not learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

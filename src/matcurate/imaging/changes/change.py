@@ -1,7 +1,5 @@
 """What a change is, and the parts that most of them share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -30,7 +28,7 @@ class Change:
     @classmethod
     def of_shades(
         cls, name: str, description: str, alter: Callable[..., Shades], *strength: float, inverts: bool = False
-    ) -> Change:
+    ) -> "Change":
         """Change of grey values in [0, 1] by ``alter(shades, rng, *strength)``; the depth is kept."""
 
         def apply(labelled: LabelledMicrograph, rng: np.random.Generator) -> LabelledMicrograph:

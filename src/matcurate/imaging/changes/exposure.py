@@ -3,8 +3,6 @@
 Every function takes grey values (H, W) in [0, 1], a source of randomness, and how strong the change is.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from skimage.util import random_noise

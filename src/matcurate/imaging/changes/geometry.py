@@ -1,7 +1,5 @@
 """Changes of the pixel grid: magnification, orientation, border. Pixels and label images change together."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What lies over a micrograph or below it: scratches, letters, scale bars, data bars. The truth there is background."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

@@ -1,7 +1,5 @@
 """The changes by name."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Zeiss CZI: scenes, channels, slices and time points."""
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 from xml.etree import ElementTree

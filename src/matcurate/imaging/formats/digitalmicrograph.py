@@ -1,7 +1,5 @@
 """Gatan DigitalMicrograph: DM3 and DM4."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from matcurate.imaging.formats.rosetta import RosettaSource

@@ -1,7 +1,5 @@
 """EMD of Velox (Thermo Fisher) and of Berkeley Lab's NCEM."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from matcurate.imaging.formats.hdf5 import MAGIC, holding

@@ -1,7 +1,5 @@
 """HyperSpy's own HDF5."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from matcurate.imaging.formats.hdf5 import MAGIC, holding

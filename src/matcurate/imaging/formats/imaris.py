@@ -1,7 +1,5 @@
 """Imaris (IMS): an HDF5 with one dataset for each time point and channel, at full resolution in the first level."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

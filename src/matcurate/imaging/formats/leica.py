@@ -1,7 +1,5 @@
 """Leica LIF: images with channels, slices and time points."""
 
-from __future__ import annotations
-
 import logging
 from math import prod
 from typing import Any

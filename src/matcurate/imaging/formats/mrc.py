@@ -1,7 +1,5 @@
 """MRC and its tilt series and reconstructions."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from matcurate.imaging.formats.rosetta import RosettaSource

@@ -1,7 +1,5 @@
 """NRRD with the pixels in the file itself."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import hypot, prod

@@ -1,7 +1,5 @@
 """Olympus FluoView: OIB, and OIF with its folder of TIFFs beside it."""
 
-from __future__ import annotations
-
 import re
 import struct
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """PNG, JPEG and BMP: the header first, the pixels when asked for."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from functools import partial

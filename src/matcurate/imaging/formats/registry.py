@@ -1,7 +1,5 @@
 """Every file format that is read. A new one is a module with ``FORMATS`` and its place in the list here."""
 
-from __future__ import annotations
-
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.formats import (
     czi,

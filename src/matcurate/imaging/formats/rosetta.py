@@ -4,8 +4,6 @@ Each image of a signal with further axes (slices, frames, detectors) is a page. 
 images are counted in a warning of the first page. Data stay in the file until a page is read.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

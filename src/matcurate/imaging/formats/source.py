@@ -1,7 +1,5 @@
 """What a reader of one format gives, and what it is given."""
 
-from __future__ import annotations
-
 import importlib
 import tempfile
 from collections.abc import Callable, Iterable
@@ -46,7 +44,7 @@ class PageHeader:
         names: Iterable[str] = (),
         acquisition: Acquisition = UNKNOWN,
         warnings: tuple[str, ...] = (),
-    ) -> PageHeader:
+    ) -> "PageHeader":
         """Header of a page (H, W) with the pixel size that its scales agree on, and the parts of its name joined."""
         calibration, contradictions = agreed_calibration(scales)
         name = ", ".join(name for name in names if name)

@@ -1,7 +1,5 @@
 """FEI TIA: images in SER files; the EMI file beside them holds only metadata."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 

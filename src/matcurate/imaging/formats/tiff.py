@@ -1,7 +1,5 @@
 """TIFF in the dialects of microscopes, ImageJ and scientific Python: the header first, then the pixels."""
 
-from __future__ import annotations
-
 import logging
 import math
 from dataclasses import dataclass

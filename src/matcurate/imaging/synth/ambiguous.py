@@ -4,8 +4,6 @@ Abebe et al. 2024, section 3.1 and figure 1, name what is drawn here: a layer in
 children inside a homogeneous layer, the same region twice, islands.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

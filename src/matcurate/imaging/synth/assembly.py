@@ -1,7 +1,5 @@
 """Disturbances that change the masks with the picture: tiles that do not quite fit, the data bar."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import cv2

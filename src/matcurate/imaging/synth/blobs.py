@@ -1,7 +1,5 @@
 """Rounded objects painted per pixel: ellipses with a gently irregular outline."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where a synthetic micrograph is drawn: its size, device and randomness; random fields and blurring on it."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 
@@ -34,13 +32,13 @@ class Canvas:
             raise ValueError(f"size must be at least {BLOCK} x {BLOCK}, got {self.height} x {self.width}")
 
     @classmethod
-    def of(cls, size: tuple[int, int], rng: np.random.Generator, device: str = "cpu") -> Canvas:
+    def of(cls, size: tuple[int, int], rng: np.random.Generator, device: str = "cpu") -> "Canvas":
         """Canvas of ``size`` (H, W) whose image noise is seeded from ``rng``."""
         place = torch.device(device)
         noise = torch.Generator(device=place).manual_seed(int(rng.integers(2**63)))
         return cls(size[0], size[1], rng, noise, place)
 
-    def aside(self, purpose: int) -> Canvas:
+    def aside(self, purpose: int) -> "Canvas":
         """Canvas with its own parameters, so that a rare disturbance changes no draw of the picture it does not hit."""
         return replace(self, rng=np.random.default_rng([self.noise.initial_seed(), purpose]))
 

@@ -1,7 +1,5 @@
 """Per-pixel answers about nearby seeds, in blocks so that memory stays bounded at any image size."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

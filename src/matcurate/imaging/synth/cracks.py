@@ -1,7 +1,5 @@
 """Cracks: wandering strokes of varying width."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

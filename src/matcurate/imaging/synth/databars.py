@@ -1,7 +1,5 @@
 """Data bars as microscopes write them: text, scale bar and logo on a flat ground, above or below the micrograph."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

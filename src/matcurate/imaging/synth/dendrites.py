@@ -1,7 +1,5 @@
 """Dendrites of a casting, a weld or a single crystal, and the same as a slice through a tomogram."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Etched polycrystals in the optical microscope: even bright grains between thin dark lines, pits and inclusions."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

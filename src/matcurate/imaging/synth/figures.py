@@ -1,7 +1,5 @@
 """Other kinds as they reach a reader: as annotated figures of journals, and from unsteady, defocused scans."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

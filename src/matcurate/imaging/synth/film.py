@@ -1,7 +1,5 @@
 """Nanoparticles on a carbon film in the transmission electron microscope, bright field or dark field."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

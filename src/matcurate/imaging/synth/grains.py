@@ -1,7 +1,5 @@
 """Polycrystals: channelling contrast, etched boundaries, twins."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Lamellar structures: pearlite and eutectics, fresh or on the way to spheroids."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """Coatings in cross-section: substrate, oxide layer with cracks, top coat or mounting resin."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What specimen preparation and the microscope do to a picture."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 
@@ -67,7 +65,7 @@ class Nuisances(Strict):
     """Share of pictures that end in the microscope's data bar; masks are 0 there."""
 
     @classmethod
-    def none(cls) -> Nuisances:
+    def none(cls) -> "Nuisances":
         """No disturbance: the ideal grey levels."""
         off = (0.0, 0.0)
         never = dict.fromkeys(("charging", "curtaining", "stitching", "data_bar"), 0.0)

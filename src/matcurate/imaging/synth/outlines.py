@@ -1,7 +1,5 @@
 """Closed outlines of particles: round, faceted, rods, cubes, shards; and stamping them onto the canvas."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

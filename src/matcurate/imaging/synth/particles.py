@@ -1,7 +1,5 @@
 """Particles in a matrix: carbides of a spheroidised steel, inclusions, a filler in a polymer."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

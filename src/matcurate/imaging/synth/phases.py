@@ -1,7 +1,5 @@
 """Two- and three-phase structures: dual-phase steel, duplex steel, eutectics."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

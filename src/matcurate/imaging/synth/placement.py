@@ -1,7 +1,5 @@
 """Positions of grains, precipitates and particles, apart or touching: few points, drawn with numpy."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Populations of particles: where they lie and which habit they have."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Pores and cracks in a dense material: castings, welds, additive manufacturing, sintered ceramics."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Powders and particles on a substrate in the scanning electron microscope: shaded, touching, in several layers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -83,7 +81,7 @@ class _Light:
     spread: float
 
     @classmethod
-    def drawn(cls, canvas: Canvas) -> _Light:
+    def drawn(cls, canvas: Canvas) -> "_Light":
         """Draw the light of a picture."""
         bright_rims = canvas.chance(0.7)
         return cls(

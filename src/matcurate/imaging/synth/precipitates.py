@@ -1,7 +1,5 @@
 """γ' precipitates of a nickel-base superalloy: large secondary ones, between them small tertiary ones."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Draw a synthetic micrograph of a kind."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a kind draws, before the microscope: ideal grey levels with exact masks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 

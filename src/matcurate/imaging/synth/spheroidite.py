@@ -1,7 +1,5 @@
 """Spheroidite of an ultrahigh-carbon steel in the SEM: small bright carbides between dark boundaries."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

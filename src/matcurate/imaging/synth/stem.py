@@ -6,8 +6,6 @@ a layer, and a dark gap may open between two layers. Not a kind of the registry:
 picture, and nothing trains on it. Abebe et al. 2024 (SAM-I-Am), section 4.1, describe the pictures that this imitates.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

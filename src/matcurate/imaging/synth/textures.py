@@ -4,8 +4,6 @@ A texture is a pattern (band-limited field, cells, overlapping leaves, lattice, 
 direction, disorder and grey levels. As in photographs, scale, contrast and light drift over the image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

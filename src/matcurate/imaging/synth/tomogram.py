@@ -4,8 +4,6 @@ Barrett, Keat (2004). Artifacts in CT: recognition and avoidance. RadioGraphics 
 (1978). The noise power spectrum in computed X-ray tomography. Phys. Med. Biol. 23, 446.
 """
 
-from __future__ import annotations
-
 import math
 
 import cv2

@@ -3,8 +3,6 @@
 A new one is a module with ``read(context) -> Statement`` and a place in :data:`READERS`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Hitachi SEM: a text beside the image, often in UTF-16."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, length_nm, number
 from matcurate.imaging.formats.vendors.statement import PageContext, Statement, sections
 from matcurate.imaging.metadata import iso_time, scaled, stated

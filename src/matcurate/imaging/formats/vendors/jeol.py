@@ -1,7 +1,5 @@
 """JEOL: a text beside the image (SEM), or XML in the description of a TEM's TIFF."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 

@@ -1,7 +1,5 @@
 """Olympus Soft Imaging Solutions: the tags 33560 and 33471."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from matcurate.imaging.calibration import StatedScale, number

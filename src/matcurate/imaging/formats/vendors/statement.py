@@ -1,7 +1,5 @@
 """What one vendor's tags state about a page of a TIFF, and where they are looked for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +60,7 @@ class TiffContext(PageContext):
     page: TiffPage
 
     @classmethod
-    def of(cls, file: TiffFile, page: TiffPage, path: Path | None) -> TiffContext:
+    def of(cls, file: TiffFile, page: TiffPage, path: Path | None) -> "TiffContext":
         """Make the context of a page, with its size."""
         return cls(int(page.imagelength), int(page.imagewidth), path, file, page)
 

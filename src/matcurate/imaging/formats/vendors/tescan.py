@@ -1,7 +1,5 @@
 """Tescan: a header file beside the image, or the same text in the tag 50431."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, number
 from matcurate.imaging.formats.vendors.statement import PageContext, Sections, Statement, decoded_text, sections
 from matcurate.imaging.metadata import Acquisition, iso_time, scaled, stated

@@ -1,7 +1,5 @@
 """FEI and Thermo Fisher: INI texts in the tags 34680 and 34682, an XML text in the tag 34683."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
