@@ -187,11 +187,11 @@ def _play(pool: CropPool, strategy: str, counts: Sequence[int], settings: PixelS
 
 def _dice(pool: CropPool, head: PixelHead) -> float:
     """Mean over the phases of their Dice, each over all pixels that are measured on."""
-    found, truth = (
-        np.concatenate([each.ravel() for each in maps])
-        for maps in (pool.found(head), [each.labels for each in pool.measured])
+    predicted, truth = (
+        np.concatenate([labels.ravel() for labels in maps])
+        for maps in (pool.predict(head), [grid.labels for grid in pool.measured])
     )
-    return mean_of(phase_dice(found, truth, len(pool.classes))) or 0.0
+    return mean_of(phase_dice(predicted, truth, len(pool.classes))) or 0.0
 
 
 def _curve(
@@ -203,10 +203,10 @@ def _curve(
     return StrategyCurve(
         dice=tuple(float(value) for value in mean),
         deviation=tuple(float(value) for value in np.std(dice, axis=0)),
-        per_seed=tuple(tuple(each) for each in dice),
+        per_seed=tuple(tuple(values) for values in dice),
         area=float(np.trapezoid(mean, counts) / wide) if wide else float(mean[0]),
         images_to_target=reached,
-        images_to_target_per_seed=tuple(_first(counts, each, target) for each in dice),
+        images_to_target_per_seed=tuple(_first(counts, values, target) for values in dice),
         share_of_random=reached / random if reached and random else None,
     )
 

@@ -47,23 +47,23 @@ def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None,
     return tuple(mean_of(column) for column in zip(*values, strict=True))
 
 
-def dice_of_classes(found: Sequence[LabelMap], truth: Sequence[LabelMap], phases: int) -> tuple[float | None, ...]:
+def dice_of_classes(predicted: Sequence[LabelMap], truth: Sequence[LabelMap], phases: int) -> tuple[float | None, ...]:
     """Dice of every class, background included: means over the pictures; None where it never occurs."""
-    return per_class([phase_dice(each, true, phases) for each, true in zip(found, truth, strict=True)])
+    return per_class([phase_dice(labels, true, phases) for labels, true in zip(predicted, truth, strict=True)])
 
 
-def foreground_dice(found: Sequence[LabelMap], truth: Sequence[LabelMap]) -> float:
+def foreground_dice(predicted: Sequence[LabelMap], truth: Sequence[LabelMap]) -> float:
     """Mean Dice of two classes: background, and all phases as one."""
     first, second = (
-        [np.where(each == UNKNOWN, UNKNOWN, each > 0).astype(np.uint8) for each in maps] for maps in (found, truth)
+        [np.where(labels == UNKNOWN, UNKNOWN, labels > 0).astype(np.uint8) for labels in maps]
+        for maps in (predicted, truth)
     )
     return mean_dice(dice_of_classes(first, second, 2))
 
 
 def mean_dice(per_class: tuple[float | None, ...]) -> float:
     """Mean over the classes that occur; 0 where none does."""
-    found = mean_of(per_class)
-    return 0.0 if found is None else found
+    return mean_of(per_class) or 0.0
 
 
 def part_parameters(model: PhaseModel) -> dict[str, int]:

@@ -152,11 +152,12 @@ def _report(
     folders: tuple[str, str], choice: FinetuneChoice, trained: _Trained, measured: Sequence[Picture]
 ) -> FinetuneBenchmark:
     """Measure a trained model at every ratio."""
-    model, ended = trained.model, trained.ended
-    others = [each for each in COMPARED if each != choice.ratio] if choice.plm else []
-    truth, found = [each.labels for each in measured], segmented(model, measured, choice.ratio)
-    scores = [score_phases(each, true, model.phases) for each, true in zip(found, truth, strict=True)]
-    by_ratio = {choice.ratio: found} | {each: segmented(model, measured, each) for each in others}
+    model, report = trained.model, trained.ended
+    others = [ratio for ratio in COMPARED if ratio != choice.ratio] if choice.plm else []
+    truth, predicted = [picture.labels for picture in measured], segmented(model, measured, choice.ratio)
+    scores = [score_phases(labels, true, model.phases) for labels, true in zip(predicted, truth, strict=True)]
+    by_ratio = {choice.ratio: predicted} | {ratio: segmented(model, measured, ratio) for ratio in others}
+    per_ratio = {ratio: dice_of_classes(labels, truth, model.phases) for ratio, labels in by_ratio.items()}
     trainable, total = model.parameter_counts()
     return FinetuneBenchmark(
         train=folders[0],
@@ -170,20 +171,20 @@ def _report(
         seed=choice.seed,
         phases=trained.phases,
         images=len(measured),
-        steps=ended.steps,
-        best_step=ended.best_step,
-        dice=mean_dice(dice_of_classes(found, truth, model.phases)),
-        dice_per_class=dice_of_classes(found, truth, model.phases),
-        dice_foreground=foreground_dice(found, truth),
-        iou_per_class=per_class([each.iou for each in scores]),
-        boundary_f1_per_class=per_class([each.boundary_f1 for each in scores]),
-        fraction_error=float(np.mean(np.abs([each.fraction_error for each in scores]))),
-        dice_by_ratio={name: mean_dice(dice_of_classes(each, truth, model.phases)) for name, each in by_ratio.items()},
-        dice_per_class_by_ratio={name: dice_of_classes(each, truth, model.phases) for name, each in by_ratio.items()},
+        steps=report.steps,
+        best_step=report.best_step,
+        dice=mean_dice(per_ratio[choice.ratio]),
+        dice_per_class=per_ratio[choice.ratio],
+        dice_foreground=foreground_dice(predicted, truth),
+        iou_per_class=per_class([score.iou for score in scores]),
+        boundary_f1_per_class=per_class([score.boundary_f1 for score in scores]),
+        fraction_error=float(np.mean(np.abs([score.fraction_error for score in scores]))),
+        dice_by_ratio={ratio: mean_dice(dice) for ratio, dice in per_ratio.items()},
+        dice_per_class_by_ratio=per_ratio,
         trainable_parameters=trainable,
         total_parameters=total,
         parameters=part_parameters(model),
-        seconds_per_step=ended.seconds_per_step,
+        seconds_per_step=report.seconds_per_step,
         peak_mb=peak_mb(model),
         history=trained.history,
     )

@@ -6,18 +6,19 @@ from pathlib import Path
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
 from matcurate.imaging import ignored_of, open_dataset
-from matcurate.phase.samples import Picture, picture
+from matcurate.phase.samples import Picture
+from matcurate.phase.samples import picture as picture_of
 from matcurate.types import UNKNOWN
 
 
 def labelled_pictures(folder: Path, settings: Settings) -> list[Picture]:
     """All pictures of a dataset folder; DatasetError or UnreadableImageError when it or one of them cannot be read."""
-    found = []
+    pictures = []
     for sample in open_dataset(folder):
         labelled = sample.load(max_megapixels=settings.max_megapixels)
         micrograph = labelled.micrograph
-        found.append(picture(sample.name, micrograph.pixels, labelled.phases, ignored_of(micrograph)))
-    return found
+        pictures.append(picture_of(sample.name, micrograph.pixels, labelled.phases, ignored_of(micrograph)))
+    return pictures
 
 
 def class_names(folder: Path, learned: Sequence[Picture], measured: Sequence[Picture]) -> tuple[str, ...]:
@@ -26,10 +27,10 @@ def class_names(folder: Path, learned: Sequence[Picture], measured: Sequence[Pic
     Raises DatasetError when a measured picture has a phase that none of these is.
     """
     named = open_dataset(folder).info.classes
-    count = len(named) or 1 + max(_largest_id(each) for each in learned)
-    for each in measured:
-        if _largest_id(each) >= count:
-            raise DatasetError(f"{each.name}: phase id {_largest_id(each)}, but {count} are learned; mend its mask")
+    count = len(named) or 1 + max(_largest_id(picture) for picture in learned)
+    for picture in measured:
+        if (largest := _largest_id(picture)) >= count:
+            raise DatasetError(f"{picture.name}: phase id {largest}, but {count} are learned; fix its mask")
     return named or tuple(str(index) for index in range(count))
 
 

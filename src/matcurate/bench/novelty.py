@@ -158,13 +158,13 @@ def bench_novelty(
     used.
     """
     begun, rng = time.perf_counter(), np.random.default_rng(draws.seed)
-    found = texture_classes(
+    classes = texture_classes(
         folder, learning.embed, crop=draws.crop, rng=rng, max_megapixels=max_megapixels, progress=progress
     )
-    known, scores = draws.known_of(len(found), folder), []
+    known, scores = draws.known_of(len(classes), folder), []
     for number in range(draws.choices):
         progress(number, draws.choices, f"choice {number + 1}")
-        drawn = [found[index] for index in rng.permutation(len(found))[: known + draws.novel]]
+        drawn = [classes[index] for index in rng.permutation(len(classes))[: known + draws.novel]]
         scores.append(_measured(drawn[draws.novel :], drawn[: draws.novel], learning.learner, rng, keep))
     return NoveltyBenchmark(
         textures=str(folder),
@@ -190,10 +190,10 @@ def _measured(
     rng: np.random.Generator,
     keep: Callable[[NoveltyAnswers], None],
 ) -> NoveltyChoice:
-    embeddings, labels = _joined([each.learned_embeddings for each in known])
-    looked, truth = _joined([each.measured_embeddings for each in known])
-    strange, _ = _joined([each.measured_embeddings for each in novel])
-    names, seed = [each.name for each in known], int(rng.integers(2**32))
+    embeddings, labels = _joined([texture.learned_embeddings for texture in known])
+    looked, truth = _joined([texture.measured_embeddings for texture in known])
+    strange, _ = _joined([texture.measured_embeddings for texture in novel])
+    names, seed = [texture.name for texture in known], int(rng.integers(2**32))
 
     def trained(objective: Objective) -> PatchModel:
         model, own = learner.begin(names, embeddings, labels, np.random.default_rng(seed)), learner.by(objective)
@@ -208,7 +208,7 @@ def _measured(
     keep(NoveltyAnswers(alpha, alpha_novel, correct))
     ranked = np.argsort(-look.logits, axis=1, kind="stable")[:, :TOP]
     return NoveltyChoice(
-        novel=tuple(each.name for each in novel),
+        novel=tuple(texture.name for texture in novel),
         accuracy=float(correct.mean()),
         top5=float((ranked == truth[:, None]).any(axis=1).mean()),
         u_known=float(vacuity(alpha).mean()),

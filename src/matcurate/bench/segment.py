@@ -208,9 +208,9 @@ def _with_filled_gaps(run: Method, preset: MatSamPreset) -> Method:
         )
 
     def filled(pixels: Pixels, polarity: Polarity) -> Segmentation:
-        found = run(pixels, polarity)
-        grains = filled_grains(objects_of(found.instances, preset.smallest), preset.smallest)
-        return replace(found, phases=np.ones(grains.shape, dtype=np.uint8), instances=grains)
+        segmentation = run(pixels, polarity)
+        grains = filled_grains(objects_of(segmentation.instances, preset.smallest), preset.smallest)
+        return replace(segmentation, phases=np.ones(grains.shape, dtype=np.uint8), instances=grains)
 
     return filled
 
@@ -220,12 +220,12 @@ def _measure(sample: Sample, labelled: LabelledMicrograph, method: MeasuredMetho
     pixels, inside = looked_at(labelled.micrograph.pixels, ignored), frame_within(ignored, labelled.phases.shape).inside
     instances = None if labelled.instances is None else labelled.instances[inside]
     start = time.perf_counter()
-    found = method.run(pixels, method.polarity)
+    segmentation = method.run(pixels, method.polarity)
     seconds = time.perf_counter() - start
     return ImageScore(
         name=sample.name,
-        polarity=foreground_side(pixels, found.phases > 0),
+        polarity=foreground_side(pixels, segmentation.phases > 0),
         seconds=seconds,
-        masks=found.masks,
-        **asdict(evaluate(found, labelled.phases[inside], instances)),
+        masks=segmentation.masks,
+        **asdict(evaluate(segmentation, labelled.phases[inside], instances)),
     )

@@ -81,7 +81,7 @@ class Sample:
         if named and int(phases.max()) >= named:
             raise DatasetError(
                 f"{self.mask_path}: class id {int(phases.max())}, but dataset.yaml names {named} classes "
-                f"(0 to {named - 1}); add its name there or mend the mask"
+                f"(0 to {named - 1}); add its name there or fix the mask"
             )
         instances = None if self.instances_path is None else self._labels(self.instances_path, micrograph.shape)
         return LabelledMicrograph(micrograph, phases, instances)
@@ -124,14 +124,14 @@ def open_dataset(folder: Path) -> Dataset:
     images = folder / "images"
     if not images.is_dir():
         raise DatasetError(f"{folder}: not a dataset folder, it has no 'images' folder; see docs on dataset folders")
-    found = sorted(
+    files = sorted(
         path for path in images.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
-    if not found:
+    if not files:
         raise DatasetError(f"{images}: no images ({', '.join(SUFFIXES)}); put the micrographs there")
     info = read_info(folder)
     samples: dict[str, Sample] = {}
-    for path in found:
+    for path in files:
         if path.stem in samples:
             other = samples[path.stem].image_path.name
             raise DatasetError(f"{images}: {other} and {path.name} share one mask; rename one of them")
@@ -147,9 +147,9 @@ def read_info(folder: Path) -> DatasetInfo:
     try:
         return DatasetInfo.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except ValidationError as error:
-        raise DatasetError(f"{path}: {first_problem(error)}; mend it") from error
+        raise DatasetError(f"{path}: {first_problem(error)}; fix it") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not valid YAML ({str(error).splitlines()[0]}); mend it") from error
+        raise DatasetError(f"{path}: not valid YAML ({str(error).splitlines()[0]}); fix it") from error
 
 
 def write_info(folder: Path, info: DatasetInfo) -> None:

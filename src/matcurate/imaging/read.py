@@ -140,20 +140,20 @@ def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
     ``curate segment`` are left out, and of a dataset folder only its images are taken, not its label images. Files are
     taken as they are. A path is a problem when it is missing, may not be listed, or holds no image.
     """
-    found: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     problems: list[str] = []
     for path in paths:
         if os.path.isdir(path):  # unlike Path.is_dir it answers, not raises, without rights to look
             before = len(problems)
-            images = list(_walk(path, problems))
-            found.update(dict.fromkeys(images))
-            if not images and len(problems) == before:
+            inside = list(_walk(path, problems))
+            images.update(dict.fromkeys(inside))
+            if not inside and len(problems) == before:
                 problems.append(f"{path}: no images in this folder ({', '.join(SUFFIXES)}); check the path")
         elif os.path.exists(path):
-            found[path] = None
+            images[path] = None
         else:
             problems.append(f"{path}: no such file or folder, or no right to see it; check the path")
-    return list(found), problems
+    return list(images), problems
 
 
 def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:

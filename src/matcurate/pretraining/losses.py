@@ -41,7 +41,7 @@ def _dice(chance: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
 
 def confusion(logits: Tensor, targets: Tensor, sources: Tensor, count: int) -> Tensor:
     """True positives, false positives and false negatives (count, 4, 3) of each source and output, in pixels."""
-    found, known, wanted = logits > 0, targets >= 0, targets > 0.5
-    cells = torch.stack([found & wanted & known, found & ~wanted & known, ~found & wanted & known], dim=-1)
-    each = cells.sum(dim=(2, 3)).double()
-    return torch.zeros(count, *each.shape[1:], dtype=torch.float64, device=each.device).index_add_(0, sources, each)
+    predicted, known, true = logits > 0, targets >= 0, targets > 0.5
+    cells = torch.stack([predicted & true & known, predicted & ~true & known, ~predicted & true & known], dim=-1)
+    counts = cells.sum(dim=(2, 3)).double()
+    return counts.new_zeros(count, *counts.shape[1:]).index_add_(0, sources, counts)

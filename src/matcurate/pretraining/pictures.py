@@ -46,14 +46,14 @@ class Picture:
 
 def outline(objects: NDArray[np.int32]) -> BoolMask:
     """Pixels (H, W) with a 4-neighbour of another id: the outline is two pixels wide, one on each side."""
-    found = np.zeros(objects.shape, dtype=np.bool_)
+    edge = np.zeros(objects.shape, dtype=np.bool_)
     below = objects[1:] != objects[:-1]
     beside = objects[:, 1:] != objects[:, :-1]
-    found[1:] |= below
-    found[:-1] |= below
-    found[:, 1:] |= beside
-    found[:, :-1] |= beside
-    return found
+    edge[1:] |= below
+    edge[:-1] |= below
+    edge[:, 1:] |= beside
+    edge[:, :-1] |= beside
+    return edge
 
 
 def relative_depth(objects: NDArray[np.int32]) -> NDArray[np.float16]:

@@ -32,7 +32,8 @@ def validate(network: ObjectNet, pictures: Sequence[Picture]) -> Mapping[str, fl
         if (picture.foreground >= 0).all():
             score = class_mean_iou(foreground > 0.5, picture.foreground > 0)
         else:
-            found, wanted = boundary > 0.5, outline(picture.objects)
-            score = 2 * np.count_nonzero(found & wanted) / max(1, np.count_nonzero(found) + np.count_nonzero(wanted))
+            predicted, true = boundary > 0.5, outline(picture.objects)
+            pixels = np.count_nonzero(predicted) + np.count_nonzero(true)
+            score = 2 * np.count_nonzero(predicted & true) / max(1, pixels)
         scores.setdefault(picture.source, []).append(score)
     return {source: float(np.mean(values)) for source, values in scores.items()}

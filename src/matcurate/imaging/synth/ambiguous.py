@@ -21,20 +21,20 @@ def ambiguous_masks(instances: NDArray[np.uint32], rng: np.random.Generator) -> 
     three large children, two to eight tiny ones, and its union with the layer that follows. Some layers are missed, but
     for a few islands.
     """
-    found: list[BoolMask] = []
+    proposals: list[BoolMask] = []
     layers = [instances == number for number in np.unique(instances) if number]
     for number, layer in enumerate(layers):
         if rng.random() < 0.1:  # missed
-            found += _blobs(layer, rng, int(rng.integers(2, 6)), 0.01)
+            proposals += _blobs(layer, rng, int(rng.integers(2, 6)), 0.01)
             continue
-        found += _halves(layer, rng) if rng.random() < 0.35 else [_uneven(layer, rng)]
+        proposals += _halves(layer, rng) if rng.random() < 0.35 else [_uneven(layer, rng)]
         if rng.random() < 0.5:
-            found.append(_uneven(layer, rng))
-        found += _blobs(layer, rng, int(rng.integers(1, 4)), 0.25)
-        found += _blobs(layer, rng, int(rng.integers(2, 9)), 0.01)
+            proposals.append(_uneven(layer, rng))
+        proposals += _blobs(layer, rng, int(rng.integers(1, 4)), 0.25)
+        proposals += _blobs(layer, rng, int(rng.integers(2, 9)), 0.01)
         if number + 1 < len(layers) and rng.random() < 0.5:
-            found.append(_uneven(layer | layers[number + 1], rng))
-    masks = [_candidate(mask, rng) for mask in found if np.count_nonzero(mask) >= SMALLEST]
+            proposals.append(_uneven(layer | layers[number + 1], rng))
+    masks = [_candidate(mask, rng) for mask in proposals if np.count_nonzero(mask) >= SMALLEST]
     return tuple(masks[index] for index in rng.permutation(len(masks)))
 
 

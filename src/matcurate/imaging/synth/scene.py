@@ -127,8 +127,8 @@ def pieces(labels: Tensor, smallest: int) -> Tensor:
 
     Unlike :func:`components`, pieces of different labels stay apart where they touch. Runs on the CPU.
     """
-    found = label(labels.clamp_min(0).cpu().numpy(), background=0, connectivity=1)
-    large = np.bincount(found.ravel()) >= smallest
+    numbers = label(labels.clamp_min(0).cpu().numpy(), background=0, connectivity=1)
+    large = np.bincount(numbers.ravel()) >= smallest
     large[0] = False
     ids = np.where(large, np.cumsum(large), 0)
-    return torch.as_tensor(ids[found].astype(np.int64), device=labels.device)
+    return torch.as_tensor(ids[numbers].astype(np.int64), device=labels.device)

@@ -99,11 +99,11 @@ def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
     spacings = canvas.rng.permutation(np.geomspace(7.0, 16.0, materials)) * canvas.uniform(0.9, 1.1)
     amorphous = int(canvas.rng.integers(materials)) if canvas.chance(0.6) else -1
     grounds = canvas.rng.permutation(np.linspace(0.3, 0.42, materials))
-    found = []
+    textures = []
     for number in range(materials):
         if number == amorphous:
             level = float(grounds[number]) + canvas.uniform(0.05, 0.25)
-            found.append(level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5)))
+            textures.append(level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5)))
             continue
         step = float(spacings[number])
         lattice = _Lattice(
@@ -114,8 +114,8 @@ def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
             ground=float(grounds[number]),
             height=canvas.uniform(0.25, 0.45),
         )
-        found.append(_columns(canvas, lattice))
-    return found
+        textures.append(_columns(canvas, lattice))
+    return textures
 
 
 def _columns(canvas: Canvas, lattice: _Lattice) -> Tensor:
