@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from matcurate.bench.images import mean_of, means_of, measure_images
+from matcurate.bench.folders import mean_of, means_of, measure_images
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import LabelledMicrograph, Sample, open_dataset

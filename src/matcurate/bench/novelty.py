@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from matcurate.bench.images import mean_of, means_of
+from matcurate.bench.folders import mean_of, means_of
 from matcurate.config import NetworkName, NetworkSettings, Settings
 from matcurate.errors import ConfigError
 from matcurate.learned.class_networks import GreyCrops, least_edge, network_learner

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Unpack
 
-from matcurate.bench.images import mean_of
+from matcurate.bench.folders import mean_of
 from matcurate.bench.segment import MATSAM, MeasuredMethod, MethodOptions, SegmentBenchmark, build_method, score_dataset
 from matcurate.config import Polarity, Settings
 from matcurate.imaging.changes import CHANGES, Change, apply_change, changes_named

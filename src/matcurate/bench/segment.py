@@ -8,7 +8,7 @@ from typing import Protocol, TypedDict, Unpack
 
 import numpy as np
 
-from matcurate.bench.images import mean_of, means_of, measure_images
+from matcurate.bench.folders import mean_of, means_of, measure_images
 from matcurate.config import Polarity, Settings, load_preset
 from matcurate.errors import ConfigError, CurateError
 from matcurate.imaging import Dataset, LabelledMicrograph, Sample, frame_within, ignored_of, looked_at, open_dataset

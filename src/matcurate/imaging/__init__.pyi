@@ -51,7 +51,6 @@ from .rescale import rescaled_shape as rescaled_shape
 from .rois import ROI_SUFFIXES as ROI_SUFFIXES
 from .rois import read_rois as read_rois
 from .stretch import stretched as stretched
-from .synth.ambiguous import ambiguous_masks as ambiguous_masks
 from .synth.canvas import BLOCK as BLOCK
 from .synth.databars import LAYOUTS as LAYOUTS
 from .synth.databars import BarLayout as BarLayout
@@ -64,5 +63,6 @@ from .synth.registry import SyntheticMicrograph as SyntheticMicrograph
 from .synth.registry import generate as generate
 from .synth.registry import kind_named as kind_named
 from .synth.stem import MATERIALS as MATERIALS
+from .synth.stem import ambiguous_masks as ambiguous_masks
 from .synth.stem import stem_layers as stem_layers
 from .synth.textures import texture as texture

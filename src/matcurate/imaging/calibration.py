@@ -7,28 +7,11 @@ from dataclasses import dataclass
 from matcurate.types import Calibration
 
 NM_PER_UNIT: Mapping[str, float] = {
-    "fm": 1e-6,
-    "pm": 1e-3,
-    "a": 0.1,
-    "å": 0.1,
-    "angstrom": 0.1,
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometre": 1.0,
-    "um": 1e3,
-    "µm": 1e3,
-    "micron": 1e3,
-    "microns": 1e3,
-    "micrometer": 1e3,
-    "micrometre": 1e3,
-    "mm": 1e6,
-    "millimeter": 1e6,
-    "cm": 1e7,
-    "inch": 2.54e7,
-    "m": 1e9,
-    "meter": 1e9,
-    "meters": 1e9,
-    "metre": 1e9,
+    **{"fm": 1e-6, "pm": 1e-3, "mm": 1e6, "millimeter": 1e6, "cm": 1e7, "inch": 2.54e7},
+    **dict.fromkeys(("a", "å", "angstrom"), 0.1),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1.0),
+    **dict.fromkeys(("um", "µm", "micron", "microns", "micrometer", "micrometre"), 1e3),
+    **dict.fromkeys(("m", "meter", "meters", "metre"), 1e9),
 }
 _DAMAGED_MICROMETRES = ("?m", "\ufffdm", "âµm", "ï¿½m")
 """What is left of "µm" after a program has written it in one encoding and another has read it in a second."""

@@ -11,20 +11,9 @@ import numpy as np
 
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.files import decoding, opened
-from matcurate.imaging.formats import SUFFIXES, Format, ImageFile, ImageSource, PageHeader, format_of
+from matcurate.imaging.formats import SUFFIXES as SUFFIXES
+from matcurate.imaging.formats import Format, ImageFile, ImageSource, PageHeader, format_of
 from matcurate.imaging.micrograph import Micrograph
-
-__all__ = [
-    "OWN_OUTPUTS",
-    "SUFFIXES",
-    "OpenImage",
-    "decode_micrograph",
-    "decoded_image",
-    "find_images",
-    "opened_image",
-    "page_count",
-    "read_micrograph",
-]
 
 OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".ignored.png", ".instances.tif", ".morphology.png")
 """Endings of what ``curate segment`` and ``curate measure`` write, which is never a micrograph."""
@@ -108,12 +97,6 @@ def decoded_image(data: bytes, name: str, *, max_megapixels: float = 400.0) -> I
     """Open the bytes of a file called ``name``; otherwise as :func:`opened_image`, with nothing beside it."""
     with _image(io.BytesIO(data), name, name, None, max_megapixels) as image:
         yield image
-
-
-def page_count(path: Path) -> int:
-    """Count the pages of an image file without decoding one; errors as :func:`opened_image`."""
-    with opened_image(path) as image:
-        return image.pages
 
 
 def read_micrograph(path: Path, page: int = 0, *, max_megapixels: float = 400.0) -> Micrograph:

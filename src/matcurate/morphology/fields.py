@@ -44,6 +44,12 @@ def estimate(mean: float, fields: Floats) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n)
 
 
+def windows(shape: tuple[int, ...], aspect: float, length: float) -> list[Window]:
+    """Fields of an image (H, W) of pixels ``aspect`` times as high as wide, correlated over ``length`` pixel widths."""
+    height, width = shape
+    return list(split((height, width), fields_along((height * aspect, width), length)))
+
+
 def fields_along(shape: tuple[float, float], length: float) -> int:
     """Fields along each edge, 2 to 6: as many as keep the short edge of a field at ``EDGE`` correlation lengths.
 

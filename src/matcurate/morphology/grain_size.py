@@ -10,7 +10,7 @@ from math import log10
 
 import numpy as np
 
-from matcurate.morphology.fields import Estimate, estimate, fields_along, split
+from matcurate.morphology.fields import Estimate, estimate, windows
 from matcurate.morphology.intercepts import count_intercepts
 from matcurate.morphology.numbering import LabelIds
 from matcurate.morphology.units import Unit
@@ -77,8 +77,8 @@ def intercept_grain_size(grains: LabelIds, unit: Unit) -> InterceptGrainSize | N
     per_length = whole.per_length
     if not per_length:
         return None
-    windows = split(_shape(grains), fields_along(_extent(grains, unit), 1 / per_length))
-    rates = [count_intercepts(grains[window], unit.aspect).per_length for window in windows]
+    fields = windows(grains.shape, unit.aspect, 1 / per_length)
+    rates = [count_intercepts(grains[field], unit.aspect).per_length for field in fields]
     spread = estimate(per_length, np.array(rates))
     scale = unit.mm_per_px
     number, low, high = _numbers(spread, lambda rate: number_from_intercept(scale / rate)) if scale else _UNKNOWN
@@ -107,8 +107,8 @@ def planimetric_grain_size(grains: LabelIds, unit: Unit) -> PlanimetricGrainSize
     if whole.grains < 1:
         return None
     mean_area = whole.area / whole.grains
-    windows = split(_shape(grains), fields_along(_extent(grains, unit), float(np.sqrt(mean_area))))
-    counts = [RectangleCount.of(grains[window], unit.aspect) for window in windows]
+    fields = windows(grains.shape, unit.aspect, float(np.sqrt(mean_area)))
+    counts = [RectangleCount.of(grains[field], unit.aspect) for field in fields]
     densities = np.array([count.grains / count.area if count.area else 0.0 for count in counts])
     spread = estimate(1 / mean_area, densities)
     scale = unit.mm_per_px
@@ -166,14 +166,3 @@ _UNKNOWN = (None, None, None)
 def _numbers(spread: Estimate, number: Callable[[float], float]) -> tuple[float, float | None, float]:
     """G of the mean, of the lower end (None where that is no grain at all) and of the upper end."""
     return number(spread.mean), number(spread.low) if spread.low > 0 else None, number(spread.high)
-
-
-def _shape(grains: LabelIds) -> tuple[int, int]:
-    height, width = grains.shape
-    return height, width
-
-
-def _extent(grains: LabelIds, unit: Unit) -> tuple[float, float]:
-    """Height and width of the map in widths of a pixel."""
-    height, width = grains.shape
-    return height * unit.aspect, width

@@ -1,13 +1,13 @@
-"""Sizes, shapes and places of single objects; lengths are in widths of a pixel, which may be higher than wide."""
+"""Sizes, shapes, places and neighbours of single objects; lengths are in widths of a pixel, perhaps not square."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
+from scipy.spatial import cKDTree
 
 from matcurate.morphology.moments import measure_moments
-from matcurate.morphology.neighbours import count_neighbours, nearest_distances
 from matcurate.morphology.numbering import STRIP, Floats, Integers, LabelIds, compact_ids
 from matcurate.morphology.outlines import measure_outlines
 from matcurate.morphology.structure import Structure, boundary_lines, close_lines, decide_structure
@@ -123,3 +123,28 @@ def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integer
     known = np.concatenate([np.zeros(1, dtype=np.int64), values])
     majority: Integers = known[np.argmax(votes.reshape(count + 1, kinds)[1:], axis=1)]
     return majority
+
+
+def touching_pairs(compact: LabelIds) -> Integers:
+    """Pairs (P, 2) of objects (H, W) that share an edge of a pixel, each once, the smaller id first, 0 left out."""
+    pairs = []
+    for first, second in ((compact[:, :-1], compact[:, 1:]), (compact[:-1], compact[1:])):
+        edge = (first != second) & (first > 0) & (second > 0)
+        one, other = first[edge].astype(np.int64), second[edge].astype(np.int64)
+        pairs.append(np.minimum(one, other) << 32 | np.maximum(one, other))
+    keys = np.unique(np.concatenate(pairs))
+    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
+
+
+def count_neighbours(compact: LabelIds, count: int) -> Integers:
+    """Count the objects that each of the objects 1…count touches; (count,)."""
+    return np.bincount(touching_pairs(compact).ravel(), minlength=count + 1)[1:].astype(np.int64)
+
+
+def nearest_distances(x: Floats, y: Floats) -> Floats:
+    """Distance of every centroid to the nearest other one; NaN for an object that is alone. x, y (N,), result (N,)."""
+    if len(x) < 2:
+        return np.full(len(x), np.nan)
+    points = np.stack([x, y], axis=1)
+    distances, _ = cKDTree(points).query(points, k=2)
+    return np.asarray(distances[:, 1], dtype=np.float64)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.morphology.fields import Estimate, Window, estimate, fields_along, split
+from matcurate.morphology.fields import Estimate, Window, estimate, windows
 from matcurate.morphology.intercepts import count_intercepts
 from matcurate.morphology.numbering import Floats
 from matcurate.morphology.units import Unit
@@ -65,29 +65,28 @@ def measure_phases(phases: LabelMap, unit: Unit, names: tuple[str, ...] = ()) ->
 
 def _measure(inside: BoolMask, phase: int, name: str | None, unit: Unit) -> PhaseReport:
     chord, length = _chords(inside, unit.aspect)
-    height, width = inside.shape
-    windows = list(split((height, width), fields_along((height * unit.aspect, width), length)))
+    fields = windows(inside.shape, unit.aspect, length)
     return PhaseReport(
         phase,
         name,
-        area_fraction=area_fraction(inside, windows),
-        point_count=point_count(inside, windows, grid_for(float(inside.mean()))),
+        area_fraction=area_fraction(inside, fields),
+        point_count=point_count(inside, fields, grid_for(float(inside.mean()))),
         mean_chord=chord * unit.per_px if chord is not None else None,
     )
 
 
-def area_fraction(inside: BoolMask, windows: list[Window]) -> Fraction:
-    """Share of the pixels of ``inside`` (H, W), with the interval from the shares in the windows."""
-    shares = np.array([inside[window].mean() for window in windows])
-    return Fraction.of(estimate(float(inside.mean()), shares), inside.size // len(windows))
+def area_fraction(inside: BoolMask, fields: list[Window]) -> Fraction:
+    """Share of the pixels of ``inside`` (H, W), with the interval from the shares in the fields."""
+    shares = np.array([inside[field].mean() for field in fields])
+    return Fraction.of(estimate(float(inside.mean()), shares), inside.size // len(fields))
 
 
-def point_count(inside: BoolMask, windows: list[Window], along: int) -> Fraction:
+def point_count(inside: BoolMask, fields: list[Window], along: int) -> Fraction:
     """ASTM E562: a grid of points in every field; a point in the phase counts one, on its boundary one half.
 
     The grid has ``along`` points along each edge, in the middle of equal cells of the field.
     """
-    shares = np.array([_grid_values(inside[window], along).mean() for window in windows])
+    shares = np.array([_grid_values(inside[field], along).mean() for field in fields])
     return Fraction.of(estimate(float(shares.mean()), shares), along**2)
 
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.morphology.neighbours import nearest_distances
 from matcurate.morphology.numbering import Floats
-from matcurate.morphology.objects import ObjectTable
+from matcurate.morphology.objects import ObjectTable, nearest_distances
 from matcurate.morphology.sizes import whole_weights
 from matcurate.morphology.units import Unit
 from matcurate.types import BoolMask

@@ -84,12 +84,15 @@ def load_labels(
     if stated is None and objects is not None and objects != path:
         stated = read_micrograph(objects, max_megapixels=max_megapixels).calibration
     if class_ids is not None:
-        _check_classes(classes, class_ids)
+        if (count := len(np.unique(class_ids))) > MOST_CLASSES:
+            remedy = "name a label image, or give --as instances if they are objects"
+            raise DatasetError(f"{classes}: {count} different ids, which are no classes of phases; {remedy}")
         if class_ids.shape != object_ids.shape:
             raise DatasetError(
                 f"{objects} has {_size(object_ids)}, {classes} {_size(class_ids)}; give both at one size"
             )
-    info = _dataset_info(path)
+    inside = _in_dataset(path, "instances", "masks")
+    info = read_info(path.absolute().parent.parent) if inside else DatasetInfo()
     reading, lines = None, None
     if objects in (path, None) and content != "instances":
         reading, lines = _boundaries(path, ids, boundaries)
@@ -145,7 +148,7 @@ def _ignored(path: Path, shape: tuple[int, ...], max_megapixels: float) -> BoolM
     mask = path.with_name(f"{_name(path)}{IGNORED}")
     if mask.is_file():
         ignored = read_labels(mask) > 0
-    elif not (_in_dataset(path, "instances") or _in_dataset(path, "masks")):
+    elif not _in_dataset(path, "instances", "masks"):
         return None
     else:
         folder = path.absolute().parent.parent / "images"
@@ -178,14 +181,9 @@ def _content_by_pieces(ids: LabelMap) -> Content:
     return "phases" if np.count_nonzero(count > 1) > np.count_nonzero(count == 1) else "instances"
 
 
-def _in_dataset(path: Path, folder: str) -> bool:
+def _in_dataset(path: Path, *folders: str) -> bool:
     place = path.absolute().parent
-    return place.name == folder and (place.parent / "images").is_dir()
-
-
-def _dataset_info(path: Path) -> DatasetInfo:
-    inside = _in_dataset(path, "instances") or _in_dataset(path, "masks")
-    return read_info(path.absolute().parent.parent) if inside else DatasetInfo()
+    return place.name in folders and (place.parent / "images").is_dir()
 
 
 def _sibling(path: Path, kind: Content) -> Path | None:
@@ -212,15 +210,6 @@ def _read_checked(path: Path, max_megapixels: float) -> tuple[LabelMap, Calibrat
     if min(ids.shape) < SMALLEST:
         raise DatasetError(f"{path}: {_size(ids)}, too few to measure; give at least {SMALLEST} along each edge")
     return ids, calibration
-
-
-def _check_classes(path: Path | None, classes: LabelMap) -> None:
-    count = len(np.unique(classes))
-    if count > MOST_CLASSES:
-        raise DatasetError(
-            f"{path}: {count} different ids, which are no classes of phases; "
-            "name a label image, or give --as instances if they are objects"
-        )
 
 
 def _size(labels: LabelMap | BoolMask) -> str:

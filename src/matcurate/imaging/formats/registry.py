@@ -17,20 +17,8 @@ from matcurate.imaging.formats import (
 )
 from matcurate.imaging.formats.source import HEAD, Format, ImageFile
 
-FORMATS: tuple[Format, ...] = (
-    *raster.FORMATS,
-    *tiff.FORMATS,
-    *digitalmicrograph.FORMATS,
-    *emd.FORMATS,
-    *tia.FORMATS,
-    *czi.FORMATS,
-    *olympus.FORMATS,
-    *leica.FORMATS,
-    *imaris.FORMATS,
-    *hspy.FORMATS,
-    *nrrd.FORMATS,
-    *mrc.FORMATS,
-)
+MODULES = (raster, tiff, digitalmicrograph, emd, tia, czi, olympus, leica, imaris, hspy, nrrd, mrc)
+FORMATS: tuple[Format, ...] = tuple(kind for module in MODULES for kind in module.FORMATS)
 """Tried in this order; the last has marks that stand far behind the beginning of the file."""
 SUFFIXES = tuple(suffix for kind in FORMATS for suffix in kind.suffixes)
 """Suffixes that count as images inside a folder; a file named directly is judged by its content."""

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.blobs import Blobs, paint
 from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
+from matcurate.imaging.synth.cells import Blobs, paint
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
 from matcurate.imaging.synth.nuisances import scratches
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, packed_discs

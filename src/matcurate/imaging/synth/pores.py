@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.blobs import Blobs, paint
 from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
+from matcurate.imaging.synth.cells import Blobs, paint
 from matcurate.imaging.synth.cracks import branched, crack, stroked
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
 from matcurate.imaging.synth.placement import lognormal_radii, packed_discs

@@ -5,9 +5,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.blobs import Blobs, paint
 from matcurate.imaging.synth.canvas import Canvas, dilated, gaussian_blur, smooth_field
-from matcurate.imaging.synth.cells import laguerre
+from matcurate.imaging.synth.cells import Blobs, laguerre, paint
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, jittered_lattice, scattered
 from matcurate.imaging.synth.scene import Scene, components, kind
 

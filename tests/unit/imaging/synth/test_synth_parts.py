@@ -6,9 +6,8 @@ import torch
 from pydantic import ValidationError
 
 from matcurate.imaging.synth import cells as cells_module
-from matcurate.imaging.synth.blobs import Blobs, paint
 from matcurate.imaging.synth.canvas import Canvas, band_field, dilated, gaussian_blur, smooth_field
-from matcurate.imaging.synth.cells import laguerre
+from matcurate.imaging.synth.cells import Blobs, laguerre, paint
 from matcurate.imaging.synth.nuisances import Nuisances, expose, scratches
 from matcurate.imaging.synth.placement import hard_core, jittered_lattice, lognormal_radii, packed_discs
 from matcurate.imaging.synth.scene import Overprint, Scene, components, numbered, overprinted, within_range
