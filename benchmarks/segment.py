@@ -42,9 +42,8 @@ class Folder:
 
 def measured(folder: Folder, column: str) -> SegmentBenchmark:
     """Scores of a column on a dataset."""
-    method, _, backbone = column.partition(":")
-    chosen = backbone or None
-    return bench_segment(folder.path, method, settings=load_settings(), preset=folder.preset, backbone=chosen)
+    method, _, name = column.partition(":")
+    return bench_segment(folder.path, method, settings=load_settings(), preset=folder.preset, backbone=name or None)
 
 
 def timed(folder: Folder, backbone: str) -> float:
@@ -54,15 +53,8 @@ def timed(folder: Folder, backbone: str) -> float:
         for kind, file in (("images", first.image_path), ("masks", first.mask_path)):
             (Path(place) / kind).mkdir()
             shutil.copy(file, Path(place) / kind)
-        report = bench_segment(
-            Path(place),
-            MATSAM,
-            settings=load_settings(),
-            preset=folder.preset,
-            backbone=backbone,
-            random_weights=True,
-        )
-    return report.seconds_per_image
+        options = {"preset": folder.preset, "backbone": backbone, "random_weights": True}
+        return bench_segment(Path(place), MATSAM, settings=load_settings(), **options).seconds_per_image
 
 
 def table(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[float]], digits: int) -> None:

@@ -27,42 +27,28 @@ Chance = Annotated[float, Field(ge=0, le=1)]
 class Nuisances(Strict):
     """Ranges of every disturbance, as real micrographs show them; grey values in shares of full scale."""
 
-    texture: Range = (0.003, 0.014)
-    """Standard deviation of fine surface texture."""
-    scratches: Range = (0, 10)
-    """Polishing scratches per 512 x 512 pixels."""
-    scratch_depth: Range = (0.015, 0.09)
-    """Grey step of the deepest scratch."""
-    edge_brightening: Range = (0.0, 0.16)
-    """Grey step of the secondary-electron edge effect."""
-    blur: Range = (0.6, 1.3)
-    """Point spread (standard deviation) in pixels."""
-    shading: Range = (0.0, 0.07)
-    """Amplitude of uneven illumination over the picture."""
-    contrast: Range = (0.6, 1.0)
-    """Factor on grey differences around the middle."""
-    brightness: Range = (0.34, 0.62)
-    """Where the picture's mean goes."""
-    gamma: Range = (0.85, 1.2)
-    """Exponent of the detector."""
-    shot_noise: Range = (0.008, 0.035)
-    """Standard deviation of counting (Poisson) noise at full white."""
-    read_noise: Range = (0.004, 0.015)
-    """Standard deviation of the amplifier's noise."""
-    charging: Chance = 0.03
-    """Share of pictures whose bright features charge: streaks and haloes along the scan."""
-    charging_strength: Range = (0.08, 0.35)
-    """Grey step of a charged feature."""
-    curtaining: Chance = 0.03
-    """Share of pictures with the vertical stripes of ion milling."""
-    curtaining_strength: Range = (0.01, 0.05)
-    """Standard deviation of the stripes."""
-    stitching: Chance = 0.03
-    """Share of pictures put together from tiles that do not quite fit; picture and masks move together."""
-    stitching_step: Range = (0.01, 0.05)
-    """Grey step between two tiles."""
-    data_bar: Chance = 0.0
-    """Share of pictures that end in the microscope's data bar; masks are 0 there."""
+    texture: Range = Field(default=(0.003, 0.014), description="Standard deviation of fine surface texture.")
+    scratches: Range = Field(default=(0, 10), description="Polishing scratches per 512 x 512 pixels.")
+    scratch_depth: Range = Field(default=(0.015, 0.09), description="Grey step of the deepest scratch.")
+    edge_brightening: Range = Field(default=(0.0, 0.16), description="Grey step of the secondary-electron edge effect.")
+    blur: Range = Field(default=(0.6, 1.3), description="Point spread (standard deviation) in pixels.")
+    shading: Range = Field(default=(0.0, 0.07), description="Amplitude of uneven illumination over the picture.")
+    contrast: Range = Field(default=(0.6, 1.0), description="Factor on grey differences around the middle.")
+    brightness: Range = Field(default=(0.34, 0.62), description="Where the picture's mean goes.")
+    gamma: Range = Field(default=(0.85, 1.2), description="Exponent of the detector.")
+    shot_noise: Range = Field(
+        default=(0.008, 0.035), description="Deviation of counting (Poisson) noise at full white."
+    )
+    read_noise: Range = Field(default=(0.004, 0.015), description="Standard deviation of the amplifier's noise.")
+    charging: Chance = Field(default=0.03, description="Share of pictures with charged features: streaks, haloes.")
+    charging_strength: Range = Field(default=(0.08, 0.35), description="Grey step of a charged feature.")
+    curtaining: Chance = Field(default=0.03, description="Share of pictures with the vertical stripes of ion milling.")
+    curtaining_strength: Range = Field(default=(0.01, 0.05), description="Standard deviation of the stripes.")
+    stitching: Chance = Field(
+        default=0.03, description="Share of pictures of tiles that do not quite fit, nor their masks."
+    )
+    stitching_step: Range = Field(default=(0.01, 0.05), description="Grey step between two tiles.")
+    data_bar: Chance = Field(default=0.0, description="Share of pictures that end in a data bar; masks are 0 there.")
 
     @classmethod
     def none(cls) -> "Nuisances":
