@@ -36,17 +36,13 @@ class Nuisances(Strict):
     contrast: Range = Field(default=(0.6, 1.0), description="Factor on grey differences around the middle.")
     brightness: Range = Field(default=(0.34, 0.62), description="Where the picture's mean goes.")
     gamma: Range = Field(default=(0.85, 1.2), description="Exponent of the detector.")
-    shot_noise: Range = Field(
-        default=(0.008, 0.035), description="Deviation of counting (Poisson) noise at full white."
-    )
+    shot_noise: Range = Field(default=(0.008, 0.035), description="Deviation of Poisson noise at full white.")
     read_noise: Range = Field(default=(0.004, 0.015), description="Standard deviation of the amplifier's noise.")
-    charging: Chance = Field(default=0.03, description="Share of pictures with charged features: streaks, haloes.")
+    charging: Chance = Field(default=0.03, description="Share of pictures with charged features.")
     charging_strength: Range = Field(default=(0.08, 0.35), description="Grey step of a charged feature.")
-    curtaining: Chance = Field(default=0.03, description="Share of pictures with the vertical stripes of ion milling.")
+    curtaining: Chance = Field(default=0.03, description="Share of pictures with stripes of ion milling.")
     curtaining_strength: Range = Field(default=(0.01, 0.05), description="Standard deviation of the stripes.")
-    stitching: Chance = Field(
-        default=0.03, description="Share of pictures of tiles that do not quite fit, nor their masks."
-    )
+    stitching: Chance = Field(default=0.03, description="Share of pictures of ill-fitting tiles; masks move along.")
     stitching_step: Range = Field(default=(0.01, 0.05), description="Grey step between two tiles.")
     data_bar: Chance = Field(default=0.0, description="Share of pictures that end in a data bar; masks are 0 there.")
 
