@@ -51,14 +51,7 @@ class OpenImage:
         if pixels.size == 0:
             raise UnreadableImageError(f"{where}: has no pixels; copy or export it again")
         return Micrograph(
-            pixels,
-            header.calibration,
-            self._name,
-            page,
-            self.pages,
-            header.name,
-            header.acquisition,
-            header.warnings,
+            pixels, header.calibration, self._name, page, self.pages, header.name, header.acquisition, header.warnings
         )
 
     def readable(self, problems: list[str]) -> Iterator[Micrograph]:

@@ -57,11 +57,7 @@ class ObjectTable:
 
 
 def measure_objects(
-    instances: LabelMap,
-    phases: LabelMap | None = None,
-    structure: Structure | None = None,
-    *,
-    aspect: float = 1.0,
+    instances: LabelMap, phases: LabelMap | None = None, structure: Structure | None = None, *, aspect: float = 1.0
 ) -> ObjectTable:
     """Measure every object of a label map (H, W); an id in several pieces is one object.
 

@@ -187,11 +187,7 @@ def _alternative(target: Path, segmentation: Segmentation) -> Alternative | None
 
 
 def _segmentation(
-    micrograph: Micrograph,
-    ignored: BoolMask | None,
-    segmenter: MatSam,
-    polarity: Polarity | None,
-    boost: int | None,
+    micrograph: Micrograph, ignored: BoolMask | None, segmenter: MatSam, polarity: Polarity | None, boost: int | None
 ) -> Segmentation:
     pixels, preset = micrograph.pixels, segmenter.preset
     if boost is None:

@@ -74,11 +74,7 @@ def packed_discs(
 
 
 def aggregate(
-    canvas: Canvas,
-    start: FloatPoints,
-    radii: NDArray[np.float64],
-    overlap: float,
-    straight: float,
+    canvas: Canvas, start: FloatPoints, radii: NDArray[np.float64], overlap: float, straight: float
 ) -> FloatPoints:
     """Grow an aggregate from ``start`` (2,): every particle touches an earlier one, centres (N, 2) in pixels.
 
