@@ -4,8 +4,6 @@ curate bench active TRAIN VAL --json > superalloy.json
 python benchmarks/active.py superalloy.json ebc.json --out docs/images/active.png
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -8,8 +8,6 @@ carry every mask of every prompt into their suppression. Image and random weight
 nothing, so this is about time alone. CPU seconds hardly depend on what else runs; wall seconds stand beside.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import tempfile

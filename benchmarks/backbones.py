@@ -3,8 +3,6 @@
 python benchmarks/backbones.py builtin vit_b --random-weights
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import tempfile

@@ -3,29 +3,24 @@
 python benchmarks/boost.py [--images 30] [--first 0]
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from matcurate.bench.boost import BoostScores, score_boost
 from matcurate.config import load_preset
-from matcurate.imaging.synth.ambiguous import ambiguous_masks
-from matcurate.imaging.synth.registry import SyntheticMicrograph
-from matcurate.imaging.synth.stem import MATERIALS, stem_layers
+from matcurate.imaging import MATERIALS, SyntheticMicrograph, ambiguous_masks, stem_layers
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.protocol import Backbone
-from matcurate.segmentation.boost.booster import Boosted, Booster
+from matcurate.segmentation.boost.booster import Booster
 from matcurate.segmentation.matsam.generate import decode
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.matsam.prompts import grid_points
 from matcurate.segmentation.matsam.suppress import admissible, suppress
-from matcurate.types import BoolMask, Candidate, Pixels
+from matcurate.types import Candidate, Pixels
 
 SIZE = (384, 512)
 COUNTS = range(MATERIALS[0], MATERIALS[1] + 1)
@@ -37,32 +32,25 @@ Source: TypeAlias = Callable[[SyntheticMicrograph, int], Sequence[Candidate]]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One picture and source: materials, scores raw, with K told and with K estimated, and that estimate."""
+    """One picture and source: materials, scores raw, with K known and with K estimated, and that estimate."""
 
     materials: int
     raw: BoostScores
-    told: BoostScores
+    known: BoostScores
     estimated: BoostScores
     estimate: int
 
 
 def sources() -> dict[str, Source]:
     """Where raw masks come from, by name."""
-    found: dict[str, Source] = {
-        NUISANCE: lambda drawn, seed: ambiguous_masks(drawn.instances, np.random.default_rng(1000 + seed))
-    }
     backbone = shipped("cpu")
-    found[f"MatSAM, {backbone.name}"] = by_pixels(
-        MatSam(backbone, load_preset("layers", MatSamPreset, "presets")).propose
-    )
-    found[f"grid, {backbone.name}"] = by_pixels(partial(gridded, backbone))
-    found[NOTHING] = lambda drawn, seed: ()
-    return found
-
-
-def by_pixels(propose: Callable[[Pixels], Sequence[Candidate]]) -> Source:
-    """Source that looks at the picture alone."""
-    return lambda drawn, seed: propose(drawn.pixels)
+    matsam = MatSam(backbone, load_preset("layers", MatSamPreset, "presets"))
+    return {
+        NUISANCE: lambda drawn, seed: ambiguous_masks(drawn.instances, np.random.default_rng(1000 + seed)),
+        f"MatSAM, {backbone.name}": lambda drawn, seed: matsam.propose(drawn.pixels),
+        f"grid, {backbone.name}": lambda drawn, seed: gridded(backbone, drawn.pixels),
+        NOTHING: lambda drawn, seed: (),
+    }
 
 
 def gridded(backbone: Backbone, pixels: Pixels) -> Sequence[Candidate]:
@@ -78,13 +66,9 @@ def measure(source: Source, seed: int) -> Measured:
     drawn = stem_layers(SIZE, materials, np.random.default_rng(seed))
     labels = [drawn.phases == number for number in range(1, materials + 1)]
     raw = source(drawn, seed)
-    told, free = (Booster().boost(drawn.pixels, raw, k, rng=np.random.default_rng(0)) for k in (materials, None))
-    return Measured(materials, score_boost(raw, labels), score(told, labels), score(free, labels), free.materials)
-
-
-def score(boosted: Boosted, labels: Sequence[BoolMask]) -> BoostScores:
-    """Scores of the merged masks."""
-    return score_boost([Candidate(0, 0, mask, 1.0) for mask in boosted.masks], labels)
+    known, free = (Booster().boost(drawn.pixels, raw, k, rng=np.random.default_rng(0)) for k in (materials, None))
+    merged = [[Candidate(0, 0, mask, 1.0) for mask in boosted.masks] for boosted in (known, free)]
+    return Measured(materials, *(score_boost(masks, labels) for masks in (raw, *merged)), free.materials)
 
 
 def line(*cells: object) -> None:
@@ -99,23 +83,23 @@ def head(*columns: str) -> None:
     print("|---" + "|---:" * (len(columns) - 1) + "|")
 
 
-def mean(rows: Sequence[BoostScores], name: str) -> float:
-    """Mean of one score."""
-    return float(np.mean([asdict(row)[name] for row in rows]))
+def mean(rows: Sequence[Measured], stage: str, name: str) -> float:
+    """Mean of one score at a stage: raw, with K known or estimated."""
+    return float(np.mean([getattr(getattr(row, stage), name) for row in rows]))
 
 
 def print_scores(found: dict[str, list[Measured]]) -> None:
-    """All scores, raw and boosted with K told."""
+    """All scores, raw and boosted with K known."""
     names = list(BoostScores.__dataclass_fields__)
     head("masks", *(name.replace("_", " ") for name in names))
     for source, rows in found.items():
         if source != NOTHING:
-            line(f"{source}, raw", *(mean([row.raw for row in rows], name) for name in names))
-        line(f"{source}, boosted", *(mean([row.told for row in rows], name) for name in names))
+            line(f"{source}, raw", *(mean(rows, "raw", name) for name in names))
+        line(f"{source}, boosted", *(mean(rows, "known", name) for name in names))
 
 
 def print_gains(found: dict[str, list[Measured]]) -> None:
-    """Points of mIoU and mFPR gained with K told, for each K."""
+    """Points of mIoU and mFPR gained with K known, for each K."""
     head("gain in points", *(f"{score}, {k} materials" for score in ("mIoU", "mFPR") for k in COUNTS), "mIoU", "mFPR")
     for source, rows in found.items():
         if source == NOTHING:
@@ -127,16 +111,16 @@ def print_gains(found: dict[str, list[Measured]]) -> None:
 
 def points(rows: Sequence[Measured], score: str) -> str:
     """Gain of a score in hundredths, with its sign."""
-    return f"{100 * (mean([row.told for row in rows], score) - mean([row.raw for row in rows], score)):+.1f}"
+    return f"{100 * (mean(rows, 'known', score) - mean(rows, 'raw', score)):+.1f}"
 
 
 def print_estimates(found: dict[str, list[Measured]]) -> None:
     """How often the estimated number of materials is right, and what a wrong one costs."""
-    head("K estimated", *(f"right of {k} materials" for k in COUNTS), "right", "mIoU, K told", "mIoU, K estimated")
+    head("K estimated", *(f"right of {k} materials" for k in COUNTS), "right", "mIoU, K known", "mIoU, K estimated")
     for source, rows in found.items():
         right = {k: [row.estimate == k for row in rows if row.materials == k] for k in COUNTS}
         total = sum(sum(hits) for hits in right.values())
-        scores = (mean([row.told for row in rows], "mIoU"), mean([row.estimated for row in rows], "mIoU"))
+        scores = (mean(rows, "known", "mIoU"), mean(rows, "estimated", "mIoU"))
         line(source, *(f"{sum(hits)} of {len(hits)}" for hits in right.values()), f"{total} of {len(rows)}", *scores)
 
 

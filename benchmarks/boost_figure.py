@@ -3,8 +3,6 @@
 python benchmarks/boost_figure.py --out docs/images/boost.jpg
 """
 
-from __future__ import annotations
-
 import argparse
 from collections import Counter
 from collections.abc import Sequence
@@ -16,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.config import load_preset
+from matcurate.imaging import SyntheticMicrograph, ambiguous_masks, stem_layers
 from matcurate.imaging.overlay import PHASE_COLOURS, outlines
-from matcurate.imaging.synth.ambiguous import ambiguous_masks
-from matcurate.imaging.synth.registry import SyntheticMicrograph
-from matcurate.imaging.synth.stem import stem_layers
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.segmentation.boost.booster import Boosted, Booster
 from matcurate.segmentation.boost.removal import Rule

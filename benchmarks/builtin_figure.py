@@ -3,8 +3,6 @@
 python benchmarks/builtin_figure.py --out docs/images/builtin.jpg [--kinds particles,film,...] [--seed 3]
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -7,8 +7,6 @@ micrographs are named; then the new class's micrographs are in the pool; then as
 are the micrographs that were not named: through the same functions as ``curate classes``.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ import numpy as np
 from matcurate.config import load_settings
 from matcurate.workflows.classes.classes import name_micrographs
 from matcurate.workflows.classes.queue import ClassOverview, overview
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.home.workspace import initialise, open_workspace
 from matcurate.workflows.ingest.ingest import ingest
 
 
@@ -77,7 +75,8 @@ def story(
     settings = load_settings(given.home)
     classes = settings.classes.model_copy(update={"retraining": given.retraining})
     workspace = open_workspace(settings.model_copy(update={"classes": classes}))
-    ids = {name: taken(workspace, folders[name]) for name in (*known, new)}
+    reports = {name: ingest(workspace, folders[name]) for name in (*known, new)}
+    ids = {name: [micrograph.id for micrograph in (*r.added, *r.known)] for name, r in reports.items()}
     rng = np.random.default_rng(seed)
     parted = {name: parts(rng.permutation(found), given.named) for name, found in ids.items()}
     for name in known:
@@ -98,12 +97,6 @@ def story(
         before=change.before.crops if change.before else 0.0,
         after=change.after.crops if change.after else 0.0,
     )
-
-
-def taken(workspace: Workspace, folders: Sequence[Path]) -> list[int]:
-    """Ids of the micrographs of folders."""
-    report = ingest(workspace, folders)
-    return [each.id for each in (*report.added, *report.known)]
 
 
 def parts(ids: Sequence[int], named: int) -> tuple[list[int], list[int]]:

@@ -8,8 +8,6 @@ as found within 2 pixels. With ``--segment`` the phase fraction of the first N i
 with a bar.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 from collections.abc import Callable

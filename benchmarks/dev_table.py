@@ -6,8 +6,6 @@ Columns are IoU and ARI of each method, and the image on which it loses most IoU
 drawn freshly from ``--seed`` (``--generated 0``: none); ``--robust`` adds a row for every dataset and change.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import multiprocessing
@@ -20,9 +18,7 @@ from pathlib import Path
 from matcurate.bench.robust import score_change
 from matcurate.bench.segment import MeasuredMethod, SegmentBenchmark, build_method
 from matcurate.config import load_settings
-from matcurate.imaging.changes import change_named, changes_named
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.synth.registry import KINDS
+from matcurate.imaging import KINDS, change_named, changes_named, open_dataset
 from matcurate.plain.synthesise import synthesise
 from segment import Folder
 
@@ -91,18 +87,6 @@ def line(name: str, values: Sequence[float], rest: Sequence[str]) -> str:
     return f"| {' | '.join([name, *(f'{value:.3f}' for value in values), *rest])} |"
 
 
-def heading(columns: Sequence[str]) -> str:
-    """Head of the table."""
-    heads = [f"{measure} {column}" for measure in ("IoU", "ARI") for column in columns]
-    heads += [f"worst {column} − {REFERENCE}" for column in columns if column != REFERENCE]
-    return f"| dataset | {' | '.join(heads)} |\n|---|{'---:|' * len(heads)}"
-
-
-def scores_of(reports: Mapping[str, SegmentBenchmark]) -> list[float]:
-    """IoU of every column, then ARI."""
-    return [*(report.iou for report in reports.values()), *(report.ari for report in reports.values())]
-
-
 def falls_of(reports: Mapping[str, SegmentBenchmark]) -> list[str]:
     """Worst single image of every column but the reference."""
     falls = [worst(report, reports[REFERENCE]) for column, report in reports.items() if column != REFERENCE]
@@ -144,7 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folders = [*chosen.datasets, *generated(Path(place), chosen.generated, (height, width), chosen.seed)]
         rows = [Row(folder, change) for folder in folders for change in (None, *changes)]
         work = [Work(row, column, chosen.limit, chosen.seed) for row in rows for column in columns]
-        print(heading(columns))
+        heads = [f"{measure} {column}" for measure in ("IoU", "ARI") for column in columns]
+        heads += [f"worst {column} − {REFERENCE}" for column in columns if column != REFERENCE]
+        print(f"| dataset | {' | '.join(heads)} |\n|---|{'---:|' * len(heads)}")
         # Processes are spawned: torch does not survive a fork of a process that has used its threads.
         with ProcessPoolExecutor(chosen.processes, multiprocessing.get_context("spawn")) as pool:
             results = pool.map(measured, work)
@@ -152,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for row in rows:
                 across = {column: next(results) for column in columns}
                 reports += across.values()
-                scores[row] = scores_of(across)
+                scores[row] = [getattr(report, name) for name in ("iou", "ari") for report in across.values()]
                 print(line(row.name, scores[row], falls_of(across)), flush=True)
     show_means(scores, columns)
     versions = sorted({report.version for report in reports if report.version})

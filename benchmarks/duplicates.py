@@ -7,8 +7,6 @@ and with fresh noise. Evidence comes from a head that has learned 8 other textur
 when the same original, or a copy of it, has been picked before.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 

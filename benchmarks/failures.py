@@ -3,8 +3,6 @@
 python benchmarks/failures.py --out docs/images/builtin_failures.jpg [--pictures 3] [--seed 900]
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from matcurate.config import load_preset
-from matcurate.imaging.changes import apply_change, changes_named
-from matcurate.imaging.dataset import LabelledMicrograph
-from matcurate.imaging.micrograph import Micrograph
-from matcurate.imaging.synth.registry import KINDS, generate
+from matcurate.imaging import KINDS, LabelledMicrograph, Micrograph, apply_change, changes_named, generate
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import class_mean_iou

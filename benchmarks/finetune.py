@@ -6,8 +6,6 @@ Every finished training is a line of the file; what is in there is not trained a
 on from its checkpoint. The adapters are kept beside the file, for benchmarks/plm_figures.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import asdict
@@ -65,8 +63,8 @@ def trained(options: argparse.Namespace, seed: int, plm: bool) -> Run:
         checkpoint=folder,
     )
     folder.rmdir()
-    found: Run = json.loads(json.dumps(asdict(report)))
-    return found
+    run: Run = json.loads(json.dumps(asdict(report)))
+    return run
 
 
 def table(runs: list[Run]) -> None:
@@ -75,9 +73,9 @@ def table(runs: list[Run]) -> None:
     print("| training | told in evaluation | seeds | Dice | gain |\n|---|---|---|---|---|")
     print(f"| without PLM | – | {len(without)} | {spread(list(without.values()))} | |")
     for ratio in COMPARED:
-        told = {run["seed"]: 100 * run["dice_by_ratio"][ratio] for run in runs if run["plm"]}
-        gains = [dice - without[seed] for seed, dice in told.items() if seed in without]
-        print(f"| with PLM | {ratio} | {len(told)} | {spread(list(told.values()))} | {spread(gains)} |")
+        dices = {run["seed"]: 100 * run["dice_by_ratio"][ratio] for run in runs if run["plm"]}
+        gains = [dice - without[seed] for seed, dice in dices.items() if seed in without]
+        print(f"| with PLM | {ratio} | {len(dices)} | {spread(list(dices.values()))} | {spread(gains)} |")
 
 
 def classes(runs: list[Run]) -> None:

@@ -3,8 +3,6 @@
 python benchmarks/matsam_figure.py --out docs/images
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +13,7 @@ from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
 from matcurate.config import load_preset
-from matcurate.imaging.synth.nuisances import Nuisances
-from matcurate.imaging.synth.registry import generate
+from matcurate.imaging import Nuisances, generate
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 
@@ -41,25 +38,20 @@ def titled(picture: Picture, *lines: str) -> Picture:
     return np.vstack([strip, picture])
 
 
-def outlined(pixels: NDArray[np.generic], ids: NDArray[np.integer]) -> Picture:
-    """Outlines of objects over an image."""
-    picture = coloured(pixels)
-    picture[find_boundaries(ids, mode="inner")] = OUTLINE
-    return picture
-
-
 def steps(pixels: NDArray[np.generic], preset: str) -> Picture:
     """Image, the network's four maps, and what MatSAM makes of them: three panels beside each other in two rows."""
     segmenter = MatSam(shipped("cpu"), load_preset(preset, MatSamPreset, "presets"))
     maps = shipped("cpu").maps(pixels)
     found = segmenter.segment(pixels)
+    outlined = coloured(pixels)
+    outlined[find_boundaries(found.instances, mode="inner")] = OUTLINE
     panels = (
         titled(coloured(pixels), "1 generated image", f"preset {preset}"),
         titled(coloured(maps.foreground), "2 foreground", "probability of an object"),
         titled(coloured(maps.contact), "3 contact", "probability of a border between two objects"),
         titled(coloured(maps.boundary), "4 boundary", "probability of an outline"),
         titled(coloured(maps.distance), "5 distance", "depth inside the object"),
-        titled(outlined(pixels, found.instances), f"6 result: {found.count}", "outlines"),
+        titled(outlined, f"6 result: {found.count}", "outlines"),
     )
     return np.vstack([np.hstack(panels[:3]), np.hstack(panels[3:])])
 

@@ -3,8 +3,6 @@
 python benchmarks/morphology.py [--plot docs/images/morphology.png]
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable, Iterator
@@ -15,19 +13,19 @@ from scipy.spatial import cKDTree
 from skimage.measure import perimeter, perimeter_crofton, regionprops_table
 
 from matcurate.imaging.synth.registry import generate
-from matcurate.morphology.grain_size import (
+from matcurate.morphology import (
+    Unit,
+    compact_ids,
+    draw_morphology,
     intercept_grain_size,
+    measure_image,
+    measure_objects,
+    measure_phases,
     number_from_density,
     number_from_intercept,
     planimetric_grain_size,
+    size_distribution,
 )
-from matcurate.morphology.numbering import compact_ids
-from matcurate.morphology.objects import measure_objects
-from matcurate.morphology.phases import measure_phases
-from matcurate.morphology.plot import draw_morphology
-from matcurate.morphology.report import measure_image
-from matcurate.morphology.sizes import size_distribution
-from matcurate.morphology.units import Unit
 from matcurate.types import BoolMask, Calibration, LabelMap
 
 SHAPE = (384, 512)

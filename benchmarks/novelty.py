@@ -4,8 +4,6 @@ python benchmarks/novelty.py TEXTURES --out docs/images/evidence.png
 python benchmarks/novelty.py --generate 84 TEXTURES
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Sequence

@@ -6,8 +6,6 @@
 encodings before and after the module as three principal components in red, green and blue.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 python benchmarks/plm_parameters.py [--rank 512] [--phases 3]
 """
 
-from __future__ import annotations
-
 import argparse
 
 from segment_anything import sam_model_registry

@@ -5,8 +5,6 @@ python benchmarks/pretrain.py [--objects 30] [--weights FILE] DATASET[=PRESET]..
 The last line is about the answers to all prompts of all datasets together.
 """
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,14 +18,14 @@ from skimage.measure import label
 
 from matcurate.bench.segment import bench_segment
 from matcurate.config import Settings, load_preset, load_settings
-from matcurate.imaging.dataset import LabelledMicrograph, open_dataset
+from matcurate.imaging.dataset import open_dataset
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.builtin.weights import load_weights
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import Scores, evaluate
-from matcurate.types import BoolMask, Candidate, LabelMap
+from matcurate.types import BoolMask, Candidate
 from segment import Folder
 
 SMALLEST = 30
@@ -35,23 +33,8 @@ SMALLEST = 30
 PARTS = ("IoU", "ARI", "one point", "best of three", "rank", "error", "box", "box rank", "box error")
 
 
-@dataclass(frozen=True)
-class Answered:
-    """How prompts of one kind are answered.
-
-    Mean IoU of the answer with the best quality and of the best answer; Spearman's rank correlation and the mean
-    absolute difference of quality and IoU over all answers.
-    """
-
-    trusted: float
-    best: float
-    rank: float
-    error: float
-
-
-def instances_of(sample: LabelledMicrograph) -> LabelMap:
-    """Instances of a sample, or the connected components of its phases."""
-    return label(sample.phases > 0, connectivity=1) if sample.instances is None else sample.instances
+Answer = list[tuple[float, float]]
+"""(quality, IoU) of all that a prompt was answered with."""
 
 
 def overlap(candidate: Candidate, truth: BoolMask) -> float:
@@ -60,42 +43,42 @@ def overlap(candidate: Candidate, truth: BoolMask) -> float:
     return float((mask & truth).sum() / (mask | truth).sum())
 
 
-def summary(answers: Sequence[Sequence[tuple[float, float]]]) -> Answered:
-    """Scores of answers, each a sequence of (quality, IoU)."""
-    trusted = [max(one)[1] if one else 0.0 for one in answers]
-    best = [max((iou for _, iou in one), default=0.0) for one in answers]
-    pairs = np.array([pair for one in answers for pair in one])
+def summary(answers: Sequence[Answer]) -> tuple[float, float, float, float]:
+    """Mean IoU of the answer with the best quality and of the best one; agreement of quality and IoU over all answers.
+
+    The agreement is Spearman's rank correlation and the mean absolute difference; NaN of fewer than two answers.
+    """
+    trusted = np.mean([max(answer)[1] if answer else 0.0 for answer in answers])
+    best = np.mean([max((iou for _, iou in answer), default=0.0) for answer in answers])
+    pairs = np.array([pair for answer in answers for pair in answer])
     if len(pairs) < 2:
-        return Answered(float(np.mean(trusted)), float(np.mean(best)), float("nan"), float("nan"))
+        return float(trusted), float(best), float("nan"), float("nan")
     quality, iou = pairs.T
     rank = float(spearmanr(quality, iou).statistic)
-    return Answered(float(np.mean(trusted)), float(np.mean(best)), rank, float(np.abs(quality - iou).mean()))
+    return float(trusted), float(best), rank, float(np.abs(quality - iou).mean())
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Answers to points and to boxes: of each prompt the (quality, IoU) of all it was answered with."""
+class PromptAnswers:
+    """Answers to points and to boxes."""
 
-    pointed: list[list[tuple[float, float]]] = field(default_factory=list)
-    boxed: list[list[tuple[float, float]]] = field(default_factory=list)
-
-    def add(self, other: Asked) -> None:
-        """Take in the answers of another dataset."""
-        self.pointed.extend(other.pointed)
-        self.boxed.extend(other.boxed)
+    pointed: list[Answer] = field(default_factory=list)
+    boxed: list[Answer] = field(default_factory=list)
 
     def values(self) -> list[float]:
         """The table's columns from the fourth on."""
-        point, box = summary(self.pointed), summary(self.boxed)
-        return [point.trusted, point.best, point.rank, point.error, box.trusted, box.rank, box.error]
+        trusted, _, rank, error = summary(self.boxed)
+        return [*summary(self.pointed), trusted, rank, error]
 
 
-def ask(backbone: Backbone, folder: Path, objects: int) -> Asked:
+def ask(backbone: Backbone, folder: Path, objects: int) -> PromptAnswers:
     """Ask for up to ``objects`` random objects per image: by a random pixel of each, and by its bounding box."""
-    asked = Asked()
+    given = PromptAnswers()
     for sample in open_dataset(folder):
         loaded = sample.load()
-        instances, rng = instances_of(loaded), np.random.default_rng(0)
+        instances, rng = loaded.instances, np.random.default_rng(0)
+        if instances is None:
+            instances = label(loaded.phases > 0, connectivity=1)
         large = np.flatnonzero(np.bincount(instances.ravel())[1:] >= SMALLEST) + 1
         if not len(large):
             continue
@@ -106,9 +89,9 @@ def ask(backbone: Backbone, folder: Path, objects: int) -> Asked:
         answers = predictor.predict(prompts, np.ones(prompts.shape[:2], dtype=np.int64))
         fitting = predictor.predict_boxes(np.array([box_of(truth) for truth in truths]))
         for truth, point, box in zip(truths, answers, fitting, strict=True):
-            asked.pointed.append([(candidate.quality, overlap(candidate, truth)) for candidate in point])
-            asked.boxed.append([(candidate.quality, overlap(candidate, truth)) for candidate in box])
-    return asked
+            given.pointed.append([(candidate.quality, overlap(candidate, truth)) for candidate in point])
+            given.boxed.append([(candidate.quality, overlap(candidate, truth)) for candidate in box])
+    return given
 
 
 def box_of(truth: BoolMask) -> NDArray[np.float64]:
@@ -126,15 +109,16 @@ def segmented(backbone: Backbone, folder: Path, preset: MatSamPreset) -> tuple[f
     return float(np.mean([score.iou for score in scores])), float(np.mean([score.ari for score in scores]))
 
 
-def rows(text: str, objects: int, backbone: Backbone, settings: Settings, every: Asked) -> list[str]:
+def rows(text: str, objects: int, backbone: Backbone, settings: Settings, every: PromptAnswers) -> list[str]:
     """One line of the table for Otsu and one for the network, whose answers join those of ``every`` dataset."""
     given = Folder.parse(text)
     folder, preset = given.path, given.preset
     name = given.name + (f" (preset `{preset}`)" if preset != "phases" else "")
     otsu = bench_segment(folder, "otsu", settings=settings, preset=preset)
-    asked = ask(backbone, folder, objects)
-    every.add(asked)
-    values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets")), *asked.values()]
+    answers = ask(backbone, folder, objects)
+    every.pointed.extend(answers.pointed)
+    every.boxed.extend(answers.boxed)
+    values = [*segmented(backbone, folder, load_preset(preset, MatSamPreset, "presets")), *answers.values()]
     return [
         f"| {name} | otsu | {otsu.iou:.3f} | {otsu.ari:.3f} |" + " |" * (len(PARTS) - 2),
         f"| {name} | {backbone.name} | " + " | ".join(f"{value:.3f}" for value in values) + " |",
@@ -151,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     backbone = shipped() if chosen.weights is None else BuiltinBackbone(load_weights(chosen.weights))
     print("| dataset | method | " + " | ".join(PARTS) + " |")
     print("|---|---" + "|---:" * len(PARTS) + "|")
-    every = Asked()
+    every = PromptAnswers()
     for text in chosen.datasets:
         print("\n".join(rows(text, chosen.objects, backbone, load_settings(), every)), flush=True)
     cells = " | ".join(f"{value:.3f}" for value in every.values())

@@ -6,16 +6,13 @@ Prints how many single textures are parted, how many pairs are parted in two, an
 then the regions of the images that are named, and CPU seconds for an image of 768 x 1024.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from pathlib import Path
 
 import numpy as np
 
-from matcurate.imaging.read import read_micrograph
-from matcurate.imaging.synth.textures import texture
+from matcurate.imaging import read_micrograph, texture
 from matcurate.segmentation.homogeneous import TextureRegion, texture_labels, texture_regions
 from matcurate.types import Pixels
 
@@ -32,15 +29,16 @@ def main() -> None:
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
     alone = [texture(SHAPE, rng) for _ in range(given.textures)]
-    print(f"single textures parted: {sum(count(each, given.crop) > 1 for each in alone)} of {len(alone)}")
-    pairs = [side_by_side(one, other) for one, other in zip(alone, [*alone[1:], alone[0]], strict=True)]
-    right = [share_right(each, given.crop) for each in pairs]
-    found = [each for each in right if each is not None]
-    print(
-        f"pairs parted in two: {len(found)} of {len(pairs)}, cells right: {np.mean(found):.3f}, least {min(found):.3f}"
-    )
+    print(f"single textures parted: {sum(len(regions(one, given.crop)) > 1 for one in alone)} of {len(alone)}")
+    half = SHAPE[1] // 2
+    pairs = [
+        np.hstack([one[:, :half], next_[:, half:]]) for one, next_ in zip(alone, [*alone[1:], alone[0]], strict=True)
+    ]
+    shares = [share for pair in pairs if (share := share_right(pair, given.crop)) is not None]
+    print(f"pairs parted in two: {len(shares)} of {len(pairs)}", end=", ")
+    print(f"cells right: {np.mean(shares):.3f}, least {min(shares):.3f}")
     for path in given.images:
-        print(path.name, *(f"{each.share:.2f}" for each in regions(read_micrograph(path).pixels, given.crop)))
+        print(path.name, *(f"{region.share:.2f}" for region in regions(read_micrograph(path).pixels, given.crop)))
     large = texture((768, 1024), rng)
     begun = time.process_time()
     regions(large, given.crop)
@@ -50,17 +48,6 @@ def main() -> None:
 def regions(pixels: Pixels, crop: int) -> tuple[TextureRegion, ...]:
     """As ``curate classes`` finds them."""
     return texture_regions(pixels, crop, np.random.default_rng(0))
-
-
-def count(pixels: Pixels, crop: int) -> int:
-    """Number of regions."""
-    return len(regions(pixels, crop))
-
-
-def side_by_side(left: Pixels, right: Pixels) -> Pixels:
-    """Left half of one texture, right half of another."""
-    half = SHAPE[1] // 2
-    return np.hstack([left[:, :half], right[:, half:]])
 
 
 def share_right(pixels: Pixels, crop: int) -> float | None:

@@ -6,8 +6,6 @@ A column is a method, for matsam and amg with a backbone behind a colon. ``--tim
 weights whose seconds are taken on the first image of each dataset.
 """
 
-from __future__ import annotations
-
 import argparse
 import shutil
 import tempfile
@@ -31,7 +29,7 @@ class Folder:
     preset: str
 
     @classmethod
-    def parse(cls, text: str) -> Folder:
+    def parse(cls, text: str) -> "Folder":
         """``DATASET`` or ``DATASET=PRESET``."""
         path, _, preset = text.partition("=")
         return cls(Path(path), preset or "phases")
@@ -44,9 +42,8 @@ class Folder:
 
 def measured(folder: Folder, column: str) -> SegmentBenchmark:
     """Scores of a column on a dataset."""
-    method, _, backbone = column.partition(":")
-    chosen = backbone or None
-    return bench_segment(folder.path, method, settings=load_settings(), preset=folder.preset, backbone=chosen)
+    method, _, name = column.partition(":")
+    return bench_segment(folder.path, method, settings=load_settings(), preset=folder.preset, backbone=name or None)
 
 
 def timed(folder: Folder, backbone: str) -> float:
@@ -56,15 +53,8 @@ def timed(folder: Folder, backbone: str) -> float:
         for kind, file in (("images", first.image_path), ("masks", first.mask_path)):
             (Path(place) / kind).mkdir()
             shutil.copy(file, Path(place) / kind)
-        report = bench_segment(
-            Path(place),
-            MATSAM,
-            settings=load_settings(),
-            preset=folder.preset,
-            backbone=backbone,
-            random_weights=True,
-        )
-    return report.seconds_per_image
+        options = {"preset": folder.preset, "backbone": backbone, "random_weights": True}
+        return bench_segment(Path(place), MATSAM, settings=load_settings(), **options).seconds_per_image
 
 
 def table(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[float]], digits: int) -> None:

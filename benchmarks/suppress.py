@@ -6,8 +6,6 @@ The reference compares full masks with each other. It and the ratio are timed on
 both must give the same result.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from collections.abc import Callable

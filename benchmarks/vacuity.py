@@ -6,8 +6,6 @@ Fine-tunes the built-in network on TRAIN with its head of evidence, and shows tw
 material, each with what was segmented, where that is wrong, and vacuity. Prints the calibration on VAL.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +16,8 @@ from matplotlib.figure import Figure
 
 from matcurate.bench.folders import class_names, labelled_pictures
 from matcurate.config import load_preset, load_settings
-from matcurate.imaging.heat import heat_overlay
+from matcurate.imaging import heat_overlay, read_micrograph, to_uint8
 from matcurate.imaging.overlay import overlay
-from matcurate.imaging.proxy import to_uint8
-from matcurate.imaging.read import read_micrograph
 from matcurate.learned.evidence import Calibration, fit_evidence, judge
 from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.model import PhaseModel

@@ -1,7 +1,5 @@
 """Active learning, played through: how many crops an expert must label until a model is as good as with all of them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,20 +41,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
 class StrategyCurve:
     """How a strategy went.
 
-    Parameters
-    ----------
-    dice, deviation : tuples of float
-        Mean over the seeds after each round, and their standard deviation.
-    per_seed : tuple of tuples of float
-        Dice after each round, for each seed.
-    area : float
-        Under the mean curve, over the labelled crops, divided by their range: a mean Dice.
-    images_to_target : int or None
-        Labelled crops at the first round whose mean Dice reaches the target; None where none does.
-    images_to_target_per_seed : tuple of int or None
-        The same of each seed by itself.
-    share_of_random : float or None
-        ``images_to_target`` over that of random; None without one of them.
+    ``dice`` after each round is the mean over the seeds, with its ``deviation``; ``area`` lies under the mean curve,
+    over the labelled crops, divided by their range: a mean Dice. ``images_to_target`` are the labelled crops at the
+    first round whose mean Dice reaches the target, None where none does; ``share_of_random`` is that over that of
+    random.
     """
 
     dice: tuple[float, ...]
@@ -92,29 +80,11 @@ class ActiveBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class ActiveChoice:
-    """What is played.
+    """What is played: strategies, none twice, over ``rounds`` of ``batch`` crops of ``crop`` pixels along an edge.
 
-    Parameters
-    ----------
-    strategies : tuple of str
-        Of :data:`matcurate.acquisition.strategies.STRATEGIES`, none twice.
-    rounds, batch : int
-        So many times so many crops are labelled; the first batch is drawn at random, the same for all strategies.
-    seeds : int
-        Repetitions, from ``seed`` on.
-    crop : int
-        Edge of a crop in pixels.
-    preset : str, optional
-        Of ``configs/phase``: its magnification counts.
-    backbone : str, optional
-        Registry name; that of the settings, where ``auto`` stands for ``builtin``.
-    seed : int
-        The first seed, not negative.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown strategy, or numbers that are too small.
+    The first batch is drawn at random, the same for all strategies. There are ``seeds`` repetitions, from ``seed`` on.
+    Of the ``preset`` in ``configs/phase`` the magnification counts. The backbone is that of the settings by default,
+    where ``auto`` stands for ``builtin``. Raises ConfigError for an unknown strategy, or numbers that are too small.
     """
 
     strategies: tuple[str, ...] = ("random", "entropy", "margin", "bald", "kcenter", "evidential", "evidential-diverse")
@@ -148,35 +118,16 @@ def bench_active(
 ) -> ActiveBenchmark:
     """Label crops of one dataset folder round by round, and measure on another after each round.
 
-    What learns is a pixel head on frozen features, begun anew in every round: differences are those of the crops.
-
-    Parameters
-    ----------
-    train_folder, val_folder : Path
-        Dataset folders.
-    choice : ActiveChoice
-        What is played.
-    settings : Settings
-        Of the installation.
-    head : PixelSettings
-        Of what learns.
-    progress : Progress
-        Told crops looked at, then rounds.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or backbone, or one without weights, and a pool smaller than one batch.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    DatasetError, UnreadableImageError
-        When a folder cannot be read, or VAL has a phase that TRAIN has not.
+    What learns is a pixel head on frozen features, begun again in every round: differences are those of the crops.
+    ``progress`` gets crops, then rounds. Raises ConfigError for an unknown preset or backbone, or one without weights,
+    and a pool smaller than one batch; CheckpointError when the backbone's checkpoint is not at hand; DatasetError or
+    UnreadableImageError when a folder cannot be read, or VAL has a phase that TRAIN has not.
     """
     begun = time.perf_counter()
     pool, base, preset = _prepared(train_folder, val_folder, choice, settings, progress)
     seeds = tuple(range(choice.seed, choice.seed + choice.seeds))
     full = float(np.mean([_dice(pool, pool.learn(range(len(pool)), head, seed)) for seed in seeds]))
-    counts = _counts(choice, len(pool))
+    counts = tuple(dict.fromkeys(min(len(pool), choice.batch * done) for done in range(1, choice.rounds + 1)))
     played: dict[str, list[list[float]]] = {name: [] for name in choice.strategies}
     for number, (name, seed) in enumerate(product(choice.strategies, seeds)):
         progress(number, len(choice.strategies) * len(seeds), f"{name}, seed {seed}")
@@ -219,12 +170,6 @@ def _prepared(
     return pool, base, preset.name
 
 
-def _counts(choice: ActiveChoice, pool: int) -> tuple[int, ...]:
-    """Labelled crops after each round, no more than there are."""
-    wanted = (min(pool, choice.batch * done) for done in range(1, choice.rounds + 1))
-    return tuple(dict.fromkeys(wanted))
-
-
 def _play(pool: CropPool, strategy: str, counts: Sequence[int], settings: PixelSettings, seed: int) -> list[float]:
     """Dice after each round of one repetition."""
     first = np.random.default_rng(seed).permutation(len(pool))[: counts[0]]
@@ -242,11 +187,11 @@ def _play(pool: CropPool, strategy: str, counts: Sequence[int], settings: PixelS
 
 def _dice(pool: CropPool, head: PixelHead) -> float:
     """Mean over the phases of their Dice, each over all pixels that are measured on."""
-    found, truth = (
-        np.concatenate([each.ravel() for each in maps])
-        for maps in (pool.found(head), [each.labels for each in pool.measured])
+    predicted, truth = (
+        np.concatenate([labels.ravel() for labels in maps])
+        for maps in (pool.predict(head), [grid.labels for grid in pool.measured])
     )
-    return mean_of(phase_dice(found, truth, len(pool.classes))) or 0.0
+    return mean_of(phase_dice(predicted, truth, len(pool.classes))) or 0.0
 
 
 def _curve(
@@ -258,10 +203,10 @@ def _curve(
     return StrategyCurve(
         dice=tuple(float(value) for value in mean),
         deviation=tuple(float(value) for value in np.std(dice, axis=0)),
-        per_seed=tuple(tuple(each) for each in dice),
+        per_seed=tuple(tuple(values) for values in dice),
         area=float(np.trapezoid(mean, counts) / wide) if wide else float(mean[0]),
         images_to_target=reached,
-        images_to_target_per_seed=tuple(_first(counts, each, target) for each in dice),
+        images_to_target_per_seed=tuple(_first(counts, values, target) for values in dice),
         share_of_random=reached / random if reached and random else None,
     )
 

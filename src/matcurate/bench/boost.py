@@ -1,7 +1,5 @@
 """Measure the semantic booster on a dataset folder: MatSAM's raw masks, and what the booster makes of them."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,15 +9,14 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from matcurate.bench.images import mean_of, measure_images
+from matcurate.bench.folders import mean_of, means_of, measure_images
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
-from matcurate.imaging.dataset import Dataset, LabelledMicrograph, Sample, open_dataset
-from matcurate.segmentation.boost.booster import MOST_MATERIALS, Booster
+from matcurate.imaging.dataset import LabelledMicrograph, Sample, open_dataset
+from matcurate.segmentation.boost.booster import MOST_MATERIALS
 from matcurate.segmentation.boost.build import LAYERS, PHASES, build_booster
 from matcurate.segmentation.boost.scores import band_width, boundary_band, score_masks
 from matcurate.segmentation.build import build_segmenter
-from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.types import BoolMask, Candidate, Progress, silent
 
 Materials: TypeAlias = int | Literal["auto", "known"]
@@ -39,6 +36,10 @@ class BoostScores:
     boundary_mRecall: float
     boundary_mPrecision: float
     boundary_mFPR: float
+
+    def minus(self, other: "BoostScores") -> "BoostScores":
+        """Every score less that of another."""
+        return BoostScores(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,55 +88,56 @@ def bench_boost(
 ) -> BoostBenchmark:
     """Boost MatSAM's raw masks of every image, and compare both with the image's labelled classes.
 
-    Parameters
-    ----------
-    folder : Path
-        Dataset folder.
-    materials : int, "auto" or "known"
-        Number of materials that the booster is told.
-    settings : Settings
-        Of the installation.
-    backbone : str, optional
-        That of the settings by default.
-    preset : str
-        Of the booster: a file of ``configs/boost``, or the path of one.
-    masks : str, optional
-        MatSAM's preset that the raw masks come from; ``layers`` where the booster's is ``layers``, else ``phases``.
-    background : bool, optional
-        Whether class 0 is a material like the others. By default it is, unless ``materials`` is a number and there are
-        that many other classes (in ``dataset.yaml``, or without it in the image's mask).
-    seed : int
-        Every image starts from it.
-    progress : Progress
-        Told the number of images done.
-
-    Raises
-    ------
-    DatasetError
-        When the folder is not a dataset, or none of its images can be measured.
-    ConfigError
-        For an unknown backbone or preset.
+    ``preset`` is the booster's: a file of ``configs/boost``, or the path of one; ``masks`` is MatSAM's, ``layers``
+    where the booster's is ``layers``, else ``phases``. ``background`` says whether class 0 is a material like the
+    others: by default it is, unless ``materials`` is a number and there are that many other classes (in
+    ``dataset.yaml``, or without it in the image's mask). Every image starts from ``seed``. Raises DatasetError when the
+    folder is not a dataset, or none of its images can be measured; ConfigError for an unknown backbone or preset.
     """
     dataset = open_dataset(folder)
     booster = build_booster(preset)
     segmenter = build_segmenter(settings, masks or (LAYERS if preset == LAYERS else PHASES), backbone)
-    boosting = _Boosting(segmenter, booster, materials, background, seed)
-    scores, problems = measure_images(dataset, boosting, max_megapixels=settings.max_megapixels, progress=progress)
-    return _report(dataset, boosting, scores, problems)
+
+    def measure(sample: Sample, labelled: LabelledMicrograph) -> BoostedImage:
+        labels, pixels = _labels(sample, labelled, materials, background), labelled.micrograph.pixels
+        raw = segmenter.propose(pixels)
+        count = len(labels) if materials == "known" else None if materials == "auto" else materials
+        start = time.perf_counter()
+        boosted = booster.boost(pixels, raw, count, rng=np.random.default_rng(seed))
+        seconds = time.perf_counter() - start
+        return BoostedImage(
+            name=sample.name,
+            masks=len(raw),
+            removed=dict(Counter(removal.rule for removal in boosted.removed)),
+            labels=len(labels),
+            materials=boosted.materials,
+            before=score_boost(raw, labels),
+            after=score_boost([Candidate(0, 0, mask, 1.0) for mask in boosted.masks], labels),
+            seconds=seconds,
+        )
+
+    scores, problems = measure_images(dataset, measure, max_megapixels=settings.max_megapixels, progress=progress)
+    before, after = _mean([score.before for score in scores]), _mean([score.after for score in scores])
+    return BoostBenchmark(
+        dataset=str(dataset.folder),
+        backbone=segmenter.backbone.name,
+        preset=booster.settings.name,
+        masks=segmenter.preset.name,
+        materials=materials,
+        images=len(scores),
+        before=before,
+        after=after,
+        gain=after.minus(before),
+        seconds_per_image=mean_of(scores, "seconds") or 0.0,
+        per_image=scores,
+        problems=problems,
+    )
 
 
 def parse_materials(text: str) -> Materials:
-    """K of ``auto``, ``known`` or a number.
-
-    Raises
-    ------
-    ValueError
-        For anything else, and numbers outside [1, 255].
-    """
-    if text == "auto":
-        return "auto"
-    if text == "known":
-        return "known"
+    """K of ``auto``, ``known`` or a number in [1, 255]; ValueError for anything else."""
+    if text in ("auto", "known"):
+        return "auto" if text == "auto" else "known"
     if not text.isdecimal() or not 1 <= int(text) <= MOST_MATERIALS:
         raise ValueError(f"{text!r} is no number of materials; use 1 to {MOST_MATERIALS}, auto or known")
     return int(text)
@@ -149,65 +151,8 @@ def score_boost(masks: Sequence[Candidate], labels: Sequence[BoolMask]) -> Boost
     bands = [replace(mask, mask=boundary_band(mask.mask, width)) for mask in masks]
     band = score_masks(bands, [boundary_band(label, width) for label in labels])
     return BoostScores(
-        mIoU=whole.miou,
-        mRecall=whole.mrecall,
-        mPrecision=whole.mprecision,
-        mFPR=whole.mfpr,
-        matched_IoU=whole.matched_iou,
-        boundary_mIoU=band.miou,
-        boundary_mRecall=band.mrecall,
-        boundary_mPrecision=band.mprecision,
-        boundary_mFPR=band.mfpr,
-    )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Boosting:
-    """How one image is measured."""
-
-    segmenter: MatSam
-    booster: Booster
-    materials: Materials
-    background: bool | None
-    seed: int
-
-    def __call__(self, sample: Sample, labelled: LabelledMicrograph) -> BoostedImage:
-        labels = _labels(sample, labelled, self.materials, self.background)
-        pixels = labelled.micrograph.pixels
-        raw = self.segmenter.propose(pixels)
-        told = len(labels) if self.materials == "known" else None if self.materials == "auto" else self.materials
-        start = time.perf_counter()
-        boosted = self.booster.boost(pixels, raw, told, rng=np.random.default_rng(self.seed))
-        seconds = time.perf_counter() - start
-        return BoostedImage(
-            name=sample.name,
-            masks=len(raw),
-            removed=dict(Counter(each.rule for each in boosted.removed)),
-            labels=len(labels),
-            materials=boosted.materials,
-            before=score_boost(raw, labels),
-            after=score_boost([Candidate(0, 0, mask, 1.0) for mask in boosted.masks], labels),
-            seconds=seconds,
-        )
-
-
-def _report(
-    dataset: Dataset, boosting: _Boosting, scores: tuple[BoostedImage, ...], problems: tuple[str, ...]
-) -> BoostBenchmark:
-    before, after = _mean([s.before for s in scores]), _mean([s.after for s in scores])
-    return BoostBenchmark(
-        dataset=str(dataset.folder),
-        backbone=boosting.segmenter.backbone.name,
-        preset=boosting.booster.settings.name,
-        masks=boosting.segmenter.preset.name,
-        materials=boosting.materials,
-        images=len(scores),
-        before=before,
-        after=after,
-        gain=BoostScores(*(getattr(after, f.name) - getattr(before, f.name) for f in fields(BoostScores))),
-        seconds_per_image=mean_of(scores, "seconds"),
-        per_image=scores,
-        problems=problems,
+        *(whole.miou, whole.mrecall, whole.mprecision, whole.mfpr, whole.matched_iou),
+        *(band.miou, band.mrecall, band.mprecision, band.mfpr),
     )
 
 
@@ -226,4 +171,4 @@ def _labels(
 
 
 def _mean(scores: Sequence[BoostScores]) -> BoostScores:
-    return BoostScores(*(mean_of(scores, f.name) for f in fields(BoostScores)))
+    return BoostScores(**means_of(scores, [f.name for f in fields(BoostScores)]))

@@ -1,7 +1,5 @@
 """Time Label Studio's brush codec, ours against label_studio_sdk's, on the same masks in the same run."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,11 +23,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class MaskTimes:
-    """Medians for one mask, in seconds; ``identical`` is bit for bit, both ways."""
+class Times:
+    """Medians in seconds; ``identical`` is bit for bit, both ways."""
 
-    name: str
-    bytes: int
     encode_seconds: float
     encode_seconds_sdk: float
     decode_seconds: float
@@ -38,47 +34,38 @@ class MaskTimes:
 
 
 @dataclass(frozen=True, slots=True)
-class CodecReport:
-    """Medians over the masks, in seconds."""
+class MaskTimes(Times):
+    """Times for one mask, and the bytes of its code."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodecReport(Times):
+    """Medians over the masks of ``size`` (H, W)."""
 
     size: tuple[int, int]
-    encode_seconds: float
-    encode_seconds_sdk: float
-    decode_seconds: float
-    decode_seconds_sdk: float
-    identical: bool
     masks: tuple[MaskTimes, ...]
+
+
+SECONDS = ("encode_seconds", "encode_seconds_sdk", "decode_seconds", "decode_seconds_sdk")
 
 
 def bench_codec(size: tuple[int, int], seed: int = 0, *, progress: Progress = silent) -> CodecReport:
     """Encode and decode a smooth, a fine and a noisy two-phase mask of ``size`` (H, W).
 
-    Raises
-    ------
-    ConfigError
-        When there are no pixels, or too many for the SDK to finish.
+    Raises ConfigError when there are no pixels, or too many for the SDK to finish.
     """
     if not 0 < size[0] * size[1] <= MAX_PIXELS:
         raise ConfigError(f"--size {size[0]}x{size[1]} is not 1 to {MAX_PIXELS} pixels; choose another")
     rng = np.random.default_rng(seed)
     masks = []
     for done, (name, sigma) in enumerate(SMOOTHING.items(), start=1):
-        masks.append(_time(name, _two_phase(size, sigma, rng), size))
+        masks.append(_time(name, gaussian_filter(rng.standard_normal(size), sigma) > 0, size))
         progress(done, len(SMOOTHING), name)
-    return CodecReport(
-        size=size,
-        encode_seconds=median(mask.encode_seconds for mask in masks),
-        encode_seconds_sdk=median(mask.encode_seconds_sdk for mask in masks),
-        decode_seconds=median(mask.decode_seconds for mask in masks),
-        decode_seconds_sdk=median(mask.decode_seconds_sdk for mask in masks),
-        identical=all(mask.identical for mask in masks),
-        masks=tuple(masks),
-    )
-
-
-def _two_phase(size: tuple[int, int], sigma: float, rng: np.random.Generator) -> BoolMask:
-    phase: BoolMask = gaussian_filter(rng.standard_normal(size), sigma) > 0
-    return phase
+    medians = {name: median(getattr(mask, name) for mask in masks) for name in SECONDS}
+    return CodecReport(**medians, identical=all(mask.identical for mask in masks), size=size, masks=tuple(masks))
 
 
 def _time(name: str, mask: BoolMask, size: tuple[int, int]) -> MaskTimes:
@@ -89,7 +76,7 @@ def _time(name: str, mask: BoolMask, size: tuple[int, int]) -> MaskTimes:
     decode, decoded = _median(REPEATS, lambda: decode_rle(theirs, size))
     alpha = rgba.reshape(*mask.shape, CHANNELS)[:, :, 3]
     same = ours == theirs and np.array_equal(decoded, alpha > 0) and np.array_equal(decoded, mask)
-    return MaskTimes(name, len(ours), encode, encode_sdk, decode, decode_sdk, same)
+    return MaskTimes(encode, encode_sdk, decode, decode_sdk, same, name, len(ours))
 
 
 def _median(repeats: int, action: Callable[[], T]) -> tuple[float, T]:

@@ -1,7 +1,5 @@
 """Labelled pictures cut into crops, with all that an experiment on active learning needs of each, computed once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,16 +26,8 @@ DRAWS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Looked:
-    """A grid of pixels of one picture or crop.
-
-    Parameters
-    ----------
-    features : float16 array (h * w, D)
-        Hypercolumns, row by row.
-    labels : uint8 array (h, w)
-        Phase ids.
-    """
+class PixelGrid:
+    """A grid of pixels of one picture or crop: hypercolumns (h * w, D), row by row, and phase ids (h, w)."""
 
     features: NDArray[np.float16]
     labels: NDArray[np.uint8]
@@ -47,22 +37,12 @@ class Looked:
 class CropPool:
     """Crops to choose from, pictures to measure on, and where the crops lie among each other.
 
-    Parameters
-    ----------
-    crops, measured : sequence of Looked
-        Pool and validation.
-    embeddings : float32 array (N, D')
-        Of the crops.
-    specimens : int array (N,)
-        Number of the picture that each crop was cut from.
-    widths : tuple of int
-        Channels of the maps that hypercolumns are of.
-    classes : tuple of str
-        Names of the phases.
+    ``embeddings`` (N, D') and ``specimens`` (N,), the number of the picture that each was cut from, are those of the
+    crops; ``widths`` are the channels of the maps that hypercolumns are of.
     """
 
-    crops: Sequence[Looked]
-    measured: Sequence[Looked]
+    crops: Sequence[PixelGrid]
+    measured: Sequence[PixelGrid]
     embeddings: NDArray[np.float32]
     specimens: NDArray[np.int64]
     widths: tuple[int, ...]
@@ -85,19 +65,19 @@ class CropPool:
             np.concatenate(features), np.concatenate(labels), self.widths, self.classes, settings, seed
         )
 
-    def found(self, head: PixelHead) -> list[NDArray[np.uint8]]:
-        """Phases that a head finds on the grids of the measured pictures."""
+    def predict(self, head: PixelHead) -> list[NDArray[np.uint8]]:
+        """Phases that a head predicts on the grids of the measured pictures."""
         return [
-            _logits(head, each).argmax(axis=1).astype(np.uint8).reshape(each.labels.shape) for each in self.measured
+            _logits(head, grid).argmax(axis=1).astype(np.uint8).reshape(grid.labels.shape) for grid in self.measured
         ]
 
     def arrays(self, head: PixelHead, labelled: Sequence[int], left: Sequence[int], scores: Sequence[str]) -> Pool:
         """The crops that are left, as a strategy sees them; with fractions where it asks for scores at all."""
-        said = [_scored(head, self.crops[place], scores) for place in left] if scores else []
+        scored = [_scored(head, self.crops[place], scores) for place in left] if scores else []
         return Pool(
             self.embeddings[list(left)],
-            scores={name: np.array([each.scores[name] for each in said]) for name in scores},
-            fractions=np.stack([each.fractions for each in said]) if said else None,
+            scores={name: np.array([crop.scores[name] for crop in scored]) for name in scores},
+            fractions=np.stack([crop.fractions for crop in scored]) if scored else None,
             specimens=self.specimens[list(left)],
             labelled=self.embeddings[list(labelled)],
         )
@@ -111,39 +91,26 @@ def build_pool(
     crop: int,
     progress: Progress,
 ) -> CropPool:
-    """Cut the first pictures into crops, and look at these and at the others.
+    """Cut the first pictures into crops, and look at these and at the others; ``progress`` gets pictures done.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        Whose features are looked at.
-    embed : Embedder
-        Of whole crops.
-    pictures : pair of sequences of Picture
-        To choose from, and to measure on.
-    classes : tuple of str
-        Names of the phases.
-    crop : int
-        Edge in pixels of the crops; what is left at the right and at the bottom is left out, and a picture that is
-        smaller is one crop.
-    progress : Progress
-        Told pictures done.
+    Crops have ``crop`` pixels along an edge; what is left at the right and at the bottom is left out, and a picture
+    that is smaller is one crop. ``embed`` looks at whole crops.
     """
     total = len(pictures[0]) + len(pictures[1])
-    crops: list[Looked] = []
+    crops: list[PixelGrid] = []
     embeddings, specimens = [], []
     widths: tuple[int, ...] = ()
-    for done, each in enumerate(pictures[0]):
-        progress(done, total, each.name)
-        looked, widths = _looked(model, each)
-        for area in areas(each.labels.shape, crop):
-            crops.append(_part(looked, area))
-            embeddings.append(embed(each.grey[area][None])[0])
+    for done, picture in enumerate(pictures[0]):
+        progress(done, total, picture.name)
+        grid, widths = _grid_of(model, picture)
+        for area in areas(picture.labels.shape, crop):
+            crops.append(_part(grid, area))
+            embeddings.append(embed(picture.grey[area][None])[0])
             specimens.append(done)
     measured = []
-    for done, each in enumerate(pictures[1], start=len(pictures[0])):
-        progress(done, total, each.name)
-        measured.append(_looked(model, each)[0])
+    for done, picture in enumerate(pictures[1], start=len(pictures[0])):
+        progress(done, total, picture.name)
+        measured.append(_grid_of(model, picture)[0])
     progress(total, total)
     return CropPool(crops, measured, np.stack(embeddings), np.array(specimens), widths, classes)
 
@@ -158,26 +125,26 @@ def areas(shape: tuple[int, ...], edge: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def _looked(model: PhaseModel, picture: Picture) -> tuple[Looked, tuple[int, ...]]:
+def _grid_of(model: PhaseModel, picture: Picture) -> tuple[PixelGrid, tuple[int, ...]]:
     """The grid of a whole picture, which a crop is a part of: the model sees it in its surroundings."""
     labels = picture.labels[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
     rows, columns = (STRIDE // 2 + STRIDE * at.ravel() for at in np.indices(labels.shape))
     seen = hypercolumns(model, picture.grey, rows, columns)
-    return Looked(seen.features, labels), seen.widths
+    return PixelGrid(seen.features, labels), seen.widths
 
 
-def _part(looked: Looked, area: tuple[slice, slice]) -> Looked:
+def _part(grid: PixelGrid, area: tuple[slice, slice]) -> PixelGrid:
     """What of a picture's grid lies in an area of its pixels."""
-    grid = tuple(
+    part = tuple(
         slice(-(-(side.start - STRIDE // 2) // STRIDE), -(-(side.stop - STRIDE // 2) // STRIDE)) for side in area
     )
-    features = looked.features.reshape(*looked.labels.shape, -1)[grid]
-    return Looked(features.reshape(-1, features.shape[-1]), looked.labels[grid])
+    features = grid.features.reshape(*grid.labels.shape, -1)[part]
+    return PixelGrid(features.reshape(-1, features.shape[-1]), grid.labels[part])
 
 
-def _logits(head: PixelHead, looked: Looked) -> NDArray[np.float32]:
+def _logits(head: PixelHead, grid: PixelGrid) -> NDArray[np.float32]:
     with torch.inference_mode():
-        return np.asarray(head(torch.from_numpy(looked.features.astype(np.float32))).numpy())
+        return np.asarray(head(torch.from_numpy(grid.features.astype(np.float32))).numpy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,11 +155,11 @@ class _Scored:
     fractions: NDArray[np.float64]
 
 
-def _scored(head: PixelHead, looked: Looked, names: Sequence[str]) -> _Scored:
+def _scored(head: PixelHead, grid: PixelGrid, names: Sequence[str]) -> _Scored:
     """Means over the grid, vacuity over what lies away from boundaries."""
-    found: dict[str, float] = {}
+    scores: dict[str, float] = {}
     with torch.inference_mode():
-        whitened = head.whitened(torch.from_numpy(looked.features.astype(np.float32)))
+        whitened = head.whitened(torch.from_numpy(grid.features.astype(np.float32)))
         bound = head.settings.evidence.bound
         alpha = dirichlet_parameters(head.logits(whitened), bound).numpy()
         if "bald" in names:
@@ -201,10 +168,10 @@ def _scored(head: PixelHead, looked: Looked, names: Sequence[str]) -> _Scored:
                 head.train()
                 draws = [class_means(dirichlet_parameters(head.logits(whitened), bound).numpy()) for _ in range(DRAWS)]
                 head.eval()
-            found["bald"] = float(bald(np.stack(draws)).mean())
+            scores["bald"] = float(bald(np.stack(draws)).mean())
     shares = class_means(alpha)
-    found |= {"entropy": float(entropy(shares).mean()), "margin": float(margin(shares).mean())}
-    phases = shares.argmax(axis=1).reshape(looked.labels.shape)
-    unknown = vacuity(alpha).reshape(looked.labels.shape)
-    found["vacuity"] = region_scores(unknown, phases, shares.shape[1], margin=1).mean
-    return _Scored(found, shares.mean(axis=0))
+    scores |= {"entropy": float(entropy(shares).mean()), "margin": float(margin(shares).mean())}
+    phases = shares.argmax(axis=1).reshape(grid.labels.shape)
+    unknown = vacuity(alpha).reshape(grid.labels.shape)
+    scores["vacuity"] = region_scores(unknown, phases, shares.shape[1], margin=1).mean
+    return _Scored(scores, shares.mean(axis=0))

@@ -1,7 +1,5 @@
 """Scores of a phase model over labelled pictures, told a ratio or none, and what it is made of."""
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Sequence
 
@@ -12,7 +10,7 @@ from torch import nn
 
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
+from matcurate.phase.ratios import exact_ratio, guessed_ratio, no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.types import UNKNOWN, LabelMap
@@ -23,13 +21,7 @@ COMPARED = (NONE, "alpha=0.9", EXACT)
 
 
 def parse_ratio(text: str) -> float | None:
-    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None.
-
-    Raises
-    ------
-    ValueError
-        For anything else, and an α outside [0, 1].
-    """
+    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None; ValueError outside [0, 1]."""
     if text in (EXACT, NONE):
         return 1.0 if text == EXACT else None
     try:
@@ -43,12 +35,11 @@ def parse_ratio(text: str) -> float | None:
 
 def segmented(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[NDArray[np.uint8]]:
     """Phases that a model finds on every picture, told a ratio as :func:`parse_ratio` reads it."""
-    return [segment_phases(model, each.grey, _told(each, model.phases, ratio)) for each in pictures]
-
-
-def _told(each: Picture, phases: int, ratio: str) -> Ratio:
-    accuracy = parse_ratio(ratio)
-    return no_ratio(phases) if accuracy is None else guessed_ratio(exact_ratio(each.labels, phases), accuracy)
+    accuracy, phases = parse_ratio(ratio), model.phases
+    if accuracy is None:
+        return [segment_phases(model, picture.grey, no_ratio(phases)) for picture in pictures]
+    ratios = (guessed_ratio(exact_ratio(picture.labels, phases), accuracy) for picture in pictures)
+    return [segment_phases(model, picture.grey, given) for picture, given in zip(pictures, ratios, strict=True)]
 
 
 def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:
@@ -56,23 +47,23 @@ def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None,
     return tuple(mean_of(column) for column in zip(*values, strict=True))
 
 
-def dice_of_classes(found: Sequence[LabelMap], truth: Sequence[LabelMap], phases: int) -> tuple[float | None, ...]:
+def dice_of_classes(predicted: Sequence[LabelMap], truth: Sequence[LabelMap], phases: int) -> tuple[float | None, ...]:
     """Dice of every class, background included: means over the pictures; None where it never occurs."""
-    return per_class([phase_dice(each, true, phases) for each, true in zip(found, truth, strict=True)])
+    return per_class([phase_dice(labels, true, phases) for labels, true in zip(predicted, truth, strict=True)])
 
 
-def foreground_dice(found: Sequence[LabelMap], truth: Sequence[LabelMap]) -> float:
+def foreground_dice(predicted: Sequence[LabelMap], truth: Sequence[LabelMap]) -> float:
     """Mean Dice of two classes: background, and all phases as one."""
     first, second = (
-        [np.where(each == UNKNOWN, UNKNOWN, each > 0).astype(np.uint8) for each in maps] for maps in (found, truth)
+        [np.where(labels == UNKNOWN, UNKNOWN, labels > 0).astype(np.uint8) for labels in maps]
+        for maps in (predicted, truth)
     )
     return mean_dice(dice_of_classes(first, second, 2))
 
 
 def mean_dice(per_class: tuple[float | None, ...]) -> float:
     """Mean over the classes that occur; 0 where none does."""
-    found = mean_of(per_class)
-    return 0.0 if found is None else found
+    return mean_of(per_class) or 0.0
 
 
 def part_parameters(model: PhaseModel) -> dict[str, int]:

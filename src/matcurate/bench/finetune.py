@@ -1,7 +1,5 @@
 """Fine-tune a backbone on one dataset folder and measure it on another, with and without an expert's ratio."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,29 +73,12 @@ class FinetuneBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class FinetuneChoice:
-    """What is trained and what it is told.
+    """What is trained and what it is told; ValueError for a ratio that is none.
 
-    Parameters
-    ----------
-    preset : str, optional
-        Name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
-    backbone : str, optional
-        Registry name; that of the settings, where ``auto`` stands for ``builtin``.
-    rank, steps : int, optional
-        In place of the preset's.
-    plm : bool
-        Whether the Phase Learning Module is in.
-    ratio : str
-        Told in evaluation: see :func:`parse_ratio`. In training it is as in the preset.
-    seed : int
-        Of weights, crops and the part kept for early stopping; non-negative.
-    random_weights : bool
-        Draw the backbone's weights from a fixed seed: for timing.
-
-    Raises
-    ------
-    ValueError
-        For a ratio that is none.
+    ``preset`` is a name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
+    ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is told
+    in evaluation (:func:`parse_ratio`); in training it is as in the preset. ``seed`` is that of weights, crops and the
+    part kept for early stopping. ``random_weights`` draws the backbone's weights from a fixed seed: for timing.
     """
 
     preset: str | None = None
@@ -135,35 +116,17 @@ def bench_finetune(
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> FinetuneBenchmark:
-    """Train on one dataset folder, measure on another.
+    """Train on one dataset folder, of which a part is kept for early stopping, and measure on another.
 
-    Parameters
-    ----------
-    train_folder, val_folder : Path
-        Dataset folders; a part of the first is kept for early stopping.
-    choice : FinetuneChoice
-        What is trained.
-    settings : Settings
-        Of the installation.
-    adapter : Path, optional
-        Where the trained adapter is kept.
-    checkpoint : Path, optional
-        Existing folder from which a training that was killed goes on.
-    progress : Progress
-        Told steps done.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or backbone, or one without weights.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    DatasetError, UnreadableImageError
-        When a folder cannot be read, or VAL has a phase that TRAIN has not.
+    The trained adapter is kept in ``adapter``; a training that was killed goes on from the existing folder
+    ``checkpoint``. Raises ConfigError for an unknown preset or backbone, or one without weights; CheckpointError when
+    the backbone's checkpoint is not at hand; DatasetError or UnreadableImageError when a folder cannot be read, or VAL
+    has a phase that TRAIN has not.
     """
     backbone = learning_backbone(choice.backbone, settings, choice.random_weights)
     base = base_of(backbone)
-    preset = _changed(load_preset(choice.preset or _preset(base), PhaseSettings, PRESETS), choice)
+    name = choice.preset or ("builtin" if base.name == OFFLINE else "sam")
+    preset = _changed(load_preset(name, PhaseSettings, PRESETS), choice)
     pictures, measured = (labelled_pictures(folder, settings) for folder in (train_folder, val_folder))
     phases = class_names(train_folder, pictures, measured)
     learned, kept = _parted(pictures, preset.validation_share, choice.seed)
@@ -189,11 +152,12 @@ def _report(
     folders: tuple[str, str], choice: FinetuneChoice, trained: _Trained, measured: Sequence[Picture]
 ) -> FinetuneBenchmark:
     """Measure a trained model at every ratio."""
-    model, ended = trained.model, trained.ended
-    others = [each for each in COMPARED if each != choice.ratio] if choice.plm else []
-    truth, found = [each.labels for each in measured], segmented(model, measured, choice.ratio)
-    scores = [score_phases(each, true, model.phases) for each, true in zip(found, truth, strict=True)]
-    by_ratio = {choice.ratio: found} | {each: segmented(model, measured, each) for each in others}
+    model, report = trained.model, trained.ended
+    others = [ratio for ratio in COMPARED if ratio != choice.ratio] if choice.plm else []
+    truth, predicted = [picture.labels for picture in measured], segmented(model, measured, choice.ratio)
+    scores = [score_phases(labels, true, model.phases) for labels, true in zip(predicted, truth, strict=True)]
+    by_ratio = {choice.ratio: predicted} | {ratio: segmented(model, measured, ratio) for ratio in others}
+    per_ratio = {ratio: dice_of_classes(labels, truth, model.phases) for ratio, labels in by_ratio.items()}
     trainable, total = model.parameter_counts()
     return FinetuneBenchmark(
         train=folders[0],
@@ -207,27 +171,23 @@ def _report(
         seed=choice.seed,
         phases=trained.phases,
         images=len(measured),
-        steps=ended.steps,
-        best_step=ended.best_step,
-        dice=mean_dice(dice_of_classes(found, truth, model.phases)),
-        dice_per_class=dice_of_classes(found, truth, model.phases),
-        dice_foreground=foreground_dice(found, truth),
-        iou_per_class=per_class([each.iou for each in scores]),
-        boundary_f1_per_class=per_class([each.boundary_f1 for each in scores]),
-        fraction_error=float(np.mean(np.abs([each.fraction_error for each in scores]))),
-        dice_by_ratio={name: mean_dice(dice_of_classes(each, truth, model.phases)) for name, each in by_ratio.items()},
-        dice_per_class_by_ratio={name: dice_of_classes(each, truth, model.phases) for name, each in by_ratio.items()},
+        steps=report.steps,
+        best_step=report.best_step,
+        dice=mean_dice(per_ratio[choice.ratio]),
+        dice_per_class=per_ratio[choice.ratio],
+        dice_foreground=foreground_dice(predicted, truth),
+        iou_per_class=per_class([score.iou for score in scores]),
+        boundary_f1_per_class=per_class([score.boundary_f1 for score in scores]),
+        fraction_error=float(np.mean(np.abs([score.fraction_error for score in scores]))),
+        dice_by_ratio={ratio: mean_dice(dice) for ratio, dice in per_ratio.items()},
+        dice_per_class_by_ratio=per_ratio,
         trainable_parameters=trainable,
         total_parameters=total,
         parameters=part_parameters(model),
-        seconds_per_step=ended.seconds_per_step,
+        seconds_per_step=report.seconds_per_step,
         peak_mb=peak_mb(model),
         history=trained.history,
     )
-
-
-def _preset(base: Base) -> str:
-    return "builtin" if base.name == OFFLINE else "sam"
 
 
 def _changed(preset: PhaseSettings, choice: FinetuneChoice) -> PhaseSettings:

@@ -1,17 +1,15 @@
 """Measure how well a model tells microstructure classes apart, and knows one that it has never seen."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from matcurate.bench.images import mean_of
+from matcurate.bench.folders import mean_of, means_of
 from matcurate.config import NetworkName, NetworkSettings, Settings
 from matcurate.errors import ConfigError
 from matcurate.learned.class_networks import GreyCrops, least_edge, network_learner
@@ -33,14 +31,13 @@ CROP = 128
 
 
 @dataclass(frozen=True, slots=True)
-class NoveltyChoice:
-    """Scores with one random choice of the novel classes; ``novel`` names them.
+class NoveltyScores:
+    """How well known classes are told apart, and new ones noticed; accuracies are those of known classes.
 
     ``auroc`` is that of vacuity, ``auroc_max_softmax`` that of 1 - the largest probability of a twin: the same network
     from the same start on the same embeddings, trained with cross-entropy.
     """
 
-    novel: tuple[str, ...]
     accuracy: float
     top5: float
     u_known: float
@@ -48,12 +45,19 @@ class NoveltyChoice:
     auroc: float
     auroc_max_softmax: float
     accuracy_softmax: float
+
+
+@dataclass(frozen=True, slots=True)
+class NoveltyChoice(NoveltyScores):
+    """Scores with one random choice of the novel classes."""
+
+    novel: tuple[str, ...]
     reliability: Reliability
 
 
 @dataclass(frozen=True, slots=True)
-class NoveltyBenchmark:
-    """Means over the choices; accuracies are those of known classes. ``backbone`` is empty for a whole network."""
+class NoveltyBenchmark(NoveltyScores):
+    """Means over the choices. ``backbone`` is empty for a whole network."""
 
     textures: str
     model: str
@@ -64,13 +68,6 @@ class NoveltyBenchmark:
     crop: int
     learned_crops: int
     seed: int
-    accuracy: float
-    top5: float
-    u_known: float
-    u_novel: float
-    auroc: float
-    auroc_max_softmax: float
-    accuracy_softmax: float
     ece: float
     seconds: float
     per_choice: tuple[NoveltyChoice, ...]
@@ -87,18 +84,10 @@ class NoveltyAnswers:
 
 @dataclass(frozen=True, slots=True)
 class NoveltyDraws:
-    """What is drawn from a folder of textures.
+    """What is drawn from a folder of textures: ``known`` classes are learned, by default all but the ``novel`` ones.
 
-    Parameters
-    ----------
-    known, novel : int, optional
-        How many classes are learned, and how many are not; all but the novel ones by default.
-    choices : int
-        So many times the classes are drawn.
-    crop : int
-        Edge of a crop in pixels.
-    seed : int
-        Of crops, choices and training; non-negative.
+    The classes are drawn ``choices`` times; ``crop`` is the edge of a crop in pixels, ``seed`` that of crops, choices
+    and training.
     """
 
     known: int | None = None
@@ -136,12 +125,7 @@ def head_learning(
 ) -> Learning:
     """A head on a backbone's embeddings: that of the settings by default, where ``auto`` stands for ``builtin``.
 
-    Raises
-    ------
-    ConfigError
-        When the backbone has no features.
-    CheckpointError
-        When its checkpoint is not at hand.
+    Raises ConfigError when the backbone has no features, CheckpointError when its checkpoint is not at hand.
     """
     loaded = learning_backbone(backbone, settings)
     return Learning("head", loaded.name, embedder_of(loaded), HeadLearner(head, training))
@@ -150,12 +134,7 @@ def head_learning(
 def network_learning(settings: Settings, name: NetworkName, chosen: NetworkSettings, crop: int) -> Learning:
     """A torchvision classifier, fine-tuned whole on crops of an edge.
 
-    Raises
-    ------
-    ConfigError
-        When crops are too small for it.
-    CheckpointError
-        When its weights are not at hand.
+    Raises ConfigError when crops are too small for it, CheckpointError when its weights are not at hand.
     """
     if crop < least_edge(name):
         raise ConfigError(f"{name} takes crops of {least_edge(name)} pixels at least; choose a larger --crop")
@@ -173,38 +152,20 @@ def bench_novelty(
 ) -> NoveltyBenchmark:
     """Learn some classes of a folder of textures, and measure on other crops of them and on classes never seen.
 
-    Parameters
-    ----------
-    folder : Path
-        One image per class; see :func:`~matcurate.learned.texture_crops.texture_classes` for the crops.
-    draws : NoveltyDraws
-        How many of them, how often.
-    learning : Learning
-        What learns.
-    max_megapixels : float
-        Larger images are refused.
-    progress : Progress
-        Told images embedded, then choices measured.
-    keep : callable
-        Given the answers of every choice.
-
-    Raises
-    ------
-    ConfigError
-        When there are too few images for so many classes.
-    DatasetError, UnreadableImageError
-        When the folder cannot be used.
+    The folder has one image per class; see :func:`~matcurate.learned.texture_crops.texture_classes` for the crops.
+    ``progress`` gets images embedded, then choices measured; ``keep`` the answers of every choice. Raises ConfigError
+    when there are too few images for so many classes, DatasetError or UnreadableImageError when the folder cannot be
+    used.
     """
     begun, rng = time.perf_counter(), np.random.default_rng(draws.seed)
-    found = texture_classes(
+    classes = texture_classes(
         folder, learning.embed, crop=draws.crop, rng=rng, max_megapixels=max_megapixels, progress=progress
     )
-    known, scores = draws.known_of(len(found), folder), []
+    known, scores = draws.known_of(len(classes), folder), []
     for number in range(draws.choices):
         progress(number, draws.choices, f"choice {number + 1}")
-        drawn = [found[index] for index in rng.permutation(len(found))[: known + draws.novel]]
+        drawn = [classes[index] for index in rng.permutation(len(classes))[: known + draws.novel]]
         scores.append(_measured(drawn[draws.novel :], drawn[: draws.novel], learning.learner, rng, keep))
-    names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax", "accuracy_softmax")
     return NoveltyBenchmark(
         textures=str(folder),
         model=learning.model,
@@ -215,8 +176,8 @@ def bench_novelty(
         crop=draws.crop,
         learned_crops=LEARNED,
         seed=draws.seed,
-        **{each: mean_of(scores, each) for each in names},
-        ece=mean_of([each.reliability for each in scores], "ece"),
+        **means_of(scores, [field.name for field in fields(NoveltyScores)]),
+        ece=mean_of([score.reliability for score in scores], "ece") or 0.0,
         seconds=time.perf_counter() - begun,
         per_choice=tuple(scores),
     )
@@ -229,10 +190,10 @@ def _measured(
     rng: np.random.Generator,
     keep: Callable[[NoveltyAnswers], None],
 ) -> NoveltyChoice:
-    embeddings, labels = _joined([each.learned_embeddings for each in known])
-    looked, truth = _joined([each.measured_embeddings for each in known])
-    strange, _ = _joined([each.measured_embeddings for each in novel])
-    names, seed = [each.name for each in known], int(rng.integers(2**32))
+    embeddings, labels = _joined([texture.learned_embeddings for texture in known])
+    looked, truth = _joined([texture.measured_embeddings for texture in known])
+    strange, _ = _joined([texture.measured_embeddings for texture in novel])
+    names, seed = [texture.name for texture in known], int(rng.integers(2**32))
 
     def trained(objective: Objective) -> PatchModel:
         model, own = learner.begin(names, embeddings, labels, np.random.default_rng(seed)), learner.by(objective)
@@ -247,7 +208,7 @@ def _measured(
     keep(NoveltyAnswers(alpha, alpha_novel, correct))
     ranked = np.argsort(-look.logits, axis=1, kind="stable")[:, :TOP]
     return NoveltyChoice(
-        novel=tuple(each.name for each in novel),
+        novel=tuple(texture.name for texture in novel),
         accuracy=float(correct.mean()),
         top5=float((ranked == truth[:, None]).any(axis=1).mean()),
         u_known=float(vacuity(alpha).mean()),

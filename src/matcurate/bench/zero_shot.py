@@ -1,7 +1,5 @@
 """What MatSAM finds on labelled micrographs without any training, in the Dice that fine-tuning is measured with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,12 +10,11 @@ from numpy.typing import NDArray
 
 from matcurate.bench.dice import dice_of_classes, foreground_dice, mean_dice
 from matcurate.config import Settings
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.ignored import ignored_of, with_unknown
+from matcurate.imaging import ignored_of, open_dataset, with_unknown
 from matcurate.segmentation.build import build_segmenter
 from matcurate.types import UNKNOWN, LabelMap, Progress, silent
 
-Found = NDArray[np.uint8]
+Predicted = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +45,26 @@ def bench_zero_shot(
 ) -> ZeroShotBenchmark:
     """Segment every image of a dataset folder with MatSAM and compare with its masks.
 
-    Raises
-    ------
-    DatasetError, UnreadableImageError
-        When the folder cannot be read.
-    ConfigError
-        For an unknown preset or backbone.
+    Raises DatasetError or UnreadableImageError when the folder cannot be read, ConfigError for an unknown preset or
+    backbone.
     """
     segmenter = build_segmenter(settings, preset, backbone)
-    found: list[Found] = []
+    predicted: list[Predicted] = []
     truth: list[LabelMap] = []
     samples = open_dataset(folder).samples
     for done, sample in enumerate(samples):
         progress(done, len(samples), sample.name)
         labelled = sample.load(max_megapixels=settings.max_megapixels)
         ignored = ignored_of(labelled.micrograph)
-        found.append(segmenter.segment(labelled.micrograph.pixels, ignored=ignored).phases)
+        predicted.append(segmenter.segment(labelled.micrograph.pixels, ignored=ignored).phases)
         truth.append(with_unknown(labelled.phases, ignored))
-    names = _best_names(found, truth)
-    named = [_named(each, names) for each in found]
+    names = _best_names(predicted, truth)
+    named = [_named(labels, names) for labels in predicted]
     phases = _phases(truth)
     return ZeroShotBenchmark(
         dataset=str(folder),
         version=segmenter.version,
-        images=len(found),
+        images=len(predicted),
         names=names,
         dice=mean_dice(dice_of_classes(named, truth, phases)),
         dice_per_class=dice_of_classes(named, truth, phases),
@@ -79,22 +72,22 @@ def bench_zero_shot(
     )
 
 
-def _best_names(found: Sequence[Found], truth: Sequence[LabelMap]) -> tuple[int, ...]:
+def _best_names(predicted: Sequence[Predicted], truth: Sequence[LabelMap]) -> tuple[int, ...]:
     """Phase of every found class but the background, that together give the largest mean Dice."""
     phases = _phases(truth)
-    classes = max(int(each.max()) for each in found)
+    classes = max(int(labels.max()) for labels in predicted)
     choices = product(range(1, phases), repeat=classes)
     return max(
         choices,
-        key=lambda names: mean_dice(dice_of_classes([_named(each, names) for each in found], truth, phases)),
+        key=lambda names: mean_dice(dice_of_classes([_named(labels, names) for labels in predicted], truth, phases)),
     )
 
 
 def _phases(truth: Sequence[LabelMap]) -> int:
     """Number of classes, by the largest id."""
-    return 1 + max(int(each[each != UNKNOWN].max(initial=0)) for each in truth)
+    return 1 + max(int(labels[labels != UNKNOWN].max(initial=0)) for labels in truth)
 
 
-def _named(found: Found, names: tuple[int, ...]) -> Found:
-    named: Found = np.array((0, *names), np.uint8)[found]
+def _named(predicted: Predicted, names: tuple[int, ...]) -> Predicted:
+    named: Predicted = np.array((0, *names), np.uint8)[predicted]
     return named

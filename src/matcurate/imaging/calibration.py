@@ -1,7 +1,5 @@
 """Physical pixel sizes as files state them, and which of them is used."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,28 +7,11 @@ from dataclasses import dataclass
 from matcurate.types import Calibration
 
 NM_PER_UNIT: Mapping[str, float] = {
-    "fm": 1e-6,
-    "pm": 1e-3,
-    "a": 0.1,
-    "å": 0.1,
-    "angstrom": 0.1,
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometre": 1.0,
-    "um": 1e3,
-    "µm": 1e3,
-    "micron": 1e3,
-    "microns": 1e3,
-    "micrometer": 1e3,
-    "micrometre": 1e3,
-    "mm": 1e6,
-    "millimeter": 1e6,
-    "cm": 1e7,
-    "inch": 2.54e7,
-    "m": 1e9,
-    "meter": 1e9,
-    "meters": 1e9,
-    "metre": 1e9,
+    **{"fm": 1e-6, "pm": 1e-3, "mm": 1e6, "millimeter": 1e6, "cm": 1e7, "inch": 2.54e7},
+    **dict.fromkeys(("a", "å", "angstrom"), 0.1),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1.0),
+    **dict.fromkeys(("um", "µm", "micron", "microns", "micrometer", "micrometre"), 1e3),
+    **dict.fromkeys(("m", "meter", "meters", "metre"), 1e9),
 }
 _DAMAGED_MICROMETRES = ("?m", "\ufffdm", "âµm", "ï¿½m")
 """What is left of "µm" after a program has written it in one encoding and another has read it in a second."""
@@ -46,21 +27,19 @@ LARGEST_ASPECT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class StatedScale:
-    """A pixel size that one field of a file states; nothing is checked yet.
+    """Width ``x_nm`` and height ``y_nm`` of a pixel in nanometres that one field of a file states, not checked yet.
 
-    Parameters
-    ----------
-    x_nm : float
-        Width of a pixel in nanometres.
-    source : str
-        The field, as ``FEI Scan.PixelWidth``.
-    y_nm : float, optional
-        Height of a pixel; the width where the field states no height.
+    ``source`` names the field, as ``FEI Scan.PixelWidth``. Without a height, pixels are square.
     """
 
     x_nm: float
     source: str
     y_nm: float | None = None
+
+    @classmethod
+    def metres(cls, x: float | None, source: str, y: float | None = None) -> tuple["StatedScale", ...]:
+        """The scale of edges in m; none without a width."""
+        return (cls(x * 1e9, source, y * 1e9 if y else None),) if x else ()
 
     @property
     def calibration(self) -> Calibration | None:
@@ -73,19 +52,9 @@ class StatedScale:
 
 
 def agreed_calibration(scales: Iterable[StatedScale]) -> tuple[Calibration | None, tuple[str, ...]]:
-    """Use the first believable size; warn of each later one that differs from it.
+    """Use the first believable size, None without one; the most trusted scale comes first.
 
-    Parameters
-    ----------
-    scales : iterable of StatedScale
-        Most trusted first.
-
-    Returns
-    -------
-    calibration : Calibration or None
-        None when nothing believable is stated.
-    warnings : tuple of str
-        One line for each size that differs by more than :data:`AGREE_WITHIN`; it names both fields.
+    There is a warning, which names both fields, for each later size that differs by more than :data:`AGREE_WITHIN`.
     """
     believable = [calibration for scale in scales if (calibration := scale.calibration) is not None]
     if not believable:

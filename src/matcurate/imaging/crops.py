@@ -1,21 +1,11 @@
 """Crops of a micrograph: where they begin, and how those are made larger that are too small for a network."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
 
 def spread(length: int, edge: int, count: int) -> list[int]:
-    """First pixels of ``count`` crops spread evenly over a length, from its first to its last pixel.
-
-    Parameters
-    ----------
-    length, edge : int
-        Of the side and of a crop, which is not longer, in pixels.
-    count : int
-        At least 1; one crop lies in the middle.
-    """
+    """First pixels of ``count`` crops of ``edge`` pixels spread evenly over a length; one alone lies in the middle."""
     if count == 1:
         return [(length - edge) // 2]
     return [round(place * (length - edge) / (count - 1)) for place in range(count)]

@@ -5,8 +5,6 @@ every row show, also between letters; behind some row hardly any run has that le
 letters. Noise has no runs, a flat ground behind objects ends at no single row, and a flat object holds no letters.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -40,19 +38,9 @@ Levels = NDArray[np.int16]
 
 
 def without_databars(pixels: Pixels, image_rows: int | None = None) -> Frame:
-    """Find the rows of the micrograph within an image (H, W).
+    """Rows of the micrograph in a finite image (H, W) of uint8, uint16 or float; all of them without a data bar.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The image, finite.
-    image_rows : int, optional
-        Rows of the micrograph where the file states them; the rows after these are a data bar, whatever they show.
-
-    Returns
-    -------
-    Frame
-        The whole image where there is no data bar.
+    ``image_rows`` is what the file states: the rows after these are a data bar, whatever they show.
     """
     height, width = pixels.shape
     if image_rows is not None and 0 < image_rows < height:
@@ -80,7 +68,7 @@ def _thickness(levels: Levels) -> int:
     """Rows of the data bar along the first row of an image (H, W); 0 where there is none."""
     deepest = int(DEEPEST * len(levels))
     near = levels[: 2 * deepest]
-    ruled = _shares_of_one_level(levels[:deepest]) >= RULED
+    ruled = np.array([_commonest(row)[1] for row in levels[:deepest]]) >= RULED
     thicknesses = (_thickness_on(near, ground, deepest, ruled) for ground in _grounds(levels[:deepest]))
     return max(thicknesses, default=0)
 
@@ -114,16 +102,11 @@ def _thickness_on(near: Levels, ground: int, deepest: int, ruled: NDArray[np.boo
         if bare.mean() > BARE or np.mean(across < LEAST_GROUND) > BARE:
             continue
         if _glyphs(near[:rows], ground) >= GLYPHS:
-            return _end(runs, rows, share, ruled)
+            end = rows  # the last row of the ground, or of a line that is printed after it
+            while end > 1 and runs[end - 1] < share / 2 and not ruled[end - 1]:
+                end -= 1
+            return end
     return 0
-
-
-def _end(runs: NDArray[np.float64], rows: int, share: float, ruled: NDArray[np.bool_]) -> int:
-    """Last row of the ground, and of a line that is printed after it."""
-    end = rows
-    while end > 1 and runs[end - 1] < share / 2 and not ruled[end - 1]:
-        end -= 1
-    return end
 
 
 def _glyphs(band: Levels, ground: int) -> int:
@@ -137,11 +120,6 @@ def _glyphs(band: Levels, ground: int) -> int:
     feet = (sizes[1:, cv2.CC_STAT_TOP] + high)[letters]
     lines = np.convolve(np.bincount(feet, minlength=len(band)), np.ones(3, dtype=np.int64))
     return int(lines.max(initial=0))
-
-
-def _shares_of_one_level(levels: Levels) -> NDArray[np.float64]:
-    """Share of the commonest grey level in every row (H,)."""
-    return np.array([_commonest(row)[1] for row in levels])
 
 
 def _commonest(levels: Levels) -> tuple[int, float]:

@@ -4,8 +4,6 @@
 and ``DIR/dataset.yaml``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +37,7 @@ class DatasetInfo(Strict):
     source: str | None = None
 
     @model_validator(mode="after")
-    def _width_before_height(self) -> DatasetInfo:
+    def _width_before_height(self) -> "DatasetInfo":
         if self.nm_per_px_y is not None and self.nm_per_px is None:
             raise ValueError("nm_per_px_y, the height of a pixel, needs nm_per_px, its width")
         return self
@@ -52,17 +50,7 @@ class DatasetInfo(Strict):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledMicrograph:
-    """A micrograph with its truth.
-
-    Parameters
-    ----------
-    micrograph : Micrograph
-        Pixels (H, W) and calibration.
-    phases : unsigned array (H, W)
-        Class ids, 0 is background.
-    instances : unsigned array (H, W) or None
-        Instance ids, 0 is none.
-    """
+    """A micrograph with its truth (H, W): class ids, 0 the background, and perhaps instance ids, 0 none."""
 
     micrograph: Micrograph
     phases: LabelMap
@@ -80,16 +68,10 @@ class Sample:
     info: DatasetInfo = field(default_factory=DatasetInfo)
 
     def load(self, *, max_megapixels: float = 400.0) -> LabelledMicrograph:
-        """Read the micrograph and its label images.
+        """Read the micrograph and its label images; the dataset's pixel size stands in where the file states none.
 
-        The dataset's pixel size stands in where the image file states no pixel size.
-
-        Raises
-        ------
-        UnreadableImageError
-            When the image cannot be read.
-        DatasetError
-            When a label image cannot be read, has another size than the image, or holds a class without a name.
+        Raises UnreadableImageError for the image, and DatasetError when a label image cannot be read, has another size
+        than the image, or holds a class without a name.
         """
         micrograph = read_micrograph(self.image_path, max_megapixels=max_megapixels)
         if micrograph.calibration is None:
@@ -99,7 +81,7 @@ class Sample:
         if named and int(phases.max()) >= named:
             raise DatasetError(
                 f"{self.mask_path}: class id {int(phases.max())}, but dataset.yaml names {named} classes "
-                f"(0 to {named - 1}); add its name there or mend the mask"
+                f"(0 to {named - 1}); add its name there or fix the mask"
             )
         instances = None if self.instances_path is None else self._labels(self.instances_path, micrograph.shape)
         return LabelledMicrograph(micrograph, phases, instances)
@@ -128,31 +110,28 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def first(self, count: int | None) -> Dataset:
+    def first(self, count: int | None) -> "Dataset":
         """The first samples only; all of them for None."""
         return self if count is None else replace(self, samples=self.samples[:count])
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """List a dataset folder; nothing is decoded yet.
+    """List a dataset folder, sorted by name; nothing is decoded yet.
 
-    Raises
-    ------
-    DatasetError
-        When there is no ``images`` folder or no image in it, an image has no mask, two images share a name, or
-        ``dataset.yaml`` is malformed or holds an unknown key.
+    Raises DatasetError when there is no ``images`` folder or no image in it, an image has no mask, two images share a
+    name, or ``dataset.yaml`` is malformed or holds an unknown key.
     """
     images = folder / "images"
     if not images.is_dir():
         raise DatasetError(f"{folder}: not a dataset folder, it has no 'images' folder; see docs on dataset folders")
-    found = sorted(
+    files = sorted(
         path for path in images.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
-    if not found:
+    if not files:
         raise DatasetError(f"{images}: no images ({', '.join(SUFFIXES)}); put the micrographs there")
     info = read_info(folder)
     samples: dict[str, Sample] = {}
-    for path in found:
+    for path in files:
         if path.stem in samples:
             other = samples[path.stem].image_path.name
             raise DatasetError(f"{images}: {other} and {path.name} share one mask; rename one of them")
@@ -161,22 +140,16 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def read_info(folder: Path) -> DatasetInfo:
-    """``dataset.yaml`` of a folder; empty when there is none.
-
-    Raises
-    ------
-    DatasetError
-        When it is malformed or holds an unknown key.
-    """
+    """``dataset.yaml`` of a folder, empty when there is none; DatasetError when malformed or with an unknown key."""
     path = folder / "dataset.yaml"
     if not path.is_file():
         return DatasetInfo()
     try:
         return DatasetInfo.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except ValidationError as error:
-        raise DatasetError(f"{path}: {first_problem(error)}; mend it") from error
+        raise DatasetError(f"{path}: {first_problem(error)}; fix it") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: not valid YAML ({str(error).splitlines()[0]}); mend it") from error
+        raise DatasetError(f"{path}: not valid YAML ({str(error).splitlines()[0]}); fix it") from error
 
 
 def write_info(folder: Path, info: DatasetInfo) -> None:
@@ -189,27 +162,11 @@ def write_info(folder: Path, info: DatasetInfo) -> None:
 def write_sample(
     folder: Path, name: str, pixels: Pixels, phases: LabelMap, instances: LabelMap | None = None
 ) -> Sample:
-    """Add a micrograph and its label images to a dataset folder, replacing a sample of the same name.
+    """Add a micrograph (H, W) and its label images to a dataset folder, replacing a sample of the same name.
 
-    The image is written last, so a sample is never listed without its mask.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when missing.
-    name : str
-        Name without suffix.
-    pixels : uint8, uint16 or float32 array (H, W)
-        Written as PNG, float32 as TIFF.
-    phases : integer array (H, W)
-        Class ids in [0, 65535].
-    instances : integer array (H, W), optional
-        Instance ids in [0, 2**32 - 1], written as 16- or 32-bit TIFF.
-
-    Raises
-    ------
-    DatasetError
-        When ids do not fit or the sizes differ.
+    Pixels are written as PNG, float32 as TIFF; class ids in [0, 65535] as PNG, instance ids in [0, 2**32 - 1] as 16- or
+    32-bit TIFF. The image is written last, so a sample is never listed without its mask. Raises DatasetError when ids
+    do not fit or the sizes differ.
     """
     for labels in (phases, instances):
         if labels is not None and labels.shape != pixels.shape:

@@ -1,7 +1,5 @@
 """Open and replace files; turn what the system and the decoders raise into one line with the remedy."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterator
@@ -31,13 +29,7 @@ DECODER_ERRORS = (
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open ``path`` for reading bytes.
-
-    Raises
-    ------
-    UnreadableImageError
-        One line when it is missing, a folder, forbidden or cannot be opened.
-    """
+    """Open a file for reading bytes; UnreadableImageError when it is missing, a folder, or cannot be opened."""
     try:
         handle = path.open("rb")
     except FileNotFoundError:

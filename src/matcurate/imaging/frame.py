@@ -5,8 +5,6 @@ which hardly a pixel has that level. A data bar holds text, so a row of it need 
 ground behind objects ends at no single row, and is kept.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +39,7 @@ class Frame:
         """The part of an array (H, W)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
-    def moved(self, down: int, right: int) -> Frame:
+    def moved(self, down: int, right: int) -> "Frame":
         """The same within a larger image, in which (0, 0) lies at (``down``, ``right``)."""
         return Frame(self.top + down, self.left + right, self.bottom + down, self.right + right)
 

@@ -1,7 +1,5 @@
 """Any decoded array to grey pixels of a depth a micrograph may have."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -13,16 +11,9 @@ _RED, _GREEN, _BLUE = 299, 587, 114  # ITU-R BT.601-7, section 2.5.1, in thousan
 
 
 def luma(colour: NDArray[Any]) -> NDArray[Any]:
-    """Luma Y' = 0.299 R + 0.587 G + 0.114 B in the dtype of the input; r = g = b gives exactly that value.
+    """Luma Y' = 0.299 R + 0.587 G + 0.114 B of (H, W, C >= 3) in the same dtype; r = g = b gives exactly that value.
 
-    Parameters
-    ----------
-    colour : array (H, W, C), C >= 3
-        Red, green, blue; further channels (alpha) are display information and left out.
-
-    References
-    ----------
-    ITU-R BT.601-7, section 2.5.1.
+    ITU-R BT.601-7, section 2.5.1. Further channels (alpha) are display information and left out.
     """
     red, green, blue = (colour[..., channel] for channel in range(3))
     if colour.dtype.kind == "f":
@@ -31,6 +22,23 @@ def luma(colour: NDArray[Any]) -> NDArray[Any]:
     wide: type[np.unsignedinteger[Any]] = np.uint64 if colour.dtype.itemsize > 2 else np.uint32
     total = red.astype(wide) * _RED + green.astype(wide) * _GREEN + blue.astype(wide) * _BLUE
     return np.asarray((total + 500) // 1000, dtype=colour.dtype)
+
+
+def to_grey(values: NDArray[Any]) -> Pixels:
+    """Grey (H, W) in a micrograph's depth of a decoded image: grey (H, W), or (H, W, C) of grey or colours.
+
+    Raises ValueError for other shapes, and for values that are no real numbers.
+    """
+    if values.ndim not in (2, 3) or values.dtype.kind not in "buif":
+        raise ValueError(f"an image of {values.ndim} axes and type {values.dtype}, not grey or RGB of real numbers")
+    return to_depth(without_colour(values))
+
+
+def without_colour(values: NDArray[Any]) -> NDArray[Any]:
+    """Grey (H, W) of the same dtype: the luma of three and more channels, else the first."""
+    if values.ndim == 3:
+        return luma(values) if values.shape[-1] >= 3 else values[..., 0]
+    return values
 
 
 def to_depth(values: NDArray[Any]) -> Pixels:

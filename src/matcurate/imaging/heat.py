@@ -1,7 +1,5 @@
 """A map of numbers over the micrograph, for the eye: from grey through yellow to red."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,25 +11,10 @@ STRONGEST = 0.75
 
 
 def heat_overlay(grey: NDArray[np.uint8], heat: FloatArray, top: float) -> NDArray[np.uint8]:
-    """Tint a micrograph: not at all where the map is 0, yellowish half-way, red at ``top`` and above.
+    """Tint a micrograph (H, W): not at all where the map is 0, yellowish half-way, red at ``top`` > 0 and above.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        The micrograph.
-    heat : float array (H, W)
-        Not negative, finite.
-    top : float
-        What full red stands for, positive.
-
-    Returns
-    -------
-    uint8 array (H, W, 3)
-
-    Raises
-    ------
-    ValueError
-        When the sizes differ, or ``top`` is not positive.
+    ``heat`` is (H, W), finite and not negative. Returns uint8 (H, W, 3). Raises ValueError when the sizes differ, or
+    ``top`` is not positive.
     """
     if grey.shape != heat.shape or not top > 0:
         raise ValueError(f"micrograph {grey.shape} and map {heat.shape} differ in size, or top {top} is not positive")

@@ -3,8 +3,6 @@
 Everything that turns pixels into numbers takes the mask of :func:`find_ignored`: None where all of the image counts.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -22,22 +20,10 @@ IGNORED = ".ignored.png"
 
 
 def find_ignored(pixels: Pixels, image_rows: int | None = None) -> BoolMask | None:
-    """Find what is no micrograph.
+    """Mask (H, W) of data bars, flat borders and scale bars in a finite image; None where there is none.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The image, finite.
-    image_rows : int, optional
-        Rows of the micrograph where the file states that these are fewer than H.
+    ``image_rows`` are the rows of the micrograph where the file states that these are fewer than H.
 
-    Returns
-    -------
-    bool array (H, W) or None
-        True on data bars, flat borders and scale bars; None where there is none.
-
-    Examples
-    --------
     >>> pixels = np.random.default_rng(0).integers(40, 216, (96, 160)).astype(np.uint8)
     >>> find_ignored(pixels) is None
     True
@@ -73,12 +59,9 @@ def frame_within(ignored: BoolMask | None, shape: tuple[int, ...]) -> Frame:
 
 
 def looked_at(pixels: Pixels, ignored: BoolMask | None) -> Pixels:
-    """What models see of an image (H, W): its frame, where the nearest pixel that counts stands for one that does not.
+    """What models see of an image (H, W): its frame, the nearest pixel that counts standing for one that does not.
 
-    Returns
-    -------
-    array (h, w)
-        Of the same type; the size is that of :func:`frame_within`.
+    Same type; the size (h, w) is that of :func:`frame_within`.
     """
     if ignored is None:
         return pixels

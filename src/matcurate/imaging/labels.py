@@ -5,8 +5,6 @@ whole floats (ImageJ's 32-bit images, MATLAB), and with -1 on the lines between 
 (OpenCV's watershed), which is read as 0.
 """
 
-from __future__ import annotations
-
 import io
 from hashlib import sha256
 from pathlib import Path
@@ -37,10 +35,7 @@ LINE = -1
 def smallest_labels(labels: NDArray[Any]) -> LabelMap:
     """Ids (H, W) in the smallest of uint8, uint16 and uint32 that holds them.
 
-    Raises
-    ------
-    DatasetError
-        When they are not a non-empty 2-D array of integers in [0, 2**32 - 1].
+    Raises DatasetError when they are not a non-empty 2-D array of integers in [0, 2**32 - 1].
     """
     if labels.ndim != 2 or labels.size == 0 or labels.dtype.kind not in "bui":
         raise DatasetError(
@@ -59,21 +54,11 @@ def label_suffix(labels: NDArray[Any]) -> str:
 
 
 def encode_labels(labels: NDArray[Any], suffix: str | None = None, calibration: Calibration | None = None) -> bytes:
-    """Encode ids (H, W) without loss.
+    """Encode ids (H, W) in [0, 2**32 - 1] without loss: PNG of 8 or 16 bits, TIFF of 16 or 32 (zlib).
 
-    Parameters
-    ----------
-    labels : integer array (H, W)
-        Ids in [0, 2**32 - 1].
-    suffix : {".png", ".tif", ".tiff"}, optional
-        Default :func:`label_suffix`. PNG has 8 or 16 bits, TIFF 16 or 32 (zlib), whichever is enough.
-    calibration : Calibration, optional
-        Pixel size, for TIFF: stated as OME-XML and in the resolution tags, where Fiji and ``curate measure`` find it.
-
-    Raises
-    ------
-    DatasetError
-        For negative ids, floats, ids too large for the format, another suffix, or a pixel size for a PNG.
+    ``suffix`` is ``.png``, ``.tif`` or ``.tiff``, by default :func:`label_suffix`. A TIFF states ``calibration`` as
+    OME-XML and in the resolution tags, where Fiji and ``curate measure`` find it. Raises DatasetError for negative ids,
+    floats, ids too large for the format, another suffix, or a pixel size for a PNG.
     """
     small = smallest_labels(labels)
     suffix = suffix or label_suffix(small)
@@ -104,19 +89,10 @@ def _stated(labels: LabelMap, calibration: Calibration | None) -> dict[str, Any]
 
 
 def decode_labels(data: bytes, name: str = "label image") -> LabelMap:
-    """Ids (H, W) as stored: uint8, uint16 or uint32 (signed and float ones become the smallest of these).
+    """Ids (H, W) of a grey or palette PNG, or of a TIFF of whole numbers with one page; ``name`` is for messages.
 
-    Parameters
-    ----------
-    data : bytes
-        A grey or palette PNG, or a TIFF of whole numbers with one page. Indices of a palette are ids; -1 becomes 0.
-    name : str
-        For messages.
-
-    Raises
-    ------
-    DatasetError
-        For colour images, floats that are not whole numbers, ids below -1, and damaged files.
+    uint8, uint16 or uint32 as stored; signed and float ones become the smallest of these. Indices of a palette are ids;
+    -1 becomes 0. Raises DatasetError for colour images, floats that are not whole, ids below -1, and damaged files.
     """
     try:
         with decoding(name):
@@ -130,13 +106,7 @@ def decode_labels(data: bytes, name: str = "label image") -> LabelMap:
 
 
 def write_labels(path: Path, labels: NDArray[Any], calibration: Calibration | None = None) -> None:
-    """Write ids (H, W) in the format of the path's suffix, and in a TIFF their pixel size; whole or not at all.
-
-    Raises
-    ------
-    DatasetError
-        As :func:`encode_labels`.
-    """
+    """Write ids (H, W) in the format of the path's suffix, whole or not at all; errors as :func:`encode_labels`."""
     try:
         data = encode_labels(labels, path.suffix.lower(), calibration)
     except DatasetError as error:
@@ -145,13 +115,7 @@ def write_labels(path: Path, labels: NDArray[Any], calibration: Calibration | No
 
 
 def read_labels(path: Path) -> LabelMap:
-    """Ids (H, W) of a label image.
-
-    Raises
-    ------
-    DatasetError
-        As :func:`decode_labels`, and when the file cannot be read.
-    """
+    """Ids (H, W) of a label image; DatasetError as :func:`decode_labels`, and when the file cannot be read."""
     try:
         with opened(path) as handle:
             data = handle.read()

@@ -1,7 +1,5 @@
 """What a microscope writes about a recording, where the file states it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -11,22 +9,10 @@ from matcurate.imaging.calibration import number
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """How an image was recorded; None where the file does not state it.
+    """How an image was recorded; None where the file does not state it. Numbers are positive.
 
-    Parameters
-    ----------
-    instrument, detector : str, optional
-        Names as the file spells them.
-    voltage_kv : float, optional
-        Accelerating voltage in kV, positive.
-    magnification : float, optional
-        As the microscope displays it, positive.
-    working_distance_mm : float, optional
-        In mm, positive.
-    acquired_at : str, optional
-        Date and time as ISO 8601 text; a time zone only where one is stated.
-    image_rows : int, optional
-        Rows of the image itself, from the top, without the data bar below it.
+    ``magnification`` is as the microscope displays it; ``acquired_at`` ISO 8601 text, with a time zone only where one
+    is stated; ``image_rows`` the rows of the image itself, from the top, without the data bar below it.
     """
 
     instrument: str | None = None
@@ -46,7 +32,7 @@ class Acquisition:
             if getattr(self, name) == "":
                 raise ValueError(f"{name} must be None or a text, not empty")
 
-    def completed(self, other: Acquisition) -> Acquisition:
+    def completed(self, other: "Acquisition") -> "Acquisition":
         """Return this record with its gaps filled from ``other``."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return Acquisition(**{name: getattr(other, name) if value is None else value for name, value in own.items()})
@@ -61,8 +47,12 @@ def stated(
     working_distance_mm: object = None,
     acquired_at: str | None = None,
     image_rows: object = None,
+    height: int | None = None,
 ) -> Acquisition:
-    """Make a record from the raw fields of a file; what is empty, no number or not positive counts as not stated."""
+    """Make a record from the raw fields of a file; what is empty, no number or not positive counts as not stated.
+
+    So do rows of the image beyond its height, where that is given.
+    """
     rows = _positive(image_rows)
     return Acquisition(
         instrument=_text(instrument),
@@ -71,7 +61,7 @@ def stated(
         magnification=_positive(magnification),
         working_distance_mm=_positive(working_distance_mm),
         acquired_at=acquired_at or None,
-        image_rows=None if rows is None or rows < 1 else int(rows),
+        image_rows=None if rows is None or rows < 1 or rows > (height or rows) else int(rows),
     )
 
 

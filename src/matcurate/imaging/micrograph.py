@@ -1,7 +1,5 @@
 """The micrograph: grey pixels with what is known about them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,24 +13,11 @@ DEPTHS = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Micrograph:
-    """One grey image, in the depth it was recorded in.
+    """One grey image (H, W), finite, in the depth it was recorded in: uint8, uint16 or float32.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float32 array (H, W)
-        Grey values; not empty and finite.
-    calibration : Calibration or None
-        Physical pixel size, when the file states a believable one.
-    name : str
-        File name, for messages and reports.
-    page, pages : int
-        Which page of how many of the file this is, counted from 0.
-    page_name : str
-        Slice, channel or detector as the file names it; empty where it does not.
-    acquisition : Acquisition
-        What the file states about the recording.
-    warnings : tuple of str
-        One line for each thing in the file that contradicts what is used of it.
+    ``calibration`` is the pixel size, when the file states a believable one. ``page`` of ``pages`` counts from 0;
+    ``page_name`` is the slice, channel or detector, empty where the file names none. ``warnings`` has a line for each
+    thing in the file that contradicts what is used of it.
     """
 
     pixels: Pixels

@@ -1,7 +1,5 @@
 """Segmentation over the micrograph, for the eye: a tint per phase and one-pixel outlines."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,27 +25,9 @@ def overlay(
 ) -> NDArray[np.uint8]:
     """Tint every phase and outline every instance (without instances, every phase) in the phase's full colour.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float32 array (H, W)
-        Grey values, shown as :func:`~matcurate.imaging.proxy.to_uint8` shows them.
-    phases : unsigned array (H, W)
-        Class ids; 0 stays grey, id i has ``colours[(i - 1) % len(colours)]``.
-    instances : unsigned array (H, W), optional
-        Instance ids, 0 is none.
-    colours : sequence of str
-        ``#RRGGBB``.
-    tint : float
-        Share of the colour inside a region, in [0, 1].
-
-    Returns
-    -------
-    uint8 array (H, W, 3)
-
-    Raises
-    ------
-    ValueError
-        When the arrays differ in size.
+    All arrays are (H, W); grey values are shown as :func:`~matcurate.imaging.proxy.to_uint8` shows them. Class 0 stays
+    grey, id i has ``colours[(i - 1) % len(colours)]`` (``#RRGGBB``) with the share ``tint`` in [0, 1]. Returns uint8
+    (H, W, 3). Raises ValueError when the arrays differ in size.
     """
     outlined = phases if instances is None else instances
     if not pixels.shape == phases.shape == outlined.shape:

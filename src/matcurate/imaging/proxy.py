@@ -1,7 +1,5 @@
 """Display and model versions of grey pixels of any depth."""
 
-from __future__ import annotations
-
 import io
 
 import imagecodecs
@@ -15,21 +13,11 @@ DARK_PERCENTILE, BRIGHT_PERCENTILE = 0.1, 99.9
 
 
 def to_float(pixels: Pixels) -> NDArray[np.float32]:
-    """Grey values in [0, 1] for models.
+    """Grey values (H, W) in [0, 1], float32, for models; uint8 is divided by 255.
 
-    uint8 is divided by 255. 16-bit and float values have no known black and white (a 12-bit camera fills a
-    sixteenth of uint16), so they are stretched linearly from the 0.1 to the 99.9 percentile and clipped, exactly as
-    on the page the expert sees; an image that is constant between these percentiles becomes 0.5 there, 0 below
-    and 1 above.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float32 array (H, W)
-        Finite grey values.
-
-    Returns
-    -------
-    float32 array (H, W)
+    16-bit and float values have no known black and white (a 12-bit camera fills a sixteenth of uint16), so they are
+    stretched linearly from the 0.1 to the 99.9 percentile and clipped, exactly as on the page the expert sees; an image
+    that is constant between these percentiles becomes 0.5 there, 0 below and 1 above.
     """
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, dtype=np.float32) / np.float32(255)
@@ -41,17 +29,7 @@ def to_float(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
-    """8-bit proxy for the page: uint8 unchanged, else the values of :func:`to_float` times 255, rounded.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float32 array (H, W)
-        Finite grey values.
-
-    Returns
-    -------
-    uint8 array (H, W)
-    """
+    """8-bit proxy (H, W) for the page: uint8 unchanged, else the values of :func:`to_float` times 255, rounded."""
     if pixels.dtype == np.uint8:
         return pixels
     return np.asarray(np.rint(to_float(pixels) * np.float32(255)), dtype=np.uint8)

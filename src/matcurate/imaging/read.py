@@ -1,7 +1,5 @@
 """Read micrographs from files and bytes, and find them in folders."""
 
-from __future__ import annotations
-
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -13,20 +11,9 @@ import numpy as np
 
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.files import decoding, opened
-from matcurate.imaging.formats import SUFFIXES, Format, ImageFile, ImageSource, PageHeader, format_of
+from matcurate.imaging.formats import SUFFIXES as SUFFIXES
+from matcurate.imaging.formats import Format, ImageFile, ImageSource, PageHeader, format_of
 from matcurate.imaging.micrograph import Micrograph
-
-__all__ = [
-    "OWN_OUTPUTS",
-    "SUFFIXES",
-    "OpenImage",
-    "decode_micrograph",
-    "decoded_image",
-    "find_images",
-    "opened_image",
-    "page_count",
-    "read_micrograph",
-]
 
 OWN_OUTPUTS = (".phases.png", ".overlay.png", ".boundaries.png", ".ignored.png", ".instances.tif", ".morphology.png")
 """Endings of what ``curate segment`` and ``curate measure`` write, which is never a micrograph."""
@@ -36,18 +23,8 @@ _LABEL_FOLDERS = ("masks", "instances")
 class OpenImage:
     """An image file with its pages, each of which is readable or not by itself.
 
-    Parameters
-    ----------
-    file_format : Format
-        What the file is.
-    source : ImageSource
-        Its opened reader.
-    where : str
-        Name or path, for messages.
-    name : str
-        Name of the micrographs.
-    max_megapixels : float
-        Larger pages are refused from their header, before anything is decoded.
+    ``where`` is its name or path for messages, ``name`` that of the micrographs. Pages over ``max_megapixels`` are
+    refused from their header, before anything is decoded.
     """
 
     def __init__(
@@ -59,13 +36,7 @@ class OpenImage:
         self._source, self._where, self._name, self._max_megapixels = source, where, name, max_megapixels
 
     def read(self, page: int = 0) -> Micrograph:
-        """Decode one page, counted from 0.
-
-        Raises
-        ------
-        UnreadableImageError
-            One line that names the file, and the page where there are several.
-        """
+        """Decode one page, counted from 0; UnreadableImageError names the file, and the page of several."""
         where = self._where if self.pages == 1 else f"{self._where}: page {page}"
         with decoding(where):
             if not 0 <= page < self.pages:
@@ -80,14 +51,7 @@ class OpenImage:
         if pixels.size == 0:
             raise UnreadableImageError(f"{where}: has no pixels; copy or export it again")
         return Micrograph(
-            pixels,
-            header.calibration,
-            self._name,
-            page,
-            self.pages,
-            header.name,
-            header.acquisition,
-            header.warnings,
+            pixels, header.calibration, self._name, page, self.pages, header.name, header.acquisition, header.warnings
         )
 
     def readable(self, problems: list[str]) -> Iterator[Micrograph]:
@@ -111,20 +75,11 @@ class OpenImage:
 
 @contextmanager
 def opened_image(path: Path, *, max_megapixels: float = 400.0) -> Iterator[OpenImage]:
-    """Open an image file with what its microscope wrote beside it; no pixel is decoded yet.
+    """Open an image file with what its microscope wrote beside it; its content decides the format, not its suffix.
 
-    Parameters
-    ----------
-    path : Path
-        The file; its content decides the format, not its suffix.
-    max_megapixels : float
-        Larger pages are refused from their header, before anything is decoded.
-
-    Raises
-    ------
-    UnreadableImageError
-        One line naming the file and the remedy: no image, empty, damaged, no permission, a folder, or a format whose
-        reader is not installed.
+    No pixel is decoded yet; pages over ``max_megapixels`` will be refused from their header. Raises
+    UnreadableImageError with the remedy: no image, empty, damaged, no permission, a folder, or a format whose reader is
+    not installed.
     """
     with opened(path) as handle, _image(handle, str(path), path.name, path, max_megapixels) as image:
         yield image
@@ -137,42 +92,12 @@ def decoded_image(data: bytes, name: str, *, max_megapixels: float = 400.0) -> I
         yield image
 
 
-def page_count(path: Path) -> int:
-    """Count the pages of an image file without decoding one.
-
-    Raises
-    ------
-    UnreadableImageError
-        As :func:`opened_image`.
-    """
-    with opened_image(path) as image:
-        return image.pages
-
-
 def read_micrograph(path: Path, page: int = 0, *, max_megapixels: float = 400.0) -> Micrograph:
-    """Read one page of an image file as grey in its original depth.
+    """Read one page (slice, channel or image, from 0) of an image file as grey in its original depth.
 
-    Parameters
-    ----------
-    path : Path
-        The file; its content decides the format, not its suffix.
-    page : int
-        Slice, channel or image of a file of several, from 0.
-    max_megapixels : float
-        Larger images are refused from their header, before anything is decoded.
-
-    Returns
-    -------
-    Micrograph
-        uint8 and uint16 are kept, grey of 2 to 15 bits is stretched to the range of these, bool becomes 0 and 255,
-        other types float32; colour becomes luma (ITU-R BT.601) of the same depth; "0 is white" is inverted; alpha is
-        left out.
-
-    Raises
-    ------
-    UnreadableImageError
-        One line naming the file and the remedy: no image, empty, truncated, damaged, too large, not finite,
-        no permission, a folder, or no such page.
+    uint8 and uint16 are kept, grey of 2 to 15 bits is stretched to the range of these, bool becomes 0 and 255, other
+    types float32; colour becomes luma (ITU-R BT.601) of the same depth; "0 is white" is inverted; alpha is left out.
+    Raises UnreadableImageError as :func:`opened_image`, and for a page that is too large, not finite or not there.
     """
     with opened_image(path, max_megapixels=max_megapixels) as image:
         return image.read(page)
@@ -185,37 +110,26 @@ def decode_micrograph(data: bytes, name: str, page: int = 0, *, max_megapixels: 
 
 
 def find_images(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
-    """Expand folders to the images in them.
+    """Expand folders to the images in them, without repetitions, and one line for each path that gives none.
 
     Folders are walked recursively in sorted order; hidden entries, files without an image suffix and results of
-    ``curate segment`` are left out, and of a dataset folder only its images are taken, not its label images.
-
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files (taken as they are) and folders.
-
-    Returns
-    -------
-    images : list of Path
-        Without repetitions, in the order given.
-    problems : list of str
-        One line for each path that is missing, may not be listed, or holds no image.
+    ``curate segment`` are left out, and of a dataset folder only its images are taken, not its label images. Files are
+    taken as they are. A path is a problem when it is missing, may not be listed, or holds no image.
     """
-    found: dict[Path, None] = {}
+    images: dict[Path, None] = {}
     problems: list[str] = []
     for path in paths:
         if os.path.isdir(path):  # unlike Path.is_dir it answers, not raises, without rights to look
             before = len(problems)
-            images = list(_walk(path, problems))
-            found.update(dict.fromkeys(images))
-            if not images and len(problems) == before:
+            inside = list(_walk(path, problems))
+            images.update(dict.fromkeys(inside))
+            if not inside and len(problems) == before:
                 problems.append(f"{path}: no images in this folder ({', '.join(SUFFIXES)}); check the path")
         elif os.path.exists(path):
-            found[path] = None
+            images[path] = None
         else:
             problems.append(f"{path}: no such file or folder, or no right to see it; check the path")
-    return list(found), problems
+    return list(images), problems
 
 
 def _walk(folder: Path, problems: list[str]) -> Iterator[Path]:

@@ -1,7 +1,5 @@
 """Bringing micrographs and their masks to one pixel size."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
@@ -14,10 +12,7 @@ def rescaled_shape(
 ) -> tuple[int, int]:
     """(H, W) at another pixel size: the same field of view, each side rounded and at least 1.
 
-    Raises
-    ------
-    UnreadableImageError
-        When the result would have more than ``max_megapixels``.
+    Raises UnreadableImageError when the result would have more than ``max_megapixels``.
     """
     height, width = shape[0] * now.nm_per_px_y / wanted.nm_per_px_y, shape[1] * now.nm_per_px / wanted.nm_per_px
     if height * width > max_megapixels * 1e6:
@@ -29,17 +24,7 @@ def rescaled_shape(
 
 
 def rescale_pixels(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
-    """Grey values at another size: means over areas when smaller, bilinear when larger.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float32 array (H, W)
-    shape : (H', W')
-
-    Returns
-    -------
-    array (H', W') of the same depth
-    """
+    """Grey values at the size ``shape`` (H', W') in the same depth: means over areas when smaller, else bilinear."""
     if shape == pixels.shape:
         return pixels
     smaller = shape[0] * shape[1] < pixels.size
@@ -48,13 +33,7 @@ def rescale_pixels(pixels: Pixels, shape: tuple[int, int]) -> Pixels:
 
 
 def rescale_labels(labels: LabelMap, shape: tuple[int, int]) -> LabelMap:
-    """Ids at another size: each pixel takes the id under its centre; no new ids appear.
-
-    Parameters
-    ----------
-    labels : uint8, uint16 or uint32 array (H, W)
-    shape : (H', W')
-    """
+    """Ids at the size ``shape`` (H', W'): each pixel takes the id under its centre; no new ids appear."""
     rows, columns = (
         np.minimum(((np.arange(new) + 0.5) * old / new).astype(np.intp), old - 1)
         for new, old in zip(shape, labels.shape, strict=True)

@@ -1,7 +1,5 @@
 """ImageJ's regions of interest (``.roi``, and ``RoiSet.zip`` of its ROI Manager) as label images."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +16,11 @@ _AREAS = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT, R
 
 
 def read_rois(path: Path, shape: tuple[int, int]) -> LabelMap:
-    """Ids 1…N (H, W) of the areas in a ROI file, in their order there; where two overlap the later one counts.
+    """Ids 1…N of the areas in a ``.roi``, or a ``.zip`` of such files, in their order there; the later one counts.
 
-    A pixel belongs to an area when its centre lies inside; coordinates count from the corner of the first pixel.
-
-    Parameters
-    ----------
-    path : Path
-        ``.roi``, or a ``.zip`` of such files.
-    shape : (int, int)
-        (H, W) of the image that they were drawn on, which the file does not state.
-
-    Raises
-    ------
-    DatasetError
-        When the file cannot be read, holds no area, a line or a point, or an area outside the image.
+    ``shape`` (H, W) is that of the image they were drawn on, which the file does not state. A pixel belongs to an area
+    when its centre lies inside; coordinates count from the corner of the first pixel. Raises DatasetError when the file
+    cannot be read, holds no area, a line or a point, or an area outside the image.
     """
     try:
         with opened(path), decoding(str(path)):

@@ -4,8 +4,6 @@ Needs the extra ``ocr`` (rapidocr, whose models are in its wheel). What it canno
 disagreement is reported, and never settled: which of the two is wrong, no picture tells.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -31,25 +29,18 @@ MARGIN = 4
 
 
 def check_scale_bar(pixels: Pixels, calibration: Calibration | None) -> str | None:
-    """Compare the printed scale bar of an image with the pixel size that its file states.
+    """Compare the printed scale bar of an image (H, W), with its data bar, with the pixel size that its file states.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The image with its data bar.
-    calibration : Calibration or None
-        What the file states.
-
-    Returns
-    -------
-    str or None
-        One line where both are known and disagree; None where they agree, and where nothing can be read, as without
-        the extra ``ocr``.
+    One line where both are known and disagree; None where they agree, and where nothing can be read, as without the
+    extra ``ocr``.
     """
     if calibration is None or not has_ocr():
         return None
     readings = [(bar, length) for bar in _joined(find_scale_bars(pixels)) for length in _length_nm(pixels, bar)]
-    if not readings or any(_agree(length / bar.bar.width, bar.bar.width, calibration) for bar, length in readings):
+    for bar, length in readings:
+        if abs(length / bar.bar.width / calibration.nm_per_px - 1) <= TOLERANCE + 2 / bar.bar.width:
+            return None
+    if not readings:
         return None
     bar, length = readings[0]
     printed = f"{length:g} nm over {bar.bar.width} pixels, {length / bar.bar.width:.4g} nm per pixel"
@@ -62,15 +53,11 @@ def has_ocr() -> bool:
     return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
 
 
-def _agree(printed: float, width: int, calibration: Calibration) -> bool:
-    return abs(printed / calibration.nm_per_px - 1) <= TOLERANCE + 2 / width
-
-
 def _joined(bars: tuple[ScaleBar, ...]) -> list[ScaleBar]:
     """Scale bars, where two halves with their length between them are one."""
     joined: list[ScaleBar] = []
-    for bar in sorted(bars, key=lambda each: each.bar.left):
-        other = next((each for each in joined if each.text == bar.text and abs(each.bar.top - bar.bar.top) <= 2), None)
+    for bar in sorted(bars, key=lambda half: half.bar.left):
+        other = next((half for half in joined if half.text == bar.text and abs(half.bar.top - bar.bar.top) <= 2), None)
         if other is None:
             joined.append(bar)
             continue

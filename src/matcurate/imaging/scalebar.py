@@ -5,8 +5,6 @@ above, below or beside it at least three letters of about that level that stand 
 a part of the material, and is none. Letters alone, as those of a journal's panel, are not sought.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

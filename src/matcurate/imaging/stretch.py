@@ -1,7 +1,5 @@
 """Grey values between black and white, whatever the micrograph's depth and contrast."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Fields of an image, and the interval that their spread gives, as ASTM E562 and E112 take it from several fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,17 +20,7 @@ EDGE = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean with its 95 % confidence interval.
-
-    Parameters
-    ----------
-    mean : float
-        Over the whole image.
-    low, high : float
-        ``mean`` ∓ t s / √n, with s the standard deviation of the n fields and t Student's quantile.
-    fields : int
-        n.
-    """
+    """A mean over the whole image with its 95 % interval ``mean`` ∓ t s / √n, from the spread s of n ``fields``."""
 
     mean: float
     low: float
@@ -44,7 +32,7 @@ class Estimate:
         """Half the interval over the mean (%RA / 100 of the standards); None when the mean is 0."""
         return (self.high - self.low) / 2 / self.mean if self.mean else None
 
-    def clipped(self, low: float, high: float) -> Estimate:
+    def clipped(self, low: float, high: float) -> "Estimate":
         """With the interval held inside the possible values."""
         return Estimate(self.mean, max(self.low, low), min(self.high, high), self.fields)
 
@@ -56,15 +44,16 @@ def estimate(mean: float, fields: Floats) -> Estimate:
     return Estimate(mean, mean - half, mean + half, n)
 
 
-def fields_along(shape: tuple[float, float], length: float) -> int:
-    """How many fields along each edge: as many as keep the short edge of a field at ``EDGE`` lengths, from 2 to 6.
+def windows(shape: tuple[int, ...], aspect: float, length: float) -> list[Window]:
+    """Fields of an image (H, W) of pixels ``aspect`` times as high as wide, correlated over ``length`` pixel widths."""
+    height, width = shape
+    return list(split((height, width), fields_along((height * aspect, width), length)))
 
-    Parameters
-    ----------
-    shape : (float, float)
-        Height and width of the image, in widths of a pixel.
-    length : float
-        Over which the structure is correlated, in widths of a pixel.
+
+def fields_along(shape: tuple[float, float], length: float) -> int:
+    """Fields along each edge, 2 to 6: as many as keep the short edge of a field at ``EDGE`` correlation lengths.
+
+    ``shape`` (height, width) and ``length`` are in widths of a pixel.
     """
     return int(np.clip(min(shape) // max(EDGE * length, 1.0), FEWEST, MOST))
 

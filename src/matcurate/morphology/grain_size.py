@@ -1,13 +1,8 @@
 """ASTM E112 grain size number by lineal intercept (Heyn) and by planimetric count (Jeffries).
 
-References
-----------
 ASTM E112-13, Standard Test Methods for Determining Average Grain Size, table 6: G from the mean intercept and from the
-number of grains per area.
-S. A. Saltykov, Stereometric Metallography (1958): counts in a rectangle.
+number of grains per area. S. A. Saltykov, Stereometric Metallography (1958): counts in a rectangle.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +10,7 @@ from math import log10
 
 import numpy as np
 
-from matcurate.morphology.fields import Estimate, estimate, fields_along, split
+from matcurate.morphology.fields import Estimate, estimate, windows
 from matcurate.morphology.intercepts import count_intercepts
 from matcurate.morphology.numbering import LabelIds
 from matcurate.morphology.units import Unit
@@ -23,26 +18,12 @@ from matcurate.morphology.units import Unit
 
 @dataclass(frozen=True, slots=True)
 class InterceptGrainSize:
-    """Grain size by lineal intercept.
+    """Grain size by lineal intercept; lengths in the report's unit.
 
-    Parameters
-    ----------
-    grain_size_number : float or None
-        G; None without a pixel size.
-    low, high : float or None
-        95 % interval of G; None without a pixel size, and ``low`` where the interval reaches to no boundary at all.
-    relative_accuracy : float
-        Half the interval over the number of intercepts per length; the standard calls 0.1 acceptable.
-    mean_intercept : float
-        Mean length of a chord through a grain, in the report's unit.
-    intercepts : float
-        Number of chords counted, in all directions.
-    line_length : float
-        Length of the test lines, in the report's unit.
-    fields : int
-        Number of fields that the interval comes from.
-    anisotropy : float or None
-        Mean intercept along the rows over that along the columns; None when no row meets a boundary.
+    G and its 95 % interval are None without a pixel size; ``low`` also where the interval reaches to no boundary at
+    all. ``relative_accuracy`` is half the interval over the intercepts per length; the standard calls 0.1 acceptable.
+    ``mean_intercept`` is that of a chord through a grain, ``intercepts`` the chords counted in all directions, and
+    ``anisotropy`` the mean intercept along the rows over that along the columns; None when no row meets a boundary.
     """
 
     grain_size_number: float | None
@@ -58,22 +39,10 @@ class InterceptGrainSize:
 
 @dataclass(frozen=True, slots=True)
 class PlanimetricGrainSize:
-    """Grain size by planimetric count.
+    """Grain size by planimetric count; G and its interval as in :class:`InterceptGrainSize`.
 
-    Parameters
-    ----------
-    grain_size_number, low, high, fields : float or None
-        As in :class:`InterceptGrainSize`.
-    relative_accuracy : float
-        Half the interval over the number of grains per area.
-    grains : float
-        Number of grains in the image: inside + intercepted / 2 - corners / 4.
-    inside, intercepted, corners : int
-        Grains that touch no edge of the image, that touch one, and corners of the image that a grain covers.
-    grains_per_area : float
-        Per squared unit of the report.
-    mean_area : float
-        Area of a grain, in the squared unit of the report.
+    ``relative_accuracy`` is half the interval over the grains per area (of the report's unit, squared). ``grains`` in
+    the image are inside + intercepted / 2 - corners / 4: those that touch no edge, those that do, and covered corners.
     """
 
     grain_size_number: float | None
@@ -100,26 +69,16 @@ def number_from_density(grains_per_mm2: float) -> float:
 
 
 def intercept_grain_size(grains: LabelIds, unit: Unit) -> InterceptGrainSize | None:
-    """Lay test lines over a map of grains.
+    """Lay test lines over a map (H, W) of grains that meet without lines between them; None when none meets a boundary.
 
-    Parameters
-    ----------
-    grains : int32 array (H, W)
-        Ids of grains that meet without lines between them; 0 is no grain, and no test line counts there.
-    unit : Unit
-        Of the report.
-
-    Returns
-    -------
-    InterceptGrainSize or None
-        None when no line meets a boundary.
+    0 is no grain, and no test line counts there.
     """
     whole = count_intercepts(grains, unit.aspect)
     per_length = whole.per_length
     if not per_length:
         return None
-    windows = split(_shape(grains), fields_along(_extent(grains, unit), 1 / per_length))
-    rates = [count_intercepts(grains[window], unit.aspect).per_length for window in windows]
+    fields = windows(grains.shape, unit.aspect, 1 / per_length)
+    rates = [count_intercepts(grains[field], unit.aspect).per_length for field in fields]
     spread = estimate(per_length, np.array(rates))
     scale = unit.mm_per_px
     number, low, high = _numbers(spread, lambda rate: number_from_intercept(scale / rate)) if scale else _UNKNOWN
@@ -138,29 +97,18 @@ def intercept_grain_size(grains: LabelIds, unit: Unit) -> InterceptGrainSize | N
 
 
 def planimetric_grain_size(grains: LabelIds, unit: Unit) -> PlanimetricGrainSize | None:
-    """Count grains in the image.
+    """Count grains of a map (H, W) that meet without lines between them; None when there is less than one.
 
-    The test figure is the image: the rectangle through the centres of its outermost pixels. A grain on an edge counts
-    one half and on a corner one quarter (Saltykov), which is unbiased for convex grains smaller than the image.
-
-    Parameters
-    ----------
-    grains : int32 array (H, W)
-        Ids of grains that meet without lines between them; 0 is no grain and belongs to no tested area.
-    unit : Unit
-        Of the report.
-
-    Returns
-    -------
-    PlanimetricGrainSize or None
-        None when there is less than one grain.
+    The test figure is the image: the rectangle through the centres of its outermost pixels, without what is no grain
+    (0). A grain on an edge counts one half and on a corner one quarter (Saltykov), which is unbiased for convex grains
+    smaller than the image.
     """
     whole = RectangleCount.of(grains, unit.aspect)
     if whole.grains < 1:
         return None
     mean_area = whole.area / whole.grains
-    windows = split(_shape(grains), fields_along(_extent(grains, unit), float(np.sqrt(mean_area))))
-    counts = [RectangleCount.of(grains[window], unit.aspect) for window in windows]
+    fields = windows(grains.shape, unit.aspect, float(np.sqrt(mean_area)))
+    counts = [RectangleCount.of(grains[field], unit.aspect) for field in fields]
     densities = np.array([count.grains / count.area if count.area else 0.0 for count in counts])
     spread = estimate(1 / mean_area, densities)
     scale = unit.mm_per_px
@@ -184,13 +132,9 @@ def planimetric_grain_size(grains: LabelIds, unit: Unit) -> PlanimetricGrainSize
 class RectangleCount:
     """Grains in the rectangle whose edges run through the centres of the outermost pixels.
 
-    Parameters
-    ----------
-    inside, intercepted, corners : int
-        Grains that its edges do not cut, grains that they cut, and its corners that a grain covers.
-    area : float
-        Of the rectangle where there are grains, in squared widths of a pixel: a pixel on an edge is half inside, on a
-        corner a quarter.
+    Its edges do not cut ``inside`` grains and cut ``intercepted`` ones; a grain covers ``corners`` of its corners.
+    ``area`` is what grains cover, in squared widths of a pixel: a pixel on an edge is half inside, on a corner a
+    quarter.
     """
 
     inside: int
@@ -199,7 +143,7 @@ class RectangleCount:
     area: float
 
     @classmethod
-    def of(cls, grains: LabelIds, aspect: float = 1.0) -> RectangleCount:
+    def of(cls, grains: LabelIds, aspect: float = 1.0) -> "RectangleCount":
         """Count in the whole of a map (H, W) of pixels ``aspect`` times as high as wide."""
         present = np.count_nonzero(np.bincount(grains.ravel())[1:])
         rim = np.unique(np.concatenate([grains[0], grains[-1], grains[:, 0], grains[:, -1]]))
@@ -222,14 +166,3 @@ _UNKNOWN = (None, None, None)
 def _numbers(spread: Estimate, number: Callable[[float], float]) -> tuple[float, float | None, float]:
     """G of the mean, of the lower end (None where that is no grain at all) and of the upper end."""
     return number(spread.mean), number(spread.low) if spread.low > 0 else None, number(spread.high)
-
-
-def _shape(grains: LabelIds) -> tuple[int, int]:
-    height, width = grains.shape
-    return height, width
-
-
-def _extent(grains: LabelIds, unit: Unit) -> tuple[float, float]:
-    """Height and width of the map in widths of a pixel."""
-    height, width = grains.shape
-    return height * unit.aspect, width

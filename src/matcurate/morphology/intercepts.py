@@ -1,7 +1,5 @@
 """Test lines laid over a label map in four directions, and the chords they are cut into (Heyn's lineal intercept)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,17 +13,11 @@ DIRECTIONS = (0, 90, 45, 135)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intercepts:
-    """What the test lines meet, each (4,) in the order of :data:`DIRECTIONS`.
+    """What the test lines meet in the directions :data:`DIRECTIONS`: their length inside labels, and chords, each (4,).
 
-    Parameters
-    ----------
-    length : float
-        Length of the lines inside labels, in widths of a pixel.
-    chords : float
-        Number of chords: a change from one label to another ends one chord and begins another, each half of which
-        counts; so a chord that the edge of the image cuts counts one half, as in ASTM E112.
-    aspect : float
-        Height of a pixel over its width.
+    Lengths are in widths of a pixel. A change from one label to another ends one chord and begins another, each half of
+    which counts; so a chord that the edge of the image cuts counts one half, as in ASTM E112. ``aspect`` is the height
+    of a pixel over its width.
     """
 
     length: Floats
@@ -44,14 +36,10 @@ class Intercepts:
 
 
 def count_intercepts(labels: NDArray[np.integer], aspect: float = 1.0) -> Intercepts:
-    """Lay lines through all pixels, row by row, column by column and along both diagonals.
+    """Lay lines through all pixels (H, W), row by row, column by column and along both diagonals; 0 is outside.
 
-    Parameters
-    ----------
-    labels : integer array (H, W)
-        Ids; 0 is outside. Neighbouring pixels of different ids have a boundary between them.
-    aspect : float
-        Height of a pixel over its width.
+    Neighbouring pixels of different ids have a boundary between them; ``aspect`` is the height of a pixel over its
+    width.
     """
     steps = (1.0, aspect, np.hypot(1.0, aspect), np.hypot(1.0, aspect))
     length, chords = np.zeros(4), np.zeros(4)

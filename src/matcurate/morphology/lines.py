@@ -11,8 +11,6 @@ lines are told from a matrix by what is measured on them:
 - the regions have corners, as grains that meet have, and particles packed closely have not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -50,22 +48,10 @@ _ISOTROPIC = np.pi / 4
 class LineNetwork:
     """What is measured on pixels that may be boundary lines.
 
-    Parameters
-    ----------
-    covered : float
-        Share of the image.
-    width : float
-        Mean width in pixels: twice the area over the length of the sides.
-    connected : float
-        Share of the pixels in the largest piece (8 neighbours).
-    regions : int
-        Pieces between the lines (4 neighbours).
-    largest : float
-        Share of these that the largest one has.
-    wide : float
-        Share of the pixels that are further from the nearest region than ``width``.
-    circularity : float
-        4π area / perimeter² of the regions that lie whole in the image, weighted by their areas.
+    They cover the share ``covered`` of the image and have a mean ``width`` in pixels: twice the area over the length of
+    the sides. ``connected`` of them are in the largest piece (8 neighbours), ``wide`` of them further from the nearest
+    region than ``width``. Between them lie ``regions`` (4 neighbours), of which the largest has the share ``largest``;
+    ``circularity`` is 4π area / perimeter² of those that lie whole in the image, weighted by area.
     """
 
     covered: float
@@ -95,18 +81,9 @@ class LineNetwork:
 
 @dataclass(frozen=True, slots=True)
 class BoundaryReading:
-    """How an image of two colours was read.
+    """How an image of two colours was read: the colour of the boundary lines, none when it shows objects apart.
 
-    Parameters
-    ----------
-    lines : {"white", "black", "none"}
-        The colour of the boundary lines; none when the image shows objects apart.
-    width_px : float or None
-        Mean width of the lines; None without lines.
-    covered : float or None
-        Share of the image that they cover; None without lines.
-    reason : str
-        One line that says which way it went and why.
+    Without lines, their mean width and the share of the image that they cover are None; ``reason`` is one line.
     """
 
     lines: Colour | Literal["none"]
@@ -118,12 +95,7 @@ class BoundaryReading:
 def read_boundaries(white: BoolMask, stated: Colour | Literal["none", "auto"] = "auto") -> BoundaryReading:
     """Decide which colour of an image of two colours is the boundary line between grains, if any.
 
-    Parameters
-    ----------
-    white : bool array (H, W)
-        The pixels of the higher value.
-    stated : {"white", "black", "none", "auto"}
-        What a person says; auto examines the colour that covers less.
+    ``white`` (H, W) are the pixels of the higher value; ``auto`` examines the colour that covers less.
     """
     if stated == "none":
         return BoundaryReading("none", None, None, "objects apart, as --boundaries none says")

@@ -1,7 +1,5 @@
 """Areas, centroids and the ellipse of inertia, for all objects of a label map at once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,19 +12,11 @@ ROUND = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """Moments of N objects, each (N,).
+    """Moments of N objects, each (N,): pixels, centroid in columns and rows from the centre of the top left pixel.
 
-    Parameters
-    ----------
-    area : float
-        Number of pixels.
-    x, y : float
-        Centroid in columns and rows, from the centre of the top left pixel.
-    aspect_ratio : float
-        Long over short axis of the ellipse with the same second moments, at least 1.
-    orientation : float
-        Angle of the long axis in degrees in [0, 180), counter-clockwise from the x axis as one sees it; 0 for objects
-        without a direction.
+    ``aspect_ratio`` is long over short axis of the ellipse with the same second moments; ``orientation`` the angle of
+    the long axis in degrees in [0, 180), counter-clockwise from the x axis as one sees it; 0 for objects without a
+    direction.
     """
 
     area: Floats
@@ -37,16 +27,9 @@ class Moments:
 
 
 def measure_moments(compact: LabelIds, count: int, aspect: float = 1.0) -> Moments:
-    """Sum over the pixels of every object; a pixel is a rectangle, so one of a x b square pixels has exactly a / b.
+    """Sum over the pixels of objects 1…count (H, W); a pixel is a rectangle, so one of a x b squares has exactly a / b.
 
-    Parameters
-    ----------
-    compact : integer array (H, W)
-        Ids 1…count without gaps, 0 is background.
-    count : int
-        Number of objects.
-    aspect : float
-        Height of a pixel over its width.
+    ``aspect`` is the height of a pixel over its width.
     """
     runs = _Runs.of(compact)
     area = runs.sums(runs.length, count)
@@ -70,7 +53,7 @@ class _Runs:
     length: Floats
 
     @classmethod
-    def of(cls, compact: LabelIds) -> _Runs:
+    def of(cls, compact: LabelIds) -> "_Runs":
         height, width = compact.shape
         parts = []
         strip = max(1, STRIP // width)

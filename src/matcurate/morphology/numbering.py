@@ -1,7 +1,5 @@
 """Ids without gaps: what is measured here costs memory and time by the largest id."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,20 +15,7 @@ STRIP = 2**22
 
 
 def compact_ids(instances: LabelMap) -> tuple[LabelIds, Integers]:
-    """Renumber the objects 1…N in the order of their ids.
-
-    Parameters
-    ----------
-    instances : unsigned array (H, W)
-        Object ids, 0 is background.
-
-    Returns
-    -------
-    compact : int32 array (H, W)
-        0 where ``instances`` is 0.
-    ids : int64 array (N,)
-        The id that each number stands for.
-    """
+    """Renumber the objects (H, W) 1…N in the order of their ids (N,), which are returned too; 0 stays 0."""
     largest = int(instances.max())
     if largest > 4 * instances.size + 65535:  # a table of all ids would be larger than the image
         values, inverse = np.unique(instances, return_inverse=True)

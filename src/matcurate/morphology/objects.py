@@ -1,16 +1,13 @@
-"""Sizes, shapes and places of single objects; lengths are in widths of a pixel, which may be higher than wide."""
+"""Sizes, shapes, places and neighbours of single objects; lengths are in widths of a pixel, perhaps not square."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
+from scipy.spatial import cKDTree
 
 from matcurate.morphology.moments import measure_moments
-from matcurate.morphology.neighbours import count_neighbours, nearest_distances
 from matcurate.morphology.numbering import STRIP, Floats, Integers, LabelIds, compact_ids
 from matcurate.morphology.outlines import measure_outlines
 from matcurate.morphology.structure import Structure, boundary_lines, close_lines, decide_structure
@@ -19,41 +16,17 @@ from matcurate.types import LabelMap
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectTable:
-    """One row for each object; every column is an array (N,), sorted by id.
+    """One row for each object, sorted by id; every column is (N,).
 
-    Parameters
-    ----------
-    id : int
-        Instance id.
-    phase : int
-        Class id of most of the object's pixels; 0 when no classes were given.
-    area : float
-        Number of pixels.
-    perimeter : float
-        Length of the boundaries, holes included (Vossepoel and Smeulders' estimate).
-    equivalent_diameter : float
-        Diameter of the circle with the same area.
-    circularity : float
-        4π area / perimeter², at most 1; 1 for a disc, π/4 for a square.
-    x, y : float
-        Centroid in columns and rows, from the centre of the top left pixel.
-    touches_border : bool
-        Whether the object is cut by the edge of the image.
-    feret_max, feret_min : float
-        Largest and smallest caliper diameter.
-    aspect_ratio : float
-        Long over short axis of the ellipse with the same second moments, at least 1.
-    solidity : float
-        Pixels over those inside the convex hull, at most 1, and 1 for any convex shape on the pixel grid.
-    orientation : float
-        Angle of the long axis in degrees in [0, 180), counter-clockwise from the x axis as one sees it; 0 for an
-        object without a direction.
-    neighbours : int
-        Number of objects that it touches; between grains, boundaries drawn as background lines are closed before.
-    nearest_distance : float
-        Distance to the nearest other centroid; NaN for an object that is alone.
-    height, width : int
-        Size of the bounding box in pixels.
+    ``phase`` is the class of most of the object's pixels, 0 without classes; ``area`` the number of pixels;
+    ``perimeter`` the length of the boundaries, holes included (Vossepoel and Smeulders' estimate); ``circularity`` 4π
+    area / perimeter², at most 1: 1 for a disc, π/4 for a square. ``x``, ``y`` is the centroid in columns and rows, from
+    the centre of the top left pixel. ``feret_max`` and ``feret_min`` are caliper diameters; ``aspect_ratio`` is long
+    over short axis of the ellipse with the same second moments; ``solidity`` pixels over those inside the convex hull,
+    1 for any convex shape on the pixel grid; ``orientation`` the angle of the long axis in degrees in [0, 180),
+    counter-clockwise from the x axis as one sees it, 0 without a direction. ``neighbours`` touch it; between grains,
+    boundaries drawn as background lines are closed before. ``nearest_distance`` to another centroid is NaN for an
+    object that is alone; ``height`` and ``width`` are of the box.
     """
 
     id: Integers
@@ -78,30 +51,18 @@ class ObjectTable:
     def __len__(self) -> int:
         return len(self.id)
 
-    def moved(self, down: int, right: int) -> ObjectTable:
+    def moved(self, down: int, right: int) -> "ObjectTable":
         """The same within a larger image, in which the measured one begins at (``down``, ``right``)."""
         return replace(self, x=self.x + right, y=self.y + down)
 
 
 def measure_objects(
-    instances: LabelMap,
-    phases: LabelMap | None = None,
-    structure: Structure | None = None,
-    *,
-    aspect: float = 1.0,
+    instances: LabelMap, phases: LabelMap | None = None, structure: Structure | None = None, *, aspect: float = 1.0
 ) -> ObjectTable:
-    """Measure every object of a label map.
+    """Measure every object of a label map (H, W); an id in several pieces is one object.
 
-    Parameters
-    ----------
-    instances : unsigned array (H, W)
-        Object ids, 0 is background. An id may be in several pieces; it is measured as one object.
-    phases : unsigned array (H, W), optional
-        Class ids.
-    structure : {"grains", "objects"}, optional
-        Between grains, background lines are boundaries; decided from the map by default.
-    aspect : float
-        Height of a pixel over its width.
+    Between ``grains``, background lines are boundaries; by default that is decided from the map. ``aspect`` is the
+    height of a pixel over its width.
     """
     compact, ids = compact_ids(instances)
     lines = None if structure == "objects" else boundary_lines(compact)
@@ -114,22 +75,14 @@ def tabulate(
 ) -> ObjectTable:
     """Measure as :func:`measure_objects` does what :func:`~matcurate.morphology.numbering.compact_ids` has renumbered.
 
-    Parameters
-    ----------
-    compact : int32 array (H, W)
-        Ids 1…N, 0 is background.
-    ids : int64 array (N,)
-        The ids that they stand for.
-    touching : int32 array (H, W)
-        The same map in which neighbours are counted: of grains, with the lines between them closed.
-    phases, aspect
-        As there.
+    In ``touching`` (H, W) neighbours are counted: of grains, with the lines between them closed.
     """
     boxes = find_objects(compact)
     moments = measure_moments(compact, len(ids), aspect)
     outlines = measure_outlines(compact, boxes, aspect)
     area = moments.area * aspect
-    top, left, bottom, right = _edges(boxes)
+    edges = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in boxes]
+    top, left, bottom, right = np.array(edges, dtype=np.int64).reshape(-1, 4).T
     touches = (top == 0) | (left == 0) | (bottom == compact.shape[0]) | (right == compact.shape[1])
     return ObjectTable(
         id=ids,
@@ -153,12 +106,6 @@ def tabulate(
     )
 
 
-def _edges(boxes: Sequence[tuple[slice, slice]]) -> Integers:
-    """Top, left, bottom and right (exclusive) of bounding boxes: (4, N)."""
-    edges = [(rows.start, columns.start, rows.stop, columns.stop) for rows, columns in boxes]
-    return np.array(edges, dtype=np.int64).reshape(-1, 4).T
-
-
 def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integers:
     if phases is None or count == 0:
         return np.zeros(count, dtype=np.int64)
@@ -172,3 +119,28 @@ def _majority(compact: LabelIds, phases: LabelMap | None, count: int) -> Integer
     known = np.concatenate([np.zeros(1, dtype=np.int64), values])
     majority: Integers = known[np.argmax(votes.reshape(count + 1, kinds)[1:], axis=1)]
     return majority
+
+
+def touching_pairs(compact: LabelIds) -> Integers:
+    """Pairs (P, 2) of objects (H, W) that share an edge of a pixel, each once, the smaller id first, 0 left out."""
+    pairs = []
+    for first, second in ((compact[:, :-1], compact[:, 1:]), (compact[:-1], compact[1:])):
+        edge = (first != second) & (first > 0) & (second > 0)
+        one, other = first[edge].astype(np.int64), second[edge].astype(np.int64)
+        pairs.append(np.minimum(one, other) << 32 | np.maximum(one, other))
+    keys = np.unique(np.concatenate(pairs))
+    return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
+
+
+def count_neighbours(compact: LabelIds, count: int) -> Integers:
+    """Count the objects that each of the objects 1…count touches; (count,)."""
+    return np.bincount(touching_pairs(compact).ravel(), minlength=count + 1)[1:].astype(np.int64)
+
+
+def nearest_distances(x: Floats, y: Floats) -> Floats:
+    """Distance of every centroid to the nearest other one; NaN for an object that is alone. x, y (N,), result (N,)."""
+    if len(x) < 2:
+        return np.full(len(x), np.nan)
+    points = np.stack([x, y], axis=1)
+    distances, _ = cKDTree(points).query(points, k=2)
+    return np.asarray(distances[:, 1], dtype=np.float64)

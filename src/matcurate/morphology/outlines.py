@@ -1,7 +1,5 @@
 """Outlines of objects: perimeter, convex hull and Feret diameters, for all objects of a label map at once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,17 +24,11 @@ _CORNERS = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]], dtype=np.int32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlines:
-    """What the outlines of N objects say, each (N,); lengths in widths of a pixel.
+    """What the outlines of N objects say, each (N,); lengths in widths of a pixel. Perimeters include those of holes.
 
-    Parameters
-    ----------
-    perimeter : float
-        Length of the boundaries, outer and of holes.
-    hull_pixels : float
-        Number of pixels whose centres lie in the convex hull of the object's pixel centres: no more than it has itself
-        when it is a convex shape on the pixel grid, however small.
-    feret_max, feret_min : float
-        Largest and smallest distance of two parallel tangents to the pixels, which are rectangles.
+    ``hull_pixels`` have their centres in the convex hull of the object's pixel centres: no more than it has itself when
+    it is a convex shape on the pixel grid, however small. Feret diameters are the largest and smallest distance of two
+    parallel tangents to the pixels, which are rectangles.
     """
 
     perimeter: Floats
@@ -47,14 +39,9 @@ class Outlines:
 
 @dataclass(frozen=True, slots=True)
 class StepLengths:
-    """What each step and each change of direction of a chain code adds to a length, in widths of a pixel.
+    """What a step along a row, a column and a diagonal of a chain code adds to a length, in widths of a pixel.
 
-    Parameters
-    ----------
-    row, column, diagonal : float
-        A step along a row, along a column and along a diagonal.
-    row_corner, column_corner : float
-        A change between a diagonal step and one along a row, and one along a column; their mean for other changes.
+    The corners are changes between a diagonal step and one along a row, and one along a column; their mean for others.
     """
 
     row: float
@@ -86,23 +73,12 @@ def step_lengths(aspect: float) -> StepLengths:
 
 
 def measure_outlines(compact: LabelIds, boxes: Sequence[tuple[slice, slice]], aspect: float = 1.0) -> Outlines:
-    """Trace and measure every object.
+    """Trace and measure objects 1…N (H, W), each in its box; an id may be in several pieces.
 
-    Parameters
-    ----------
-    compact : integer array (H, W)
-        Ids 1…N without gaps, 0 is background. An id may be in several pieces.
-    boxes : sequence of (slice, slice)
-        Rows and columns that each object lies in.
-    aspect : float
-        Height of a pixel over its width.
-
-    References
-    ----------
-    A. M. Vossepoel, A. W. M. Smeulders, "Vector code probability and metrication error in the representation of
-    straight lines of finite length", Computer Graphics and Image Processing 20 (1982) 347-364.
-    J. Steiner's formula: a convex outline moved outwards by half a square pixel is longer by π; by half a pixel that is
-    not square, by the perimeter of the ellipse in the pixel (S. Ramanujan's approximation).
+    Vossepoel and Smeulders, "Vector code probability and metrication error in the representation of straight lines of
+    finite length", Computer Graphics and Image Processing 20 (1982) 347-364. J. Steiner's formula: a convex outline
+    moved outwards by half a square pixel is longer by π; by half a pixel that is not square (height over width
+    ``aspect``), by the perimeter of the ellipse in the pixel (S. Ramanujan's approximation).
     """
     chains: list[NDArray[np.int32]] = []
     owners: list[int] = []
@@ -110,12 +86,12 @@ def measure_outlines(compact: LabelIds, boxes: Sequence[tuple[slice, slice]], as
     hulls: list[NDArray[np.int32]] = []
     for index, box in enumerate(boxes):
         crop = (compact[box] == index + 1).view(np.uint8)
-        found, tree = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        contours, tree = cv2.findContours(crop, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         inner = tree[0, :, 3] >= 0
-        chains += [chain[:, 0] for chain in found]
-        owners += [index] * len(found)
+        chains += [chain[:, 0] for chain in contours]
+        owners += [index] * len(contours)
         holes += inner.tolist()
-        outer = [chain for chain, hole in zip(found, inner, strict=True) if not hole]
+        outer = [chain for chain, hole in zip(contours, inner, strict=True) if not hole]
         hulls.append(cv2.convexHull(outer[0] if len(outer) == 1 else np.concatenate(outer))[:, 0])
     lengths = _chain_lengths(chains, np.array(holes, dtype=np.bool_), aspect)
     perimeter = np.bincount(np.array(owners, dtype=np.int64), weights=lengths, minlength=len(hulls))

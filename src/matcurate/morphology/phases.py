@@ -1,18 +1,14 @@
 """Phase fractions with their intervals: by all pixels, and by ASTM E562 point count; mean chords of the phases.
 
-References
-----------
-ASTM E562-19, Standard Test Method for Determining Volume Fraction by Systematic Manual Point Count.
-P. Debye, H. R. Anderson, H. Brumberger, J. Appl. Phys. 28 (1957) 679: correlation length of two phases from chords.
+ASTM E562-19, Standard Test Method for Determining Volume Fraction by Systematic Manual Point Count. P. Debye, H. R.
+Anderson, H. Brumberger, J. Appl. Phys. 28 (1957) 679: correlation length of two phases from chords.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.morphology.fields import Estimate, Window, estimate, fields_along, split
+from matcurate.morphology.fields import Estimate, Window, estimate, windows
 from matcurate.morphology.intercepts import count_intercepts
 from matcurate.morphology.numbering import Floats
 from matcurate.morphology.units import Unit
@@ -24,20 +20,10 @@ GRIDS = ((0.05, 10), (0.10, 7), (0.20, 5), (1.00, 4))
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """An area fraction with its 95 % interval.
+    """An area fraction with its 95 % interval from the spread of the fields, held inside [0, 1].
 
-    Parameters
-    ----------
-    fraction : float
-        Of the whole image, in [0, 1].
-    low, high : float
-        Interval from the spread of the fields, held inside [0, 1].
-    relative_accuracy : float or None
-        Half of the symmetric interval over the fraction (E562's %RA / 100); None when the fraction is 0.
-    fields : int
-        Number of fields.
-    points : int
-        Points in each field: of the grid, or pixels.
+    ``relative_accuracy`` is half of the symmetric interval over the fraction (E562's %RA / 100), None when it is 0;
+    ``points`` are those of the grid in each field, or its pixels.
     """
 
     fraction: float
@@ -48,29 +34,18 @@ class Fraction:
     points: int
 
     @classmethod
-    def of(cls, found: Estimate, points: int) -> Fraction:
+    def of(cls, spread: Estimate, points: int) -> "Fraction":
         """Hold the interval inside [0, 1]."""
-        held = found.clipped(0.0, 1.0)
-        return cls(found.mean, held.low, held.high, found.relative_accuracy, found.fields, points)
+        held = spread.clipped(0.0, 1.0)
+        return cls(spread.mean, held.low, held.high, spread.relative_accuracy, spread.fields, points)
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseReport:
-    """What is said of one phase.
+    """What is said of one phase: its fraction over all pixels and over a systematic grid (ASTM E562).
 
-    Parameters
-    ----------
-    id : int
-        Class id.
-    name : str or None
-        When it is known.
-    area_fraction : Fraction
-        Over all pixels.
-    point_count : Fraction
-        Over a systematic grid (ASTM E562).
-    mean_chord : float or None
-        Mean length of a test line inside the phase, in the report's unit: the mean free path, for a matrix. None when
-        no line meets its boundary.
+    ``mean_chord`` is the mean length of a test line inside the phase, in the report's unit: the mean free path, for a
+    matrix. None when no line meets its boundary.
     """
 
     id: int
@@ -81,17 +56,7 @@ class PhaseReport:
 
 
 def measure_phases(phases: LabelMap, unit: Unit, names: tuple[str, ...] = ()) -> tuple[PhaseReport, ...]:
-    """Every class that occurs, background included.
-
-    Parameters
-    ----------
-    phases : unsigned array (H, W)
-        Class ids.
-    unit : Unit
-        Of the report.
-    names : tuple of str
-        ``names[i]`` is that of class i.
-    """
+    """Measure every class (H, W) that occurs, background included; ``names[i]`` is that of class i."""
     return tuple(
         _measure(phases == phase, int(phase), names[phase] if phase < len(names) else None, unit)
         for phase in np.unique(phases)
@@ -100,36 +65,28 @@ def measure_phases(phases: LabelMap, unit: Unit, names: tuple[str, ...] = ()) ->
 
 def _measure(inside: BoolMask, phase: int, name: str | None, unit: Unit) -> PhaseReport:
     chord, length = _chords(inside, unit.aspect)
-    height, width = inside.shape
-    windows = list(split((height, width), fields_along((height * unit.aspect, width), length)))
+    fields = windows(inside.shape, unit.aspect, length)
     return PhaseReport(
         phase,
         name,
-        area_fraction=area_fraction(inside, windows),
-        point_count=point_count(inside, windows, grid_for(float(inside.mean()))),
+        area_fraction=area_fraction(inside, fields),
+        point_count=point_count(inside, fields, grid_for(float(inside.mean()))),
         mean_chord=chord * unit.per_px if chord is not None else None,
     )
 
 
-def area_fraction(inside: BoolMask, windows: list[Window]) -> Fraction:
-    """Share of the pixels of ``inside`` (H, W), with the interval from the shares in the windows."""
-    shares = np.array([inside[window].mean() for window in windows])
-    return Fraction.of(estimate(float(inside.mean()), shares), inside.size // len(windows))
+def area_fraction(inside: BoolMask, fields: list[Window]) -> Fraction:
+    """Share of the pixels of ``inside`` (H, W), with the interval from the shares in the fields."""
+    shares = np.array([inside[field].mean() for field in fields])
+    return Fraction.of(estimate(float(inside.mean()), shares), inside.size // len(fields))
 
 
-def point_count(inside: BoolMask, windows: list[Window], along: int) -> Fraction:
+def point_count(inside: BoolMask, fields: list[Window], along: int) -> Fraction:
     """ASTM E562: a grid of points in every field; a point in the phase counts one, on its boundary one half.
 
-    Parameters
-    ----------
-    inside : bool array (H, W)
-        Where the phase is.
-    windows : list of (slice, slice)
-        The fields.
-    along : int
-        Points along each edge of the grid, which lie in the middle of equal cells of the field.
+    The grid has ``along`` points along each edge, in the middle of equal cells of the field.
     """
-    shares = np.array([_grid_values(inside[window], along).mean() for window in windows])
+    shares = np.array([_grid_values(inside[field], along).mean() for field in fields])
     return Fraction.of(estimate(float(shares.mean()), shares), along**2)
 
 

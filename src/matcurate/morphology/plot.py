@@ -1,7 +1,5 @@
 """One figure of an image's morphology: sizes, phases, shapes and distances."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np
@@ -17,17 +15,9 @@ from matcurate.types import Calibration
 GREY = "#4D4D4D"
 
 
-def draw_morphology(found: Morphology, title: str) -> bytes:
-    """PNG of the size distribution, phase fractions with intervals, shapes, and nearest-neighbour distances.
-
-    Parameters
-    ----------
-    found : Morphology
-        Of one image.
-    title : str
-        Its name.
-    """
-    report = found.report
+def draw_morphology(morphology: Morphology, title: str) -> bytes:
+    """PNG of the size distribution, phase fractions with intervals, shapes, and nearest-neighbour distances."""
+    report = morphology.report
     unit = Unit.of(
         None if report.nm_per_px is None else Calibration(report.nm_per_px, report.px_size_y / report.px_size)
     )
@@ -37,8 +27,8 @@ def draw_morphology(found: Morphology, title: str) -> bytes:
     axes = figure.subplots(2, 2)
     _sizes(axes[0, 0], report, unit)
     _phases(axes[0, 1], report)
-    _shapes(axes[1, 0], found)
-    _distances(axes[1, 1], found, unit)
+    _shapes(axes[1, 0], morphology)
+    _distances(axes[1, 1], morphology, unit)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -46,10 +36,10 @@ def draw_morphology(found: Morphology, title: str) -> bytes:
 
 def _title(report: MorphologyReport, title: str) -> str:
     methods = {"intercept": report.grain_size.intercept, "planimetric": report.grain_size.planimetric}
-    numbers = {name: found.grain_size_number for name, found in methods.items() if found is not None}
-    said = [f"G = {number:.2f} ({name})" for name, number in numbers.items() if number is not None]
+    numbers = {name: size.grain_size_number for name, size in methods.items() if size is not None}
+    sizes = [f"G = {number:.2f} ({name})" for name, number in numbers.items() if number is not None]
     # matplotlib would read the text between two dollar signs as a formula
-    return ", ".join([f"{title}: {report.count} {report.structure}", *said]).replace("$", r"\$")
+    return ", ".join([f"{title}: {report.count} {report.structure}", *sizes]).replace("$", r"\$")
 
 
 def _sizes(axes: Axes, report: MorphologyReport, unit: Unit) -> None:
@@ -79,17 +69,17 @@ def _phases(axes: Axes, report: MorphologyReport) -> None:
     axes.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names])
 
 
-def _shapes(axes: Axes, found: Morphology) -> None:
-    table = found.table
+def _shapes(axes: Axes, morphology: Morphology) -> None:
+    table = morphology.table
     whole = ~table.touches_border
     axes.set(xlabel="aspect ratio", ylabel="circularity", ylim=(0, 1.05), title="Shapes of whole objects")
     colours = [PHASE_COLOURS[(phase - 1) % len(PHASE_COLOURS)] for phase in table.phase[whole].tolist()]
     axes.scatter(table.aspect_ratio[whole], table.circularity[whole], s=10, c=colours, alpha=0.6)
 
 
-def _distances(axes: Axes, found: Morphology, unit: Unit) -> None:
-    distance = found.table.nearest_distance * unit.per_px
-    spacing = found.report.spacing[0]
+def _distances(axes: Axes, morphology: Morphology, unit: Unit) -> None:
+    distance = morphology.table.nearest_distance * unit.per_px
+    spacing = morphology.report.spacing[0]
     axes.set(xlabel=f"distance / {unit.label}", ylabel="objects", title="Nearest neighbours, by centroids")
     axes.hist(distance[np.isfinite(distance)], bins="auto", color=PHASE_COLOURS[2], edgecolor="white")
     if spacing.mean is not None:

@@ -1,7 +1,5 @@
 """Everything that is said of one image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,28 +43,9 @@ class GrainSize:
 class MorphologyReport:
     """Summary of one image.
 
-    Parameters
-    ----------
-    height, width : int
-        Of the image in pixels.
-    nm_per_px, nm_per_px_y : float or None
-        Width and height of a pixel, when they are known.
-    unit : {"px", "nm", "um"}
-        Of every length below; areas are in its square.
-    px_size, px_size_y : float
-        Width and height of a pixel in that unit.
-    structure : {"grains", "objects"}
-        Whether the objects fill the image or lie apart.
-    count : int
-        Number of objects, those that the edge of the image cuts included.
-    phases : tuple of PhaseReport
-        One for each class that occurs.
-    grain_size : GrainSize
-        ASTM E112.
-    shape : Shape
-        Mean shape.
-    sizes, spacing : tuple
-        First of all objects, then, where there are several classes of objects, of each.
+    ``unit`` (px, nm or um) is that of every length, areas are in its square; ``px_size`` and ``px_size_y`` are width
+    and height of a pixel in it. ``count`` includes objects that the edge of the image cuts. ``sizes`` and ``spacing``
+    are first of all objects, then, where there are several classes of objects, of each.
     """
 
     height: int
@@ -102,22 +81,11 @@ def measure_image(
     lines: BoolMask | None = None,
     names: tuple[str, ...] = (),
 ) -> Morphology:
-    """Measure the objects and the phases of one image.
+    """Measure the objects and the phases of one image (H, W).
 
-    Parameters
-    ----------
-    instances : unsigned array (H, W)
-        Object ids, 0 is background.
-    phases : unsigned array (H, W), optional
-        Class ids; by default 1 inside objects and 0 outside.
-    calibration : Calibration, optional
-        Pixel size; without it lengths are in pixels and there is no grain size number.
-    structure : {"grains", "objects"}, optional
-        Decided from the map by default.
-    lines : bool array (H, W), optional
-        Background that is boundary lines between grains; decided from the map by default.
-    names : tuple of str
-        ``names[i]`` is that of class i.
+    Without class ids, objects are 1 and the rest 0; without a pixel size, lengths are in pixels and there is no grain
+    size number. ``structure`` and ``lines`` (H, W), background that is boundary lines between grains, are decided from
+    the map by default; ``names[i]`` is that of class i.
     """
     classes: LabelMap = (instances > 0).astype(np.uint8) if phases is None else phases
     height, width = instances.shape

@@ -3,15 +3,10 @@
 A large object is cut by the edge more often than a small one; leaving cut objects out makes the rest look smaller.
 Every object that lies whole in the image therefore counts by the inverse of its chance to do so (Miles, Lantuéjoul).
 
-References
-----------
-R. E. Miles, "On the elimination of edge effects in planar sampling", in Stochastic Geometry (1974) 228-247.
-C. Lantuéjoul, "On the estimation of mean values in individual analysis of particles", Microscopica Acta, Suppl. 4
-(1980) 266-273.
-J. Serra, Image Analysis and Mathematical Morphology (1982), chapter VIII.
+R. E. Miles, "On the elimination of edge effects in planar sampling", in Stochastic Geometry (1974) 228-247. C.
+Lantuéjoul, "On the estimation of mean values in individual analysis of particles", Microscopica Acta, Suppl. 4 (1980)
+266-273. J. Serra, Image Analysis and Mathematical Morphology (1982), chapter VIII.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -27,24 +22,12 @@ BINS = 12
 
 @dataclass(frozen=True, slots=True)
 class SizeDistribution:
-    """Sizes of the objects of one phase (or of all), border-corrected; lengths and areas in the report's unit.
+    """Sizes of the objects of one phase (None: of all), border-corrected; lengths and areas in the report's unit.
 
-    Parameters
-    ----------
-    phase : int or None
-        Class id; None for all objects.
-    whole, cut : int
-        Objects that lie whole in the image, and that its edge cuts; the latter are left out.
-    per_area : float
-        Number of objects per squared unit.
-    mean_area, mean_diameter, deviation : float or None
-        Means by number of area and equivalent diameter, and the diameter's standard deviation; None without objects.
-    d10, d50, d90 : float or None
-        Diameters below which 10, 50 and 90 % of the objects lie.
-    edges : tuple of float
-        Bounds of the diameter classes, equal steps of the logarithm.
-    shares : tuple of float
-        Share of the objects in every class; they sum to 1.
+    ``cut`` objects, which the edge of the image cuts, are left out. Means are by number, of area and equivalent
+    diameter, with the diameter's standard deviation; 10, 50 and 90 % of the objects lie below ``d10``, ``d50`` and
+    ``d90``; all None without objects. ``edges`` bound the diameter classes, equal steps of the logarithm, whose
+    ``shares`` sum to 1.
     """
 
     phase: int | None
@@ -62,21 +45,9 @@ class SizeDistribution:
 
 
 def whole_weights(table: ObjectTable, shape: tuple[int, int]) -> Floats:
-    """Inverse of the number of places (in pixels) at which an object of this size does not touch the edge.
+    """Inverse of the number of places (in pixels) at which an object of this size does not touch the edge; (N,).
 
-    Their sum estimates the number of objects per pixel without bias.
-
-    Parameters
-    ----------
-    table : ObjectTable
-        N objects.
-    shape : (int, int)
-        (H, W) of the image.
-
-    Returns
-    -------
-    float array (N,)
-        0 for objects that touch the edge.
+    0 for objects that touch it. Their sum estimates the number of objects per pixel without bias.
     """
     height, width = shape
     places = (height - 1 - table.height) * (width - 1 - table.width)
@@ -87,19 +58,7 @@ def whole_weights(table: ObjectTable, shape: tuple[int, int]) -> Floats:
 def size_distribution(
     table: ObjectTable, shape: tuple[int, int], unit: Unit, phase: int | None = None
 ) -> SizeDistribution:
-    """Measure the sizes of one phase's objects, or of all.
-
-    Parameters
-    ----------
-    table : ObjectTable
-        Of an image.
-    shape : (int, int)
-        (H, W) of the image in pixels.
-    unit : Unit
-        Of the report.
-    phase : int, optional
-        Class id; all objects by default.
-    """
+    """Measure the sizes of one phase's objects, or of all, in an image of ``shape`` (H, W)."""
     chosen: BoolMask = np.ones(len(table), dtype=np.bool_) if phase is None else table.phase == phase
     whole = chosen & ~table.touches_border
     weight = whole_weights(table, shape)[whole]

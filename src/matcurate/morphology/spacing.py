@@ -1,21 +1,16 @@
 """Nearest-neighbour distances of objects, corrected for neighbours beyond the edge of the image.
 
-References
-----------
 K.-H. Hanisch, "Some remarks on estimators of the distribution function of nearest neighbour distance in stationary
-spatial point processes", Mathematische Operationsforschung und Statistik, Series Statistics 15 (1984) 409-412.
-P. J. Clark, F. C. Evans, Ecology 35 (1954) 445-453.
+spatial point processes", Mathematische Operationsforschung und Statistik, Series Statistics 15 (1984) 409-412. P. J.
+Clark, F. C. Evans, Ecology 35 (1954) 445-453.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.morphology.neighbours import nearest_distances
 from matcurate.morphology.numbering import Floats
-from matcurate.morphology.objects import ObjectTable
+from matcurate.morphology.objects import ObjectTable, nearest_distances
 from matcurate.morphology.sizes import whole_weights
 from matcurate.morphology.units import Unit
 from matcurate.types import BoolMask
@@ -23,18 +18,11 @@ from matcurate.types import BoolMask
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Distances between the centroids of nearest objects of one phase (or of all), in the report's unit.
+    """Distances between the centroids of nearest objects of one phase (None: of all), in the report's unit.
 
-    Parameters
-    ----------
-    phase : int or None
-        Class id; None for all objects.
-    objects : int
-        Those whose nearest neighbour is closer than the edge of the image, and so is surely their nearest.
-    mean, deviation : float or None
-        Of their distances, by Hanisch's weights; None without such objects.
-    ratio_to_random : float or None
-        Mean over that of points thrown at random, 1 / (2 √N_A): below 1 clustered, above 1 ordered (Clark and Evans).
+    ``objects`` counts those whose nearest neighbour is closer than the edge of the image, and so is surely their
+    nearest; mean and deviation use Hanisch's weights, and are None without such objects. ``ratio_to_random`` is the
+    mean over that of points thrown at random, 1 / (2 √N_A): below 1 clustered, above 1 ordered (Clark and Evans).
     """
 
     phase: int | None
@@ -45,19 +33,7 @@ class Spacing:
 
 
 def measure_spacing(table: ObjectTable, shape: tuple[int, int], unit: Unit, phase: int | None = None) -> Spacing:
-    """Nearest-neighbour distances within one phase, or among all objects.
-
-    Parameters
-    ----------
-    table : ObjectTable
-        Of an image.
-    shape : (int, int)
-        (H, W) of the image in pixels.
-    unit : Unit
-        Of the report.
-    phase : int, optional
-        Class id; all objects by default.
-    """
+    """Nearest-neighbour distances within one phase, or among all objects, of an image of ``shape`` (H, W)."""
     chosen = np.ones(len(table), dtype=np.bool_) if phase is None else table.phase == phase
     x, y = table.x[chosen], table.y[chosen] * unit.aspect
     distance = nearest_distances(x, y)

@@ -1,7 +1,5 @@
 """Whether objects fill the image, as grains do, or lie apart in a matrix."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import cv2
@@ -21,29 +19,16 @@ COVERED = 0.95
 
 
 def decide_structure(compact: LabelIds, lines: BoolMask | None = None) -> Structure:
-    """``grains`` when the objects, with the lines between them closed, cover at least 95 % of the image.
+    """``grains`` when the objects (H, W), with the lines between them closed, cover at least 95 % of the image.
 
-    Parameters
-    ----------
-    compact : int32 array (H, W)
-        Object ids, 0 is background.
-    lines : bool array (H, W), optional
-        Background that is boundary lines; :func:`boundary_lines` by default.
+    ``lines`` (H, W) is background that is boundary lines; :func:`boundary_lines` by default.
     """
     closed = (boundary_lines(compact) if lines is None else lines) | (compact > 0)
     return "grains" if np.count_nonzero(closed) >= COVERED * compact.size else "objects"
 
 
 def close_lines(compact: LabelIds, lines: BoolMask | None = None) -> LabelIds:
-    """Give the background lines between grains to the nearest grain; other background stays.
-
-    Parameters
-    ----------
-    compact : int32 array (H, W)
-        Grain ids, 0 is background.
-    lines : bool array (H, W), optional
-        As in :func:`decide_structure`.
-    """
+    """Give the background lines between grains (H, W) to the nearest grain; other background stays."""
     between = boundary_lines(compact) if lines is None else lines
     if not between.any() or not compact.any():
         return compact
@@ -52,13 +37,7 @@ def close_lines(compact: LabelIds, lines: BoolMask | None = None) -> LabelIds:
 
 
 def boundary_lines(compact: LabelIds) -> BoolMask:
-    """Background that is boundary lines: all of it where it is a network of lines, else what is no wider than a line.
-
-    Parameters
-    ----------
-    compact : int32 array (H, W)
-        Object ids, 0 is background.
-    """
+    """Background (H, W) that is boundary lines: all of a network of lines, else what is no wider than a line."""
     background: BoolMask = compact == 0
     thin = _thin(background)
     rest = np.count_nonzero(background & ~thin)

@@ -1,7 +1,5 @@
 """The table of objects as CSV and as records."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path
@@ -59,13 +57,7 @@ def object_records(table: ObjectTable, calibration: Calibration | None = None) -
 
 
 def write_objects(table: ObjectTable, path: Path, calibration: Calibration | None = None) -> None:
-    """Write :func:`object_columns` as CSV; what is not known is left empty.
-
-    Raises
-    ------
-    OSError
-        When the file cannot be written.
-    """
+    """Write :func:`object_columns` as CSV; what is not known is left empty."""
     columns = object_columns(table, calibration)
     rows = zip(*(_cells(column) for column in columns.values()), strict=True)
     text = io.StringIO(newline="")

@@ -1,7 +1,5 @@
 """Units of what is reported: nanometres or micrometres when the image is calibrated, else pixels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,18 +14,10 @@ It depends on the pixel size alone, so that all images of a series have one unit
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of length.
+    """A unit of length: px (the width of a pixel), nm or um.
 
-    Parameters
-    ----------
-    name : {"px", "nm", "um"}
-        Its name; px is the width of a pixel.
-    per_px : float
-        Width of a pixel in this unit.
-    mm_per_px : float or None
-        Width of a pixel in mm, None when it is not known.
-    aspect : float
-        Height of a pixel over its width.
+    ``per_px`` is the width of a pixel in it, ``mm_per_px`` in mm, None when it is not known; ``aspect`` the height of a
+    pixel over its width.
     """
 
     name: Literal["px", "nm", "um"]
@@ -36,7 +26,7 @@ class Unit:
     aspect: float = 1.0
 
     @classmethod
-    def of(cls, calibration: Calibration | None) -> Unit:
+    def of(cls, calibration: Calibration | None) -> "Unit":
         """Choose by the pixel size: px when there is none, nm below :data:`NM_BELOW`, else µm."""
         if calibration is None:
             return cls("px", 1.0, None)

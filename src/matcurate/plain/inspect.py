@@ -1,43 +1,21 @@
 """What the reader makes of image files: format, pages, scale with its source, data bar and recording."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from matcurate.errors import UnreadableImageError
-from matcurate.imaging.databar import without_databars
-from matcurate.imaging.metadata import Acquisition
-from matcurate.imaging.micrograph import Micrograph
-from matcurate.imaging.read import find_images, opened_image
+from matcurate.imaging import Acquisition, Micrograph, find_images, opened_image, without_databars
 from matcurate.types import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
 class InspectedPage:
-    """One page of a file.
+    """One page of a file, counted from 0.
 
-    Parameters
-    ----------
-    page : int
-        From 0.
-    name : str
-        Slice, channel or detector; empty where the file names none.
-    height, width : int
-        Pixels.
-    dtype : str
-        ``uint8``, ``uint16`` or ``float32``.
-    nm_per_px, nm_per_px_y : float or None
-        Width and height of a pixel in nanometres.
-    scale_source : str or None
-        What states them.
-    databar : (int, int) or None
-        First row of the data bar, and the row after its last.
-    acquisition : Acquisition
-        What the file states about the recording.
-    warnings : tuple of str
-        Contradictions in the file.
+    ``name`` is a slice, channel or detector, empty where the file names none; ``dtype`` ``uint8``, ``uint16`` or
+    ``float32``. ``scale_source`` states width and height of a pixel. ``databar`` has the first row of the data bar, and
+    the row after its last. ``warnings`` are contradictions in the file.
     """
 
     page: int
@@ -73,17 +51,7 @@ class InspectReport:
 def inspect_files(
     paths: Sequence[Path], *, max_megapixels: float = 400.0, progress: Progress = silent
 ) -> InspectReport:
-    """Read files, and the images in folders, and report what is known of each page.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files and folders.
-    max_megapixels : float
-        Larger pages are refused.
-    progress : Progress
-        Receives the number of files done.
-    """
+    """Read files, and the images in folders, and report what is known of each page; ``progress`` gets files done."""
     files, problems = find_images(paths)
     inspected: list[InspectedFile] = []
     for number, path in enumerate(files):

@@ -1,7 +1,5 @@
 """Label images of one micrograph: which belong together, and whether their ids are objects or classes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,28 +29,12 @@ OBJECTS, CLASSES = ".instances", ".phases"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """Objects and classes of one micrograph.
+    """Objects and classes (H, W) of the micrograph ``name``; 0 is background.
 
-    Parameters
-    ----------
-    name : str
-        Of the micrograph, without suffixes.
-    instances : unsigned array (H, W)
-        Object ids, 0 is background.
-    phases : unsigned array (H, W) or None
-        Class ids, when there are any.
-    instances_path, phases_path : Path or None
-        Where they were read from; without object ids, the pieces of each class are the objects.
-    calibration : Calibration or None
-        Pixel size, when the file or the dataset folder states one.
-    classes : tuple of str
-        Names of the class ids, when the dataset folder states them.
-    reading : BoundaryReading or None
-        Whether an image of two colours shows boundary lines; None for other images.
-    lines : bool array (H, W) or None
-        The boundary lines, where it does.
-    ignored : bool array (H, W) or None
-        What is no micrograph, by the mask that ``curate segment`` wrote or by the micrograph beside; None for nothing.
+    Without object ids (``instances_path`` is None), the pieces of each class are the objects. Pixel size and names of
+    the classes are what the file or the dataset folder states. ``reading`` says whether an image of two colours shows
+    boundary lines, and ``lines`` where; None for other images. ``ignored`` is what is no micrograph, by the mask that
+    ``curate segment`` wrote or by the micrograph beside.
     """
 
     name: str
@@ -83,25 +65,9 @@ def load_labels(
     ids are in several pieces than in one, they are classes, else objects. An image of two colours may show boundary
     lines, which :func:`~matcurate.morphology.lines.read_boundaries` decides; the objects are then what they part.
 
-    Parameters
-    ----------
-    path : Path
-        Object ids or class ids.
-    phases : Path, optional
-        Class ids; ``path`` then holds objects.
-    content : {"auto", "instances", "phases"}
-        What ``path`` holds, whatever its name. Said to be instances, it shows no boundary lines.
-    boundaries : {"auto", "white", "black", "none"}
-        Colour of the boundary lines in ``path``, an image of two colours.
-    image : Path, optional
-        The micrograph that ImageJ's regions in ``path`` (``.roi``, ``.zip``) were drawn on.
-    max_megapixels : float
-        Larger images are refused before they are decoded.
-
-    Raises
-    ------
-    UnreadableImageError, DatasetError
-        One line naming the file and the remedy.
+    With ``phases``, a file of class ids, ``path`` holds objects; ``content`` says it whatever the name, and instances
+    show no boundary lines. ``image`` is the micrograph that ImageJ's regions in ``path`` (``.roi``, ``.zip``) were
+    drawn on. Raises UnreadableImageError or DatasetError with the file and the remedy.
     """
     if path.suffix.lower() in ROI_SUFFIXES:
         return _regions(path, image, max_megapixels)
@@ -118,12 +84,15 @@ def load_labels(
     if stated is None and objects is not None and objects != path:
         stated = read_micrograph(objects, max_megapixels=max_megapixels).calibration
     if class_ids is not None:
-        _check_classes(classes, class_ids)
+        if (count := len(np.unique(class_ids))) > MOST_CLASSES:
+            remedy = "name a label image, or give --as instances if they are objects"
+            raise DatasetError(f"{classes}: {count} different ids, which are no classes of phases; {remedy}")
         if class_ids.shape != object_ids.shape:
             raise DatasetError(
                 f"{objects} has {_size(object_ids)}, {classes} {_size(class_ids)}; give both at one size"
             )
-    info = _dataset_info(path)
+    inside = _in_dataset(path, "instances", "masks")
+    info = read_info(path.absolute().parent.parent) if inside else DatasetInfo()
     reading, lines = None, None
     if objects in (path, None) and content != "instances":
         reading, lines = _boundaries(path, ids, boundaries)
@@ -179,18 +148,18 @@ def _ignored(path: Path, shape: tuple[int, ...], max_megapixels: float) -> BoolM
     mask = path.with_name(f"{_name(path)}{IGNORED}")
     if mask.is_file():
         ignored = read_labels(mask) > 0
-    elif not (_in_dataset(path, "instances") or _in_dataset(path, "masks")):
+    elif not _in_dataset(path, "instances", "masks"):
         return None
     else:
         folder = path.absolute().parent.parent / "images"
-        images = [each for suffix in SUFFIXES if (each := folder / f"{path.stem}{suffix}").is_file()]
+        images = [file for suffix in SUFFIXES if (file := folder / f"{path.stem}{suffix}").is_file()]
         if not images:
             return None
         mask = images[0]
-        found = ignored_of(read_micrograph(mask, max_megapixels=max_megapixels))
-        if found is None:
+        pixels = ignored_of(read_micrograph(mask, max_megapixels=max_megapixels))
+        if pixels is None:
             return None
-        ignored = found
+        ignored = pixels
     if ignored.shape != shape:
         raise DatasetError(f"{mask}: {_size(ignored)}, but {path} has {shape[1]} x {shape[0]}; give both at one size")
     return ignored
@@ -205,21 +174,16 @@ def _content_by_name(path: Path) -> Content | None:
 
 
 def _content_by_pieces(ids: LabelMap) -> Content:
-    found = pieces(ids)
-    owner = np.zeros(int(found.max()) + 1, dtype=ids.dtype)
-    owner[found] = ids
+    numbers = pieces(ids)
+    owner = np.zeros(int(numbers.max()) + 1, dtype=ids.dtype)
+    owner[numbers] = ids
     _, count = np.unique(owner[1:], return_counts=True)
     return "phases" if np.count_nonzero(count > 1) > np.count_nonzero(count == 1) else "instances"
 
 
-def _in_dataset(path: Path, folder: str) -> bool:
+def _in_dataset(path: Path, *folders: str) -> bool:
     place = path.absolute().parent
-    return place.name == folder and (place.parent / "images").is_dir()
-
-
-def _dataset_info(path: Path) -> DatasetInfo:
-    inside = _in_dataset(path, "instances") or _in_dataset(path, "masks")
-    return read_info(path.absolute().parent.parent) if inside else DatasetInfo()
+    return place.name in folders and (place.parent / "images").is_dir()
 
 
 def _sibling(path: Path, kind: Content) -> Path | None:
@@ -246,15 +210,6 @@ def _read_checked(path: Path, max_megapixels: float) -> tuple[LabelMap, Calibrat
     if min(ids.shape) < SMALLEST:
         raise DatasetError(f"{path}: {_size(ids)}, too few to measure; give at least {SMALLEST} along each edge")
     return ids, calibration
-
-
-def _check_classes(path: Path | None, classes: LabelMap) -> None:
-    count = len(np.unique(classes))
-    if count > MOST_CLASSES:
-        raise DatasetError(
-            f"{path}: {count} different ids, which are no classes of phases; "
-            "name a label image, or give --as instances if they are objects"
-        )
 
 
 def _size(labels: LabelMap | BoolMask) -> str:

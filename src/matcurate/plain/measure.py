@@ -1,7 +1,5 @@
 """Measure label images: what metallographers report, as tables, JSON and a plot."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,24 +19,11 @@ from matcurate.types import Calibration
 
 @dataclass(frozen=True, slots=True)
 class MeasureReport:
-    """What was measured on one image.
+    """What was measured on one label image.
 
-    Parameters
-    ----------
-    path, name : str
-        The label image and the name of its micrograph.
-    instances_path, phases_path : str or None
-        Where object ids and class ids came from; without object ids, the pieces of each class are the objects.
-    boundaries : BoundaryReading or None
-        Whether an image of two colours shows boundary lines, and why; None for other images.
-    phase_fractions : dict
-        Area fraction of every class that occurs; they sum to 1.
-    summary : MorphologyReport
-        Of the whole image.
-    objects : list of records
-        One for each object, with the columns of ``NAME.objects.csv``.
-    files : tuple of str
-        What was written.
+    Without ``instances_path``, the pieces of each class are the objects. ``boundaries`` says whether an image of two
+    colours shows boundary lines, and why; None for other images. ``phase_fractions`` of the classes that occur sum to
+    1. ``objects`` have the columns of ``NAME.objects.csv``; ``files`` were written.
     """
 
     path: str
@@ -65,54 +50,27 @@ def measure_labels(
     ignore_bars: bool = True,
     max_megapixels: float = 400.0,
 ) -> MeasureReport:
-    """Measure the objects and phases of one label image.
+    """Measure the objects and phases of one label image, read by :func:`~matcurate.plain.label_files.load_labels`.
 
-    With ``out``, writes ``NAME.objects.csv``, ``NAME.morphology.json`` (the summary) and ``NAME.morphology.png``.
-
-    Parameters
-    ----------
-    path : Path
-        Object ids or class ids; see :func:`~matcurate.plain.label_files.load_labels`.
-    phases : Path, optional
-        Class ids for the objects in ``path``.
-    content : {"auto", "instances", "phases"}
-        What ``path`` holds; auto tells from its name, else its content.
-    structure : {"auto", "grains", "objects"}
-        Whether the objects fill the image; auto decides by their cover.
-    boundaries : {"auto", "white", "black", "none"}
-        Colour of the boundary lines, where ``path`` is an image of two colours; auto measures whether it shows any.
-    image : Path, optional
-        The micrograph that ImageJ's regions in ``path`` were drawn on.
-    calibration : Calibration, optional
-        Instead of what the file or its dataset folder says.
-    out : Path, optional
-        Folder for the results, made when missing.
-    ignore_bars : bool
-        Whether what is no micrograph is left out, where that is known: data bar and borders.
-    max_megapixels : float
-        Larger images are refused before they are decoded.
-
-    Raises
-    ------
-    UnreadableImageError, DatasetError
-        When a label image cannot be read or is none.
-    ConfigError
-        When the results cannot be written.
+    With ``out``, writes ``NAME.objects.csv``, ``NAME.morphology.json`` (the summary) and ``NAME.morphology.png`` there.
+    ``structure`` auto decides by their cover whether the objects fill the image. ``calibration`` goes before what the
+    file or its dataset folder says. With ``ignore_bars`` what is no micrograph is left out, where that is known. Raises
+    UnreadableImageError or DatasetError for a label image, and ConfigError when the results cannot be written.
     """
     labels = load_labels(path, phases, content, boundaries=boundaries, image=image, max_megapixels=max_megapixels)
     scale = calibration or labels.calibration
     kind = None if structure == "auto" else structure
-    found = _measured(labels, scale, kind, ignore_bars)
-    files = () if out is None else _write(out, labels.name, found, scale)
+    morphology = _measured(labels, scale, kind, ignore_bars)
+    files = () if out is None else _write(out, labels.name, morphology, scale)
     return MeasureReport(
         path=str(path),
         name=labels.name,
         instances_path=str(labels.instances_path) if labels.instances_path else None,
         phases_path=str(labels.phases_path) if labels.phases_path else None,
         boundaries=labels.reading,
-        phase_fractions={phase.id: phase.area_fraction.fraction for phase in found.report.phases},
-        summary=found.report,
-        objects=object_records(found.table, scale),
+        phase_fractions={phase.id: phase.area_fraction.fraction for phase in morphology.report.phases},
+        summary=morphology.report,
+        objects=object_records(morphology.table, scale),
         files=files,
     )
 
@@ -122,20 +80,20 @@ def _measured(labels: Labels, scale: Calibration | None, kind: Structure | None,
     frame = frame_within(labels.ignored if ignore_bars else None, labels.instances.shape)
     phases = None if labels.phases is None else labels.phases[frame.inside]
     lines = None if labels.lines is None else labels.lines[frame.inside]
-    found = measure_image(
+    morphology = measure_image(
         labels.instances[frame.inside], phases, scale, structure=kind, lines=lines, names=labels.classes
     )
-    return replace(found, table=found.table.moved(frame.top, frame.left))
+    return replace(morphology, table=morphology.table.moved(frame.top, frame.left))
 
 
-def _write(out: Path, name: str, found: Morphology, scale: Calibration | None) -> tuple[str, ...]:
+def _write(out: Path, name: str, morphology: Morphology, scale: Calibration | None) -> tuple[str, ...]:
     table, summary, plot = (out / f"{name}{end}" for end in (".objects.csv", ".morphology.json", ".morphology.png"))
-    text = json.dumps(asdict(found.report), allow_nan=False, indent=2, ensure_ascii=False)
+    text = json.dumps(asdict(morphology.report), allow_nan=False, indent=2, ensure_ascii=False)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_objects(found.table, table, scale)
+        write_objects(morphology.table, table, scale)
         replace_file(summary, f"{text}\n".encode())
-        replace_file(plot, draw_morphology(found, name))
+        replace_file(plot, draw_morphology(morphology, name))
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written to ({error.strerror}); name another folder") from error
     return str(table), str(summary), str(plot)

@@ -1,7 +1,5 @@
 """Segment micrograph files and write what metallographers look at."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,8 +15,7 @@ from matcurate.imaging.labels import write_labels
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.overlay import write_overlay
 from matcurate.imaging.read import find_images, opened_image
-from matcurate.morphology.objects import ObjectTable, measure_objects
-from matcurate.morphology.tables import write_objects
+from matcurate.morphology import ObjectTable, measure_objects, write_objects
 from matcurate.segmentation.boost.build import boosted_segmentation
 from matcurate.segmentation.build import build_segmenter
 from matcurate.segmentation.matsam.pipeline import MatSam
@@ -93,34 +90,11 @@ def segment_files(
     is the file's name without suffix, after its folder's name where several inputs share it, and with ``_p000`` … for
     the pages of a multi-page file.
 
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files and folders.
-    out : Path
-        Folder for the results, made when missing.
-    settings : Settings
-        Of the installation.
-    preset, backbone : str, optional
-        Those of the settings by default.
-    polarity : {"auto", "bright", "dark"}, optional
-        The preset's by default.
-    calibration : Calibration, optional
-        Instead of what the files say.
-    boost : int, optional
-        Number of materials: phases, and the instances of presets without instances of their own, then come from
-        SAM-I-Am's booster (:mod:`matcurate.segmentation.boost.build`).
-    ignore_bars : bool
-        Whether data bars, borders and scale bars count for nothing; else they are segmented as all the rest.
-    progress : Progress
-        Told the number of files done.
-
-    Raises
-    ------
-    ConfigError
-        When the preset or backbone does not exist, or the output folder cannot be made.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
+    ``calibration`` goes before what the files say. With ``boost``, a number of materials, phases and the instances of
+    presets without instances of their own come from SAM-I-Am's booster (:mod:`matcurate.segmentation.boost.build`).
+    With ``ignore_bars`` data bars, borders and scale bars count for nothing. Raises ConfigError when the preset or
+    backbone does not exist, or the output folder cannot be made; CheckpointError when the backbone's checkpoint is not
+    at hand.
     """
     files, problems = find_images(paths)
     segmenter = build_segmenter(settings, preset, backbone)
@@ -148,13 +122,7 @@ def segment_files(
 
 
 class OutputNames:
-    """Gives every page of every input a name of its own, also on file systems that ignore case.
-
-    Parameters
-    ----------
-    files : sequence of Path
-        All inputs of one call.
-    """
+    """Gives every page of all inputs of one call a name of its own, also on file systems that ignore case."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._shared = Counter(path.stem.casefold() for path in files)
@@ -184,24 +152,24 @@ def _segment_one(
     boost: int | None,
 ) -> SegmentedImage:
     start = time.perf_counter()
-    found = _found(micrograph, ignored, segmenter, polarity, boost)
+    segmentation = _segmentation(micrograph, ignored, segmenter, polarity, boost)
     seconds = time.perf_counter() - start
     scale = calibration or micrograph.calibration
-    _write(target, micrograph, found, scale)
+    _write(target, micrograph, segmentation, scale)
     if segmenter.preset.output == "instances":
-        write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(found.instances))
-    alternative = _alternative(target, found)
-    fractions = found.phase_fractions
+        write_labels(target.with_name(f"{target.name}.boundaries.png"), boundary_network(segmentation.instances))
+    alternative = _alternative(target, segmentation)
+    fractions = segmentation.phase_fractions
     return SegmentedImage(
         path=str(path),
         page=micrograph.page,
         name=target.name,
-        instances=found.count,
+        instances=segmentation.count,
         seconds=seconds,
         phase_fraction=1.0 - fractions.get(0, 0.0),
         phase_fractions=fractions,
-        score=found.score,
-        polarity=foreground_side(counted(micrograph.pixels, ignored), counted(found.phases, ignored) > 0),
+        score=segmentation.score,
+        polarity=foreground_side(counted(micrograph.pixels, ignored), counted(segmentation.phases, ignored) > 0),
         nm_per_px=scale.nm_per_px if scale else None,
         nm_per_px_y=scale.nm_per_px_y if scale else None,
         ignored=0.0 if ignored is None else float(ignored.mean()),
@@ -210,20 +178,16 @@ def _segment_one(
     )
 
 
-def _alternative(target: Path, found: Segmentation) -> Alternative | None:
-    if found.alternative is None:
+def _alternative(target: Path, segmentation: Segmentation) -> Alternative | None:
+    if segmentation.alternative is None:
         return None
     path = target.with_name(f"{target.name}.alternative.png")
-    write_labels(path, found.alternative.astype(np.uint8))
-    return Alternative(str(path), float(counted(found.alternative, found.ignored).mean()))
+    write_labels(path, segmentation.alternative.astype(np.uint8))
+    return Alternative(str(path), float(counted(segmentation.alternative, segmentation.ignored).mean()))
 
 
-def _found(
-    micrograph: Micrograph,
-    ignored: BoolMask | None,
-    segmenter: MatSam,
-    polarity: Polarity | None,
-    boost: int | None,
+def _segmentation(
+    micrograph: Micrograph, ignored: BoolMask | None, segmenter: MatSam, polarity: Polarity | None, boost: int | None
 ) -> Segmentation:
     pixels, preset = micrograph.pixels, segmenter.preset
     if boost is None:
@@ -234,22 +198,23 @@ def _found(
     return materials
 
 
-def _write(target: Path, micrograph: Micrograph, found: Segmentation, scale: Calibration | None) -> None:
+def _write(target: Path, micrograph: Micrograph, segmentation: Segmentation, scale: Calibration | None) -> None:
     try:
-        write_labels(target.with_name(f"{target.name}.instances.tif"), found.instances, scale)
-        write_labels(target.with_name(f"{target.name}.phases.png"), found.phases)
-        write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, found.phases, found.instances)
-        if found.ignored is not None:
-            write_labels(target.with_name(f"{target.name}{IGNORED}"), found.ignored.astype(np.uint8))
-        write_objects(_objects(found, scale), target.with_name(f"{target.name}.objects.csv"), scale)
+        write_labels(target.with_name(f"{target.name}.instances.tif"), segmentation.instances, scale)
+        write_labels(target.with_name(f"{target.name}.phases.png"), segmentation.phases)
+        phases, instances = segmentation.phases, segmentation.instances
+        write_overlay(target.with_name(f"{target.name}.overlay.png"), micrograph.pixels, phases, instances)
+        if segmentation.ignored is not None:
+            write_labels(target.with_name(f"{target.name}{IGNORED}"), segmentation.ignored.astype(np.uint8))
+        write_objects(_objects(segmentation, scale), target.with_name(f"{target.name}.objects.csv"), scale)
     except OSError as error:
         raise ConfigError(f"{target.parent}: cannot be written to ({error.strerror}); name another folder") from error
 
 
-def _objects(found: Segmentation, scale: Calibration | None) -> ObjectTable:
+def _objects(segmentation: Segmentation, scale: Calibration | None) -> ObjectTable:
     """Objects of the micrograph: one that a data bar cuts touches the border; places are those of the whole image."""
-    frame = frame_within(found.ignored, found.phases.shape)
+    frame = frame_within(segmentation.ignored, segmentation.phases.shape)
     table = measure_objects(
-        found.instances[frame.inside], found.phases[frame.inside], aspect=scale.aspect if scale else 1.0
+        segmentation.instances[frame.inside], segmentation.phases[frame.inside], aspect=scale.aspect if scale else 1.0
     )
     return table.moved(frame.top, frame.left)

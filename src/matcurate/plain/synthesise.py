@@ -1,7 +1,5 @@
 """Generate a dataset folder of synthetic micrographs with exact masks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,43 +58,13 @@ def synthesise(
     options: Nuisances | None = None,
     progress: Progress = silent,
 ) -> SynthesisReport:
-    """Write ``count`` micrographs of a kind as the dataset folder ``out``.
+    """Write ``count`` micrographs (H, W) of a kind as the dataset folder ``out``.
 
-    Picture i of a seed is the same whatever the count. More pictures of the same kind (another seed) may be added to
-    a folder; samples that are there are only replaced with ``force``, and a folder with other classes or another pixel
-    size is never mixed into.
-
-    Parameters
-    ----------
-    kind : str
-        Name in the registry of kinds.
-    count : int
-        How many.
-    out : Path
-        Dataset folder, made when missing.
-    size : (int, int)
-        (H, W) in pixels.
-    seed : int
-        Non-negative.
-    bits : {8, 16}
-        Depth of the images.
-    force : bool
-        Replace samples of the same names.
-    device : str
-        torch device.
-    max_megapixels : float
-        Larger pictures are refused, since nothing else here would read them.
-    options : Nuisances, optional
-        Realistic ranges by default.
-    progress : Progress
-        Told after each picture.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown kind, a size out of bounds or a device that is not there.
-    DatasetError
-        When ``out`` holds such samples or another dataset, or cannot be written.
+    Picture i of a seed is the same whatever the count. More pictures of the same kind (another seed) may be added to a
+    folder; samples that are there are only replaced with ``force``, and a folder with other classes or another pixel
+    size is never mixed into. Pictures over ``max_megapixels`` are refused, since nothing else here would read them.
+    Raises ConfigError for an unknown kind, a size out of bounds or a device that is not there, and DatasetError when
+    ``out`` holds such samples or another dataset, or cannot be written.
     """
     drawer = kind_named(kind)
     _check(size, seed, device, max_megapixels)

@@ -1,7 +1,5 @@
 """Training crops: a part of a picture, as another microscope, specimen, magnification or journal would show it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,16 +32,9 @@ class Labels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops with their targets.
+    """Standardised crops (B, 1, n, n) with their targets (B, 4, n, n) in [0, 1], -1 where unknown.
 
-    Parameters
-    ----------
-    images : float32 tensor (B, 1, n, n)
-        Standardised.
-    targets : float32 tensor (B, 4, n, n)
-        Of each output of the network, in [0, 1]; -1 where unknown.
-    sources : int64 tensor (B,)
-        Numbers of the sources in the mixture.
+    ``sources`` (B,) are numbers of the sources in the mixture.
     """
 
     images: Tensor
@@ -85,16 +76,10 @@ def crop_of(picture: Picture, edge: int, options: Augmentation, rng: np.random.G
 
 
 def disturbed(grey: Grey, options: Augmentation, rng: np.random.Generator) -> tuple[Grey, BoolMask, BoolMask]:
-    """Change a crop (n, n) in [0, 1].
+    """Change a crop (n, n) in [0, 1]; the result may have any range.
 
-    Returns
-    -------
-    grey : float32 array (n, n)
-        Of any range.
-    covered : bool array (n, n)
-        Under letters, bars and borders: no object.
-    hidden : bool array (n, n)
-        Under scratches, dots and beside letters: what is there is unknown.
+    Returns also where it is covered by letters, bars and borders (no object there), and where it is hidden by
+    scratches, dots and beside letters (what is there is unknown), (n, n) each.
     """
     covered, hidden = np.zeros(grey.shape, dtype=np.bool_), np.zeros(grey.shape, dtype=np.bool_)
     grey = grey.copy()

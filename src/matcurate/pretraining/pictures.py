@@ -1,7 +1,5 @@
 """Labelled pictures to learn from: real micrographs in memory, generated ones in a pool on disk."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum
 from skimage.measure import label
 
-from matcurate.imaging.dataset import open_dataset
-from matcurate.imaging.synth.registry import generate
+from matcurate.imaging import generate, open_dataset
 from matcurate.types import BoolMask, LabelMap, Pixels
 
 UNKNOWN = -1
@@ -21,20 +18,10 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A micrograph with what is to be learned from it.
+    """A micrograph (H, W), stretched from its darkest to its brightest pixel, with what is to be learned from it.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        Stretched from its darkest to its brightest pixel.
-    objects : int32 array (H, W)
-        Object ids 1, 2, …; 0 is the matrix.
-    foreground : int8 array (H, W)
-        1 object, 0 matrix, -1 unknown.
-    distance : float16 array (H, W)
-        Depth inside the object, over the largest depth in that object; 0 in the matrix.
-    source : str
-        Kind or folder.
+    ``objects`` are ids 1, 2, …, 0 the matrix; ``foreground`` 1 object, 0 matrix, -1 unknown; ``distance`` the depth
+    inside the object over the largest in that object, 0 in the matrix; ``source`` a kind or folder.
     """
 
     grey: NDArray[np.uint8]
@@ -46,7 +33,7 @@ class Picture:
     @classmethod
     def of(
         cls, pixels: Pixels, phases: LabelMap, instances: LabelMap | None, source: str, known: bool = True
-    ) -> Picture:
+    ) -> "Picture":
         """Number the objects of a labelled micrograph (H, W); ``known`` says whether the matrix can be told."""
         low, high = float(pixels.min()), float(pixels.max())
         grey = (pixels.astype(np.float32) - low) * (255 / (high - low if high > low else 1.0))
@@ -59,14 +46,14 @@ class Picture:
 
 def outline(objects: NDArray[np.int32]) -> BoolMask:
     """Pixels (H, W) with a 4-neighbour of another id: the outline is two pixels wide, one on each side."""
-    found = np.zeros(objects.shape, dtype=np.bool_)
+    edge = np.zeros(objects.shape, dtype=np.bool_)
     below = objects[1:] != objects[:-1]
     beside = objects[:, 1:] != objects[:, :-1]
-    found[1:] |= below
-    found[:-1] |= below
-    found[:, 1:] |= beside
-    found[:, :-1] |= beside
-    return found
+    edge[1:] |= below
+    edge[:-1] |= below
+    edge[:, 1:] |= beside
+    edge[:, :-1] |= beside
+    return edge
 
 
 def relative_depth(objects: NDArray[np.int32]) -> NDArray[np.float16]:
@@ -80,13 +67,7 @@ def relative_depth(objects: NDArray[np.int32]) -> NDArray[np.float16]:
 
 
 class Folder:
-    """Micrographs of a dataset folder, all in memory.
-
-    Raises
-    ------
-    DatasetError, UnreadableImageError
-        When the folder or a file in it cannot be read.
-    """
+    """Micrographs of a dataset folder, all in memory; DatasetError or UnreadableImageError when one cannot be read."""
 
     def __init__(self, path: Path, unknown: Sequence[str]) -> None:
         self.name = "/".join(path.absolute().parts[-2:])
@@ -105,22 +86,10 @@ class Folder:
 
 
 class Pool:
-    """Generated pictures of one kind, each made when it is first drawn and kept in a file.
+    """Generated pictures of one kind, each made when it is first drawn and kept in a file, which may be deleted.
 
-    Parameters
-    ----------
-    kind : str
-        Registered kind.
-    edge : int
-        Height and width in pixels.
-    size : int
-        How many different pictures there are.
-    seed : int
-        Non-negative; picture ``i`` depends on it, the kind and ``i`` alone.
-    folder : Path
-        Where the pictures are kept; may be deleted at any time.
-    known : bool
-        Whether the kind teaches what an object is.
+    There are ``size`` different ones of ``edge`` pixels along a side; picture ``i`` depends on the seed, the kind and
+    ``i`` alone. ``known`` says whether the kind teaches what an object is.
     """
 
     def __init__(self, kind: str, edge: int, size: int, seed: int, folder: Path, known: bool) -> None:
@@ -150,18 +119,9 @@ class Pool:
 
 
 class Mixture:
-    """Draws from folders and pools by their shares.
+    """Draws from folders, together with probability ``real_share``, and from pools.
 
-    Parameters
-    ----------
-    folders : sequence of Folder
-        Together drawn with probability ``real_share``.
-    pools : sequence of Pool
-        Together drawn with the rest.
-    shares : mapping of str to float
-        Relative share of each source among those of its sort; 1 where a name is missing.
-    real_share : float
-        In [0, 1].
+    ``shares`` are relative, of each source among those of its sort; 1 where a name is missing.
     """
 
     def __init__(

@@ -1,7 +1,5 @@
 """Teach the built-in network's quality estimator: which regions are what a click or a box was meant for."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,25 +47,9 @@ class QualityReport:
 def learn_quality(
     network: ObjectNet, mixture: Mixture, recipe: Recipe, seed: int, progress: Progress
 ) -> tuple[RegionQuality, QualityReport]:
-    """Train an estimator on regions of augmented pictures.
+    """Train an estimator on regions of augmented pictures that the network, in evaluation mode, finds.
 
-    Parameters
-    ----------
-    network : ObjectNet
-        In evaluation mode, on any device.
-    mixture : Mixture
-        Labelled pictures.
-    recipe : Recipe
-        How pictures are changed, and how the estimator learns.
-    seed : int
-        Non-negative.
-    progress : Progress
-        Called with the number of pictures.
-
-    Raises
-    ------
-    TrainingError
-        When the pictures show too few objects.
+    ``progress`` gets the number of pictures. Raises TrainingError when the pictures show too few objects.
     """
     options = recipe.quality
     points, boxes = [], []
@@ -93,12 +75,8 @@ def examples(
 ) -> tuple[Rows, Rows]:
     """Measurements of regions, with their intersection over union with the object meant as the last column.
 
-    Returns
-    -------
-    points : float32 array (N, D + 1)
-        Regions around random pixels of random objects.
-    boxes : float32 array (K, D + 2)
-        Regions near boxes drawn around them, with how their own boxes fit before the last column.
+    Rows (N, D + 1) of regions around random pixels of random objects, and (K, D + 2) of regions near boxes drawn around
+    them, with how their own boxes fit before the last column.
     """
     regions = regions_of(maps)
     tree, measured = regions.hierarchy, regions.measured

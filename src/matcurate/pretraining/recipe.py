@@ -1,7 +1,5 @@
 """A recipe of pre-training: files in ``configs/pretrain``."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Mapping
@@ -9,8 +7,7 @@ from collections.abc import Mapping
 from pydantic import Field, model_validator
 
 from matcurate.config import Strict
-from matcurate.imaging.synth.nuisances import Chance, Range
-from matcurate.imaging.synth.registry import kind_named
+from matcurate.imaging import Chance, Range, kind_named
 from matcurate.promptable.builtin.network import NetworkSettings
 
 
@@ -38,7 +35,7 @@ class Augmentation(Strict):
     barred: Chance = Field(default=0.12, description="Chance of a data bar, or of a flat border of a figure.")
 
     @model_validator(mode="after")
-    def _positive(self) -> Augmentation:
+    def _positive(self) -> "Augmentation":
         if not min(self.scale[0], self.blur[0], self.noise[0], self.gamma[0]) > 0:
             raise ValueError("scale, blur, noise and gamma must be positive")
         return self
@@ -89,7 +86,7 @@ class Recipe(Strict):
     validation_steps: int = Field(default=500, ge=1, description="A multiple of report_steps.")
 
     @model_validator(mode="after")
-    def _divisible(self) -> Recipe:
+    def _divisible(self) -> "Recipe":
         if self.crop % 32:
             raise ValueError(f"crop must be a multiple of 32, got {self.crop}")
         if self.validation_steps % self.report_steps:
@@ -98,13 +95,7 @@ class Recipe(Strict):
         return self
 
     def check_kinds(self) -> None:
-        """Refuse kinds that nobody generates.
-
-        Raises
-        ------
-        ConfigError
-            When one is not registered.
-        """
+        """Refuse kinds that nobody generates by a ConfigError."""
         for kind in self.kinds:
             kind_named(kind)
 
@@ -114,12 +105,8 @@ class Recipe(Strict):
         start = self.steps * (1 - self.falling)
         if step < start or self.falling == 0:
             return self.learning_rate * rising
-        return (
-            self.learning_rate
-            * rising
-            * 0.5
-            * (1 + math.cos(math.pi * min(1.0, (step - start) / (self.steps - start))))
-        )
+        done = min(1.0, (step - start) / (self.steps - start))
+        return self.learning_rate * rising * 0.5 * (1 + math.cos(math.pi * done))
 
     def fingerprint(self) -> str:
         """Hex SHA-256 of the part that a resumed run must share with the run it continues: the network."""

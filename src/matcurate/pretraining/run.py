@@ -1,7 +1,5 @@
 """Pre-train the built-in network from a recipe."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -37,26 +35,11 @@ VALIDATION_SEED = 1_000_003
 
 @dataclass(frozen=True, slots=True)
 class PretrainReport:
-    """What a run came to.
+    """What a run came to: steps and minutes over all resumed runs, and the exported file of weights.
 
-    Parameters
-    ----------
-    recipe, device : str
-        What was learned, and where.
-    step : int
-        Steps done, over all resumed runs.
-    minutes : float
-        Spent on them.
-    scores : mapping of str to float
-        Validation score of each source of the exported weights, see :func:`~matcurate.pretraining.validation.validate`.
-    best_step : int
-        Step of the exported weights.
-    parameters : int
-        Of the network.
-    quality : QualityReport or None
-        How well the quality of answers to prompts is estimated; None where the run has not come so far.
-    weights, sha256, checkpoint : str
-        Exported file, its digest, and the state to resume from.
+    ``scores`` are those of each source for the exported weights of ``best_step``, see
+    :func:`~matcurate.pretraining.validation.validate`. ``quality`` says how well the quality of answers to prompts is
+    estimated; None where the run has not come so far. ``checkpoint`` is the state to resume from.
     """
 
     recipe: str
@@ -87,62 +70,28 @@ def pretrain(
 ) -> PretrainReport:
     """Train to the recipe's end or until the time is up.
 
-    Parameters
-    ----------
-    config : str
-        Name of a recipe in ``configs/pretrain``, or the path of a YAML file.
-    out : Path
-        Folder of the run, made when missing: state, weights, generated pictures, and ``metrics.jsonl``.
-    real : sequence of Path
-        Dataset folders to learn from, beside the generated pictures.
-    val : sequence of Path
-        Dataset folders that choose, with generated pictures, which weights are exported.
-    resume : bool
-        Continue the run in ``out``.
-    start : str, optional
-        ``imagenet`` (the default), ``builtin`` (the package's own weights), or a file of weights to start from.
-    minutes : float, optional
-        Budget of this run; without it, all steps.
-    seed : int
-        Non-negative.
-    device : str, optional
-        torch device; a GPU when there is one.
-    progress : Progress
-        Called with seconds of the budget, or steps.
+    ``config`` names a recipe in ``configs/pretrain``, or a YAML file. ``out`` is the folder of the run: state, weights,
+    generated pictures, and ``metrics.jsonl``. Dataset folders ``real`` are learned from, beside generated pictures;
+    ``val`` choose, with generated pictures, which weights are exported. ``start`` is ``imagenet`` (the default),
+    ``builtin`` (the package's own weights), or a file of weights. ``minutes`` is the budget of this run; without it,
+    all steps. ``device`` is a GPU when there is one. ``progress`` gets seconds of the budget, or steps.
 
-    Raises
-    ------
-    ConfigError
-        For a recipe that is missing or wrong, a network of another shape, or a device that does not exist.
-    CheckpointError
-        When there is nothing to resume, a run would be overwritten, weights are damaged or missing, or ``out`` cannot
-        be written to.
-    DatasetError, UnreadableImageError
-        When a real folder cannot be read.
-    TrainingError
-        When the pictures show too few objects to learn the quality of answers from.
+    Raises ConfigError for a recipe that is missing or wrong, a network of another shape, or a device that does not
+    exist; CheckpointError when there is nothing to resume, a run would be overwritten, weights are damaged or missing,
+    or ``out`` cannot be written to; DatasetError or UnreadableImageError when a real folder cannot be read;
+    TrainingError when the pictures show too few objects to learn the quality of answers from.
     """
-    recipe = load_preset(config, Recipe, RECIPES)
-    recipe.check_kinds()
     if seed < 0:
         raise ConfigError(f"seed {seed}: must not be negative; choose another seed")
-    if not recipe.kinds and not real:
-        raise ConfigError(f"{config}: nothing to learn from; name kinds in the recipe, or folders with --real")
     if start and resume:
         raise ConfigError("a run that continues has weights already; leave out --start or --resume")
+    recipe = _recipe(config, real)
     mixture, kept_apart, val_folders = _sources(recipe, out, real, val, seed)
     training = _started(recipe, out, seed, device, resume, start)
     held_out = validation_pictures(val_folders, kept_apart)  # the first that writes into the folder
-    best = _Best(
-        out,
-        {
-            "recipe": recipe.model_dump_json(),
-            "sources": ", ".join(mixture.names),
-            "seed": str(seed),
-            "validated_on": ", ".join(sorted({p.source for p in held_out})),
-            "matcurate": __version__,
-        },
-    )
+    validated_on = ", ".join(sorted({picture.source for picture in held_out}))
+    about = {"recipe": recipe.model_dump_json(), "sources": ", ".join(mixture.names), "seed": str(seed)}
+    best = _Best(out, {**about, "validated_on": validated_on, "matcurate": __version__})
     begun = time.monotonic()
 
     def record(report: TrainingReport) -> None:
@@ -165,6 +114,18 @@ def pretrain(
         quality = best.finish(mixture, recipe, seed, progress) if training.step == recipe.steps else None
     except OSError as error:
         raise CheckpointError(f"{out}: cannot be written to ({error.strerror}); choose another folder") from error
+    return _report(recipe, out, training, quality)
+
+
+def _recipe(config: str, real: Sequence[Path]) -> Recipe:
+    recipe = load_preset(config, Recipe, RECIPES)
+    recipe.check_kinds()
+    if not recipe.kinds and not real:
+        raise ConfigError(f"{config}: nothing to learn from; name kinds in the recipe, or folders with --real")
+    return recipe
+
+
+def _report(recipe: Recipe, out: Path, training: Training, quality: QualityReport | None) -> PretrainReport:
     card = load_weights(out / WEIGHTS).card
     return PretrainReport(
         recipe=recipe.name,

@@ -1,7 +1,5 @@
 """The training of the built-in network: its state, one step, and the loop that saves it."""
 
-from __future__ import annotations
-
 import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,18 +23,10 @@ GRADIENT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """How a run stands.
+    """How a run stands: steps and seconds since the beginning, over all resumed runs.
 
-    Parameters
-    ----------
-    step : int
-        Steps done since the beginning, over all resumed runs.
-    seconds : float
-        Spent on them.
-    loss : mapping of str to float
-        Mean of each output's loss since the last report.
-    dice : mapping of str to mapping of str to float
-        Dice of each output by source since the last report, where there was something to find.
+    ``loss`` is the mean of each output's since the last report; ``dice`` that of each output by source since then,
+    where there was something to find.
     """
 
     step: int
@@ -48,14 +38,7 @@ class TrainingReport:
 class Training:
     """Network, its moving average, optimiser and step: all that a resumed run needs besides recipe and seed.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        What is learned.
-    seed : int
-        Of the first weights of the decoder.
-    device : str
-        torch device.
+    The seed is that of the first weights of the decoder.
     """
 
     def __init__(self, recipe: Recipe, seed: int, device: str = "cpu") -> None:
@@ -124,12 +107,8 @@ class Training:
     def restore(self, path: Path) -> None:
         """Continue from a saved state.
 
-        Raises
-        ------
-        CheckpointError
-            When the file is missing or damaged.
-        ConfigError
-            When it belongs to a network of another shape.
+        Raises CheckpointError when the file is missing or damaged, ConfigError when it belongs to a network of another
+        shape.
         """
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
@@ -161,22 +140,10 @@ def train(
     report: Callable[[TrainingReport], None],
     minutes: float | None = None,
 ) -> None:
-    """Learn from each batch until they end or the time is up.
+    """Learn from each batch until they end or the budget of ``minutes`` is up; ``training`` is advanced in place.
 
-    Parameters
-    ----------
-    training : Training
-        New, or restored; advanced in place.
-    coming : iterable of Batch
-        From the training's step on.
-    sources : tuple of str
-        Names of what ``Batch.sources`` counts.
-    save : callable
-        Called every few minutes, and at the end.
-    report : callable
-        Called every ``report_steps`` steps, and at the end.
-    minutes : float, optional
-        Budget of this run.
+    Batches come from the training's step on; ``sources`` names what ``Batch.sources`` counts. ``save`` is called every
+    few minutes and at the end, ``report`` every ``report_steps`` steps and at the end.
     """
     recipe, tally = training.recipe, _Tally(sources, training.device)
     begun = saved = last = time.monotonic()

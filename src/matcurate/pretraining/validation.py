@@ -1,7 +1,5 @@
 """How well the raw outputs of a network find objects in pictures that it does not learn from."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -26,12 +24,7 @@ def validation_pictures(folders: Sequence[Folder], pools: Sequence[Pool]) -> tup
 def validate(network: ObjectNet, pictures: Sequence[Picture]) -> Mapping[str, float]:
     """Mean score by source: class-mean IoU of the foreground, or Dice of the boundary where the foreground is unknown.
 
-    Parameters
-    ----------
-    network : ObjectNet
-        In evaluation mode.
-    pictures : sequence of Picture
-        Not among those learned from.
+    The network is in evaluation mode; the pictures are not among those learned from.
     """
     scores: dict[str, list[float]] = {}
     for picture in pictures:
@@ -39,7 +32,8 @@ def validate(network: ObjectNet, pictures: Sequence[Picture]) -> Mapping[str, fl
         if (picture.foreground >= 0).all():
             score = class_mean_iou(foreground > 0.5, picture.foreground > 0)
         else:
-            found, wanted = boundary > 0.5, outline(picture.objects)
-            score = 2 * np.count_nonzero(found & wanted) / max(1, np.count_nonzero(found) + np.count_nonzero(wanted))
+            predicted, true = boundary > 0.5, outline(picture.objects)
+            pixels = np.count_nonzero(predicted) + np.count_nonzero(true)
+            score = 2 * np.count_nonzero(predicted & true) / max(1, pixels)
         scores.setdefault(picture.source, []).append(score)
     return {source: float(np.mean(values)) for source, values in scores.items()}

@@ -9,7 +9,7 @@ from matcurate.acquisition.strategies import STRATEGIES
 from matcurate.bench import active as room
 from matcurate.bench import crop_pool
 from matcurate.bench.active import ActiveChoice, bench_active
-from matcurate.bench.crop_pool import Looked, areas
+from matcurate.bench.crop_pool import PixelGrid, areas
 from matcurate.cli.app import run as command
 from matcurate.config import load_settings
 from matcurate.errors import ConfigError
@@ -91,7 +91,7 @@ def test_crops_are_parts_of_their_pictures():
     # Pixels 2, 6, 10 … in rows and columns are looked at; crops begin at pixel 0 and 30.
     whole = np.arange(70 * 130).reshape(70, 130)
     grid = whole[2::4, 2::4]
-    looked = Looked(grid.reshape(-1, 1).astype(np.float16), (grid % 251).astype(np.uint8))
+    looked = PixelGrid(grid.reshape(-1, 1).astype(np.float16), (grid % 251).astype(np.uint8))
     assert areas((70, 130), 100) == [(slice(0, 70), slice(0, 100))]
     for area in areas(whole.shape, 30):
         part = crop_pool._part(looked, area)

@@ -10,8 +10,7 @@ from matcurate.config import load_settings
 from matcurate.errors import ConfigError, DatasetError
 from matcurate.imaging.dataset import DatasetInfo, write_info, write_sample
 from matcurate.imaging.labels import read_labels
-from matcurate.imaging.synth.ambiguous import ambiguous_masks
-from matcurate.imaging.synth.stem import stem_layers
+from matcurate.imaging.synth.stem import ambiguous_masks, stem_layers
 from matcurate.plain.segment import segment_files
 from matcurate.segmentation.boost.booster import Booster
 from matcurate.types import Candidate

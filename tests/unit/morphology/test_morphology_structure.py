@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from morphology_samples import disc, hexagons, random_grains, squares
 
-from matcurate.morphology.neighbours import count_neighbours, touching_pairs
 from matcurate.morphology.numbering import compact_ids
-from matcurate.morphology.objects import measure_objects
+from matcurate.morphology.objects import count_neighbours, measure_objects, touching_pairs
 from matcurate.morphology.structure import LINE_WIDTH, close_lines, decide_structure
 
 SHAPE = (96, 160)

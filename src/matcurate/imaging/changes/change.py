@@ -1,7 +1,5 @@
 """What a change is, and the parts that most of them share."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -20,24 +18,24 @@ Apply: TypeAlias = Callable[[LabelledMicrograph, np.random.Generator], LabelledM
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A change of a micrograph and of its label images.
-
-    Parameters
-    ----------
-    name : str
-        Key in the registry.
-    description : str
-        What is done, in one line.
-    apply : callable
-        Takes a labelled micrograph and a source of randomness, returns the changed one.
-    inverts : bool
-        Bright becomes dark.
-    """
+    """A change of a micrograph and its label images, by its key in the registry; ``inverts``: bright becomes dark."""
 
     name: str
     description: str
     apply: Apply
     inverts: bool = False
+
+    @classmethod
+    def of_shades(
+        cls, name: str, description: str, alter: Callable[..., Shades], *strength: float, inverts: bool = False
+    ) -> "Change":
+        """Change of grey values in [0, 1] by ``alter(shades, rng, *strength)``; the depth is kept."""
+
+        def apply(labelled: LabelledMicrograph, rng: np.random.Generator) -> LabelledMicrograph:
+            pixels = labelled.micrograph.pixels
+            return with_pixels(labelled, as_depth(alter(to_float(pixels), rng, *strength), pixels.dtype))
+
+        return cls(name, description, apply, inverts)
 
 
 def as_depth(shades: Shades, depth: np.dtype[Any]) -> Pixels:

@@ -1,7 +1,5 @@
 """The file formats that are read: one file each, listed in the registry."""
 
-from __future__ import annotations
-
 from matcurate.imaging.formats.registry import FORMATS, SUFFIXES, format_of
 from matcurate.imaging.formats.source import Format, ImageFile, ImageSource, PageHeader
 

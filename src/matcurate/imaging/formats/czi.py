@@ -1,17 +1,15 @@
 """Zeiss CZI: scenes, channels, slices and time points."""
 
-from __future__ import annotations
-
 from itertools import product
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, number
+from matcurate.imaging.calibration import StatedScale, number
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, library, require_plausible
 from matcurate.imaging.formats.vendors.statement import xml_root
-from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.grey import to_grey
 from matcurate.imaging.metadata import UNKNOWN, Acquisition, iso_time, stated
 from matcurate.types import Pixels
 
@@ -46,8 +44,8 @@ class CziSource:
         for axis, at in zip(self._axes, plane, strict=True):
             if axis in self._several:
                 parts.append(self._channel(at) if axis == "C" else f"{axis.lower()} {at}")
-        calibration, warnings = agreed_calibration(self._scale())
-        return PageHeader(area.h, area.w, ", ".join(parts), calibration, self._acquisition(), warnings)
+        scales = StatedScale.metres(self._distance("X"), "CZI Scaling.Distance", self._distance("Y"))
+        return PageHeader.stating((area.h, area.w), scales, parts, self._acquisition())
 
     def read(self, page: int) -> Pixels:
         """Decode one plane of a scene to grey (H, W)."""
@@ -55,17 +53,12 @@ class CziSource:
         require_plausible(area.h * area.w, self._stored)
         values = np.asarray(self._file.read(plane=dict(zip(self._axes, plane, strict=True)), scene=scene))
         # The library gives colours as blue, green, red.
-        return to_depth(luma(values[..., 2::-1]) if values.shape[-1] >= 3 else values[..., 0])
+        return to_grey(values[..., 2::-1] if values.shape[-1] >= 3 else values)
 
     def _channel(self, index: int) -> str:
         channels = [] if self._xml is None else self._xml.findall("Metadata/Information/Image/Dimensions/Channels/*")
         name = channels[index].get("Name") if index < len(channels) else None
         return name or f"channel {index}"
-
-    def _scale(self) -> list[StatedScale]:
-        """Distances in m."""
-        edges = [self._distance(axis) for axis in "XY"]
-        return [] if not edges[0] else [StatedScale(edges[0] * 1e9, "CZI Scaling.Distance", _nm(edges[1]))]
 
     def _distance(self, axis: str) -> float | None:
         path = f"Metadata/Scaling/Items/Distance[@Id='{axis}']/Value"
@@ -83,10 +76,6 @@ class CziSource:
             magnification=self._xml.findtext(objective),
             acquired_at=iso_time(when[:19], ("%Y-%m-%dT%H:%M:%S",)),
         )
-
-
-def _nm(metres: float | None) -> float | None:
-    return metres * 1e9 if metres else None
 
 
 def _named(element: ElementTree.Element | None) -> str | None:

@@ -1,7 +1,5 @@
 """EMD of Velox (Thermo Fisher) and of Berkeley Lab's NCEM."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from matcurate.imaging.formats.hdf5 import MAGIC, holding
@@ -26,7 +24,7 @@ def _has_emd_group(content: Any) -> bool:  # noqa: ANN401 - h5py.File
 def _open(file: ImageFile) -> RosettaSource:
     # Spectrum images are no micrographs and take long to put together; all frames of the images beside them are read.
     left_out = _spectra(file)
-    return RosettaSource(file, "emd", ".emd", "EMD", left_out, select_type="images", load_SI_image_stack=True)
+    return RosettaSource(file, "emd", ".emd", left_out, select_type="images", load_SI_image_stack=True)
 
 
 def _spectra(file: ImageFile) -> int:

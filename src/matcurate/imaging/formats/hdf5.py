@@ -1,7 +1,5 @@
 """What the formats that are HDF5 share: they are told apart by the groups inside."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

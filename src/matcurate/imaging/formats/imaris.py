@@ -1,15 +1,13 @@
 """Imaris (IMS): an HDF5 with one dataset for each time point and channel, at full resolution in the first level."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, nm_per_unit, number
+from matcurate.imaging.calibration import StatedScale, nm_per_unit, number
 from matcurate.imaging.formats.hdf5 import MAGIC, holding, opened_hdf5
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, require_plausible
-from matcurate.imaging.grey import to_depth
+from matcurate.imaging.grey import to_grey
 from matcurate.imaging.metadata import Acquisition, iso_time, stated
 from matcurate.types import Pixels
 
@@ -41,19 +39,15 @@ class ImarisSource:
         group, depth = self._planes[page]
         rows, columns = self._content[f"{group}/Data"].shape[1:]
         height, width = min(self._height or rows, rows), min(self._width or columns, columns)
-        scale = self._scale(height, width)
-        calibration, warnings = agreed_calibration([] if scale is None else [scale])
-        return PageHeader(height, width, self._name(group, depth), calibration, self._acquisition(), warnings)
+        names = self._names(group, depth)
+        return PageHeader.stating((height, width), self._scale(height, width), names, self._acquisition())
 
     def read(self, page: int) -> Pixels:
         """Decode one slice to grey (H, W)."""
         group, depth = self._planes[page]
         header, data = self.header(page), self._content[f"{group}/Data"]
         require_plausible(header.height * header.width * data.dtype.itemsize, self._stored)
-        values = np.asarray(data[depth, : header.height, : header.width])
-        if values.dtype.kind not in "buif":
-            raise ValueError(f"values of type {values.dtype}, not real numbers")
-        return to_depth(values)
+        return to_grey(np.asarray(data[depth, : header.height, : header.width]))
 
     def _depth(self, group: str, stated_depth: float | None) -> int:
         shape = self._content[f"{group}/Data"].shape
@@ -61,24 +55,20 @@ class ImarisSource:
             raise ValueError(f"{group} has {len(shape)} axes, not slice, row and column")
         return min(int(stated_depth or shape[0]), int(shape[0]))
 
-    def _scale(self, height: int, width: int) -> StatedScale | None:
+    def _scale(self, height: int, width: int) -> list[StatedScale]:
         unit = nm_per_unit(_text(self._info, "Unit") or "um")
         edges = [number(_text(self._info, name)) for name in ("ExtMin0", "ExtMax0", "ExtMin1", "ExtMax1")]
         if unit is None or any(edge is None for edge in edges):
-            return None
+            return []
         left, right, top, bottom = (edge or 0.0 for edge in edges)
-        return StatedScale((right - left) * unit / width, "IMS ExtMax0 - ExtMin0", (bottom - top) * unit / height)
+        return [StatedScale((right - left) * unit / width, "IMS ExtMax0 - ExtMin0", (bottom - top) * unit / height)]
 
-    def _name(self, group: str, depth: int) -> str:
+    def _names(self, group: str, depth: int) -> list[str]:
         *_, time, channel = group.split("/")
         info = self._content.get(f"DataSetInfo/{channel}")
         name = (_text(info.attrs, "Name") if info is not None else "") or channel.lower()
-        several = len({each.split("/")[-2] for each, _ in self._planes}) > 1
-        parts = [time.lower() if several else "", name, f"z {depth}" if self._has_slices(group) else ""]
-        return ", ".join(part for part in parts if part)
-
-    def _has_slices(self, group: str) -> bool:
-        return (group, 1) in self._planes
+        several = len({path.split("/")[-2] for path, _ in self._planes}) > 1
+        return [time.lower() if several else "", name, f"z {depth}" if (group, 1) in self._planes else ""]
 
     def _acquisition(self) -> Acquisition:
         when = _text(self._info, "RecordingDate")[:19]
@@ -104,8 +94,5 @@ def _text(attributes: Any, name: str) -> str:  # noqa: ANN401 - h5py.AttributeMa
     return b"".join(np.asarray(value).astype("S1").ravel().tolist()).decode("latin-1")
 
 
-def _is_imaris(content: Any) -> bool:  # noqa: ANN401 - h5py.File
-    return "DataSet" in content and "DataSetInfo" in content
-
-
-FORMATS = (Format("IMS", (".ims",), MAGIC, ImarisSource, holds=holding(_is_imaris)),)
+HOLDS = holding(lambda content: "DataSet" in content and "DataSetInfo" in content)
+FORMATS = (Format("IMS", (".ims",), MAGIC, ImarisSource, HOLDS),)

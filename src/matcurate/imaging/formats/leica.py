@@ -1,16 +1,14 @@
 """Leica LIF: images with channels, slices and time points."""
 
-from __future__ import annotations
-
 import logging
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, length_nm
+from matcurate.imaging.calibration import StatedScale, length_nm
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, library, require_plausible
-from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.grey import to_grey
 from matcurate.types import Pixels
 
 
@@ -37,26 +35,20 @@ class LeicaSource:
     def header(self, page: int) -> PageHeader:
         """Size, name of image, channel and slice, and scale."""
         image, frame = self._frames[page]
-        calibration, warnings = agreed_calibration(_scale(image))
-        if page == 0 and self._left_out:
-            warnings = (*warnings, f"{self._left_out} series of it are no images (lifetimes, lines) and are left out")
+        left_out = f"{self._left_out} series of it are no images (lifetimes, lines) and are left out"
+        warnings = (left_out,) if page == 0 and self._left_out else ()
         parts = [image.name]
         position = image.frames.unravel_index(frame)
         for axis, at in zip(image.frames.dims[: len(position)], position, strict=True):
             if image.sizes[axis] > 1:
                 parts.append(f"channel {at}" if axis == "C" else f"{axis.lower()} {at}")
-        return PageHeader(image.sizes["Y"], image.sizes["X"], ", ".join(parts), calibration, warnings=warnings)
+        return PageHeader.stating((image.sizes["Y"], image.sizes["X"]), _scale(image), parts, warnings=warnings)
 
     def read(self, page: int) -> Pixels:
         """Decode one frame to grey (H, W)."""
         image, frame = self._frames[page]
         require_plausible(prod(image.frames.frame_shape) * image.itemsize, self._stored)
-        values = np.asarray(image.frames[frame])
-        if values.ndim == 3:
-            values = luma(values) if values.shape[-1] >= 3 else values[..., 0]
-        if values.ndim != 2 or values.dtype.kind not in "buif":
-            raise ValueError(f"an image of {values.ndim} axes and type {values.dtype}, not grey or RGB")
-        return to_depth(values)
+        return to_grey(np.asarray(image.frames[frame]))
 
 
 def _scale(image: Any) -> list[StatedScale]:  # noqa: ANN401 - liffile.LifImage

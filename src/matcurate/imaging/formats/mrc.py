@@ -1,14 +1,9 @@
 """MRC and its tilt series and reconstructions."""
 
-from __future__ import annotations
+from functools import partial
 
 from matcurate.imaging.formats.rosetta import RosettaSource
-from matcurate.imaging.formats.source import Format, ImageFile
-
-
-def _open(file: ImageFile) -> RosettaSource:
-    return RosettaSource(file, "mrc", ".mrc", "MRC", metadata_file=None)
-
+from matcurate.imaging.formats.source import Format
 
 # The map text is missing in files of older programs, which still write the stamp of the byte order.
 FORMATS = (
@@ -16,6 +11,6 @@ FORMATS = (
         "MRC",
         (".mrc", ".mrcs", ".rec", ".st", ".ali"),
         ((208, b"MAP "), (212, b"DA\0\0"), (212, b"DD\0\0"), (212, b"\x11\x11\0\0")),
-        _open,
+        partial(RosettaSource, plugin="mrc", suffix=".mrc", metadata_file=None),
     ),
 )

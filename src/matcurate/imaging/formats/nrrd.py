@@ -1,16 +1,16 @@
 """NRRD with the pixels in the file itself."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import hypot, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, nm_per_unit
+from matcurate.imaging.calibration import StatedScale, nm_per_unit
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, library, require_plausible
-from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.grey import to_grey
 from matcurate.types import Pixels
 
 _COLOUR_KINDS = ("rgb-color", "rgba-color", "3-color", "4-color", "hsv-color")
@@ -25,7 +25,8 @@ class NrrdSource:
         self._handle = file.handle
         self._stored = file.handle.seek(0, 2)
         file.handle.seek(0)
-        self._header = self._read_header(file)
+        with self._plain_errors():
+            self._header: dict[str, Any] = dict(self._nrrd.read_header(file.handle))
         if "data file" in self._header or "datafile" in self._header:
             raise ValueError("its pixels lie in another file; save it as .nrrd with the data attached")
         self._data = file.handle.tell()
@@ -43,9 +44,8 @@ class NrrdSource:
         x, y, *others = self._axes
         sizes = tuple(self._sizes[axis] for axis in reversed(others))
         index = np.unravel_index(page, sizes) if sizes else ()
-        name = ", ".join(f"axis {axis} {at}" for axis, at in zip(reversed(others), index, strict=True))
-        calibration, warnings = agreed_calibration(self._scale(x, y))
-        return PageHeader(self._sizes[y], self._sizes[x], name, calibration, warnings=warnings)
+        names = (f"axis {axis} {at}" for axis, at in zip(reversed(others), index, strict=True))
+        return PageHeader.stating((self._sizes[y], self._sizes[x]), self._scale(x, y), names)
 
     def read(self, page: int) -> Pixels:
         """Decode to grey (H, W)."""
@@ -55,15 +55,12 @@ class NrrdSource:
         x, y = self._axes[:2]
         height, width = self._sizes[y], self._sizes[x]
         colours = (self._sizes[0],) if self._colour else ()
-        values = np.asarray(self._values).reshape(-1, height, width, *colours)[page]
-        if values.dtype.kind not in "buif":
-            raise ValueError(f"values of type {values.dtype}, not real numbers")
-        grey = values if not self._colour else luma(values) if values.shape[-1] >= 3 else values[..., 0]
-        return to_depth(grey)
+        return to_grey(np.asarray(self._values).reshape(-1, height, width, *colours)[page])
 
-    def _read_header(self, file: ImageFile) -> dict[str, Any]:
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
         try:
-            return dict(self._nrrd.read_header(file.handle))
+            yield
         except self._errors as error:
             raise ValueError(str(error)) from error
 
@@ -72,10 +69,8 @@ class NrrdSource:
         if max(skipped) > self._stored:
             raise ValueError(f"it states {max(skipped)} lines or bytes to skip, more than it has")
         self._handle.seek(self._data)
-        try:
+        with self._plain_errors():
             return np.asarray(self._nrrd.read_data(self._header, self._handle, index_order="C"))
-        except self._errors as error:
-            raise ValueError(str(error)) from error
 
     def _scale(self, x: int, y: int) -> list[StatedScale]:
         """Spacings, or lengths of the direction vectors of space, in the units that the header names."""

@@ -1,15 +1,14 @@
 """Olympus FluoView: OIB, and OIF with its folder of TIFFs beside it."""
 
-from __future__ import annotations
-
 import re
 import struct
 from collections.abc import Mapping, Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import PureWindowsPath
 from typing import Any
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, length_nm, number
+from matcurate.imaging.calibration import StatedScale, length_nm, number
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, library
 from matcurate.imaging.formats.tiff import TiffSource
 from matcurate.imaging.metadata import stated
@@ -30,7 +29,7 @@ class OlympusSource:
         path = file.on_disk(suffix)
         self._file: Any = file.cleanup.enter_context(library("oiffile", file).OifFile(path))
         names = [name for name in self._file.glob("*.tif") if _PREVIEW not in name.lower()]
-        self._names = sorted(names, key=_order)
+        self._names = sorted(names, key=lambda name: [int(at) for _, at in _axes(name)])
         self._settings: Mapping[str, Mapping[str, Any]] = self._file.mainfile
         self.pages = len(self._names)
         if not self.pages:
@@ -39,12 +38,11 @@ class OlympusSource:
     def header(self, page: int) -> PageHeader:
         """Size of the TIFF, channel and slice from its name, scale and recording from the main file."""
         inner = self._tiff(page).header(0)
-        calibration, warnings = agreed_calibration(self._scale())
         acquisition = stated(
             instrument=self._settings.get("Acquisition Parameters Common", {}).get("Acquisition Device"),
             magnification=self._settings.get("Reference Image Parameter", {}).get("Magnification"),
         )
-        return PageHeader(inner.height, inner.width, self._name(page), calibration, acquisition, warnings)
+        return PageHeader.stating((inner.height, inner.width), self._scale(), self._axis_names(page), acquisition)
 
     def read(self, page: int) -> Pixels:
         """Decode to grey (H, W)."""
@@ -55,9 +53,9 @@ class OlympusSource:
         with self._file.open_file(name) as handle:
             return TiffSource(ImageFile(BytesIO(handle.read()), name, None))
 
-    def _name(self, page: int) -> str:
+    def _axis_names(self, page: int) -> list[str]:
         words = {"C": "channel", "Z": "z", "T": "t"}
-        return ", ".join(f"{words.get(axis, axis.lower())} {int(at)}" for axis, at in _axes(self._names[page]))
+        return [f"{words.get(axis, axis.lower())} {int(at)}" for axis, at in _axes(self._names[page])]
 
     def _scale(self) -> list[StatedScale]:
         """Extent of the axes over their pixels, else the size that the reference image states."""
@@ -71,14 +69,8 @@ class OlympusSource:
         return [*scales, StatedScale(x, "Olympus WidthConvertValue", y)] if x else scales
 
     def _edge(self, axis: str) -> float | None:
-        fields = next(
-            (
-                section
-                for name, section in self._settings.items()
-                if name.startswith("Axis ") and isinstance(section, Mapping) and section.get("AxisCode") == axis
-            ),
-            {},
-        )
+        axes = (section for name, section in self._settings.items() if name.startswith("Axis "))
+        fields = next((of for of in axes if isinstance(of, Mapping) and of.get("AxisCode") == axis), {})
         start, end, count = (number(fields.get(key)) for key in ("StartPosition", "EndPosition", "MaxSize"))
         if start is None or end is None or not count:
             return None
@@ -122,26 +114,14 @@ def _axes(name: str) -> list[tuple[str, str]]:
     return _AXIS_NUMBER.findall(PureWindowsPath(name).stem.rpartition("_")[2])
 
 
-def _order(name: str) -> tuple[int, ...]:
-    return tuple(int(at) for _, at in _axes(name))
-
-
-def _open_oib(file: ImageFile) -> OlympusSource:
-    return OlympusSource(file, ".oib")
-
-
-def _open_oif(file: ImageFile) -> OlympusSource:
-    return OlympusSource(file, ".oif")
-
-
 _OIF_HEAD = "[ProfileSaveInfo]"
 FORMATS = (
-    Format("OIB", (".oib",), ((0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),), _open_oib),
+    Format("OIB", (".oib",), ((0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),), partial(OlympusSource, suffix=".oib")),
     Format(
         "OIF",
         (".oif",),
         ((0, b"\xff\xfe" + _OIF_HEAD.encode("utf-16-le")), (0, _OIF_HEAD.encode())),
-        _open_oif,
+        partial(OlympusSource, suffix=".oif"),
         in_one_file=False,
     ),
 )

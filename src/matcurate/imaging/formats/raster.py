@@ -1,9 +1,8 @@
 """PNG, JPEG and BMP: the header first, the pixels when asked for."""
 
-from __future__ import annotations
-
 import struct
 import zlib
+from functools import partial
 from typing import Any
 
 import imagecodecs
@@ -14,10 +13,9 @@ from PIL.ImageFile import ImageFile as PillowFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from matcurate.imaging.calibration import agreed_calibration
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, require_plausible
 from matcurate.imaging.formats.vendors import PageContext, read_vendors
-from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.grey import to_depth, without_colour
 from matcurate.types import Pixels
 
 # The classes are opened directly, not through PIL.Image.open: its own size guard is a process-wide
@@ -53,14 +51,7 @@ class RasterSource:
         if self._turn in (5, 6, 7, 8):
             width, height = height, width
         statement, warnings = read_vendors(PageContext(height, width, self._path))
-        calibration, contradictions = agreed_calibration(statement.scales)
-        return PageHeader(
-            height,
-            width,
-            calibration=calibration,
-            acquisition=statement.acquisition,
-            warnings=(*warnings, *contradictions),
-        )
+        return PageHeader.stating((height, width), statement.scales, (), statement.acquisition, warnings)
 
     def read(self, page: int) -> Pixels:
         """Decode to grey (H, W) in the file's depth; a truncated file raises what its decoder raises."""
@@ -68,10 +59,11 @@ class RasterSource:
             raise ValueError("CMYK: colours of a print; convert it to grey or RGB")
         width, height = self._image.size
         require_plausible(width * height, self._stored)
-        channels = self._png() if isinstance(self._image, PngImageFile) else self._other()
-        grey = luma(channels) if channels.ndim == 3 and channels.shape[2] >= 3 else channels
-        grey = grey[..., 0] if grey.ndim == 3 else grey
-        return to_depth(_oriented(grey, self._turn))
+        if isinstance(self._image, PngImageFile):
+            channels = self._png()
+        else:
+            channels = np.asarray(self._image.convert("L" if self._image.mode in ("1", "L") else "RGB"))
+        return to_depth(_oriented(without_colour(channels), self._turn))
 
     def _png(self) -> NDArray[Any]:
         """Decode with libpng, since Pillow cuts 16-bit colour down to 8 bits."""
@@ -80,27 +72,11 @@ class RasterSource:
         require_png_end(data)
         return np.asarray(imagecodecs.png_decode(png_of_pixels(data)))
 
-    def _other(self) -> NDArray[Any]:
-        bilevel_or_grey = self._image.mode in ("1", "L")
-        return np.asarray(self._image.convert("L" if bilevel_or_grey else "RGB"))
-
-
-def _open_png(file: ImageFile) -> RasterSource:
-    return RasterSource(file, PngImageFile)
-
-
-def _open_jpeg(file: ImageFile) -> RasterSource:
-    return RasterSource(file, JpegImageFile)
-
-
-def _open_bmp(file: ImageFile) -> RasterSource:
-    return RasterSource(file, BmpImageFile)
-
 
 FORMATS = (
-    Format("PNG", (".png",), ((0, PNG_MAGIC),), _open_png),
-    Format("JPEG", (".jpg", ".jpeg"), ((0, b"\xff\xd8\xff"),), _open_jpeg),
-    Format("BMP", (".bmp",), ((0, b"BM"),), _open_bmp),
+    Format("PNG", (".png",), ((0, PNG_MAGIC),), partial(RasterSource, reader=PngImageFile)),
+    Format("JPEG", (".jpg", ".jpeg"), ((0, b"\xff\xd8\xff"),), partial(RasterSource, reader=JpegImageFile)),
+    Format("BMP", (".bmp",), ((0, b"BM"),), partial(RasterSource, reader=BmpImageFile)),
 )
 
 
@@ -113,10 +89,7 @@ def require_png_end(data: bytes) -> None:
 def png_of_pixels(data: bytes) -> bytes:
     """Return a PNG without the chunks that hold no pixels, in which libpng finds faults that it prints on stderr.
 
-    Raises
-    ------
-    ValueError
-        When a chunk that is needed has another checksum than it states, or the last one is missing.
+    Raises ValueError when a chunk that is needed has a wrong checksum, or the last one is missing.
     """
     parts, at = [data[: len(PNG_MAGIC)]], len(PNG_MAGIC)
     while True:

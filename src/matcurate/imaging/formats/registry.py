@@ -1,7 +1,5 @@
 """Every file format that is read. A new one is a module with ``FORMATS`` and its place in the list here."""
 
-from __future__ import annotations
-
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.formats import (
     czi,
@@ -19,20 +17,8 @@ from matcurate.imaging.formats import (
 )
 from matcurate.imaging.formats.source import HEAD, Format, ImageFile
 
-FORMATS: tuple[Format, ...] = (
-    *raster.FORMATS,
-    *tiff.FORMATS,
-    *digitalmicrograph.FORMATS,
-    *emd.FORMATS,
-    *tia.FORMATS,
-    *czi.FORMATS,
-    *olympus.FORMATS,
-    *leica.FORMATS,
-    *imaris.FORMATS,
-    *hspy.FORMATS,
-    *nrrd.FORMATS,
-    *mrc.FORMATS,
-)
+MODULES = (raster, tiff, digitalmicrograph, emd, tia, czi, olympus, leica, imaris, hspy, nrrd, mrc)
+FORMATS: tuple[Format, ...] = tuple(kind for module in MODULES for kind in module.FORMATS)
 """Tried in this order; the last has marks that stand far behind the beginning of the file."""
 SUFFIXES = tuple(suffix for kind in FORMATS for suffix in kind.suffixes)
 """Suffixes that count as images inside a folder; a file named directly is judged by its content."""
@@ -41,10 +27,7 @@ SUFFIXES = tuple(suffix for kind in FORMATS for suffix in kind.suffixes)
 def format_of(file: ImageFile) -> Format:
     """Recognise the format by the content.
 
-    Raises
-    ------
-    UnreadableImageError
-        When the file is empty, or of none of the formats; the message lists them.
+    Raises UnreadableImageError when the file is empty, or of none of the formats; the message lists them.
     """
     head = file.handle.read(HEAD)
     file.handle.seek(0)

@@ -4,8 +4,6 @@ Each image of a signal with further axes (slices, frames, detectors) is a page. 
 images are counted in a warning of the first page. Data stay in the file until a page is read.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from matcurate.imaging.calibration import StatedScale, agreed_calibration, length_nm
+from matcurate.imaging.calibration import StatedScale, length_nm
 from matcurate.imaging.files import DECODER_ERRORS
 from matcurate.imaging.formats.source import ImageFile, PageHeader, library, missing_library, require_plausible
-from matcurate.imaging.grey import luma, to_depth
+from matcurate.imaging.grey import to_grey
 from matcurate.imaging.metadata import UNKNOWN, Acquisition, iso_time, scaled, stated
 from matcurate.types import Pixels
 
@@ -50,31 +48,17 @@ class _Image:
 
 
 class RosettaSource:
-    """Pages of a file that a plugin of RosettaSciIO reads.
+    """Pages of a file that a plugin of RosettaSciIO (a module, as ``digitalmicrograph``) reads with ``options``.
 
-    Parameters
-    ----------
-    file : ImageFile
-        The file.
-    plugin : str
-        Name of the plugin's module, as ``digitalmicrograph``.
-    suffix : str
-        Suffix under which the plugin expects the file.
-    label : str
-        Name of the format, for the source of the scale.
-    left_out : int
-        Signals of the file that the plugin is told not to read.
-    options
-        Passed to the plugin.
+    ``suffix`` is what the plugin expects of a path, and names the format as source of the scale; ``left_out`` counts
+    signals of the file that the plugin is told not to read.
     """
 
-    def __init__(
-        self, file: ImageFile, plugin: str, suffix: str, label: str, left_out: int = 0, **options: object
-    ) -> None:
+    def __init__(self, file: ImageFile, plugin: str, suffix: str, left_out: int = 0, **options: object) -> None:
         reader = library(f"rsciio.{plugin}", file)
         logging.getLogger("rsciio").setLevel(logging.CRITICAL)  # it logs what this reader reports in one line
         path = file.on_disk(suffix)
-        self._label, self._stored = label, path.stat().st_size
+        self._label, self._stored = suffix[1:].upper(), path.stat().st_size
         with _plain_errors(library("rsciio.exceptions", file)):
             try:
                 signals = _signals(reader, str(path), options)
@@ -90,16 +74,13 @@ class RosettaSource:
     def header(self, page: int) -> PageHeader:
         """Size, name, scale and recording of a page."""
         image, index = self._at(page)
-        calibration, warnings = agreed_calibration(_scales(image, self._label))
-        if page == 0 and self._left_out:
-            warnings = (*warnings, f"{self._left_out} signals of it are no images (spectra) and are left out")
-        return PageHeader(
-            int(image.rows["size"]),
-            int(image.columns["size"]),
-            _name(image, index, alone=len(self._images) == 1),
-            calibration,
+        left_out = f"{self._left_out} signals of it are no images (spectra) and are left out"
+        return PageHeader.stating(
+            (image.rows["size"], image.columns["size"]),
+            _scales(image, self._label),
+            _names(image, index, alone=len(self._images) == 1),
             image.acquisition,
-            warnings,
+            (left_out,) if page == 0 and self._left_out else (),
         )
 
     def read(self, page: int) -> Pixels:
@@ -110,10 +91,8 @@ class RosettaSource:
         # A pool of threads would outlive the call and lock up processes that are forked after it.
         values = np.asarray(plane if isinstance(plane, np.ndarray) else plane.compute(scheduler="synchronous"))
         if values.dtype.names is not None and set(_COLOURS) <= set(values.dtype.names):
-            values = luma(np.stack([values[name] for name in _COLOURS], axis=-1))
-        if values.dtype.kind not in "buif":
-            raise ValueError(f"values of type {values.dtype}, not real numbers")
-        return to_depth(values)
+            values = np.stack([values[name] for name in _COLOURS], axis=-1)
+        return to_grey(values)
 
     def _at(self, page: int) -> tuple[_Image, tuple[int, ...]]:
         for image in self._images:
@@ -208,12 +187,12 @@ def _scales(image: _Image, label: str) -> Iterator[StatedScale]:
         yield StatedScale(abs(x), f"{label} scale of the x axis", None if y is None else abs(y))
 
 
-def _name(image: _Image, index: tuple[int, ...], *, alone: bool) -> str:
-    parts = [] if alone and not index else [image.title]
+def _names(image: _Image, index: tuple[int, ...], *, alone: bool) -> Iterator[str]:
+    if index or not alone:
+        yield image.title
     for number, (axis, at) in enumerate(zip(image.others, index, strict=True)):
         name = axis.get("name")
-        parts.append(f"{name if isinstance(name, str) and name else f'axis {number}'} {at}")
-    return ", ".join(part for part in parts if part)
+        yield f"{name if isinstance(name, str) and name else f'axis {number}'} {at}"
 
 
 def _acquisition(signal: Mapping[str, Any]) -> Acquisition:

@@ -1,16 +1,15 @@
 """What a reader of one format gives, and what it is given."""
 
-from __future__ import annotations
-
 import importlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from matcurate.errors import UnreadableImageError
+from matcurate.imaging.calibration import StatedScale, agreed_calibration
 from matcurate.imaging.metadata import UNKNOWN, Acquisition
 from matcurate.types import Calibration, Pixels
 
@@ -25,20 +24,9 @@ _CHECKED_FROM = 1 << 26
 
 @dataclass(frozen=True, slots=True)
 class PageHeader:
-    """What a file states of one page, without its pixels.
+    """What a file states of one page, without its pixels; ``warnings`` has one line for each contradiction.
 
-    Parameters
-    ----------
-    height, width : int
-        Pixels, as shown.
-    name : str
-        Slice, channel or detector; empty where the file names none.
-    calibration : Calibration or None
-        Pixel size, where a believable one is stated.
-    acquisition : Acquisition
-        What is stated about the recording.
-    warnings : tuple of str
-        One line for each contradiction.
+    ``name`` is a slice, channel or detector, empty where the file names none; ``calibration`` is believable or None.
     """
 
     height: int
@@ -47,6 +35,20 @@ class PageHeader:
     calibration: Calibration | None = None
     acquisition: Acquisition = UNKNOWN
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def stating(
+        cls,
+        shape: tuple[int, int],
+        scales: Iterable[StatedScale],
+        names: Iterable[str] = (),
+        acquisition: Acquisition = UNKNOWN,
+        warnings: tuple[str, ...] = (),
+    ) -> "PageHeader":
+        """Header of a page (H, W) with the pixel size that its scales agree on, and the parts of its name joined."""
+        calibration, contradictions = agreed_calibration(scales)
+        name = ", ".join(name for name in names if name)
+        return cls(int(shape[0]), int(shape[1]), name, calibration, acquisition, (*warnings, *contradictions))
 
 
 class ImageSource(Protocol):
@@ -65,18 +67,10 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A file to be read.
+    """A file to be read: its binary handle at the beginning, and its name for messages.
 
-    Parameters
-    ----------
-    handle : binary file
-        At its beginning.
-    name : str
-        Name or path, for messages.
-    path : Path or None
-        Where it lies; None where only its bytes are at hand, so that nothing beside it can be read.
-    cleanup : ExitStack
-        Closes what the reader opened, when the file is done with.
+    ``path`` is None where only the bytes are at hand, so that nothing beside the file can be read. ``cleanup`` closes
+    what the reader opened.
     """
 
     handle: BinaryIO
@@ -101,20 +95,9 @@ class ImageFile:
 class Format:
     """One file format: how it is recognised, and what opens it.
 
-    Parameters
-    ----------
-    name : str
-        For messages and reports, as ``DM3/DM4``.
-    suffixes : tuple of str
-        Lower case, with the dot; files with one of them count as images inside a folder.
-    magic : tuple of (int, bytes)
-        Offsets within the first :data:`HEAD` bytes and what stands there; one of them decides.
-    opener : callable
-        Opens a file of this format.
-    holds : callable, optional
-        Looks into a file whose magic bytes several formats share.
-    in_one_file : bool
-        Whether the pixels lie in the file itself, not in others beside it.
+    Files inside a folder count as images by their ``suffixes`` (lower case, with the dot). ``magic`` has offsets within
+    the first :data:`HEAD` bytes and what stands there; one of them decides. ``holds`` looks into a file whose magic
+    bytes several formats share. Without ``in_one_file`` the pixels lie in other files beside it.
     """
 
     name: str
@@ -131,13 +114,7 @@ class Format:
 
 
 def library(module: str, file: ImageFile) -> Any:  # noqa: ANN401 - a module
-    """Import a reader of the extra :data:`EXTRA`.
-
-    Raises
-    ------
-    UnreadableImageError
-        One line with the remedy when the extra is not installed.
-    """
+    """Import a reader of the extra :data:`EXTRA`; UnreadableImageError with the remedy when it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

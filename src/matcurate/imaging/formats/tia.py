@@ -1,16 +1,11 @@
 """FEI TIA: images in SER files; the EMI file beside them holds only metadata."""
 
-from __future__ import annotations
-
 import re
+from functools import partial
 
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.formats.rosetta import RosettaSource
 from matcurate.imaging.formats.source import Format, ImageFile, ImageSource
-
-
-def _open_ser(file: ImageFile) -> RosettaSource:
-    return RosettaSource(file, "tia", ".ser", "SER")
 
 
 def _refuse_emi(file: ImageFile) -> ImageSource:
@@ -19,6 +14,6 @@ def _refuse_emi(file: ImageFile) -> ImageSource:
 
 
 FORMATS = (
-    Format("SER", (".ser",), ((0, b"II\x97\x01"),), _open_ser),
+    Format("SER", (".ser",), ((0, b"II\x97\x01"),), partial(RosettaSource, plugin="tia", suffix=".ser")),
     Format("EMI", (), ((0, b"JK\2\0"),), _refuse_emi, in_one_file=False),
 )

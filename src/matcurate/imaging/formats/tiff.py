@@ -1,7 +1,5 @@
 """TIFF in the dialects of microscopes, ImageJ and scientific Python: the header first, then the pixels."""
 
-from __future__ import annotations
-
 import logging
 import math
 from dataclasses import dataclass
@@ -11,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tifffile import COMPRESSION, PHOTOMETRIC, TiffFile, TiffPage
 
-from matcurate.imaging.calibration import agreed_calibration
 from matcurate.imaging.formats.source import Format, ImageFile, PageHeader, require_plausible
 from matcurate.imaging.formats.vendors import TiffContext, olympus_sis, read_vendors
-from matcurate.imaging.grey import full_range, luma, to_depth
+from matcurate.imaging.grey import full_range, luma, to_depth, without_colour
 from matcurate.types import Pixels
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -57,27 +54,12 @@ class TiffSource:
         plane = self._plane(page)
         header = plane.header
         statement, warnings = read_vendors(TiffContext.of(self._file, header, self._path))
-        calibration, contradictions = agreed_calibration(statement.scales)
-        name = statement.page_name
-        if plane.sample is not None:
-            name = ", ".join(part for part in (name, f"channel {plane.sample}") if part)
-        return PageHeader(
-            int(header.imagelength),
-            int(header.imagewidth),
-            name,
-            calibration,
-            statement.acquisition,
-            (*warnings, *contradictions),
-        )
+        names = (statement.page_name, "" if plane.sample is None else f"channel {plane.sample}")
+        shape = (header.imagelength, header.imagewidth)
+        return PageHeader.stating(shape, statement.scales, names, statement.acquisition, warnings)
 
     def read(self, page: int) -> Pixels:
-        """Decode to grey (H, W).
-
-        Raises
-        ------
-        ValueError
-            When the pixels are not all in the file, or are no grey or colour image.
-        """
+        """Decode to grey (H, W); ValueError when pixels are missing, or are no grey or colour image."""
         plane = self._plane(page)
         header = plane.header
         _check_kind(header)
@@ -110,8 +92,7 @@ class TiffSource:
         if header.photometric == PHOTOMETRIC.PALETTE:
             # ImageJ's palette is a look-up table over measured values; any other palette is the picture.
             return values if self._file.is_imagej else _coloured(header, values)
-        if values.ndim == 3:
-            values = luma(values) if values.shape[-1] >= 3 else values[..., 0]
+        values = without_colour(values)
         bits = int(np.max(header.bitspersample))
         if header.photometric == PHOTOMETRIC.MINISWHITE:
             values = _inverted(values, bits)

@@ -3,8 +3,6 @@
 Every function prints onto a sheet: float32 array (H, W) of grey levels in [0, 1], NaN where nothing is printed.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

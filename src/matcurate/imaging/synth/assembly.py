@@ -1,7 +1,5 @@
 """Disturbances that change the masks with the picture: tiles that do not quite fit, the data bar."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import cv2
@@ -19,18 +17,10 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def stitched(canvas: Canvas, scene: Scene, step: float) -> Scene:
-    """Put the scene together from 2 to 4 tiles, each moved by up to three pixels and ``step`` brighter or darker.
+    """Put the scene together from 2 to 4 tiles, each moved by up to three pixels and brighter or darker.
 
-    Grey levels and masks move together, so the masks stay exact; an instance cut by a seam becomes two.
-
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    scene : Scene
-        Specimen.
-    step : float
-        Standard deviation of the tiles' grey offsets.
+    Grey levels and masks move together, so the masks stay exact; an instance cut by a seam becomes two. ``step`` is the
+    standard deviation of the tiles' grey offsets.
     """
     layout = canvas.rng.choice([(1, 2), (2, 1), (2, 2)])
     seams = [_seams(canvas, size, int(parts)) for size, parts in zip(scene.grey.shape, layout, strict=True)]
@@ -63,27 +53,14 @@ def mirrored(place: Tensor, size: int) -> Tensor:
     return (size - 1) - ((size - 1) - place.abs()).abs()
 
 
-def with_data_bar(canvas: Canvas, image: Tensor, scene: Scene) -> tuple[Tensor, Scene]:
-    """Write a data bar with a scale bar over the foot of the picture; classes and instances are 0 there.
+def with_data_bar(canvas: Canvas, image: Tensor, scene: Scene, nm_per_px: float) -> tuple[Tensor, Scene]:
+    """Write a data bar with a scale bar over the foot of the picture (H, W) in [0, 1]; masks are 0 there.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    image : float tensor (H, W)
-        Photograph in [0, 1].
-    scene : Scene
-        Its truth.
-
-    Returns
-    -------
-    image : float tensor (H, W)
-    scene : Scene
-        An instance that the bar cuts in pieces becomes several.
+    An instance that the bar cuts in pieces becomes several.
     """
     height = max(10, round(canvas.uniform(0.05, 0.1) * canvas.height))
     top = canvas.height - height
-    bar = _bar(canvas, height, scene.nm_per_px)
+    bar = _bar(canvas, height, nm_per_px)
     image, phases, instances = image.clone(), scene.phases.clone(), scene.instances.clone()
     image[top:] = torch.as_tensor(bar, device=canvas.device)
     phases[top:], instances[top:] = 0, 0

@@ -1,17 +1,16 @@
-"""Per-pixel answers about nearby seeds, in blocks so that memory stays bounded at any image size."""
-
-from __future__ import annotations
+"""Per-pixel answers about nearby seeds, in blocks so that memory stays bounded: tessellations, rounded objects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn.functional import pad
 
-from matcurate.imaging.synth.canvas import BLOCK
+from matcurate.imaging.synth.canvas import BLOCK, Canvas
 
 BUDGET = 2**23
 """Numbers per intermediate array; bounds memory."""
@@ -22,16 +21,10 @@ Answer = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """A Laguerre tessellation seen per pixel.
+    """A Laguerre tessellation seen per pixel, each (H, W).
 
-    Parameters
-    ----------
-    owner : long tensor (H, W)
-        Index of the seed whose cell the pixel lies in.
-    rival : long tensor (H, W)
-        Index of the seed behind the nearest boundary.
-    depth : float tensor (H, W)
-        Distance to that boundary in pixels, >= 0.
+    ``owner`` is the seed whose cell the pixel lies in, ``rival`` the seed behind the nearest boundary, ``depth`` the
+    distance to that boundary in pixels, >= 0.
     """
 
     owner: Tensor
@@ -47,26 +40,13 @@ def laguerre(
     softness: float = 0.0,
     candidates: int = 24,
 ) -> Cells:
-    """Laguerre tessellation: a pixel belongs to the seed of least power |x - s|² - w.
+    """Laguerre tessellation: a pixel belongs to the seed of least power |x - s|² - w (Aurenhammer 1987).
 
-    Parameters
-    ----------
-    coordinates : float tensor (2, H, W)
-        (row, column) of every pixel, warped where boundaries should bend.
-    seeds : float tensor (S, 2)
-        (row, column).
-    weights : float tensor (S,)
-        Squared radii; equal weights give a Voronoi tessellation.
-    groups : long tensor (S,), optional
-        Seeds of one group form one cell: there is no boundary between them.
-    softness : float
-        Above 0, the depth is a smooth minimum over the boundaries (in pixels), which rounds its contours.
-    candidates : int
-        How many seeds near a block of pixels are looked at.
-
-    References
-    ----------
-    Aurenhammer, F. (1987). Power diagrams. SIAM J. Comput. 16, 78-96.
+    ``coordinates`` (2, H, W) are (row, column) of every pixel, warped where boundaries should bend; ``seeds`` (S, 2);
+    ``weights`` (S,) squared radii: equal ones give a Voronoi tessellation. There is no boundary between seeds of one of
+    the ``groups`` (S,). ``softness`` above 0 makes the depth a smooth minimum over the boundaries (in pixels), which
+    rounds its contours. ``candidates`` seeds near a block of pixels are looked at. Power diagrams: SIAM J. Comput. 16,
+    78-96.
     """
     families = torch.arange(len(seeds), device=seeds.device) if groups is None else groups
 
@@ -92,12 +72,7 @@ def laguerre(
 def over_blocks(
     coordinates: Tensor, seeds: Tensor, weights: Tensor, answer: Answer, candidates: int
 ) -> tuple[Tensor, ...]:
-    """Ask ``answer`` for every pixel, giving it only the seeds of least power at the middle of the pixel's block.
-
-    Returns
-    -------
-    tuple of tensors (H, W)
-    """
+    """Ask ``answer`` for every pixel (H, W), giving it only the seeds of least power at the middle of its block."""
     _, height, width = coordinates.shape
     blocks = _to_blocks(coordinates)
     middles = blocks.mean(dim=1)
@@ -139,3 +114,54 @@ def _from_blocks(values: Tensor, height: int, width: int) -> Tensor:
 def _distance(first: Tensor, second: Tensor) -> Tensor:
     # The matrix-product form loses the digits that matter near a boundary of a large image.
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+HARMONICS = (2, 3, 4, 5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blobs:
+    """Objects, each inside the disc of its radius.
+
+    ``centres`` (N, 2) as (row, column) and ``radii`` (N,) are in pixels, ``aspect`` (N,) is long over short axis, >= 1,
+    ``angles`` (N,) are directions of the long axes in radians, ``wobble`` is the outline's relative roughness, in [0,
+    0.3].
+    """
+
+    centres: NDArray[np.float64]
+    radii: NDArray[np.float64]
+    aspect: NDArray[np.float64]
+    angles: NDArray[np.float64]
+    wobble: float
+
+
+def paint(canvas: Canvas, blobs: Blobs) -> tuple[Tensor, Tensor]:
+    """Number of the object at every pixel (H, W), -1 outside, and the depth below its outline in pixels."""
+    count = len(blobs.radii)
+    if count == 0:
+        outside = torch.full((canvas.height, canvas.width), -1, device=canvas.device)
+        return outside, torch.full((canvas.height, canvas.width), -torch.inf, device=canvas.device)
+    centres, radii = canvas.tensor(blobs.centres), canvas.tensor(blobs.radii)
+    aspect, angles = canvas.tensor(blobs.aspect), canvas.tensor(blobs.angles)
+    orders = np.array(HARMONICS, dtype=np.float64)
+    phases = canvas.tensor(canvas.rng.uniform(0, 2 * np.pi, (count, len(orders))))
+    heights = canvas.tensor(blobs.wobble * canvas.rng.random((count, len(orders))) / orders)
+    largest = 1 + heights.sum(dim=1)  # keeps the object inside its disc
+
+    def answer(at: Tensor, near: Tensor) -> tuple[Tensor, ...]:
+        offset = at[:, :, None] - centres[near][:, None]
+        turn = angles[near][:, None]
+        along = offset[..., 0] * torch.sin(turn) + offset[..., 1] * torch.cos(turn)
+        across = (offset[..., 0] * torch.cos(turn) - offset[..., 1] * torch.sin(turn)) * aspect[near][:, None]
+        distance = torch.hypot(along, across)
+        theta = torch.atan2(across, along)
+        outline = torch.ones_like(distance)
+        for column, order in enumerate(HARMONICS):
+            wave = torch.cos(order * theta + phases[near][:, None, :, column])
+            outline = outline + heights[near][:, None, :, column] * wave
+        limit = radii[near][:, None] * outline / largest[near][:, None]
+        depth, best = (limit - distance).max(dim=2)
+        return torch.gather(near, 1, best), depth
+
+    owner, depth = over_blocks(canvas.coordinates(), centres, radii**2, answer, candidates=10)
+    return torch.where(depth > 0, owner, -1), depth

@@ -1,7 +1,5 @@
 """Cracks: wandering strokes of varying width."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -28,20 +26,10 @@ class Stroke:
 
 
 def crack(canvas: Canvas, start: tuple[float, float], angle: float, length: float, half: float) -> Stroke:
-    """One crack from ``start`` (row, column): it wanders, kinks and tapers to its tip.
+    """One crack from its mouth at ``start`` (row, column): it wanders, kinks and tapers to its tip.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    start : (float, float)
-        (row, column) of its mouth.
-    angle : float
-        Main direction in radians; 0 runs along the columns, pi/2 down the rows.
-    length : float
-        Pixels along the crack.
-    half : float
-        Half-width at its mouth, in pixels.
+    ``angle`` is the main direction in radians, 0 along the columns, pi/2 down the rows; ``length`` and the half-width
+    ``half`` at the mouth are in pixels.
     """
     rng, count = canvas.rng, max(4, int(length / STEP))
     straight = rng.geometric(0.07, count)  # points between two kinks

@@ -1,7 +1,5 @@
 """Data bars as microscopes write them: text, scale bar and logo on a flat ground, above or below the micrograph."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,26 +19,12 @@ MICRO = "um"
 
 @dataclass(frozen=True, slots=True)
 class BarLayout:
-    """How the data bar of one microscope looks.
+    """How the data bar of one microscope looks: grey levels of ground and text (of 255), lines of text, scale bar.
 
-    Parameters
-    ----------
-    name : str
-        Of the layout.
-    paper, ink : int
-        Grey levels of ground and text, of 255.
-    words : tuple of tuples of str
-        Lines of text, each a row of entries.
-    scale : {"line", "split", "ends", "ticks", "block"}
-        A thin line, one with its length in its middle, one with ends, eleven ticks, or a thick block.
-    share : float
-        Rows of the bar over those of the micrograph.
-    top : bool
-        Whether it lies above the micrograph.
-    cells, framed, ruled : bool
-        Lines between the entries; a line around the bar; a line between bar and micrograph.
-    logo : str
-        Name in a box of the inverse colours; empty for none.
+    ``scale`` is a thin line, one with its length in its middle, one with ends, eleven ticks, or a thick block;
+    ``share`` the rows of the bar over those of the micrograph; ``top`` puts it above. ``cells``, ``framed`` and
+    ``ruled`` draw lines between the entries, around the bar, and between bar and micrograph. ``logo`` is a name in a
+    box of the inverse colours.
     """
 
     name: str
@@ -89,16 +73,9 @@ LAYOUTS: tuple[BarLayout, ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarredMicrograph:
-    """A micrograph with a data bar.
+    """A micrograph with a data bar, (H, W), and the length of the scale bar in pixels and as printed.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float32 array (H, W)
-        Micrograph and bar.
-    top, bottom : int
-        First row of the micrograph and the one after its last.
-    length_px, length_nm : float
-        Of the scale bar, and what is printed beside it.
+    ``top`` and ``bottom`` are the first row of the micrograph and the one after its last.
     """
 
     pixels: Pixels

@@ -1,7 +1,5 @@
 """Dendrites of a casting, a weld or a single crystal, and the same as a slice through a tomogram."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
@@ -9,15 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import laguerre
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import polycrystal
 from matcurate.imaging.synth.placement import hard_core, jittered_lattice, scattered
-from matcurate.imaging.synth.scene import Scene, numbered, pieces
+from matcurate.imaging.synth.scene import Scene, kind, numbered, pieces
 
 
-class Dendrites:
+@kind(("interdendritic", "dendrite"), 1000.0)
+def dendrites(canvas: Canvas) -> Scene:
     """Dendrites (class 1) in an interdendritic matrix (class 0).
 
     Three sections: equiaxed crosses of any direction, the transverse section of a directionally solidified casting
@@ -25,24 +23,17 @@ class Dendrites:
     One picture in five is a slice through a tomogram: outside the circular field of view there is nothing (class 0).
     Instances are the connected parts of one dendrite in the section; an arm with its root out of the plane is its own.
     """
-
-    classes: tuple[str, ...] = ("interdendritic", "dendrite")
-    nm_per_px = 1000.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        trunk_spacing = max(canvas.uniform(0.14, 0.38) * min(max(canvas.height, canvas.width), 512), 30.0)
-        arm_spacing = max(canvas.uniform(0.1, 0.18) * trunk_spacing, 5.0)
-        section = _trunks(canvas, trunk_spacing) if canvas.chance(0.35) else _crosses(canvas, trunk_spacing)
-        depth = _arms(canvas, section, trunk_spacing, arm_spacing)
-        mask = depth > 0
-        grey = _grey(canvas, section, depth, arm_spacing)
-        if canvas.chance(0.2):
-            inside, grey = _tomogram(canvas, grey)
-            mask = mask & inside
-        instances = pieces((section.dendrite + 1) * mask, smallest=12)
-        edges = torch.zeros_like(grey)
-        return Scene(grey, (instances > 0).long(), instances, self.classes, self.nm_per_px, edges)
+    trunk_spacing = max(canvas.uniform(0.14, 0.38) * canvas.unit, 30.0)
+    arm_spacing = max(canvas.uniform(0.1, 0.18) * trunk_spacing, 5.0)
+    section = _trunks(canvas, trunk_spacing) if canvas.chance(0.35) else _crosses(canvas, trunk_spacing)
+    depth = _arms(canvas, section, trunk_spacing, arm_spacing)
+    mask = depth > 0
+    grey = _grey(canvas, section, depth, arm_spacing)
+    if canvas.chance(0.2):
+        inside, grey = _tomogram(canvas, grey)
+        mask = mask & inside
+    instances = pieces((section.dendrite + 1) * mask, smallest=12)
+    return Scene(grey, (instances > 0).long(), instances, torch.zeros_like(grey))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

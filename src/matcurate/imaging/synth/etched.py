@@ -1,41 +1,33 @@
 """Etched polycrystals in the optical microscope: even bright grains between thin dark lines, pits and inclusions."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.cells import Cells
-from matcurate.imaging.synth.fields import smooth_field
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
-from matcurate.imaging.synth.scene import Scene, numbered
+from matcurate.imaging.synth.scene import Scene, kind, numbered
 
 
-class Etched:
+@kind(("background", "grain"), 250.0)
+def etched(canvas: Canvas) -> Scene:
     """A single-phase polycrystal (class 1 everywhere) whose grains differ in size, hardly in grey.
 
     Boundaries are sharp lines of one to four pixels, mostly dark, some of them broken; here and there one is attacked
     deeply and is several pixels wide. Etch pits and inclusions belong to the grain that they lie in.
     """
-
-    classes: tuple[str, ...] = ("background", "grain")
-    nm_per_px = 250.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        diameter = canvas.uniform(0.05, 0.2) * min(canvas.height, canvas.width, 512)
-        cells = polycrystal(canvas, max(diameter, 14.0), canvas.uniform(0.3, 0.7), canvas.uniform(1.0, 1.8))
-        count = int(cells.owner.max()) + 1
-        levels = canvas.tensor(canvas.rng.normal(0, canvas.uniform(0.0, 0.02), count))
-        grey = 0.8 + levels[cells.owner] + 0.01 * smooth_field(canvas, diameter)
-        depth = canvas.uniform(0.3, 0.75)
-        lines = depth * _lines(canvas, cells) + depth * _spots(canvas)
-        grey = (grey - lines).clamp_min(0.02)
-        if canvas.chance(0.15):
-            grey = 1 - grey
-        instances = numbered(cells.owner + 1)
-        return Scene(grey, torch.ones_like(instances), instances, self.classes, self.nm_per_px, torch.zeros_like(grey))
+    diameter = canvas.uniform(0.05, 0.2) * min(canvas.height, canvas.width, 512)
+    cells = polycrystal(canvas, max(diameter, 14.0), canvas.uniform(0.3, 0.7), canvas.uniform(1.0, 1.8))
+    count = int(cells.owner.max()) + 1
+    levels = canvas.tensor(canvas.rng.normal(0, canvas.uniform(0.0, 0.02), count))
+    grey = 0.8 + levels[cells.owner] + 0.01 * smooth_field(canvas, diameter)
+    depth = canvas.uniform(0.3, 0.75)
+    lines = depth * _lines(canvas, cells) + depth * _spots(canvas)
+    grey = (grey - lines).clamp_min(0.02)
+    if canvas.chance(0.15):
+        grey = 1 - grey
+    instances = numbered(cells.owner + 1)
+    return Scene(grey, torch.ones_like(instances), instances, torch.zeros_like(grey))
 
 
 def _lines(canvas: Canvas, cells: Cells) -> Tensor:

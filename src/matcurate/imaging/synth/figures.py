@@ -1,7 +1,5 @@
 """Other kinds as they reach a reader: as annotated figures of journals, and from unsteady, defocused scans."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,93 +10,73 @@ from torch import Tensor
 
 from matcurate.imaging.synth.annotations import annotate, blank_sheet
 from matcurate.imaging.synth.assembly import mirrored
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import smooth_field
-from matcurate.imaging.synth.film import Film
-from matcurate.imaging.synth.particles import Particles
-from matcurate.imaging.synth.phases import Phases
-from matcurate.imaging.synth.pores import Pores
-from matcurate.imaging.synth.powder import Powder
-from matcurate.imaging.synth.precipitates import Precipitates
-from matcurate.imaging.synth.scene import Kind, Overprint, Scene, pieces
-from matcurate.imaging.synth.spheroidite import Spheroidite
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
+from matcurate.imaging.synth.film import film
+from matcurate.imaging.synth.particles import particles
+from matcurate.imaging.synth.phases import phases
+from matcurate.imaging.synth.pores import pores
+from matcurate.imaging.synth.powder import powder
+from matcurate.imaging.synth.precipitates import precipitates
+from matcurate.imaging.synth.scene import Kind, Overprint, Scene, kind, pieces
+from matcurate.imaging.synth.spheroidite import spheroidite
 
 CLASSES = ("background", "object")
 NM_PER_PX = 20.0
+Mixture = Sequence[tuple[Kind, float]]
+"""Kinds with their shares of the pictures."""
+IN_FIGURES: Mixture = (
+    *((film, 0.36), (powder, 0.36), (spheroidite, 0.08), (particles, 0.05)),
+    *((precipitates, 0.06), (pores, 0.04), (phases, 0.05)),
+)
+IN_SCANS: Mixture = (
+    *((film, 0.22), (powder, 0.22), (spheroidite, 0.16), (precipitates, 0.14)),
+    *((particles, 0.08), (pores, 0.08), (phases, 0.1)),
+)
 
 
-class Figures:
+@kind(CLASSES, NM_PER_PX)
+def figures(canvas: Canvas) -> Scene:
     """Panels of journal figures: another kind under letters, scale bars, arrows, data bars, borders and insets.
 
     Most panels have lost resolution and were compressed as JPEG. Every class of the other kind is class 1; where
     something is printed there is no object (class 0), and an object that the print cuts in pieces becomes several.
     """
-
-    classes: tuple[str, ...] = CLASSES
-    nm_per_px = NM_PER_PX
-    kinds: tuple[tuple[Kind, float], ...] = (
-        (Film(), 0.36),
-        (Powder(), 0.36),
-        (Spheroidite(), 0.08),
-        (Particles(), 0.05),
-        (Precipitates(), 0.06),
-        (Pores(), 0.04),
-        (Phases(), 0.05),
-    )
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        scene = _objects(canvas, self.kinds)
-        sheet = blank_sheet((canvas.height, canvas.width))
-        annotate(canvas.rng, sheet)
-        scale = canvas.uniform(0.4, 0.95) if canvas.chance(0.5) else 1.0
-        quality = int(canvas.rng.integers(25, 90)) if canvas.chance(0.75) else 100
-        return replace(scene, printed=Overprint(torch.as_tensor(sheet, device=canvas.device), scale, quality))
+    scene = _objects(canvas, IN_FIGURES)
+    sheet = blank_sheet((canvas.height, canvas.width))
+    annotate(canvas.rng, sheet)
+    scale = canvas.uniform(0.4, 0.95) if canvas.chance(0.5) else 1.0
+    quality = int(canvas.rng.integers(25, 90)) if canvas.chance(0.75) else 100
+    return replace(scene, printed=Overprint(torch.as_tensor(sheet, device=canvas.device), scale, quality))
 
 
-class Scans:
+@kind(CLASSES, NM_PER_PX)
+def scans(canvas: Canvas) -> Scene:
     """Another kind under a scan that drifts and jitters, out of focus and astigmatic, at a low dose.
 
     Drift moves picture and masks together; the jitter from line to line moves the picture only. Every class of the
     other kind is class 1.
     """
-
-    classes: tuple[str, ...] = CLASSES
-    nm_per_px = NM_PER_PX
-    kinds: tuple[tuple[Kind, float], ...] = (
-        (Film(), 0.22),
-        (Powder(), 0.22),
-        (Spheroidite(), 0.16),
-        (Precipitates(), 0.14),
-        (Particles(), 0.08),
-        (Pores(), 0.08),
-        (Phases(), 0.1),
-    )
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        blur, ratio, angle = canvas.uniform(1.5, 4.0), canvas.uniform(0.45, 1.0), canvas.uniform(0, math.pi)
-        scene = _drifted(canvas, _objects(canvas, self.kinds))
-        grey = scene.grey + canvas.uniform(0.0, 0.15) * scene.edges
-        areas = torch.bincount(scene.instances.flatten())[1:].double()
-        radius = math.sqrt(float(areas.median()) / math.pi) if len(areas) else 3.0
-        sigma = min(blur, max(0.6, 0.45 * radius))  # a person must still see the objects
-        grey = astigmatic_blur(grey, sigma, sigma * ratio, angle)
-        if canvas.chance(0.6):
-            grey = _jittered(canvas, grey, canvas.uniform(0.3, 1.6))
-        dose = canvas.uniform(0.02, 0.14) if canvas.chance(0.7) else 0.0
-        grey = grey + dose * torch.sqrt(grey.clamp(0.05, 1.5)) * canvas.white(canvas.height, canvas.width)
-        if canvas.chance(0.4):  # the beam current fluctuates from line to line
-            grey = grey + canvas.uniform(0.005, 0.04) * canvas.white(canvas.height, 1)
-        return replace(scene, grey=grey, edges=torch.zeros_like(grey), polished=False)
+    blur, ratio, angle = canvas.uniform(1.5, 4.0), canvas.uniform(0.45, 1.0), canvas.uniform(0, math.pi)
+    scene = _drifted(canvas, _objects(canvas, IN_SCANS))
+    grey = scene.grey + canvas.uniform(0.0, 0.15) * scene.edges
+    areas = torch.bincount(scene.instances.flatten())[1:].double()
+    radius = math.sqrt(float(areas.median()) / math.pi) if len(areas) else 3.0
+    sigma = min(blur, max(0.6, 0.45 * radius))  # a person must still see the objects
+    grey = astigmatic_blur(grey, sigma, sigma * ratio, angle)
+    if canvas.chance(0.6):
+        grey = _jittered(canvas, grey, canvas.uniform(0.3, 1.6))
+    dose = canvas.uniform(0.02, 0.14) if canvas.chance(0.7) else 0.0
+    grey = grey + dose * torch.sqrt(grey.clamp(0.05, 1.5)) * canvas.white(canvas.height, canvas.width)
+    if canvas.chance(0.4):  # the beam current fluctuates from line to line
+        grey = grey + canvas.uniform(0.005, 0.04) * canvas.white(canvas.height, 1)
+    return replace(scene, grey=grey, edges=torch.zeros_like(grey), polished=False)
 
 
-def _objects(canvas: Canvas, kinds: Sequence[tuple[Kind, float]]) -> Scene:
+def _objects(canvas: Canvas, kinds: Mixture) -> Scene:
     """A scene of one of the kinds, its classes reduced to object against background."""
     shares = np.array([share for _, share in kinds])
-    kind = kinds[int(canvas.rng.choice(len(kinds), p=shares / shares.sum()))][0]
-    scene = kind(canvas)
-    return replace(scene, phases=(scene.phases > 0).long(), classes=CLASSES, nm_per_px=NM_PER_PX)
+    scene = kinds[int(canvas.rng.choice(len(kinds), p=shares / shares.sum()))][0].draw(canvas)
+    return replace(scene, phases=(scene.phases > 0).long())
 
 
 def astigmatic_blur(image: Tensor, along: float, across: float, angle: float) -> Tensor:

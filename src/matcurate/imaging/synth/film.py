@@ -1,7 +1,5 @@
 """Nanoparticles on a carbon film in the transmission electron microscope, bright field or dark field."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,40 +7,33 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.outlines import Stamp, stamps
 from matcurate.imaging.synth.populations import populations
-from matcurate.imaging.synth.scene import Scene, pieces, within_range
+from matcurate.imaging.synth.scene import Scene, kind, pieces, within_range
 
 
-class Film:
+@kind(("film", "particle"), 1.0)
+def film(canvas: Canvas) -> Scene:
     """Particles (class 1) on a film: apart, in chains and clusters, overlapping, or as islands of a monolayer.
 
     Round, faceted, cubes, rods, triangles or shards; solid, core and shell, hollow or porous. The film is uneven, holey
     or lacey; film, holes and spots on it are class 0. Where particles overlap both absorb, and the pixel belongs to one
     of them. One picture in four is a dark field. Instances are the visible parts of at least four pixels.
     """
-
-    classes: tuple[str, ...] = ("film", "particle")
-    nm_per_px = 1.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        place, outlines = populations(canvas)
-        body = _body(canvas)
-        shape = (canvas.height, canvas.width)
-        owner, thickness = np.full(shape, -1, dtype=np.int64), np.zeros(shape, dtype=np.float32)
-        absorb = canvas.uniform(0.4, 2.2) * np.exp(canvas.uniform(0.0, 0.4) * canvas.rng.standard_normal(len(outlines)))
-        for stamp in stamps(canvas, place.centres, outlines):
-            part = body.thickness(canvas, stamp, place.centres[stamp.index])
-            thickness[stamp.window] += absorb[stamp.index] * part
-            owner[stamp.window][stamp.inside] = stamp.index
-        instances = pieces(torch.as_tensor(owner + 1, device=canvas.device), smallest=4)
-        mask = instances > 0
-        grey = _imaged(canvas, mask, torch.as_tensor(thickness, device=canvas.device))
-        grey = within_range(grey)
-        return Scene(grey, mask.long(), instances, self.classes, self.nm_per_px, torch.zeros_like(grey), polished=False)
+    place, outlines = populations(canvas)
+    body = _body(canvas)
+    shape = (canvas.height, canvas.width)
+    owner, thickness = np.full(shape, -1, dtype=np.int64), np.zeros(shape, dtype=np.float32)
+    absorb = canvas.uniform(0.4, 2.2) * np.exp(canvas.uniform(0.0, 0.4) * canvas.rng.standard_normal(len(outlines)))
+    for stamp in stamps(canvas, place.centres, outlines):
+        part = body.thickness(canvas, stamp, place.centres[stamp.index])
+        thickness[stamp.window] += absorb[stamp.index] * part
+        owner[stamp.window][stamp.inside] = stamp.index
+    instances = pieces(torch.as_tensor(owner + 1, device=canvas.device), smallest=4)
+    mask = instances > 0
+    grey = within_range(_imaged(canvas, mask, torch.as_tensor(thickness, device=canvas.device)))
+    return Scene(grey, mask.long(), instances, torch.zeros_like(grey), polished=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +111,7 @@ def _unevenness(canvas: Canvas) -> Tensor:
 
 def _support(canvas: Canvas) -> Tensor:
     """Absorption of the carbon film with holes, a lacey net, spots and wrinkles; float (H, W)."""
-    unit = min(max(canvas.height, canvas.width), 512)
+    unit = canvas.unit
     film = 0.12 + canvas.uniform(0.0, 0.04) * smooth_field(canvas, canvas.uniform(0.03, 0.2) * unit)
     film = film + canvas.uniform(0.0, 0.02) * smooth_field(canvas, canvas.uniform(1.5, 6.0))
     kind = canvas.rng.choice(["whole", "holey", "lacey", "spotted"], p=[0.55, 0.12, 0.15, 0.18])

@@ -1,62 +1,45 @@
 """Polycrystals: channelling contrast, etched boundaries, twins."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.cells import Cells, laguerre
-from matcurate.imaging.synth.fields import smooth_field
 from matcurate.imaging.synth.placement import hard_core, lognormal_radii, scattered
-from matcurate.imaging.synth.scene import Scene, numbered
+from matcurate.imaging.synth.scene import Scene, kind, numbered
 
 
-class Grains:
+@kind(("background", "grain"), 500.0)
+def grains(canvas: Canvas) -> Scene:
     """A single-phase polycrystal.
 
     Every pixel is class 1 and belongs to a grain: boundaries have no width in the masks, a pixel on an etched line
     belongs to the grain whose cell it lies in, so that the instances tile the picture. Twins belong to their grain, as
     ASTM E112 counts them. Grain areas are near log-normal (Laguerre tessellation of a hard-core disc packing).
     """
-
-    classes: tuple[str, ...] = ("background", "grain")
-    nm_per_px = 500.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        diameter = canvas.uniform(0.06, 0.2) * min(canvas.height, canvas.width, 512)
-        cells = polycrystal(canvas, max(diameter, 12.0), canvas.uniform(0.15, 0.45))
-        count = int(cells.owner.max()) + 1
-        etched = canvas.chance(0.6)
-        spread = canvas.uniform(0.015, 0.07) if etched else canvas.uniform(0.08, 0.2)
-        levels = canvas.tensor(0.5 + spread * np.clip(canvas.rng.normal(0, 1, count), -2.5, 2.5))
-        grey = levels[cells.owner]
-        if canvas.chance(0.5):
-            grey = grey + _twins(canvas, cells, diameter, canvas.uniform(0.5, 1.2) * max(spread, 0.04))
-        grey = grey + 0.25 * spread * smooth_field(canvas, diameter / 3)
-        if etched or canvas.chance(0.3):
-            sign = 1 if canvas.chance(0.2) else -1
-            grey = grey + sign * canvas.uniform(0.15, 0.4) * etched_lines(canvas, cells, canvas.uniform(0.5, 1.3))
-        instances = numbered(cells.owner + 1)
-        edges = torch.zeros_like(grey)
-        return Scene(grey, torch.ones_like(instances), instances, self.classes, self.nm_per_px, edges)
+    diameter = canvas.uniform(0.06, 0.2) * min(canvas.height, canvas.width, 512)
+    cells = polycrystal(canvas, max(diameter, 12.0), canvas.uniform(0.15, 0.45))
+    count = int(cells.owner.max()) + 1
+    etched = canvas.chance(0.6)
+    spread = canvas.uniform(0.015, 0.07) if etched else canvas.uniform(0.08, 0.2)
+    levels = canvas.tensor(0.5 + spread * np.clip(canvas.rng.normal(0, 1, count), -2.5, 2.5))
+    grey = levels[cells.owner]
+    if canvas.chance(0.5):
+        grey = grey + _twins(canvas, cells, diameter, canvas.uniform(0.5, 1.2) * max(spread, 0.04))
+    grey = grey + 0.25 * spread * smooth_field(canvas, diameter / 3)
+    if etched or canvas.chance(0.3):
+        sign = 1 if canvas.chance(0.2) else -1
+        grey = grey + sign * canvas.uniform(0.15, 0.4) * etched_lines(canvas, cells, canvas.uniform(0.5, 1.3))
+    instances = numbered(cells.owner + 1)
+    return Scene(grey, torch.ones_like(instances), instances, torch.zeros_like(grey))
 
 
 def polycrystal(canvas: Canvas, diameter: float, spread: float, stretch: float = 1.0) -> Cells:
     """Laguerre polycrystal with slightly curved, wiggly boundaries.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    diameter : float
-        Mean grain diameter in pixels.
-    spread : float
-        Log-normal spread of the radii.
-    stretch : float
-        Elongation of the grains along the columns (rolling direction).
+    ``diameter`` is the mean of the grains in pixels, ``spread`` log-normal of the radii, ``stretch`` the elongation
+    along the columns (rolling direction).
     """
     margin = 2 * diameter
     area = (canvas.height + 2 * margin) * (canvas.width + 2 * margin) / stretch

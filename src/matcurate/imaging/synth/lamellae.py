@@ -1,20 +1,18 @@
 """Lamellar structures: pearlite and eutectics, fresh or on the way to spheroids."""
 
-from __future__ import annotations
-
 import math
 
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
-from matcurate.imaging.synth.scene import Scene, pieces
+from matcurate.imaging.synth.scene import Scene, kind, pieces
 
 
-class Lamellae:
+@kind(("matrix", "plate"), 25.0)
+def lamellae(canvas: Canvas) -> Scene:
     """Plates (class 1, cementite in pearlite) in a matrix (class 0, ferrite).
 
     Colonies of one direction and one apparent spacing; plates waver, end, and break into beads where the structure has
@@ -22,26 +20,20 @@ class Lamellae:
     their broken parts, never a colony: an instance holds pixels of its class only, and a colony is plates and matrix.
     Plates end at the border of their colony.
     """
-
-    classes: tuple[str, ...] = ("matrix", "plate")
-    nm_per_px = 25.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        unit = min(max(canvas.height, canvas.width), 512)
-        spacing = max(math.exp(canvas.uniform(math.log(0.012), math.log(0.045))) * unit, 5.5)
-        colonies = polycrystal(canvas, max(canvas.uniform(0.2, 0.6) * unit, 5 * spacing), 0.35)
-        depth = _plates(canvas, colonies, spacing)
-        count = int(colonies.owner.max()) + 1
-        share = canvas.uniform(0.1, 0.4) if canvas.chance(0.35) else 0.0
-        ferrite = torch.as_tensor(canvas.rng.random(count) < share, device=canvas.device)
-        ferrite[colonies.owner[canvas.height // 2, canvas.width // 2]] = False  # at least one colony has plates
-        depth = torch.where(ferrite[colonies.owner], -spacing, depth)
-        instances = pieces((colonies.owner + 1) * (depth > 0), smallest=6)
-        mask = instances > 0
-        edges = mask * torch.exp(-0.5 * ((depth - 0.8) / 0.9) ** 2)
-        grey = _grey(canvas, colonies, mask, ferrite[colonies.owner], spacing)
-        return Scene(grey, mask.long(), instances, self.classes, self.nm_per_px, edges)
+    unit = canvas.unit
+    spacing = max(math.exp(canvas.uniform(math.log(0.012), math.log(0.045))) * unit, 5.5)
+    colonies = polycrystal(canvas, max(canvas.uniform(0.2, 0.6) * unit, 5 * spacing), 0.35)
+    depth = _plates(canvas, colonies, spacing)
+    count = int(colonies.owner.max()) + 1
+    share = canvas.uniform(0.1, 0.4) if canvas.chance(0.35) else 0.0
+    ferrite = torch.as_tensor(canvas.rng.random(count) < share, device=canvas.device)
+    ferrite[colonies.owner[canvas.height // 2, canvas.width // 2]] = False  # at least one colony has plates
+    depth = torch.where(ferrite[colonies.owner], -spacing, depth)
+    instances = pieces((colonies.owner + 1) * (depth > 0), smallest=6)
+    mask = instances > 0
+    edges = mask * torch.exp(-0.5 * ((depth - 0.8) / 0.9) ** 2)
+    grey = _grey(canvas, colonies, mask, ferrite[colonies.owner], spacing)
+    return Scene(grey, mask.long(), instances, edges)
 
 
 def _plates(canvas: Canvas, colonies: Cells, spacing: float) -> Tensor:

@@ -1,42 +1,34 @@
 """Coatings in cross-section: substrate, oxide layer with cracks, top coat or mounting resin."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cracks import Stroke, branched, crack, stroked
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
-from matcurate.imaging.synth.scene import Scene, components
+from matcurate.imaging.synth.scene import Scene, components, kind
 
 
-class Layers:
+@kind(("other", "oxide", "crack"), 100.0)
+def layers(canvas: Canvas) -> Scene:
     """An oxide layer (class 1) between substrate and top coat (both class 0), with cracks through the oxide (class 2).
 
     Interfaces are rough; the top coat is dense, porous or gone (resin instead); a delamination may run under the oxide.
     Pores inside the oxide are oxide, as an expert measures a layer's thickness; pores and cracks elsewhere are class 0.
     Instances are the connected pieces of oxide (a crack right through separates two) and of crack.
     """
-
-    classes: tuple[str, ...] = ("other", "oxide", "crack")
-    nm_per_px = 100.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        stack = _stack(canvas)
-        layer = (stack.above > 0) & (stack.below > 0)
-        depth = stroked(canvas, _through(canvas, stack))
-        oxide = components(layer & (depth <= 0), smallest=max(24, int(0.004 * layer.sum())))
-        slivers = (oxide == 0) & (depth > -1)  # between a crack and its branch
-        cracks = components(layer & ((depth > 0) | slivers), smallest=4)
-        phases = (oxide > 0).long() + 2 * (cracks > 0).long()
-        instances = torch.where(cracks > 0, cracks + oxide.max(), oxide)
-        edges = gaussian_blur((depth > 0).float(), 1.2) * (depth <= 0)
-        return Scene(_grey(canvas, stack, depth), phases, instances, self.classes, self.nm_per_px, edges)
+    stack = _stack(canvas)
+    layer = (stack.above > 0) & (stack.below > 0)
+    depth = stroked(canvas, _through(canvas, stack))
+    oxide = components(layer & (depth <= 0), smallest=max(24, int(0.004 * layer.sum())))
+    slivers = (oxide == 0) & (depth > -1)  # between a crack and its branch
+    cracks = components(layer & ((depth > 0) | slivers), smallest=4)
+    phases = (oxide > 0).long() + 2 * (cracks > 0).long()
+    instances = torch.where(cracks > 0, cracks + oxide.max(), oxide)
+    edges = gaussian_blur((depth > 0).float(), 1.2) * (depth <= 0)
+    return Scene(_grey(canvas, stack, depth), phases, instances, edges)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,5 @@
 """What specimen preparation and the microscope do to a picture."""
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 
@@ -10,9 +8,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from matcurate.config import Strict
-from matcurate.imaging.synth.artefacts import charged, curtains
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -31,45 +27,27 @@ Chance = Annotated[float, Field(ge=0, le=1)]
 class Nuisances(Strict):
     """Ranges of every disturbance, as real micrographs show them; grey values in shares of full scale."""
 
-    texture: Range = (0.003, 0.014)
-    """Standard deviation of fine surface texture."""
-    scratches: Range = (0, 10)
-    """Polishing scratches per 512 x 512 pixels."""
-    scratch_depth: Range = (0.015, 0.09)
-    """Grey step of the deepest scratch."""
-    edge_brightening: Range = (0.0, 0.16)
-    """Grey step of the secondary-electron edge effect."""
-    blur: Range = (0.6, 1.3)
-    """Point spread (standard deviation) in pixels."""
-    shading: Range = (0.0, 0.07)
-    """Amplitude of uneven illumination over the picture."""
-    contrast: Range = (0.6, 1.0)
-    """Factor on grey differences around the middle."""
-    brightness: Range = (0.34, 0.62)
-    """Where the picture's mean goes."""
-    gamma: Range = (0.85, 1.2)
-    """Exponent of the detector."""
-    shot_noise: Range = (0.008, 0.035)
-    """Standard deviation of counting (Poisson) noise at full white."""
-    read_noise: Range = (0.004, 0.015)
-    """Standard deviation of the amplifier's noise."""
-    charging: Chance = 0.03
-    """Share of pictures whose bright features charge: streaks and haloes along the scan."""
-    charging_strength: Range = (0.08, 0.35)
-    """Grey step of a charged feature."""
-    curtaining: Chance = 0.03
-    """Share of pictures with the vertical stripes of ion milling."""
-    curtaining_strength: Range = (0.01, 0.05)
-    """Standard deviation of the stripes."""
-    stitching: Chance = 0.03
-    """Share of pictures put together from tiles that do not quite fit; picture and masks move together."""
-    stitching_step: Range = (0.01, 0.05)
-    """Grey step between two tiles."""
-    data_bar: Chance = 0.0
-    """Share of pictures that end in the microscope's data bar; masks are 0 there."""
+    texture: Range = Field(default=(0.003, 0.014), description="Standard deviation of fine surface texture.")
+    scratches: Range = Field(default=(0, 10), description="Polishing scratches per 512 x 512 pixels.")
+    scratch_depth: Range = Field(default=(0.015, 0.09), description="Grey step of the deepest scratch.")
+    edge_brightening: Range = Field(default=(0.0, 0.16), description="Grey step of the secondary-electron edge effect.")
+    blur: Range = Field(default=(0.6, 1.3), description="Point spread (standard deviation) in pixels.")
+    shading: Range = Field(default=(0.0, 0.07), description="Amplitude of uneven illumination over the picture.")
+    contrast: Range = Field(default=(0.6, 1.0), description="Factor on grey differences around the middle.")
+    brightness: Range = Field(default=(0.34, 0.62), description="Where the picture's mean goes.")
+    gamma: Range = Field(default=(0.85, 1.2), description="Exponent of the detector.")
+    shot_noise: Range = Field(default=(0.008, 0.035), description="Deviation of Poisson noise at full white.")
+    read_noise: Range = Field(default=(0.004, 0.015), description="Standard deviation of the amplifier's noise.")
+    charging: Chance = Field(default=0.03, description="Share of pictures with charged features.")
+    charging_strength: Range = Field(default=(0.08, 0.35), description="Grey step of a charged feature.")
+    curtaining: Chance = Field(default=0.03, description="Share of pictures with stripes of ion milling.")
+    curtaining_strength: Range = Field(default=(0.01, 0.05), description="Standard deviation of the stripes.")
+    stitching: Chance = Field(default=0.03, description="Share of pictures of ill-fitting tiles; masks move along.")
+    stitching_step: Range = Field(default=(0.01, 0.05), description="Grey step between two tiles.")
+    data_bar: Chance = Field(default=0.0, description="Share of pictures that end in a data bar; masks are 0 there.")
 
     @classmethod
-    def none(cls) -> Nuisances:
+    def none(cls) -> "Nuisances":
         """No disturbance: the ideal grey levels."""
         off = (0.0, 0.0)
         never = dict.fromkeys(("charging", "curtaining", "stitching", "data_bar"), 0.0)
@@ -78,20 +56,9 @@ class Nuisances(Strict):
 
 
 def expose(canvas: Canvas, grey: Tensor, edges: Tensor, options: Nuisances) -> Tensor:
-    """Photograph a scene: surface first, then optics, illumination and detector.
+    """Photograph a scene (H, W): surface first, then optics, illumination and detector; result in [0, 1].
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives randomness.
-    grey, edges : float tensor (H, W)
-        Ideal grey levels and where edges brighten, in [0, 1].
-    options : Nuisances
-        Ranges of the strengths.
-
-    Returns
-    -------
-    float tensor (H, W) in [0, 1]
+    ``grey`` are ideal levels, ``edges`` where edges brighten, in [0, 1].
     """
 
     def draw(span: tuple[float, float]) -> float:
@@ -125,7 +92,7 @@ def scratches(canvas: Canvas, count: int, depth: float) -> Tensor:
     for _ in range(count if depth > 0 else 0):
         angle = main + float(canvas.rng.normal(0, 0.15)) if canvas.chance(0.7) else canvas.uniform(0, math.pi)
         middle = (canvas.uniform(0, canvas.height), canvas.uniform(0, canvas.width))
-        length = canvas.uniform(0.06, 0.6) * min(max(canvas.height, canvas.width), 512)
+        length = canvas.uniform(0.06, 0.6) * canvas.unit
         reach = tuple(1.35 * length * abs(part) + 8 for part in (math.sin(angle), math.cos(angle)))
         rows, columns = (slice(max(0, int(m - r)), int(m + r) + 1) for m, r in zip(middle, reach, strict=True))
         strength = depth * canvas.uniform(0.15, 1) ** 2 * (1 if canvas.chance(0.4) else -1)
@@ -162,3 +129,42 @@ def _detected(canvas: Canvas, image: Tensor, shot: float, read: float) -> Tensor
         noise = gaussian_blur(noise, soft)
         noise = noise / noise.std()
     return image + noise * torch.sqrt(image * shot**2 + read**2)
+
+
+def charged(canvas: Canvas, grey: Tensor) -> Tensor:
+    """Charging of some of the brightest features: a glow, a bright streak along the scan (to the right), a dark trail.
+
+    ``grey`` (H, W) is ideal, brighter where edges emit more. Returns the grey step (H, W) in units of its strength,
+    within [-0.5, 1.5].
+    """
+    smooth = gaussian_blur(grey, 2.0)
+    ordered = smooth.flatten().sort().values
+    middle, brightest = ordered[len(ordered) // 2], ordered[int(0.995 * (len(ordered) - 1))]
+    threshold = middle + (0.5 * (brightest - middle)).clamp_min(0.04)  # whole features, not the grain of a flat surface
+    patches = smooth_field(canvas, canvas.uniform(15, 40)) - canvas.uniform(0.0, 1.0)  # not all of them are insulated
+    source = gaussian_blur((smooth > threshold).float(), 0.8) * torch.sigmoid(5 * patches)
+    jitter = 1 + 0.35 * gaussian_blur(canvas.white(canvas.height, 1), 0.6)  # from line to line
+    streak = _trail(source, canvas.uniform(8, 40)) * jitter.clamp(0, 2)
+    shadow = _trail(source, canvas.uniform(40, 120))
+    glow = gaussian_blur(source, canvas.uniform(4, 12))
+    return (0.7 * source + 1.2 * glow + 0.8 * streak - 0.7 * (1 - source) * shadow).clamp(-0.5, 1.5)
+
+
+def _trail(source: Tensor, length: float) -> Tensor:
+    """What a feature leaves behind it along the rows, fading with exp(-distance / length), in [0, 1]; float (H, W)."""
+    reach = math.ceil(5 * length)
+    fade = torch.exp(-torch.arange(reach, device=source.device) / length)
+    size = source.shape[1] + reach
+    trail: Tensor = torch.fft.irfft(torch.fft.rfft(source, size) * torch.fft.rfft(fade, size), size)
+    return 1 - torch.exp(-trail[:, : source.shape[1]].clamp_min(0) / (0.15 * length))
+
+
+def curtains(canvas: Canvas) -> Tensor:
+    """Vertical stripes of ion milling, fine on broad, stronger downstream; zero mean, unit variance; float (H, W)."""
+    length = 0.5 * canvas.height
+    stripes = torch.zeros(canvas.height, canvas.width, device=canvas.device)
+    for width, share in ((0.9, 0.6), (canvas.uniform(3, 6), 0.8), (canvas.uniform(12, 30), 0.6)):
+        stripes = stripes + share * smooth_field(canvas, width, (max(1.0, length / width), 1.0))
+    downstream = torch.linspace(canvas.uniform(0.3, 1), 1, canvas.height, device=canvas.device)[:, None]
+    stripes = stripes * downstream
+    return (stripes - stripes.mean()) / stripes.std().clamp_min(1e-12)

@@ -1,7 +1,5 @@
 """Closed outlines of particles: round, faceted, rods, cubes, shards; and stamping them onto the canvas."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,22 +19,10 @@ SUBPIXEL = 4
 class Shape:
     """How the outlines of one population of particles vary.
 
-    Parameters
-    ----------
-    corners : int
-        Corners of the polygon; 0 is round.
-    aspect : (float, float)
-        Range of long over short axis, >= 1.
-    irregular : float
-        How far corners move, in shares of the radius, [0, 0.6].
-    rounding : float
-        Rounding of the corners, in shares of the perimeter, [0, 0.1].
-    wobble : float
-        Relative roughness of the outline, [0, 0.3].
-    waves : int
-        Highest number of waves of the roughness around the outline.
-    capped : bool
-        Whether the length is a straight shank between two round ends (a rod) instead of a stretched outline.
+    ``corners`` of the polygon (0 is round) move by ``irregular`` radii, [0, 0.6], and are rounded by ``rounding`` of
+    the perimeter, [0, 0.1]. ``aspect`` is the range of long over short axis, >= 1. ``wobble`` is the relative roughness
+    of the outline, [0, 0.3], of at most ``waves`` waves around it. ``capped``: the length is a straight shank between
+    two round ends (a rod) instead of a stretched outline.
     """
 
     corners: int = 0
@@ -99,18 +85,10 @@ def _circles(count: int, points: int) -> FloatPoints:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stamp:
-    """One outline on the pixel grid.
+    """Outline number ``index`` on the pixel grid: its ``window`` of rows and columns, and its depth there.
 
-    Parameters
-    ----------
-    index : int
-        Number of the outline.
-    window : (slice, slice)
-        Rows and columns of the canvas that it covers.
-    depth : float array (h, w)
-        Distance below the outline in pixels; outside it is 0, or negative when the window has reach.
-    size : float
-        Largest depth of the whole object, also where the canvas cuts it.
+    ``depth`` (h, w) is the distance below the outline in pixels; outside it is 0, or negative when the window has
+    reach. ``size`` is the largest depth of the whole object, also where the canvas cuts it.
     """
 
     index: int
@@ -127,18 +105,9 @@ class Stamp:
 def stamps(
     canvas: Canvas, centres: FloatPoints, outlines: Sequence[FloatPoints], reach: float = 0.0
 ) -> Iterator[Stamp]:
-    """Stamp outlines one after the other; those that miss the canvas are skipped.
+    """Stamp outlines (M, 2) about their centres (N, 2) one after the other; those that miss the canvas are skipped.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives the size.
-    centres : float array (N, 2)
-        (row, column) in pixels.
-    outlines : sequence of float arrays (M, 2)
-        About their centres.
-    reach : float
-        How far around its outline an object's window extends, in shares of its size.
+    ``reach`` is how far around its outline an object's window extends, in shares of its size.
     """
     limit = np.array([canvas.height, canvas.width])
     for index, (centre, outline) in enumerate(zip(centres, outlines, strict=True)):

@@ -1,43 +1,35 @@
 """Two- and three-phase structures: dual-phase steel, duplex steel, eutectics."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
-from matcurate.imaging.synth.scene import Scene, components
+from matcurate.imaging.synth.scene import Scene, components, kind
 
 
-class Phases:
+@kind(("matrix", "second", "third"), 100.0)
+def phases(canvas: Canvas) -> Scene:
     """A matrix (class 0) with a second (class 1) and sometimes a third phase (class 2).
 
     Three morphologies: grains of a polycrystal that transformed (dual-phase steel), islands and networks from a
     thresholded random field (duplex, spinodal), and the same drawn out by rolling. Instances are the connected islands;
     islands below 12 pixels are matrix.
     """
-
-    classes: tuple[str, ...] = ("matrix", "second", "third")
-    nm_per_px = 100.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        size = canvas.uniform(0.04, 0.11) * min(max(canvas.height, canvas.width), 512)
-        stretch = canvas.uniform(1.5, 3.5) if canvas.chance(0.3) else 1.0
-        cells = polycrystal(canvas, max(1.3 * size, 10.0), 0.35, stretch)
-        field = _transformed(canvas, cells) if canvas.chance(0.45) else _islands(canvas, size, stretch)
-        second = _share(field, canvas.uniform(0.12, 0.5))
-        third = torch.zeros_like(second)
-        if canvas.chance(0.4):
-            third = _share(smooth_field(canvas, 0.3 * size), canvas.uniform(0.02, 0.08)) & ~second
-        first_ids, third_ids = components(second, smallest=12), components(third, smallest=12)
-        phases = (first_ids > 0).long() + 2 * (third_ids > 0).long()
-        instances = torch.where(third_ids > 0, third_ids + first_ids.max(), first_ids)
-        edges = _relief(phases)
-        return Scene(_grey(canvas, cells, phases), phases, instances, self.classes, self.nm_per_px, edges)
+    size = canvas.uniform(0.04, 0.11) * canvas.unit
+    stretch = canvas.uniform(1.5, 3.5) if canvas.chance(0.3) else 1.0
+    cells = polycrystal(canvas, max(1.3 * size, 10.0), 0.35, stretch)
+    field = _transformed(canvas, cells) if canvas.chance(0.45) else _islands(canvas, size, stretch)
+    second = _share(field, canvas.uniform(0.12, 0.5))
+    third = torch.zeros_like(second)
+    if canvas.chance(0.4):
+        third = _share(smooth_field(canvas, 0.3 * size), canvas.uniform(0.02, 0.08)) & ~second
+    first_ids, third_ids = components(second, smallest=12), components(third, smallest=12)
+    classes = (first_ids > 0).long() + 2 * (third_ids > 0).long()
+    instances = torch.where(third_ids > 0, third_ids + first_ids.max(), first_ids)
+    edges = _relief(classes)
+    return Scene(_grey(canvas, cells, classes), classes, instances, edges)
 
 
 def _islands(canvas: Canvas, size: float, stretch: float) -> Tensor:

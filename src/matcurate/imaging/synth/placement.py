@@ -1,6 +1,4 @@
-"""Positions of grains, precipitates and particles: few points, drawn with numpy."""
-
-from __future__ import annotations
+"""Positions of grains, precipitates and particles, apart or touching: few points, drawn with numpy."""
 
 from collections.abc import Callable
 
@@ -20,23 +18,10 @@ def scattered(canvas: Canvas, count: int, margin: float) -> FloatPoints:
 
 
 def hard_core(points: FloatPoints, radii: NDArray[np.float64], gap: float) -> NDArray[np.bool_]:
-    """Which discs to keep so that none comes nearer than ``gap`` to another; earlier ones win.
+    """Which discs (N,) to keep so that none comes nearer than ``gap`` pixels to another; earlier ones win.
 
-    The result is that of placing the discs one after the other (random sequential adsorption, Widom 1966), found in
-    a few rounds over all pairs at once.
-
-    Parameters
-    ----------
-    points : float array (N, 2)
-        Centres in pixels, in order of priority.
-    radii : float array (N,)
-        Radii in pixels.
-    gap : float
-        Smallest distance between two discs, in pixels.
-
-    Returns
-    -------
-    bool array (N,)
+    The result is that of placing the discs one after the other (random sequential adsorption, Widom 1966), found in a
+    few rounds over all pairs at once.
     """
     pairs = cKDTree(points).query_pairs(2 * float(radii.max(initial=0)) + gap, output_type="ndarray")
     first, second = pairs[:, 0], pairs[:, 1]  # first < second: the first wins
@@ -86,3 +71,46 @@ def packed_discs(
     points, radii = scattered(canvas, count, margin), draw_radii(count)
     keep = hard_core(points, radii, gap)
     return points[keep], radii[keep]
+
+
+def aggregate(
+    canvas: Canvas, start: FloatPoints, radii: NDArray[np.float64], overlap: float, straight: float
+) -> FloatPoints:
+    """Grow an aggregate from ``start`` (2,): every particle touches an earlier one, centres (N, 2) in pixels.
+
+    Neighbours overlap by a share of the sum of their radii (N,); a negative one leaves a gap. ``straight`` is the
+    chance that a particle goes on from the last one in the same direction (a chain); 0 gives a compact cluster.
+    """
+    rng, count = canvas.rng, len(radii)
+    centres = np.tile(np.asarray(start, dtype=np.float64), (count, 1))
+    heading = canvas.uniform(0, 2 * np.pi)
+    for index in range(1, count):
+        if rng.random() < straight:
+            parents, turns = np.repeat(index - 1, 8), heading + rng.normal(0, 0.5, 8)
+        else:
+            parents, turns = rng.integers(0, index, 8), rng.uniform(0, 2 * np.pi, 8)
+        reach = (radii[parents] + radii[index]) * (1 - overlap)
+        tried = centres[parents] + reach[:, None] * np.stack([np.sin(turns), np.cos(turns)], axis=1)
+        apart = np.linalg.norm(tried[:, None] - centres[None, :index], axis=2)
+        room = (apart / ((radii[:index] + radii[index]) * (1 - overlap) - 1e-6)).min(axis=1)
+        best = int(room.argmax())
+        centres[index], heading = tried[best], float(turns[best])
+    return centres
+
+
+def monolayer(canvas: Canvas, spacing: float, disorder: float, angle: float, square: bool) -> FloatPoints:
+    """Particles side by side on a hexagonal or square lattice over the whole canvas, centres (N, 2) in pixels.
+
+    ``spacing`` is in pixels, ``disorder`` the standard deviation of the positions in spacings, ``angle`` the direction
+    of the rows in radians.
+    """
+    reach = int(np.hypot(canvas.height, canvas.width) / 2 / spacing) + 2
+    down, along = np.meshgrid(*[np.arange(-reach, reach + 1, dtype=np.float64)] * 2, indexing="ij")
+    if not square:
+        along, down = along + 0.5 * (down % 2), down * np.sqrt(0.75)
+    lattice = np.asarray(np.stack([down, along], axis=-1).reshape(-1, 2))
+    lattice = lattice + canvas.rng.normal(0, disorder, lattice.shape)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = lattice @ turn.T * spacing + (canvas.height / 2, canvas.width / 2)
+    inside = ((points > -spacing) & (points < (canvas.height + spacing, canvas.width + spacing))).all(axis=1)
+    return np.asarray(points[inside], dtype=np.float64)

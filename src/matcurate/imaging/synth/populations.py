@@ -1,17 +1,13 @@
 """Populations of particles: where they lie and which habit they have."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.clusters import aggregate, monolayer
-from matcurate.imaging.synth.fields import smooth_field
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.outlines import Shape
-from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, scattered
+from matcurate.imaging.synth.placement import FloatPoints, aggregate, hard_core, lognormal_radii, monolayer, scattered
 
 MOST = 450
 """Particles that one picture may hold."""
@@ -31,20 +27,9 @@ def arranged(
 ) -> Arrangement:
     """Arrange particles as they dry on a support: apart, in chains and clusters, or as islands of a monolayer.
 
-    Parameters
-    ----------
-    canvas : Canvas
-        Gives size and randomness.
-    median : float
-        Median radius in pixels.
-    spread : float
-        Log-normal spread of the radii.
-    coverage : float
-        About which share of the canvas the particles' discs take.
-    overlap : float
-        How far touching particles overlap, in shares of the sum of their radii.
-    slack : float
-        How much nearer two particles come without overlap, because they do not fill their discs (cubes).
+    Radii have a ``median`` in pixels and a log-normal ``spread``; their discs take about the share ``coverage`` of the
+    canvas. Touching particles overlap by a share of the sum of their radii; ``slack`` brings two nearer without
+    overlap, because they do not fill their discs (cubes).
     """
     rng = canvas.rng
     count = int(coverage * canvas.height * canvas.width / (np.pi * (median * (1 + spread**2)) ** 2))
@@ -86,9 +71,7 @@ def _islands(canvas: Canvas, median: float, spread: float, overlap: float) -> Ar
     radius = max(median, float(np.sqrt(canvas.height * canvas.width / (4 * MOST))))
     centres = monolayer(canvas, 2 * radius * (1 - overlap), canvas.uniform(0.0, 0.08), angle, square)
     cover = smooth_field(canvas, canvas.uniform(2, 6) * radius).cpu().numpy()
-    rows = np.clip(centres[:, 0], 0, canvas.height - 1).astype(np.int64)
-    columns = np.clip(centres[:, 1], 0, canvas.width - 1).astype(np.int64)
-    density = cover[rows, columns]
+    density = cover[canvas.pixels_at(centres)]
     keep = density > min(canvas.uniform(-2.5, 0.7), float(np.sort(density)[-3:][0]) - 1e-6)
     centres = centres[keep]
     radii = lognormal_radii(rng, radius, min(spread, 0.1), len(centres))
@@ -97,7 +80,7 @@ def _islands(canvas: Canvas, median: float, spread: float, overlap: float) -> Ar
 
 def populations(canvas: Canvas) -> tuple[Arrangement, list[NDArray[np.float64]]]:
     """Arrangement and outlines of the particles of one picture; some pictures mix two shapes."""
-    rng, unit = canvas.rng, min(max(canvas.height, canvas.width), 512)
+    rng, unit = canvas.rng, canvas.unit
     largest = canvas.uniform(0.05, 0.28) * unit
     median = max(2.5, float(np.exp(rng.uniform(np.log(0.009 * unit), np.log(largest)))))
     spread = canvas.uniform(0.02, 0.2) if canvas.chance(0.65) else canvas.uniform(0.2, 0.5)

@@ -1,43 +1,35 @@
 """Pores and cracks in a dense material: castings, welds, additive manufacturing, sintered ceramics."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from matcurate.imaging.synth.blobs import Blobs, paint
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
+from matcurate.imaging.synth.cells import Blobs, paint
 from matcurate.imaging.synth.cracks import branched, crack, stroked
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
 from matcurate.imaging.synth.placement import lognormal_radii, packed_discs
-from matcurate.imaging.synth.scene import Scene, components
+from matcurate.imaging.synth.scene import Scene, components, kind
 
 
-class Pores:
+@kind(("matrix", "pore", "crack"), 500.0)
+def pores(canvas: Canvas) -> Scene:
     """Pores (class 1), round as from gas or irregular as from shrinkage and lack of fusion, and cracks (class 2).
 
     A pixel of both is pore, so a crack that meets a pore ends there and goes on behind. Instances are connected pores
     of at least four pixels and the connected parts of cracks of at least eight.
     """
-
-    classes: tuple[str, ...] = ("matrix", "pore", "crack")
-    nm_per_px = 500.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        round_, rough = _gas(canvas), _shrinkage(canvas)
-        pores = components((round_ | rough) if canvas.chance(0.5) else (round_ if canvas.chance(0.6) else rough), 4)
-        cracks = torch.zeros_like(pores)
-        if canvas.chance(0.5):
-            cracks = components(_cracks(canvas) & (pores == 0), smallest=8)
-        phases = (pores > 0).long() + 2 * (cracks > 0).long()
-        instances = torch.where(cracks > 0, cracks + pores.max(), pores)
-        edges = 1.6 * gaussian_blur((phases > 0).float(), canvas.uniform(0.8, 1.6)) * (phases == 0)
-        return Scene(_grey(canvas, phases), phases, instances, self.classes, self.nm_per_px, edges.clamp(0, 1))
+    round_, rough = _gas(canvas), _shrinkage(canvas)
+    pore_ids = components((round_ | rough) if canvas.chance(0.5) else (round_ if canvas.chance(0.6) else rough), 4)
+    crack_ids = torch.zeros_like(pore_ids)
+    if canvas.chance(0.5):
+        crack_ids = components(_cracks(canvas) & (pore_ids == 0), smallest=8)
+    phases = (pore_ids > 0).long() + 2 * (crack_ids > 0).long()
+    instances = torch.where(crack_ids > 0, crack_ids + pore_ids.max(), pore_ids)
+    edges = 1.6 * gaussian_blur((phases > 0).float(), canvas.uniform(0.8, 1.6)) * (phases == 0)
+    return Scene(_grey(canvas, phases), phases, instances, edges.clamp(0, 1))
 
 
 def _gas(canvas: Canvas) -> Tensor:
@@ -66,7 +58,7 @@ def _shrinkage(canvas: Canvas) -> Tensor:
 
 def _cracks(canvas: Canvas) -> Tensor:
     """One to five cracks, some branched, roughly in one direction; bool (H, W)."""
-    unit = min(max(canvas.height, canvas.width), 512)
+    unit = canvas.unit
     main, strokes = canvas.uniform(0, np.pi), []
     for _ in range(int(canvas.rng.integers(1, 6))):
         start = (canvas.uniform(0, canvas.height), canvas.uniform(0, canvas.width))

@@ -1,7 +1,5 @@
 """Powders and particles on a substrate in the scanning electron microscope: shaded, touching, in several layers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -10,53 +8,47 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cracks import branched, crack, stroked
-from matcurate.imaging.synth.fields import band_field, gaussian_blur, smooth_field
 from matcurate.imaging.synth.outlines import Stamp, stamps
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, scattered
 from matcurate.imaging.synth.populations import Arrangement, habit, populations
-from matcurate.imaging.synth.scene import Scene, pieces, within_range
+from matcurate.imaging.synth.scene import Scene, kind, pieces, within_range
 
 
-class Powder:
+@kind(("substrate", "particle"), 20.0)
+def powder(canvas: Canvas) -> Scene:
     """Particles (class 1) that shade and cover each other: a heap of up to three layers, or few on a substrate.
 
     Bright rims, light from one side, shadows between them; smooth, rough, faceted or covered with fines. The substrate
     is smooth, rough, cracked or littered (class 0), and so are the dark gaps of a heap with what is seen at their
     bottom. Instances are the visible parts of at least six pixels.
     """
-
-    classes: tuple[str, ...] = ("substrate", "particle")
-    nm_per_px = 20.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        if canvas.chance(0.4):
-            layers = _heap(canvas)
-        else:
-            layers = [_Layer(*populations(canvas), 1.0, True)]
-        if canvas.chance(0.2):
-            layers.append(_fines(canvas, layers[-1]))
-        light = _Light.drawn(canvas)
-        grey = _substrate(canvas).cpu().numpy()
-        shape = (canvas.height, canvas.width)
-        owner, depth = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.float32)
-        count = 0
-        for layer in layers:
-            own = np.clip(1 + light.spread * canvas.rng.standard_normal(len(layer.outlines)), 0.5, 1.5)
-            for stamp in stamps(canvas, layer.place.centres, layer.outlines, reach=0.6):
-                count += 1
-                light.paint(grey, stamp, layer.tone * own[stamp.index])
-                owner[stamp.window][stamp.inside] = count if layer.labelled else 0
-                depth[stamp.window][stamp.inside] = stamp.depth[stamp.inside]
-        instances = pieces(torch.as_tensor(owner, device=canvas.device), smallest=6)
-        mask, below = instances > 0, torch.as_tensor(depth, device=canvas.device)
-        image = torch.as_tensor(grey, device=canvas.device) + _surface(canvas, mask)
-        if canvas.chance(0.3):
-            image = gaussian_blur(image, canvas.uniform(0.4, 1.8))
-        edges = torch.exp(-0.5 * ((below - 1) / 1.0) ** 2) * mask
-        return Scene(within_range(image), mask.long(), instances, self.classes, self.nm_per_px, edges, polished=False)
+    if canvas.chance(0.4):
+        layers = _heap(canvas)
+    else:
+        layers = [_Layer(*populations(canvas), 1.0, True)]
+    if canvas.chance(0.2):
+        layers.append(_fines(canvas, layers[-1]))
+    light = _Light.drawn(canvas)
+    grey = _substrate(canvas).cpu().numpy()
+    shape = (canvas.height, canvas.width)
+    owner, depth = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.float32)
+    count = 0
+    for layer in layers:
+        own = np.clip(1 + light.spread * canvas.rng.standard_normal(len(layer.outlines)), 0.5, 1.5)
+        for stamp in stamps(canvas, layer.place.centres, layer.outlines, reach=0.6):
+            count += 1
+            light.paint(grey, stamp, layer.tone * own[stamp.index])
+            owner[stamp.window][stamp.inside] = count if layer.labelled else 0
+            depth[stamp.window][stamp.inside] = stamp.depth[stamp.inside]
+    instances = pieces(torch.as_tensor(owner, device=canvas.device), smallest=6)
+    mask, below = instances > 0, torch.as_tensor(depth, device=canvas.device)
+    image = torch.as_tensor(grey, device=canvas.device) + _surface(canvas, mask)
+    if canvas.chance(0.3):
+        image = gaussian_blur(image, canvas.uniform(0.4, 1.8))
+    edges = torch.exp(-0.5 * ((below - 1) / 1.0) ** 2) * mask
+    return Scene(within_range(image), mask.long(), instances, edges, polished=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +81,7 @@ class _Light:
     spread: float
 
     @classmethod
-    def drawn(cls, canvas: Canvas) -> _Light:
+    def drawn(cls, canvas: Canvas) -> "_Light":
         """Draw the light of a picture."""
         bright_rims = canvas.chance(0.7)
         return cls(
@@ -121,7 +113,7 @@ class _Light:
 
 def _heap(canvas: Canvas) -> list[_Layer]:
     """Layers from the bottom up, each covering less; the lowest is dark and no object."""
-    rng, unit = canvas.rng, min(max(canvas.height, canvas.width), 512)
+    rng, unit = canvas.rng, canvas.unit
     median = max(3.0, float(np.exp(rng.uniform(np.log(0.02 * unit), np.log(0.13 * unit)))))
     spread, shape = canvas.uniform(0.03, 0.45), habit(canvas)
     overlap = canvas.uniform(0.0, 0.35) * median
@@ -166,7 +158,7 @@ def _surface(canvas: Canvas, mask: Tensor) -> Tensor:
 
 def _substrate(canvas: Canvas) -> Tensor:
     """Grey of what the particles lie on; float (H, W)."""
-    unit = min(max(canvas.height, canvas.width), 512)
+    unit = canvas.unit
     level = canvas.uniform(0.03, 0.3) if canvas.chance(0.85) else canvas.uniform(0.6, 0.85)
     ground = level + canvas.uniform(0.0, 0.12) * level * smooth_field(canvas, canvas.uniform(0.05, 0.3) * unit)
     kind = canvas.rng.choice(["smooth", "rough", "littered", "cracked"], p=[0.5, 0.25, 0.15, 0.1])

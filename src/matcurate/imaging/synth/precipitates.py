@@ -1,47 +1,38 @@
 """γ' precipitates of a nickel-base superalloy: large secondary ones, between them small tertiary ones."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.blobs import Blobs, paint
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.cells import laguerre
-from matcurate.imaging.synth.fields import dilated, gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, dilated, gaussian_blur, smooth_field
+from matcurate.imaging.synth.cells import Blobs, laguerre, paint
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, jittered_lattice, scattered
-from matcurate.imaging.synth.scene import Scene, components
+from matcurate.imaging.synth.scene import Scene, components, kind
 
 
-class Precipitates:
+@kind(("matrix", "secondary", "tertiary"), 10.0)
+def precipitates(canvas: Canvas) -> Scene:
     """Secondary γ' (class 1) as rounded cuboids, some grown together into lobed ones, and tertiary γ' (class 2).
 
     Secondary precipitates are cells of a jittered cube lattice, drawn back from each other by channels of matrix, their
     corners rounded; they never touch. Tertiary ones are small spheroids in the wide channels, away from the secondary
     ones that drained the matrix around them. Instances are the single precipitates.
     """
-
-    classes: tuple[str, ...] = ("matrix", "secondary", "tertiary")
-    nm_per_px = 10.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        spacing = canvas.uniform(0.085, 0.17) * min(max(canvas.height, canvas.width), 512)
-        secondary = _secondary(canvas, max(spacing, 16.0))
-        instances = components(secondary, smallest=20)
-        secondary = instances > 0
-        tertiary = _tertiary(canvas, secondary, spacing)
-        instances = torch.where(tertiary > 0, tertiary + instances.max(), instances)
-        phases = torch.where(tertiary > 0, 2, secondary.long())
-        bright = canvas.chance(0.35)
-        step = canvas.uniform(0.08, 0.22) * (1 if bright else -1)
-        small_step = step * canvas.uniform(0.6, 1.0)
-        grey = 0.5 + step * secondary + small_step * (tertiary > 0)
-        grey = grey + canvas.uniform(0.0, 0.01) * smooth_field(canvas, spacing / 3)
-        edges = _rim(canvas, secondary, bright, spacing)
-        return Scene(grey, phases, instances, self.classes, self.nm_per_px, edges)
+    spacing = canvas.uniform(0.085, 0.17) * canvas.unit
+    secondary = _secondary(canvas, max(spacing, 16.0))
+    instances = components(secondary, smallest=20)
+    secondary = instances > 0
+    tertiary = _tertiary(canvas, secondary, spacing)
+    instances = torch.where(tertiary > 0, tertiary + instances.max(), instances)
+    phases = torch.where(tertiary > 0, 2, secondary.long())
+    bright = canvas.chance(0.35)
+    step = canvas.uniform(0.08, 0.22) * (1 if bright else -1)
+    small_step = step * canvas.uniform(0.6, 1.0)
+    grey = 0.5 + step * secondary + small_step * (tertiary > 0)
+    grey = grey + canvas.uniform(0.0, 0.01) * smooth_field(canvas, spacing / 3)
+    edges = _rim(canvas, secondary, bright, spacing)
+    return Scene(grey, phases, instances, edges)
 
 
 def _secondary(canvas: Canvas, spacing: float) -> Tensor:

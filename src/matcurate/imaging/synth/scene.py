@@ -1,9 +1,7 @@
 """What a kind draws, before the microscope: ideal grey levels with exact masks."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,14 +16,8 @@ from matcurate.imaging.synth.canvas import Canvas
 class Overprint:
     """What happens to a picture after the microscope.
 
-    Parameters
-    ----------
-    grey : float tensor (H, W)
-        Grey levels in [0, 1] put over the photograph, NaN where there are none. Nothing is an object there.
-    scale : float
-        Resolution that is kept, in (0, 1]: the picture is reduced by it and enlarged again.
-    quality : int
-        Quality of its JPEG compression, 1 to 100; 100 leaves it out.
+    ``grey`` (H, W) in [0, 1] is put over the photograph, NaN where there is nothing; no object is there. The picture is
+    reduced by ``scale`` in (0, 1] and enlarged again, and compressed as JPEG of ``quality`` 1 to 99; 100 leaves it out.
     """
 
     grey: Tensor
@@ -35,47 +27,37 @@ class Overprint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """A specimen without noise.
+    """A specimen without noise: ideal grey levels, nominally in [0, 1], class and instance ids (H, W).
 
-    Parameters
-    ----------
-    grey : float tensor (H, W)
-        Ideal grey level, nominally in [0, 1].
-    phases : long tensor (H, W)
-        Class ids, 0 is the background.
-    instances : long tensor (H, W)
-        Instance ids, 0 is none.
-    classes : tuple of str
-        Name of every class id.
-    nm_per_px : float
-        Pixel size.
-    edges : float tensor (H, W)
-        Where secondary electrons brighten an edge, in [0, 1].
-    polished : bool
-        Whether it is a polished section, which may be scratched.
-    printed : Overprint, optional
-        What is put over the photograph afterwards: annotations, the blank corners of a tomogram.
+    ``edges`` in [0, 1] is where secondary electrons brighten an edge. A ``polished`` section may be scratched.
+    ``printed`` is put over the photograph afterwards: annotations, the blank corners of a tomogram.
     """
 
     grey: Tensor
     phases: Tensor
     instances: Tensor
-    classes: tuple[str, ...]
-    nm_per_px: float
     edges: Tensor
     polished: bool = True
     printed: Overprint | None = None
 
 
-class Kind(Protocol):
-    """Draws one kind of microstructure."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of microstructure: what draws it, the name of every class id, and the pixel size."""
 
+    draw: Callable[[Canvas], Scene]
     classes: tuple[str, ...]
     nm_per_px: float
 
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        ...
+    @property
+    def name(self) -> str:
+        """Name in the registry: that of the function that draws it."""
+        return self.draw.__name__
+
+
+def kind(classes: tuple[str, ...], nm_per_px: float) -> Callable[[Callable[[Canvas], Scene]], Kind]:
+    """Make a kind of a function that draws its scene."""
+    return lambda draw: Kind(draw, classes, nm_per_px)
 
 
 def _reproduced(image: Tensor, scale: float, quality: int) -> Tensor:
@@ -145,8 +127,8 @@ def pieces(labels: Tensor, smallest: int) -> Tensor:
 
     Unlike :func:`components`, pieces of different labels stay apart where they touch. Runs on the CPU.
     """
-    found = label(labels.clamp_min(0).cpu().numpy(), background=0, connectivity=1)
-    large = np.bincount(found.ravel()) >= smallest
+    numbers = label(labels.clamp_min(0).cpu().numpy(), background=0, connectivity=1)
+    large = np.bincount(numbers.ravel()) >= smallest
     large[0] = False
     ids = np.where(large, np.cumsum(large), 0)
-    return torch.as_tensor(ids[found].astype(np.int64), device=labels.device)
+    return torch.as_tensor(ids[numbers].astype(np.int64), device=labels.device)

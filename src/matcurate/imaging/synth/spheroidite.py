@@ -1,7 +1,5 @@
 """Spheroidite of an ultrahigh-carbon steel in the SEM: small bright carbides between dark boundaries."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,41 +8,35 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells, laguerre
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
 from matcurate.imaging.synth.nuisances import scratches
 from matcurate.imaging.synth.outlines import Shape, stamps
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, jittered_lattice, lognormal_radii, packed_discs
-from matcurate.imaging.synth.scene import Scene, pieces
+from matcurate.imaging.synth.scene import Scene, kind, pieces
 
 
-class Spheroidite:
+@kind(("matrix", "carbide"), 50.0)
+def spheroidite(canvas: Canvas) -> Scene:
     """Carbides (class 1), mostly 2 to 12 pixels across, on a darker matrix.
 
     Larger ones sit along the former grain boundaries, which are open as dark cracks in some pictures; elongated ones of
     one grain share a direction. Carbides stand in relief, some are dim because little of them is left, and a few touch.
     Instances are the single carbides of at least three pixels.
     """
-
-    classes: tuple[str, ...] = ("matrix", "carbide")
-    nm_per_px = 50.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        cells = _former_grains(canvas)
-        owner, depth = _stamped(canvas, _carbides(canvas, cells))
-        instances = pieces(owner + 1, smallest=3)
-        mask = instances > 0
-        faint = canvas.chance(0.2)
-        step = canvas.uniform(0.09, 0.2) if faint else canvas.uniform(0.25, 0.62)
-        grey = _matrix(canvas, cells, mask, step)
-        grey = torch.where(mask, 0.3 + step * _brightness(canvas, owner, depth), grey)
-        grey = grey + canvas.uniform(0.0, 0.5) * step * _relief(canvas, mask)
-        if canvas.chance(0.4):
-            grey = gaussian_blur(grey, canvas.uniform(0.4, 1.6))
-        edges = (torch.exp(-0.5 * ((depth - 1) / 0.8) ** 2) * mask).clamp(0, 1)
-        return Scene(grey, mask.long(), instances, self.classes, self.nm_per_px, edges)
+    cells = _former_grains(canvas)
+    owner, depth = _stamped(canvas, _carbides(canvas, cells))
+    instances = pieces(owner + 1, smallest=3)
+    mask = instances > 0
+    faint = canvas.chance(0.2)
+    step = canvas.uniform(0.09, 0.2) if faint else canvas.uniform(0.25, 0.62)
+    grey = _matrix(canvas, cells, mask, step)
+    grey = torch.where(mask, 0.3 + step * _brightness(canvas, owner, depth), grey)
+    grey = grey + canvas.uniform(0.0, 0.5) * step * _relief(canvas, mask)
+    if canvas.chance(0.4):
+        grey = gaussian_blur(grey, canvas.uniform(0.4, 1.6))
+    edges = (torch.exp(-0.5 * ((depth - 1) / 0.8) ** 2) * mask).clamp(0, 1)
+    return Scene(grey, mask.long(), instances, edges)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,12 +66,11 @@ def _carbides(canvas: Canvas, cells: Cells) -> _Carbides:
     draw = partial(lognormal_radii, rng, median, canvas.uniform(0.2, 0.45))
     points, radii = packed_discs(canvas, draw, canvas.uniform(0.35, 2.2), gap)
     depth, owner = cells.depth.cpu().numpy(), cells.owner.cpu().numpy()
-    rows = np.clip(points[:, 0], 0, canvas.height - 1).astype(np.int64)
-    columns = np.clip(points[:, 1], 0, canvas.width - 1).astype(np.int64)
-    density = smooth_field(canvas, canvas.uniform(15, 60)).cpu().numpy()[rows, columns]
+    here = canvas.pixels_at(points)
+    density = smooth_field(canvas, canvas.uniform(15, 60)).cpu().numpy()[here]
     bare = canvas.uniform(0.0, 3.0) * median  # the boundary drained the matrix beside it
-    keep = (rng.random(len(points)) < 0.85 + canvas.uniform(0, 0.4) * density) & (depth[rows, columns] > bare)
-    points, radii, grain = points[keep], radii[keep], owner[rows, columns][keep]
+    keep = (rng.random(len(points)) < 0.85 + canvas.uniform(0, 0.4) * density) & (depth[here] > bare)
+    points, radii, grain = points[keep], radii[keep], owner[here][keep]
     main = rng.uniform(0, np.pi, int(owner.max()) + 1)
     angles = main[grain] + rng.choice([0, np.pi / 2], len(radii)) + rng.normal(0, 0.3, len(radii))
     on, widths, along = _on_boundaries(canvas, depth, median)

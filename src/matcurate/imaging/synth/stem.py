@@ -3,29 +3,26 @@
 Stacked layers of 2 to 4 materials, each told by its texture: crystals (periodic columns of atoms) and amorphous layers
 (speckle), with little contrast between them. A material may come back in a later layer, an antiphase boundary may part
 a layer, and a dark gap may open between two layers. Not a kind of the registry: its classes vary from picture to
-picture, and nothing trains on it.
+picture, and nothing trains on it. Abebe et al. 2024 (SAM-I-Am), section 4.1, describe the pictures that this imitates.
 
-References
-----------
-W. Abebe et al., "SAM-I-Am: Semantic Boosting for Zero-shot Atomic-Scale Electron Micrograph Segmentation" (2024),
-section 4.1, describes the pictures that this imitates.
+Raw masks as an ambiguous proposer leaves them are made from the truth, with what their section 3.1 and figure 1 name: a
+layer in two halves, a region and its parent, children inside a homogeneous layer, the same region twice, islands.
 """
-
-from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.fields import smooth_field
+from matcurate.imaging.synth.canvas import Canvas, smooth_field
 from matcurate.imaging.synth.nuisances import Nuisances, expose
 from matcurate.imaging.synth.registry import SyntheticMicrograph
 from matcurate.imaging.synth.scene import Scene, pieces
-from matcurate.types import Calibration
+from matcurate.types import BoolMask, Calibration, Candidate
 
 NM_PER_PX = 0.05
 MATERIALS = (2, 4)
@@ -35,31 +32,19 @@ DISTURBANCES = Nuisances(scratches=(0, 0), edge_brightening=(0, 0), blur=(0.6, 1
 
 
 def stem_layers(size: tuple[int, int], materials: int, rng: np.random.Generator) -> SyntheticMicrograph:
-    """Draw stacked layers of so many materials; class 0 is gaps and vacuum, 1 … ``materials`` are the materials.
+    """Draw stacked layers of 2 to 4 materials, (H, W) at least 16 each; class 0 is gaps and vacuum.
 
-    Parameters
-    ----------
-    size : (int, int)
-        (H, W) in pixels, at least 16 each.
-    materials : int
-        2, 3 or 4.
-    rng : np.random.Generator
-        Source of all randomness.
-
-    Raises
-    ------
-    ValueError
-        For another number of materials, or a smaller size.
+    Raises ValueError for another number of materials, or a smaller size.
     """
     if not MATERIALS[0] <= materials <= MATERIALS[1]:
         raise ValueError(f"materials must be {MATERIALS[0]} to {MATERIALS[1]}, got {materials}")
     canvas = Canvas.of(size, rng)
     with torch.inference_mode():
-        scene = _scene(canvas, materials)
+        scene, classes = _scene(canvas, materials)
         image = expose(canvas, scene.grey, scene.edges, DISTURBANCES)
         pixels = np.rint(image.double().numpy() * 255).astype(np.uint8)
     phases, instances = scene.phases.numpy().astype(np.uint8), scene.instances.numpy().astype(np.uint32)
-    return SyntheticMicrograph(pixels, phases, instances, Calibration(scene.nm_per_px), scene.classes)
+    return SyntheticMicrograph(pixels, phases, instances, Calibration(NM_PER_PX), classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +59,8 @@ class _Lattice:
     height: float
 
 
-def _scene(canvas: Canvas, materials: int) -> Scene:
+def _scene(canvas: Canvas, materials: int) -> tuple[Scene, tuple[str, ...]]:
+    """Layers, and the names of their classes."""
     order = _order(canvas, materials)
     depth = canvas.coordinates()[0]
     layer = torch.zeros_like(depth, dtype=torch.long)
@@ -91,7 +77,7 @@ def _scene(canvas: Canvas, materials: int) -> Scene:
     phases = torch.where(gap, 0, phases)
     instances = pieces(torch.where(gap, 0, layer + 1), smallest=1)
     classes = ("gap", *(f"material {number}" for number in range(1, materials + 1)))
-    return Scene(torch.where(gap, 0.08, grey), phases, instances, classes, NM_PER_PX, torch.zeros_like(grey))
+    return Scene(torch.where(gap, 0.08, grey), phases, instances, torch.zeros_like(grey)), classes
 
 
 def _order(canvas: Canvas, materials: int) -> list[int]:
@@ -118,10 +104,11 @@ def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
     spacings = canvas.rng.permutation(np.geomspace(7.0, 16.0, materials)) * canvas.uniform(0.9, 1.1)
     amorphous = int(canvas.rng.integers(materials)) if canvas.chance(0.6) else -1
     grounds = canvas.rng.permutation(np.linspace(0.3, 0.42, materials))
-    found = []
+    textures = []
     for number in range(materials):
         if number == amorphous:
-            found.append(_speckle(canvas, float(grounds[number]) + canvas.uniform(0.05, 0.25)))
+            level = float(grounds[number]) + canvas.uniform(0.05, 0.25)
+            textures.append(level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5)))
             continue
         step = float(spacings[number])
         lattice = _Lattice(
@@ -132,12 +119,8 @@ def _textures(canvas: Canvas, materials: int) -> list[Tensor]:
             ground=float(grounds[number]),
             height=canvas.uniform(0.25, 0.45),
         )
-        found.append(_columns(canvas, lattice))
-    return found
-
-
-def _speckle(canvas: Canvas, level: float) -> Tensor:
-    return level + canvas.uniform(0.02, 0.05) * smooth_field(canvas, canvas.uniform(1.5, 3.5))
+        textures.append(_columns(canvas, lattice))
+    return textures
 
 
 def _columns(canvas: Canvas, lattice: _Lattice) -> Tensor:
@@ -157,3 +140,65 @@ def _atoms(along: Tensor, down: Tensor, lattice: _Lattice) -> Tensor:
     """Gaussian columns at whole coordinates, in [0, 1]; coordinates (H, W) in cells."""
     distance = ((along - along.round()) * lattice.spacing[0]) ** 2 + ((down - down.round()) * lattice.spacing[1]) ** 2
     return torch.exp(-distance / (2 * lattice.width**2))
+
+
+SMALLEST = 16
+"""Pixels; smaller masks are not proposed."""
+
+
+def ambiguous_masks(instances: NDArray[np.uint32], rng: np.random.Generator) -> tuple[Candidate, ...]:
+    """Raw masks of an image whose layers are ``instances`` (H, W), 0 being none, in random order.
+
+    Every layer once, with an uneven outline; and besides, by chance: halves of it instead, a nearly equal mask, one to
+    three large children, two to eight tiny ones, and its union with the layer that follows. Some layers are missed, but
+    for a few islands.
+    """
+    proposals: list[BoolMask] = []
+    layers = [instances == number for number in np.unique(instances) if number]
+    for number, layer in enumerate(layers):
+        if rng.random() < 0.1:  # missed
+            proposals += _blobs(layer, rng, int(rng.integers(2, 6)), 0.01)
+            continue
+        proposals += _halves(layer, rng) if rng.random() < 0.35 else [_uneven(layer, rng)]
+        if rng.random() < 0.5:
+            proposals.append(_uneven(layer, rng))
+        proposals += _blobs(layer, rng, int(rng.integers(1, 4)), 0.25)
+        proposals += _blobs(layer, rng, int(rng.integers(2, 9)), 0.01)
+        if number + 1 < len(layers) and rng.random() < 0.5:
+            proposals.append(_uneven(layer | layers[number + 1], rng))
+    masks = [_candidate(mask, rng) for mask in proposals if np.count_nonzero(mask) >= SMALLEST]
+    return tuple(masks[index] for index in rng.permutation(len(masks)))
+
+
+def _uneven(mask: BoolMask, rng: np.random.Generator) -> BoolMask:
+    """The mask with an outline off by a few pixels."""
+    noise = cv2.GaussianBlur(rng.normal(0, 1, mask.shape), (0, 0), 6)
+    smooth = cv2.GaussianBlur(mask.astype(np.float64), (0, 0), 2)
+    return np.asarray(smooth + 0.12 * noise / noise.std() > 0.5 + rng.uniform(-0.05, 0.05))
+
+
+def _halves(layer: BoolMask, rng: np.random.Generator) -> list[BoolMask]:
+    """Parts of a layer left and right of a wall, as an antiphase boundary makes them."""
+    columns = np.flatnonzero(layer.any(axis=0))
+    wall = columns[0] + rng.uniform(0.3, 0.7) * (columns[-1] - columns[0])
+    left = np.arange(layer.shape[1]) < wall
+    return [_uneven(layer & left, rng), _uneven(layer & ~left, rng)]
+
+
+def _blobs(layer: BoolMask, rng: np.random.Generator, count: int, share: float) -> list[BoolMask]:
+    """Discs inside a layer, each of about ``share`` of its area."""
+    rows, columns = np.nonzero(layer)
+    radius = np.sqrt(share * len(rows) / np.pi)
+    down, across = np.ogrid[: layer.shape[0], : layer.shape[1]]
+    centres = rng.integers(len(rows), size=count)
+    sizes = radius * rng.uniform(0.7, 1.2, count)
+    return [
+        layer & ((down - rows[at]) ** 2 + (across - columns[at]) ** 2 < size**2)
+        for at, size in zip(centres, sizes, strict=True)
+    ]
+
+
+def _candidate(mask: BoolMask, rng: np.random.Generator) -> Candidate:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Candidate(int(rows[0]), int(columns[0]), np.ascontiguousarray(box), float(rng.uniform(0.7, 1)))

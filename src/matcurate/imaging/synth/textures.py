@@ -4,8 +4,6 @@ A texture is a pattern (band-limited field, cells, overlapping leaves, lattice, 
 direction, disorder and grey levels. As in photographs, scale, contrast and light drift over the image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -21,24 +19,7 @@ SMALLEST = 48
 
 
 def texture(size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw one texture.
-
-    Parameters
-    ----------
-    size : (int, int)
-        (H, W) in pixels, at least 48 each.
-    rng : np.random.Generator
-        Source of all randomness: pattern, its parameters and its places.
-
-    Returns
-    -------
-    uint8 array (H, W)
-
-    Raises
-    ------
-    ValueError
-        When the size is too small.
-    """
+    """Draw one texture (H, W), at least 48 each: pattern, its parameters and its places; ValueError when smaller."""
     if min(size) < SMALLEST:
         raise ValueError(f"a texture has at least {SMALLEST} pixels along each edge, got {size}")
     draw = PATTERNS[int(rng.integers(len(PATTERNS)))]

@@ -1,13 +1,8 @@
 """Slices through X-ray tomograms, with the artefacts of reconstruction.
 
-References
-----------
-Barrett, J. F., Keat, N. (2004). Artifacts in CT: recognition and avoidance. RadioGraphics 24, 1679.
-Riederer, S. J., Pelc, N. J., Chesler, D. A. (1978). The noise power spectrum in computed X-ray tomography. Phys. Med.
-Biol. 23, 446.
+Barrett, Keat (2004). Artifacts in CT: recognition and avoidance. RadioGraphics 24, 1679. Riederer, Pelc, Chesler
+(1978). The noise power spectrum in computed X-ray tomography. Phys. Med. Biol. 23, 446.
 """
-
-from __future__ import annotations
 
 import math
 
@@ -17,12 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.clusters import monolayer
-from matcurate.imaging.synth.fields import gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.outlines import Shape, stamps
-from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, scattered
-from matcurate.imaging.synth.scene import Overprint, Scene, pieces, within_range
+from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, monolayer, scattered
+from matcurate.imaging.synth.scene import Overprint, Scene, kind, pieces, within_range
 
 VIEWS = 72
 """Directions of projection. Fewer than a scanner takes, so the streaks between dense objects are stronger."""
@@ -32,40 +25,34 @@ WIDEST = 640
 Floats = NDArray[np.float32]
 
 
-class Tomogram:
+@kind(("matrix", "object"), 2000.0)
+def tomogram(canvas: Canvas) -> Scene:
     """Dense particles, fibres or pores (class 1) in a matrix, seen in a round field of view.
 
     Beam hardening, streaks between dense objects and correlated noise come from projecting the section and filtering it
     back; rings are added around the axis. Outside the field of view the picture is blank in most slices (class 0).
     Instances are the single sections of at least four pixels.
     """
-
-    classes: tuple[str, ...] = ("matrix", "object")
-    nm_per_px = 2000.0
-
-    def __call__(self, canvas: Canvas) -> Scene:
-        """Draw a scene."""
-        style = str(canvas.rng.choice(["particles", "fibres", "pores"], p=[0.5, 0.2, 0.3]))
-        field = _field_of_view(canvas)
-        owner = torch.as_tensor(_sections(canvas, style), device=canvas.device)
-        instances = pieces(owner * (field > 1), smallest=4)
-        mask = instances > 0
-        step = canvas.uniform(0.14, 0.4) * (-1 if style == "pores" else 1)
-        spread = canvas.uniform(0.0, 0.25) * (style == "particles")
-        own = canvas.tensor(1 + spread * canvas.rng.standard_normal(int(owner.max()) + 1)).clamp(0.4, 1.6)[owner]
-        density = 0.4 + step * own * mask + canvas.uniform(0.0, 0.02) * smooth_field(canvas, canvas.uniform(5, 40))
-        grey = gaussian_blur(density, canvas.uniform(0.5, 1.6))
-        strength = abs(step)
-        grey = grey + canvas.uniform(0.0, 0.3) * strength * _hardening(canvas, density * (field > 0), style != "pores")
-        grey = grey + canvas.uniform(0.03, 0.4) * strength * _noise(canvas)
-        grey = grey + canvas.uniform(0.0, 0.2) * strength * _rings(canvas)
-        blank = None
-        if canvas.chance(0.8):
-            outside = canvas.uniform(0.0, 0.15) if canvas.chance(0.5) else canvas.uniform(0.15, 0.6)
-            blank = Overprint(torch.where(field > 0, torch.nan, outside))
-        edges = torch.zeros_like(grey)
-        grey = within_range(grey)
-        return Scene(grey, mask.long(), instances, self.classes, self.nm_per_px, edges, polished=False, printed=blank)
+    style = str(canvas.rng.choice(["particles", "fibres", "pores"], p=[0.5, 0.2, 0.3]))
+    field = _field_of_view(canvas)
+    owner = torch.as_tensor(_sections(canvas, style), device=canvas.device)
+    instances = pieces(owner * (field > 1), smallest=4)
+    mask = instances > 0
+    step = canvas.uniform(0.14, 0.4) * (-1 if style == "pores" else 1)
+    spread = canvas.uniform(0.0, 0.25) * (style == "particles")
+    own = canvas.tensor(1 + spread * canvas.rng.standard_normal(int(owner.max()) + 1)).clamp(0.4, 1.6)[owner]
+    density = 0.4 + step * own * mask + canvas.uniform(0.0, 0.02) * smooth_field(canvas, canvas.uniform(5, 40))
+    grey = gaussian_blur(density, canvas.uniform(0.5, 1.6))
+    strength = abs(step)
+    grey = grey + canvas.uniform(0.0, 0.3) * strength * _hardening(canvas, density * (field > 0), style != "pores")
+    grey = grey + canvas.uniform(0.03, 0.4) * strength * _noise(canvas)
+    grey = grey + canvas.uniform(0.0, 0.2) * strength * _rings(canvas)
+    blank = None
+    if canvas.chance(0.8):
+        outside = canvas.uniform(0.0, 0.15) if canvas.chance(0.5) else canvas.uniform(0.15, 0.6)
+        blank = Overprint(torch.where(field > 0, torch.nan, outside))
+    grey = within_range(grey)
+    return Scene(grey, mask.long(), instances, torch.zeros_like(grey), polished=False, printed=blank)
 
 
 def _field_of_view(canvas: Canvas) -> Tensor:
@@ -79,7 +66,7 @@ def _field_of_view(canvas: Canvas) -> Tensor:
 
 def _sections(canvas: Canvas, style: str) -> NDArray[np.int64]:
     """Numbers 1 … n of the objects, 0 outside, (H, W)."""
-    rng, unit = canvas.rng, min(max(canvas.height, canvas.width), 512)
+    rng, unit = canvas.rng, canvas.unit
     median = max(2.0, float(np.exp(rng.uniform(np.log(0.007 * unit), np.log(0.07 * unit)))))
     if style == "fibres":
         centres, radii = _bundle(canvas, median)
@@ -123,11 +110,7 @@ def _bundle(canvas: Canvas, median: float) -> tuple[FloatPoints, NDArray[np.floa
     spacing = radius * canvas.uniform(1.95, 3.2)
     centres = monolayer(canvas, spacing, canvas.uniform(0.05, 0.15), canvas.uniform(0, np.pi), square=False)
     rich = smooth_field(canvas, canvas.uniform(2, 8) * radius).cpu().numpy()
-    rows, columns = (
-        np.clip(centres[:, axis], 0, size - 1).astype(np.int64)
-        for axis, size in enumerate((canvas.height, canvas.width))
-    )
-    density = rich[rows, columns]
+    density = rich[canvas.pixels_at(centres)]
     centres = centres[density >= min(canvas.uniform(-2.5, 0.2), float(np.median(density)))]
     return centres, radius * canvas.rng.uniform(0.85, 1.05, len(centres))
 

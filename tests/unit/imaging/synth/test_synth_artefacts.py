@@ -8,10 +8,9 @@ import torch
 from pydantic import ValidationError
 from scipy import ndimage
 
-from matcurate.imaging.synth.artefacts import charged, curtains
 from matcurate.imaging.synth.assembly import stitched, with_data_bar
 from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.nuisances import Nuisances
+from matcurate.imaging.synth.nuisances import Nuisances, charged, curtains
 from matcurate.imaging.synth.registry import SyntheticMicrograph, generate
 from matcurate.imaging.synth.scene import Scene
 
@@ -26,7 +25,7 @@ def ramp(size: tuple[int, int] = SIZE) -> Scene:
     """Grey level, edges, class and instance all tell the place: row, column, and stripes of 8 columns."""
     rows, columns = torch.meshgrid(*(torch.arange(length) for length in size), indexing="ij")
     stripes = columns // 8
-    return Scene(rows.float(), stripes % 3, (stripes + 1) * (stripes % 3 > 0), ("a", "b", "c"), 50.0, columns.float())
+    return Scene(rows.float(), stripes % 3, (stripes + 1) * (stripes % 3 > 0), columns.float())
 
 
 def drawn(kind: str, seed: int, **options: float) -> SyntheticMicrograph:
@@ -80,7 +79,7 @@ def test_tiles_differ_in_grey() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_data_bar_covers_the_foot_and_its_scale_is_right(seed: int) -> None:
     image, scene = torch.full(SIZE, 0.4), ramp()
-    shown, truth = with_data_bar(canvas(seed), image, scene)
+    shown, truth = with_data_bar(canvas(seed), image, scene, 50.0)
     top = int((truth.phases > 0).any(dim=1).nonzero().max()) + 1
     assert 10 <= SIZE[0] - top <= 11 and (truth.instances[top:] == 0).all()
     assert torch.equal(truth.phases[:top], scene.phases[:top]) and (shown[:top] == 0.4).all()
@@ -94,7 +93,7 @@ def test_data_bar_covers_the_foot_and_its_scale_is_right(seed: int) -> None:
 
 def test_a_picture_too_small_for_any_round_length_still_gets_its_bar() -> None:
     scene = ramp((20, 24))
-    shown, truth = with_data_bar(canvas(0, (20, 24)), torch.full((20, 24), 0.4), scene)
+    shown, truth = with_data_bar(canvas(0, (20, 24)), torch.full((20, 24), 0.4), scene, 50.0)
     assert (truth.phases[10:] == 0).all() and (shown[:10] == 0.4).all() and (shown[10:] != 0.4).any()
 
 

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.figures import Figures, astigmatic_blur
+from matcurate.imaging.synth.figures import astigmatic_blur, figures
 from matcurate.imaging.synth.nuisances import Nuisances
 from matcurate.imaging.synth.registry import SyntheticMicrograph, generate
 from matcurate.imaging.synth.scene import Overprint, Scene, overprinted
@@ -110,7 +110,7 @@ def test_annotations_of_figures_are_background_and_cut_the_objects() -> None:
     """Without disturbances print is exact: pure black or white somewhere, and no object there."""
     for seed in range(8):
         canvas = Canvas.of(SIZE, np.random.default_rng(seed))
-        scene = Figures()(canvas)
+        scene = figures.draw(canvas)
         assert scene.printed is not None
         ink = ~torch.isnan(scene.printed.grey)
         assert 0.001 < float(ink.float().mean()) < 0.7
@@ -123,7 +123,7 @@ def test_figures_lose_resolution_and_show_the_blocks_of_jpeg() -> None:
     grey = torch.rand((64, 96), generator=torch.Generator().manual_seed(0))
     blank = torch.full((64, 96), torch.nan)
     nothing = torch.zeros((64, 96), dtype=torch.long)
-    scene = Scene(grey, nothing, nothing, ("a", "b"), 1.0, grey)
+    scene = Scene(grey, nothing, nothing, grey)
     for print_, floor in ((Overprint(blank, quality=30), 0.02), (Overprint(blank, scale=0.5), 0.1)):
         got, _ = overprinted(grey, replace(scene, printed=print_))
         assert got.shape == grey.shape and float((got - grey).abs().mean()) > floor

@@ -6,10 +6,8 @@ import torch
 from pydantic import ValidationError
 
 from matcurate.imaging.synth import cells as cells_module
-from matcurate.imaging.synth.blobs import Blobs, paint
-from matcurate.imaging.synth.canvas import Canvas
-from matcurate.imaging.synth.cells import laguerre
-from matcurate.imaging.synth.fields import band_field, dilated, gaussian_blur, smooth_field
+from matcurate.imaging.synth.canvas import Canvas, band_field, dilated, gaussian_blur, smooth_field
+from matcurate.imaging.synth.cells import Blobs, laguerre, paint
 from matcurate.imaging.synth.nuisances import Nuisances, expose, scratches
 from matcurate.imaging.synth.placement import hard_core, jittered_lattice, lognormal_radii, packed_discs
 from matcurate.imaging.synth.scene import Overprint, Scene, components, numbered, overprinted, within_range
@@ -218,7 +216,7 @@ def test_what_is_printed_over_a_picture_is_no_object_and_parts_what_it_crosses()
     ids[5:15, 5:25] = 1
     printed = torch.full((20, 30), torch.nan)
     printed[:, 14:16] = 0.9
-    scene = Scene(torch.zeros(20, 30), ids, ids, ("a", "b"), 1.0, torch.zeros(20, 30), printed=Overprint(printed))
+    scene = Scene(torch.zeros(20, 30), ids, ids, torch.zeros(20, 30), printed=Overprint(printed))
     image, truth = overprinted(torch.full((20, 30), 0.4), scene)
     assert (image[:, 14:16] == 0.9).all() and (image[:, :14] == 0.4).all()
     assert (truth.phases[:, 14:16] == 0).all() and (truth.phases[5:15, 5:14] == 1).all()

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from matcurate.imaging.synth.ambiguous import ambiguous_masks
-from matcurate.imaging.synth.stem import stem_layers
+from matcurate.imaging.synth.stem import ambiguous_masks, stem_layers
 
 SIZE = (96, 160)
 

@@ -3,10 +3,8 @@
 A new one is a module with ``read(context) -> Statement`` and a place in :data:`READERS`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
-from functools import partial
+from typing import Any
 
 from matcurate.imaging.calibration import StatedScale
 from matcurate.imaging.files import DECODER_ERRORS
@@ -34,7 +32,7 @@ BESIDE: Mapping[str, Callable[[PageContext], Statement]] = {
     "Hitachi": hitachi.read,
 }
 """Vendors that write a text beside an image of any format."""
-READERS: Mapping[str, Callable[[TiffContext], Statement]] = {
+READERS: Mapping[str, Callable[[Any], Statement]] = {
     "FEI/Thermo": thermo.read,
     "Zeiss": zeiss.read,
     "TVIPS": tvips.read,
@@ -52,9 +50,9 @@ def read_vendors(context: PageContext) -> tuple[Statement, tuple[str, ...]]:
     """Join what all vendors state about a page; damaged metadata of one give a warning and hide nothing else."""
     scales: list[StatedScale] = []
     recording, name, warnings = UNKNOWN, "", []
-    for vendor, read in _readers(context).items():
+    for vendor, read in (READERS if isinstance(context, TiffContext) else BESIDE).items():
         try:
-            statement = read()
+            statement = read(context)
         except DECODER_ERRORS as error:
             warnings.append(f"its {vendor} metadata are damaged and not used ({type(error).__name__})")
             continue
@@ -62,9 +60,3 @@ def read_vendors(context: PageContext) -> tuple[Statement, tuple[str, ...]]:
         recording = recording.completed(statement.acquisition)
         name = name or statement.page_name
     return Statement(tuple(scales), recording, name), tuple(warnings)
-
-
-def _readers(context: PageContext) -> dict[str, Callable[[], Statement]]:
-    if isinstance(context, TiffContext):
-        return {vendor: partial(read, context) for vendor, read in READERS.items()}
-    return {vendor: partial(read, context) for vendor, read in BESIDE.items()}

@@ -1,7 +1,5 @@
 """Gatan DigitalMicrograph: scale and unit of each axis in private tags."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, length_nm
 from matcurate.imaging.formats.vendors.statement import Statement, TiffContext
 

@@ -1,7 +1,5 @@
 """Hitachi SEM: a text beside the image, often in UTF-16."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, length_nm, number
 from matcurate.imaging.formats.vendors.statement import PageContext, Statement, sections
 from matcurate.imaging.metadata import iso_time, scaled, stated
@@ -15,7 +13,6 @@ def read(context: PageContext) -> Statement:
         return Statement()
     size = number(fields.get("PixelSize"))
     distance = length_nm(fields.get("WorkingDistance"))
-    rows = number(fields.get("DataSize", "").lower().partition("x")[2])
     when = f"{fields.get('Date', '')} {fields.get('Time', '')}"
     return Statement(
         (StatedScale(size, "Hitachi PixelSize"),) if size else (),
@@ -26,7 +23,8 @@ def read(context: PageContext) -> Statement:
             magnification=fields.get("Magnification"),
             working_distance_mm=None if distance is None else distance * 1e-6,
             acquired_at=iso_time(when, ("%Y/%m/%d %H:%M:%S",)),
-            image_rows=rows if rows is not None and rows <= context.height else None,
+            image_rows=fields.get("DataSize", "").lower().partition("x")[2],
+            height=context.height,
         ),
     )
 

@@ -1,7 +1,5 @@
 """ImageJ and Fiji: the unit in the description, pixels per unit in the resolution tags."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, nm_per_unit
 from matcurate.imaging.formats.vendors.resolution import FINEST_PRINT_NM, pixels_per_unit
 from matcurate.imaging.formats.vendors.statement import Statement, TiffContext

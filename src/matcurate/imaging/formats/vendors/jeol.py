@@ -1,7 +1,5 @@
 """JEOL: a text beside the image (SEM), or XML in the description of a TEM's TIFF."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from xml.etree import ElementTree
 
@@ -47,8 +45,6 @@ def _bar(fields: Mapping[str, str]) -> Iterator[StatedScale]:
 
 
 def _text_acquisition(fields: Mapping[str, str], height: int) -> Acquisition:
-    _, _, rows = fields.get("CM_FULL_SIZE", "").partition(" ")
-    stated_rows = number(rows)
     when = f"{fields.get('CM_DATE', '')} {fields.get('CM_TIME', '')}"
     return stated(
         instrument=fields.get("CM_INSTRUMENT"),
@@ -57,7 +53,8 @@ def _text_acquisition(fields: Mapping[str, str], height: int) -> Acquisition:
         magnification=fields.get("CM_MAG"),
         working_distance_mm=fields.get("SM_WD"),
         acquired_at=iso_time(when, ("%Y/%m/%d %H:%M:%S",)),
-        image_rows=stated_rows if stated_rows is not None and stated_rows <= height else None,
+        image_rows=fields.get("CM_FULL_SIZE", "").partition(" ")[2],
+        height=height,
     )
 
 

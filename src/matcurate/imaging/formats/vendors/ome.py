@@ -1,7 +1,5 @@
 """OME-TIFF: one ``Image`` element for each image of the file, with pixel size and channels."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import prod
 from xml.etree import ElementTree

@@ -1,7 +1,5 @@
 """The resolution tags of any TIFF, where they cannot be a setting for a printer."""
 
-from __future__ import annotations
-
 from tifffile import TiffPage
 
 from matcurate.imaging.calibration import StatedScale

@@ -1,7 +1,5 @@
 """What one vendor's tags state about a page of a TIFF, and where they are looked for."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,15 +28,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class PageContext:
-    """One page of an image file of any format, with the path of the file where it has one.
-
-    Parameters
-    ----------
-    height, width : int
-        Pixels of the page.
-    path : Path or None
-        Texts beside the file are read only where it is known.
-    """
+    """A page of an image file of any format; texts beside the file are read only where its path is known."""
 
     height: int
     width: int
@@ -70,7 +60,7 @@ class TiffContext(PageContext):
     page: TiffPage
 
     @classmethod
-    def of(cls, file: TiffFile, page: TiffPage, path: Path | None) -> TiffContext:
+    def of(cls, file: TiffFile, page: TiffPage, path: Path | None) -> "TiffContext":
         """Make the context of a page, with its size."""
         return cls(int(page.imagelength), int(page.imagewidth), path, file, page)
 
@@ -82,6 +72,11 @@ class TiffContext(PageContext):
             if (tag := page.tags.get(code)) is not None:
                 return tag.value
         return None
+
+    def fields(self, *codes: int) -> dict[str, Any]:
+        """What tifffile has read out of several tags, later ones first; empty without them."""
+        values = (self.tag(code) for code in codes)
+        return {key: value for fields in values if isinstance(fields, dict) for key, value in fields.items()}
 
     @cached_property
     def description(self) -> str:

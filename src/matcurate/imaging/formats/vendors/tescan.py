@@ -1,7 +1,5 @@
 """Tescan: a header file beside the image, or the same text in the tag 50431."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, number
 from matcurate.imaging.formats.vendors.statement import PageContext, Sections, Statement, decoded_text, sections
 from matcurate.imaging.metadata import Acquisition, iso_time, scaled, stated
@@ -15,10 +13,8 @@ def read(context: PageContext) -> Statement:
     ini = {} if text is None else sections(text)
     main = {**ini.get("", {}), **ini.get("MAIN", {})}
     width, height = (number(main.get(f"PixelSize{axis}")) for axis in "XY")
-    if not width:
-        return Statement()
-    scale = StatedScale(width * 1e9, "Tescan PixelSizeX", height * 1e9 if height else None)
-    return Statement((scale,), _acquisition(ini, context.height))
+    scales = StatedScale.metres(width, "Tescan PixelSizeX", height)
+    return Statement(scales, _acquisition(ini, context.height)) if scales else Statement()
 
 
 def _tag_text(context: PageContext) -> str | None:

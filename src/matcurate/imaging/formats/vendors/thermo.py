@@ -1,7 +1,5 @@
 """FEI and Thermo Fisher: INI texts in the tags 34680 and 34682, an XML text in the tag 34683."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
@@ -17,10 +15,7 @@ _BEAMS = ("EBeam", "IBeam", "IRBeam")
 
 def read(context: TiffContext) -> Statement:
     """Pixel width and height in m; for the navigation camera the field of view over the resolution."""
-    ini: dict[str, Any] = {}
-    for code in _INI_TAGS:
-        if isinstance(value := context.tag(code), dict):
-            ini |= value
+    ini = context.fields(*_INI_TAGS)
     text = context.tag(_XML_TAG)
     xml = xml_root(text) if isinstance(text, str) else None
     scales = (*_ini_scales(ini), *(() if xml is None else _xml_scales(xml)))
@@ -34,25 +29,22 @@ def _section(ini: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _ini_scales(ini: Mapping[str, Any]) -> Iterator[StatedScale]:
-    direct = False
+    scales: list[StatedScale] = []
     for name in _SCANS:
         width, height = (number(_section(ini, name).get(key)) for key in ("PixelWidth", "PixelHeight"))
-        if width:
-            direct = True
-            yield StatedScale(width * 1e9, f"FEI {name}.PixelWidth", None if not height else height * 1e9)
-    if not direct:
-        yield from _field_scales(ini)
+        scales += StatedScale.metres(width, f"FEI {name}.PixelWidth", height)
+    yield from scales or _field_scales(ini)
 
 
-def _field_scales(ini: Mapping[str, Any]) -> Iterator[StatedScale]:
+def _field_scales(ini: Mapping[str, Any]) -> list[StatedScale]:
     """Horizontal and vertical field width over the resolution: cameras do not scan, and state no pixel width."""
     columns, rows = (number(_section(ini, "Image").get(key)) for key in ("ResolutionX", "ResolutionY"))
     for name in (_beam(ini), *_BEAMS):
         wide, high = (number(_section(ini, name).get(key)) for key in ("HFW", "VFW"))
         if wide and columns:
             y = high * 1e9 / rows if high and rows else None
-            yield StatedScale(wide * 1e9 / columns, f"FEI {name}.HFW / Image.ResolutionX", y)
-            return
+            return [StatedScale(wide * 1e9 / columns, f"FEI {name}.HFW / Image.ResolutionX", y)]
+    return []
 
 
 def _beam(ini: Mapping[str, Any]) -> str:
@@ -63,20 +55,16 @@ def _beam(ini: Mapping[str, Any]) -> str:
 
 def _ini_acquisition(ini: Mapping[str, Any], height: int) -> Acquisition:
     beam, user = _section(ini, _beam(ini)), _section(ini, "User")
-    rows = number(_section(ini, "Image").get("ResolutionY"))
     created = _section(ini, "PrivateFei").get("TimeOfCreation")
     return stated(
         instrument=_section(ini, "System").get("SystemType"),
         detector=_section(ini, "Detectors").get("Name"),
         voltage_kv=scaled(beam.get("HV"), 1e-3),
         working_distance_mm=scaled(beam.get("WD"), 1e3),
-        acquired_at=_created(created) or _dated(user.get("Date"), user.get("Time")),
-        image_rows=rows if rows is not None and rows <= height else None,
+        acquired_at=iso_time(str(created), ("%d.%m.%Y %H:%M:%S",)) or _dated(user.get("Date"), user.get("Time")),
+        image_rows=_section(ini, "Image").get("ResolutionY"),
+        height=height,
     )
-
-
-def _created(text: object) -> str | None:
-    return iso_time(text, ("%d.%m.%Y %H:%M:%S",)) if isinstance(text, str) else None
 
 
 def _dated(date: object, time: object) -> str | None:
@@ -92,18 +80,16 @@ def _dated(date: object, time: object) -> str | None:
     return readings.pop() if len(readings) == 1 else None
 
 
-def _xml_scales(root: ElementTree.Element) -> Iterator[StatedScale]:
+def _xml_scales(root: ElementTree.Element) -> tuple[StatedScale, ...]:
     edges = [root.find(f"BinaryResult/PixelSize/{axis}") for axis in "XY"]
     if any(edge is not None and edge.get("unit") != "m" for edge in edges):  # diffraction is in 1/m
-        return
+        return ()
     x, y = (None if edge is None else number(edge.text) for edge in edges)
-    if x:
-        yield StatedScale(x * 1e9, "FEI XML BinaryResult.PixelSize", y * 1e9 if y else None)
+    return StatedScale.metres(x, "FEI XML BinaryResult.PixelSize", y)
 
 
 def _xml_acquisition(root: ElementTree.Element, context: TiffContext) -> Acquisition:
     columns, rows = (number(root.findtext(f"BinaryResult/ImageSize/{axis}")) for axis in "XY")
-    whole = columns == context.width and rows is not None and rows <= context.height
     when = root.findtext("Acquisition/AcquisitionDatetime") or ""
     return stated(
         instrument=root.findtext("Instrument/InstrumentClass"),
@@ -111,5 +97,6 @@ def _xml_acquisition(root: ElementTree.Element, context: TiffContext) -> Acquisi
         voltage_kv=scaled(root.findtext("Optics/AccelerationVoltage"), 1e-3),
         working_distance_mm=scaled(root.findtext("Optics/WorkingDistance"), 1e3),
         acquired_at=iso_time(when[:19], ("%Y-%m-%dT%H:%M:%S",)),
-        image_rows=rows if whole else None,
+        image_rows=rows if columns == context.width else None,
+        height=context.height,
     )

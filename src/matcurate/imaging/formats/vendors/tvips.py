@@ -1,7 +1,5 @@
 """TVIPS EM-Menu: the tag 37706."""
 
-from __future__ import annotations
-
 from matcurate.imaging.calibration import StatedScale, number
 from matcurate.imaging.formats.vendors.statement import Statement, TiffContext
 from matcurate.imaging.metadata import scaled, stated

@@ -1,7 +1,5 @@
 """Zeiss SmartSEM: the tag 34118, unnamed numbers followed by named fields."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
