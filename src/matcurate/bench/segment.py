@@ -279,14 +279,14 @@ def _report(
 
 def _segmenter(method: str, built: MatSam, open_filters: bool, post_processing: bool | None) -> Segmenter:
     """The method on the backbone and the preset of a MatSAM."""
-    preset = built.preset.opened() if open_filters else built.preset
+    preset = built.preset.without_filters() if open_filters else built.preset
     if post_processing is False:
         preset = preset.without_post_processing()
     if method == MATSAM:
         return MatSam(built.backbone, preset)
     from matcurate.segmentation.amg import Amg, AmgSettings  # torch takes seconds to import, which others need not pay
 
-    return Amg(built.backbone, preset, AmgSettings().opened() if open_filters else AmgSettings())
+    return Amg(built.backbone, preset, AmgSettings().without_filters() if open_filters else AmgSettings())
 
 
 def _baseline(method: str) -> Method:

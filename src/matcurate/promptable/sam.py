@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from matcurate.promptable.digests import remembered_sha256
 from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
 from matcurate.promptable.enlarge import Axis, Enlargement
 from matcurate.promptable.prompts import PADDING, checked_boxes, checked_prompts
-from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.protocol import Backbone, PointLabels, Traits
 from matcurate.promptable.sam_drafts import SamDrafted
 from matcurate.tensorfile import read_state
 from matcurate.types import Candidate, FloatArray, Pixels
@@ -219,6 +220,8 @@ class SamBackbone:
         """Registry name."""
         return self._name
 
+    traits = Traits("sam", drafts=True, embeds=True)
+
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the checkpoint, or of what determines random weights."""
@@ -266,6 +269,11 @@ class SamBackbone:
                 model = _random(self._name, self._seed) if self._weights is None else _read(self._name, self._weights)
                 self._loaded = model.to(self._device, torch.float32).eval()
             return self._loaded
+
+
+def is_sam(backbone: Backbone) -> TypeGuard[SamBackbone]:
+    """Whether a backbone is of official SAM's architecture, by its traits."""
+    return backbone.traits.family == "sam"
 
 
 def _enlargement(model: Sam, shape: tuple[int, int]) -> Enlargement:

@@ -23,7 +23,7 @@ from matcurate.config import Polarity, Strict
 from matcurate.errors import ConfigError
 from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.sam import SamBackbone
+from matcurate.promptable.sam import is_sam
 from matcurate.segmentation.denoising import denoise
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.grain_masks import grains_from_masks
@@ -52,7 +52,7 @@ class AmgSettings(Strict):
     crop_n_points_downscale_factor: int = Field(default=1, ge=1)
     min_mask_region_area: int = Field(default=0, ge=0)
 
-    def opened(self) -> AmgSettings:
+    def without_filters(self) -> AmgSettings:
         """The same without the filters of quality and stability: every mask goes into the suppression."""
         return self.model_copy(update={"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0})
 
@@ -76,7 +76,7 @@ class Amg:
     """
 
     def __init__(self, backbone: Backbone, preset: MatSamPreset, settings: AmgSettings | None = None) -> None:
-        if not isinstance(backbone, SamBackbone):
+        if not is_sam(backbone):
             raise ConfigError(
                 f"amg is segment_anything's own generator and does not run on {backbone.name!r}; "
                 "use --backbone vit_b, vit_l or vit_h ('curate checkpoints pull vit_b', or --random-weights for timing)"
@@ -89,7 +89,7 @@ class Amg:
     @property
     def version(self) -> str:
         """``amg-BACKBONE-`` and 8 hex digits of SHA-256 over algorithm, backbone, settings and preset."""
-        settings = f"{self.settings.model_dump_json()} {self.preset.model_dump_json()}"
+        settings = f"{self.settings.model_dump_json()} {self.preset.recorded()}"
         text = f"{VERSION} {self.backbone.digest} {settings}"
         return f"amg-{self.backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

@@ -20,7 +20,7 @@ from matcurate.promptable.builtin.weights import Weights
 from matcurate.promptable.hierarchy import Nodes
 from matcurate.promptable.nested import NestedRegions
 from matcurate.promptable.prompts import checked_boxes, pixel_prompts
-from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.protocol import PointLabels, Traits
 from matcurate.types import Candidate, FloatArray, Pixels
 
 VERSION = 8
@@ -48,6 +48,8 @@ class BuiltinBackbone:
     settings : BuiltinSettings
         Part of the digest.
     """
+
+    traits = Traits("builtin", maps_objects=True)
 
     def __init__(self, weights: Weights, settings: BuiltinSettings = DEFAULT) -> None:
         self.weights, self.settings = weights, settings

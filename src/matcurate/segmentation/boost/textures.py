@@ -13,7 +13,7 @@ local binary patterns", IEEE TPAMI 24 (2002).
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from skimage.filters import gabor_kernel
 
 from matcurate.config import Strict
 from matcurate.errors import ConfigError
-from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.protocol import Backbone, embeds
 from matcurate.segmentation.denoising import to_levels
 from matcurate.types import Pixels
 
@@ -41,15 +41,6 @@ class Features(Protocol):
 
     def __call__(self, pixels: Pixels) -> FeatureMap:
         """Features (h, w, C) of an image (H, W); h ≤ H and w ≤ W, both at least 1."""
-        ...
-
-
-@runtime_checkable
-class Described(Protocol):
-    """A prepared image that can show what its encoder made of it."""
-
-    def features(self) -> FeatureMap:
-        """Embedding (h, w, C) over the image alone, without padding."""
         ...
 
 
@@ -103,13 +94,7 @@ class FilterBank:
 
 
 class BackboneFeatures:
-    """The embedding that a backbone with an encoder makes of an image.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        Whose predictors are :class:`Described`, as official SAM's are.
-    """
+    """The embedding that a backbone with an encoder, such as official SAM, makes of an image."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
@@ -122,10 +107,9 @@ class BackboneFeatures:
         ConfigError
             When the backbone has no encoder.
         """
-        predictor = self.backbone.open(pixels)
-        if not isinstance(predictor, Described):
+        if not embeds(self.backbone):
             raise ConfigError(f"backbone {self.backbone.name!r} has no features to show; use 'filters' textures")
-        return predictor.features()
+        return self.backbone.open(pixels).features()
 
 
 def _amplitude(grey: FeatureMap, kernel: NDArray[np.complex128], size: tuple[int, int]) -> FeatureMap:

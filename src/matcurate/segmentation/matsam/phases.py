@@ -101,8 +101,8 @@ def objects_of(phases: Classes | Ids, smallest: int) -> Ids:
     return np.asarray(np.where(kept, np.cumsum(kept), 0)[found], dtype=np.uint32)
 
 
-def parted(foreground: BoolMask) -> Ids:
-    """Objects 1 … N of a foreground (H, W), touching ones parted at their necks.
+def split_at_necks(foreground: BoolMask) -> Ids:
+    """Objects 1 … N of a foreground (H, W), touching ones split at their necks.
 
     Watershed on the distance from the outline, from its maxima. A maximum counts as an object of its own when every way
     to a higher one leads over a neck that is thinner by ``DEPTH`` of it, and by ``LEAST_DEPTH`` pixels.

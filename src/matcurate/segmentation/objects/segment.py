@@ -14,7 +14,7 @@ from matcurate.types import Pixels, Side
 
 
 def segment_phases(
-    maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int, parted: bool = True
+    maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int, split_touching: bool = True
 ) -> Segmentation:
     """Objects against a matrix.
 
@@ -37,7 +37,7 @@ def segment_phases(
     if side is not None and two and foreground_side(pixels, inside) != side:
         chance = 1 - chance
     found = find_foreground(chance, pixels, side)
-    objects = split(found.mask, maps, smallest) if parted else pieces(found.mask, smallest)
+    objects = split(found.mask, maps, smallest) if split_touching else pieces(found.mask, smallest)
     foreground = objects > 0
     return Segmentation(
         foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=found.alternative
