@@ -19,18 +19,10 @@ from matcurate.types import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class CheckpointStatus:
-    """What the store knows of one checkpoint.
+    """State of one checkpoint in the store.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        What is expected.
-    path : Path
-        Where it lies, or would lie.
-    present : bool
-        Whether a file is there; :meth:`CheckpointStore.verified` tells whether it is intact.
-    partial_bytes : int
-        Bytes of an interrupted download that the next one goes on from.
+    A file that is ``present`` may be damaged, see :meth:`CheckpointStore.verified`. ``partial_bytes`` have arrived in
+    an interrupted download, which the next one resumes.
     """
 
     checkpoint: Checkpoint
@@ -41,17 +33,7 @@ class CheckpointStatus:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A checkpoint that is in the store, intact.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Which one.
-    path : Path
-        Where it lies.
-    added : bool
-        False when it was there before.
-    """
+    """A checkpoint that is in the store, intact; ``added`` is False when it was there before."""
 
     checkpoint: Checkpoint
     path: Path
@@ -59,17 +41,7 @@ class Pulled:
 
 
 class CheckpointStore:
-    """A folder of checkpoints; only files with the published SHA-256 get in or out.
-
-    Parameters
-    ----------
-    root : Path
-        The folder; made when the first file comes in.
-    catalogue : mapping of str to Checkpoint
-        The checkpoints by name.
-    patience : Patience
-        When to give up on a download.
-    """
+    """A folder of checkpoints, made when needed; only files with the published SHA-256 get in or out."""
 
     def __init__(
         self, root: Path, catalogue: Mapping[str, Checkpoint] = OFFICIAL, patience: Patience | None = None
@@ -94,13 +66,7 @@ class CheckpointStore:
         return self.path(name).is_file()
 
     def verified(self, name: str) -> Path:
-        """Path of a checkpoint that is there and intact.
-
-        Raises
-        ------
-        CheckpointError
-            When the name is unknown, the file is not there, or its SHA-256 is not the published one.
-        """
+        """Path of a checkpoint that is there and intact; else :class:`CheckpointError`."""
         known, path = self._known(name), self.path(name)
         if not path.is_file():
             raise CheckpointError(f"{name!r} is not in the checkpoint store; run 'curate checkpoints pull {name}'")
@@ -112,22 +78,11 @@ class CheckpointStore:
         return path
 
     def pull(self, name: str, url: str | None = None, progress: Progress = silent) -> Pulled:
-        """Download a checkpoint unless it is there; two processes may ask at once.
+        """Download a checkpoint unless it is there; two processes may do so at once.
 
-        Parameters
-        ----------
-        name : str
-            One of the catalogue.
-        url : str, optional
-            A mirror; the file must have the published SHA-256 wherever it comes from.
-        progress : Progress
-            Receives bytes done and in all.
-
-        Raises
-        ------
-        CheckpointError
-            When the name is unknown, the download fails (what has arrived is kept for the next attempt), the
-            SHA-256 is wrong (what has arrived is removed), or the disk is full.
+        ``url`` is a mirror; the file must have the published SHA-256 wherever it comes from. ``progress`` receives
+        bytes done and in all. Raises CheckpointError when the name is unknown, the download fails (what has arrived is
+        kept for the next attempt), the SHA-256 is wrong (what has arrived is removed), or the disk is full.
         """
         known = self._known(name)
         with _alone(self.root, known, progress):
@@ -141,10 +96,8 @@ class CheckpointStore:
     def install(self, name: str, file: Path) -> Pulled:
         """Copy a checkpoint in from a file, for machines without a network.
 
-        Raises
-        ------
-        CheckpointError
-            When the name is unknown, the file cannot be read or its SHA-256 is wrong, or the disk is full.
+        Raises CheckpointError when the name is unknown, the file cannot be read or its SHA-256 is wrong, or the disk is
+        full.
         """
         known = self._known(name)
         if not file.is_file():

@@ -36,16 +36,10 @@ MASKS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What the decoder knows of B prompts before any logit is made.
+    """What the decoder computes of B prompts before any logit.
 
-    Parameters
-    ----------
-    tokens : float tensor (B, h w, C)
-        Image tokens after the last layer.
-    weights : float tensor (B, 3, C / 8)
-        Of the enlarged channels, one row for each of the three masks.
-    quality : float tensor (B, 3)
-        Predicted IoU, not cut to [0, 1].
+    ``tokens`` (B, h w, C) are the image tokens after the last layer, ``weights`` (B, 3, C / 8) of the enlarged channels
+    for the three masks, ``quality`` (B, 3) the predicted IoU, not cut to [0, 1].
     """
 
     tokens: Tensor
@@ -61,14 +55,8 @@ class Answers:
 class LeanDecoder:
     """The mask decoder for one image.
 
-    Parameters
-    ----------
-    decoder : MaskDecoder
-        segment_anything's, trained or not.
-    image : float tensor (1, C, h, w)
-        Embedding plus the embedding of "no mask given".
-    place : float tensor (1, C, h, w)
-        Positional encoding of the image tokens.
+    ``image`` (1, C, h, w) is its embedding plus that of "no mask given", ``place`` (1, C, h, w) the positional encoding
+    of its tokens.
     """
 
     def __init__(self, decoder: MaskDecoder, image: Tensor, place: Tensor) -> None:
@@ -97,12 +85,7 @@ class LeanDecoder:
     def logits(self, answers: Answers, step: int = 1) -> Tensor:
         """Logits (B, 3, GROWTH h / step, GROWTH w / step).
 
-        Parameters
-        ----------
-        answers : Answers
-            Of B prompts.
-        step : {1, 4}
-            1 makes all, 4 those whose indices are 4 k + 2 along both axes.
+        Step 1 makes all, step 4 those of indices 4 k + 2 along both axes.
         """
         first, norm, gelu, second, _ = self._decoder.output_upscaling
         # A transposed convolution of stride and kernel 2 is a linear layer to 2 x 2 places, here row by row.

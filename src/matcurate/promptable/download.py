@@ -21,14 +21,9 @@ BUSY = {408, 425, 429, 500, 502, 503, 504}
 class Patience:
     """When to try again, and when to give up.
 
-    Parameters
-    ----------
-    attempts : int
-        Attempts in a row that bring no byte beyond the furthest reached, before giving up.
-    backoff : float
-        Seconds before the second attempt; each later wait is twice as long, at most 20 times this.
-    timeout : float
-        Seconds of silence after which an attempt has failed.
+    It ends after ``attempts`` in a row without a byte beyond the furthest reached. ``backoff`` are the seconds before
+    the second attempt; each later wait is twice as long, at most 20 times this. ``timeout`` seconds of silence fail an
+    attempt.
     """
 
     attempts: int = 5
@@ -119,25 +114,11 @@ class _Transfer:
 
 
 def fetch(checkpoint: Checkpoint, url: str, part: Path, progress: Progress, patience: Patience) -> None:
-    """Download ``checkpoint`` from ``url`` into ``part``, going on from what ``part`` already holds.
+    """Download ``checkpoint`` from an http or https ``url`` into ``part``, resuming what ``part`` already holds.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        What is expected; only its size is checked here.
-    url : str
-        Address, http or https; redirects are followed.
-    part : Path
-        File that receives the bytes; kept when the network fails.
-    progress : Progress
-        Receives bytes done and in all.
-    patience : Patience
-        When to give up.
-
-    Raises
-    ------
-    CheckpointError
-        When the address is none, does not answer, answers with something else, or the disk is full.
+    Redirects are followed; of the file only the size is checked here. ``part`` stays when the network fails.
+    ``progress`` receives bytes done and in all. Raises CheckpointError when the address is wrong, does not answer,
+    answers with something else, or the disk is full.
     """
     transfer = _Transfer(checkpoint, checked_url(url), part, progress)
     ensure_room(part.parent, checkpoint.size - transfer.held(), checkpoint)

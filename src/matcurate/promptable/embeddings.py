@@ -34,17 +34,10 @@ def embedding_key(pixels: Pixels, digest: str) -> str:
 class EmbeddingCache:
     """A bounded folder of tensors, least recently used out first; several processes may share it.
 
-    Values are stored as they are, float32 for SAM (4 MiB an image): half precision would make the masks of a
-    cached image differ from those of a fresh one, for a factor of two in a cache that is bounded anyway.
-    Each file carries a CRC-32; a damaged one counts as a miss and is removed. The cache never stops the work:
-    where the folder cannot be written, nothing is kept and a warning is logged.
-
-    Parameters
-    ----------
-    root : Path
-        The folder; made on first use.
-    max_bytes : int
-        Bound on the sum of the file sizes, not negative; what is larger by itself is not kept.
+    Values are stored as they are, float32 for SAM (4 MiB an image): half precision would make the masks of a cached
+    image differ from those of a fresh one. Each file carries a CRC-32; a damaged one counts as a miss and is removed.
+    The cache never stops the work: where the folder cannot be written, nothing is kept and a warning is logged.
+    ``max_bytes``, not negative, bounds the sum of the file sizes; what is larger by itself is not kept.
     """
 
     def __init__(self, root: Path, max_bytes: int) -> None:

@@ -16,24 +16,12 @@ Nodes = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """Nested regions, children before parents, the root last.
+    """Nested regions of an image (H, W), children before parents, the root last.
 
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image.
-    tree : higra.Tree
-        Leaves are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
-    parent : int array (M,)
-        Node that contains the node; the root is its own parent.
-    area : int array (M,)
-        Number of pixels.
-    home : int array (H * W,)
-        Smallest node that holds the pixel.
-    first : int array (M,)
-        Node ``k`` holds the pixels ``order[first[k] : first[k] + area[k]]``.
-    order : int array (H * W,)
-        Row-major pixel numbers, sorted so that every node is one run.
+    The leaves of ``tree`` are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
+    For each node (M,): ``parent`` contains it, the root itself; ``area`` is its pixels; it holds the pixels
+    ``order[first[k] : first[k] + area[k]]``. For each pixel (H * W,): ``home`` is the smallest node that holds it;
+    ``order`` are the row-major numbers, sorted so that every node is one run.
     """
 
     shape: tuple[int, int]

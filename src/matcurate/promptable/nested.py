@@ -25,23 +25,12 @@ CHUNK = 2048
 
 @dataclass(frozen=True, eq=False)
 class NestedRegions:
-    """A hierarchy, how good each of its regions is, and the candidates made so far.
+    """A hierarchy of M nodes, how good each of its regions is, and the candidates made so far.
 
-    Parameters
-    ----------
-    hierarchy : Hierarchy
-        Of M nodes.
-    score : float array (M,)
-        Higher is better; 0 for nodes that are no answers.
-    quality : callable
-        Predicted IoU in [0, 1] of a score.
-    min_answer : float
-        Answers have a higher score than this.
-    nesting : float
-        Largest IoU of two answers to one prompt.
-    boxed : callable, optional
-        Predicted IoU (n,) of nodes (n,) with what a box was drawn around, from how their own boxes fit it (n,); without
-        it, from their quality and the fit.
+    ``score`` (M,), higher is better, is 0 for nodes that are no answers; answers are above ``min_answer``, and
+    ``quality`` turns their score into a predicted IoU in [0, 1]. ``nesting`` is the largest IoU of two answers to one
+    prompt. ``boxed`` predicts the IoU (n,) of nodes (n,) with the object in a box, from how their own boxes fit it
+    (n,); without it, it follows from their quality and the fit.
     """
 
     hierarchy: Hierarchy
@@ -53,7 +42,7 @@ class NestedRegions:
     made: dict[int, Candidate] = field(default_factory=dict)
 
     def candidate(self, node: int) -> Candidate:
-        """Region of a node, made once, since many prompts share one."""
+        """Region of a node, made once, since many prompts share it."""
         if node not in self.made:
             top, left, mask = self.hierarchy.mask(node)
             self.made[node] = Candidate(top, left, mask, self.quality(float(self.score[node])))
@@ -66,8 +55,8 @@ class NestedRegions:
     def answers(self, pixels: Nodes, labels: PointLabels, most: int = MOST, nesting: float | None = None) -> Nodes:
         """Up to ``most`` nodes (B, most) for prompts given by pixel numbers and labels (B, N); -1 for none.
 
-        Of the regions that hold every foreground point and no background point: the best, then again and again the best
-        of those whose IoU with every one taken is at most ``nesting``, the hierarchy's own unless given.
+        Of the regions that hold every foreground point and no background point: the best, then repeatedly the best of
+        those whose IoU with every one taken is at most ``nesting``, the hierarchy's own unless given.
         """
         apart = self.nesting if nesting is None else nesting
         found = np.empty((len(pixels), most), dtype=np.int64)
@@ -79,13 +68,9 @@ class NestedRegions:
     def fitting(self, boxes: NDArray[np.float64]) -> tuple[Nodes, NDArray[np.float64]]:
         """Up to three nodes (B, 3) for boxes (B, 4), and how good they are (B, 3); -1 and 0 for none.
 
-        Of the regions whose own bounding box overlaps the box by an IoU of at least :data:`FITTING`, those with the
-        best expected overlap, without those that overlap a better one by more than ``nesting``.
-
-        Parameters
-        ----------
-        boxes : float array (B, 4)
-            top, left, bottom, right in pixels, the last two exclusive.
+        Boxes are (top, left, bottom, right). Of the regions whose own bounding box overlaps the box by an IoU of at
+        least :data:`FITTING`, those with the best expected overlap, without those that overlap a better one by more
+        than ``nesting``.
         """
         tree = self.hierarchy
         answering = np.flatnonzero(self.score > self.min_answer)

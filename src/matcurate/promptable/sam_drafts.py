@@ -18,16 +18,9 @@ STABILITY_OFFSET = 1.0
 
 
 class SamDrafted:
-    """Answered prompts of one image whose masks are made when asked for.
+    """Answered prompts of one image whose masks are made when needed.
 
-    Parameters
-    ----------
-    decoder : LeanDecoder
-        Of the image.
-    enlargement : Enlargement
-        Of the image.
-    parts : list of (int array, Answers)
-        Numbers of the prompts, ascending over all parts, and what the decoder knows of them.
+    ``parts`` are the numbers of the prompts, ascending over all parts, and what the decoder computes of them.
     """
 
     def __init__(
@@ -66,13 +59,7 @@ class SamDrafted:
 
     @torch.inference_mode()
     def enlarge(self, chosen: NDArray[np.int64]) -> list[Candidate | None]:
-        """Masks in full, in the order asked; None where nothing is inside.
-
-        Parameters
-        ----------
-        chosen : int array (K,)
-            Indices into ``drafts``.
-        """
+        """Make the drafts of indices ``chosen`` (K,) in full; None where nothing is inside."""
         found: dict[int, Candidate | None] = {}
         wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for index in map(int, chosen):

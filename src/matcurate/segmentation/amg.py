@@ -58,21 +58,10 @@ class AmgSettings(Strict):
 
 
 class Amg:
-    """The generator on one backbone, ready for any number of micrographs.
+    """SAM's generator on one backbone, ready for any number of micrographs.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        An official SAM.
-    preset : MatSamPreset
-        What is looked for: its output, polarity and contrast hold here as they do for MatSAM.
-    settings : AmgSettings, optional
-        Of the generator; segment_anything's by default.
-
-    Raises
-    ------
-    ConfigError
-        When the backbone is not of SAM's architecture.
+    The preset's output, polarity and contrast hold as they do for MatSAM. Raises ConfigError when the backbone is not
+    of SAM's architecture.
     """
 
     def __init__(self, backbone: Backbone, preset: MatSamPreset, settings: AmgSettings | None = None) -> None:
@@ -94,19 +83,10 @@ class Amg:
         return f"amg-{self.backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def segment(self, pixels: Pixels, polarity: Polarity | None = None) -> Segmentation:
-        """Segment one micrograph.
+        """Segment a finite micrograph (H, W) of uint8, uint16 or float.
 
-        Parameters
-        ----------
-        pixels : uint8, uint16 or float array (H, W)
-            The micrograph, finite.
-        polarity : {"auto", "bright", "dark"}, optional
-            Instead of the preset's; says nothing about grains.
-
-        Raises
-        ------
-        CheckpointError
-            When the backbone's weights cannot be read.
+        ``polarity`` replaces the preset's, and has no effect on grains. Raises CheckpointError when the backbone's
+        weights cannot be read.
         """
         masks = generated(self._model(), pixels, self.settings)
         size = (pixels.shape[0], pixels.shape[1])
@@ -130,7 +110,7 @@ class Amg:
 
 
 def generated(model: Sam, pixels: Pixels, settings: AmgSettings) -> tuple[Candidate, ...]:
-    """What the generator makes of an image (H, W), as candidates; the quality is SAM's predicted IoU, cut to [0, 1]."""
+    """Masks of the generator for an image (H, W); the quality is SAM's predicted IoU, cut to [0, 1]."""
     generator = SamAutomaticMaskGenerator(model, **settings.model_dump())
     records = generator.generate(np.repeat(to_uint8(pixels)[..., None], 3, axis=2))
     found = ((record["segmentation"], float(np.clip(record["predicted_iou"], 0, 1))) for record in records)

@@ -22,17 +22,9 @@ FITTED = 100_000
 
 
 def bias_field(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Quadratic surface of the uneven illumination.
+    """Quadratic surface (H, W) of the uneven illumination, in grey levels to subtract.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        Little noise helps: blur it first.
-
-    Returns
-    -------
-    float32 array (H, W)
-        Grey levels to subtract; their mean over the fitted pixels is 0. All 0 for a constant image.
+    Its mean over the fitted pixels is 0; it is 0 for a constant image. Blur ``grey`` first, if it is noisy.
     """
     height, width = grey.shape
     if np.ptp(grey) == 0:

@@ -25,17 +25,9 @@ SEARCH = 9
 
 
 def denoise(pixels: Pixels) -> Grey:
-    """Stretch to the outlier percentiles and denoise by non-local means.
+    """Stretch a finite image (H, W) to the outlier percentiles and denoise it by non-local means.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        Finite.
-
-    Returns
-    -------
-    uint8 array (H, W)
-        All zero for a constant image.
+    All zero for a constant image.
     """
     grey = to_levels(pixels.astype(np.float32))
     return np.asarray(cv2.fastNlMeansDenoising(grey, None, STRENGTH, 7, SEARCH), dtype=np.uint8)

@@ -64,13 +64,7 @@ class Disc:
 
 
 def field_of_view(pixels: Pixels) -> Disc | None:
-    """Disc that a slice shows something in; None for images that are seen as a whole.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph, finite.
-    """
+    """Disc that a slice (H, W) shows something in; None for images that are seen as a whole."""
     height, width = pixels.shape
     if min(height, width) < SMALLEST_EDGE:
         return None

@@ -47,15 +47,10 @@ Cells = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TextureRegion:
-    """A region of one texture.
+    """A region of one texture that covers ``share`` of the image, in (0, 1].
 
-    Parameters
-    ----------
-    top, left, height, width : int
-        The largest rectangle that lies wholly in it, in pixels; neither side is shorter than a crop, but for an image
-        that is.
-    share : float
-        Of the image that the whole region covers, in (0, 1].
+    The other fields are the largest rectangle in it, in pixels; neither side is shorter than a crop, unless the image
+    is.
     """
 
     top: int
@@ -66,21 +61,11 @@ class TextureRegion:
 
 
 def texture_regions(pixels: Pixels, crop: int, rng: np.random.Generator) -> tuple[TextureRegion, ...]:
-    """Part a micrograph into connected regions of one texture each, the largest first.
+    """Divide a finite micrograph (H, W) into connected regions of one texture each, the largest first.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        Finite.
-    crop : int
-        Edge in pixels of the crops that are to be cut: regions that hold none belong to the nearest that does.
-    rng : np.random.Generator
-        Starts k-means.
-
-    Returns
-    -------
-    tuple of TextureRegion
-        One that is the whole image where it shows one texture, or has no room for two crops.
+    ``crop`` is the edge in pixels of the crops that are to be cut: regions that hold none belong to the nearest that
+    does. The generator starts k-means. The whole image is one region where it shows one texture, or has no room for two
+    crops.
     """
     height, width = pixels.shape
     labels = texture_labels(pixels, crop, rng)
@@ -121,7 +106,7 @@ def texture_labels(pixels: Pixels, crop: int, rng: np.random.Generator) -> Cells
 def largest_rectangle(mask: BoolMask, least: int) -> tuple[int, int, int, int]:
     """Top, left, height and width of the largest rectangle of True in a mask (h, w), each side at least ``least``.
 
-    Of several the first one from the top; where there is none at all, whatever the sides, the whole mask.
+    The first from the top if there are several; the whole mask if there is none.
     """
     best, found = 0, (0, 0, mask.shape[0], mask.shape[1])
     high = np.zeros(mask.shape[1] + 1, dtype=np.int64)  # the last column is never True and closes what is open

@@ -30,15 +30,7 @@ SMALLEST_PIECE = 9
 
 
 def decide_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
-    """Return the side asked for, or the one the rule of this module finds.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
-    polarity : {"auto", "bright", "dark"}
-        What the user knows.
-    """
+    """Return ``polarity``, or the side of the foreground of a micrograph (H, W) by the rule of this module."""
     if polarity != "auto":
         return polarity
     field = field_of_view(pixels)

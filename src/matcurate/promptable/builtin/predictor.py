@@ -39,15 +39,7 @@ DEFAULT = BuiltinSettings()
 
 
 class BuiltinBackbone:
-    """Maps of objects for whole micrographs, and nested regions between their borders for prompts.
-
-    Parameters
-    ----------
-    weights : Weights
-        As read from their file; the network stays on its device.
-    settings : BuiltinSettings
-        Part of the digest.
-    """
+    """Maps of objects for whole micrographs, and nested regions between their borders for prompts."""
 
     traits = Traits("builtin", maps_objects=True)
 
@@ -67,13 +59,7 @@ class BuiltinBackbone:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def maps(self, pixels: Pixels) -> ObjectMaps:
-        """Run the network over an image (H, W) of uint8, uint16 or float.
-
-        Raises
-        ------
-        ValueError
-            When the image is not two-dimensional, is empty or is not finite.
-        """
+        """Run the network over an image (H, W); ValueError when it is not two-dimensional, empty or not finite."""
         return ObjectMaps(*joined_maps(self._network, softened(pixels)))
 
     def open(self, pixels: Pixels) -> BuiltinPredictor:
@@ -82,17 +68,7 @@ class BuiltinBackbone:
 
 
 class BuiltinPredictor:
-    """One image: its maps, and answers to prompts.
-
-    Parameters
-    ----------
-    maps : ObjectMaps
-        What the network sees.
-    quality : RegionQuality
-        Rates the regions.
-    settings : BuiltinSettings
-        Which regions are answers.
-    """
+    """The maps of one image, and answers to prompts."""
 
     def __init__(self, maps: ObjectMaps, quality: RegionQuality, settings: BuiltinSettings = DEFAULT) -> None:
         self.maps, self._quality, self._settings = maps, quality, settings
@@ -127,19 +103,8 @@ class BuiltinPredictor:
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three nested regions, smallest first.
 
-        Of the regions that hold every foreground point and no background point, those of the best quality.
-
-        Parameters
-        ----------
-        points : float array (B, N, 2)
-            (x, y) in pixels; x runs along the width.
-        labels : int array (B, N)
-            1 foreground, 0 background, -1 padding.
-
-        Raises
-        ------
-        ValueError
-            When shapes or labels are wrong, or a point that is not padding lies outside the image.
+        Of the regions that hold every foreground point and no background point, those of the best quality. Arguments
+        and errors as of :meth:`PromptPredictor.predict`.
         """
         pixels, kinds = pixel_prompts(points, labels, self.shape)
         if not len(kinds) or self.maps.foreground.size == 1:
@@ -149,10 +114,7 @@ class BuiltinPredictor:
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
 
-        Raises
-        ------
-        ValueError
-            When a box is empty, not finite, or lies outside the image.
+        Raises ValueError when a box is empty, not finite, or lies outside the image.
         """
         corners = checked_boxes(boxes, self.shape)
         if not len(corners) or self.maps.foreground.size == 1:

@@ -24,7 +24,7 @@ class CropClassifier(Protocol):
 
 
 class Judge(Protocol):
-    """Says which material crops are."""
+    """Assigns crops to materials."""
 
     @property
     def count(self) -> int:
@@ -57,17 +57,7 @@ class Clustered:
 
 
 class Classified:
-    """A classifier's word on the crops themselves.
-
-    Parameters
-    ----------
-    pixels : array (H, W)
-        The micrograph.
-    crop : int
-        Edge of the crops in pixels.
-    classifier : CropClassifier
-        Given N crops at a time.
-    """
+    """Classes of crops of edge ``crop`` by a classifier of pixels, which receives N crops at a time."""
 
     def __init__(self, pixels: Pixels, crop: int, classifier: CropClassifier) -> None:
         self._pixels = pixels
@@ -81,12 +71,9 @@ class Classified:
         return self._largest + 1
 
     def __call__(self, region: Region, places: Places) -> Labels:
-        """Class of each crop; what lies around the region belongs to its crops.
+        """Class of each crop, surroundings of the region included.
 
-        Raises
-        ------
-        ValueError
-            When the answer is neither ids (N,) from 0 on nor probabilities (N, C).
+        Raises ValueError when the classifier gives neither ids (N,) from 0 on nor probabilities (N, C).
         """
         answer = np.asarray(self._classifier(cut(self._pixels, places, self._crop)))
         if answer.shape[:1] != (len(places),) or answer.ndim not in (1, 2):

@@ -39,7 +39,7 @@ SURROUNDED = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Removed:
-    """A mask that went, and the rule that chose it."""
+    """A removed mask, and the rule that removed it."""
 
     candidate: Candidate
     rule: Rule
@@ -47,24 +47,14 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Removal:
-    """What is left, largest first, and what went, in the order of the rules."""
+    """Masks that stay, largest first, and those removed, in the order of the rules."""
 
     kept: tuple[Candidate, ...]
     removed: tuple[Removed, ...]
 
 
 def remove(candidates: Sequence[Candidate], shape: tuple[int, int], settings: BoostSettings) -> Removal:
-    """Apply the four rules.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Raw masks of one image, overlapping at will; empty ones are left out of account.
-    shape : (H, W)
-        Of the image, in pixels.
-    settings : BoostSettings
-        The thresholds.
-    """
+    """Apply the four rules to raw masks of one image (H, W), overlapping or not; empty ones are ignored."""
     masks = sorted(
         (without_holes(c, settings.child_share) for c in candidates if c.area), key=lambda c: (-c.area, c.top, c.left)
     )

@@ -30,18 +30,10 @@ Areas = NDArray[np.float64]
 class MaskScores:
     """Agreement of M masks with the L labels of one image, all in [0, 1].
 
-    Parameters
-    ----------
-    miou : float
-        Mean over the labels of the mean intersection over union of the masks that take part (eq. 3); 0 for a label
-        without any.
-    mrecall, mprecision : float
-        From areas averaged over masks and labels in the same way (eq. 4, 5).
-    mfpr : float
-        Mean over the labels of the mean intersection over union of the masks that take part and are not the best
-        (eq. 6); 0 where there are none.
-    matched_iou : float
-        Mean over the labels of the intersection over union with one mask each, assigned so that the sum is largest.
+    ``miou`` is the mean over the labels of the mean intersection over union of the masks that take part (eq. 3), 0 for
+    a label without any. ``mrecall`` and ``mprecision`` come from areas averaged in the same way (eq. 4, 5). ``mfpr`` is
+    as ``miou``, over the masks that take part and are not the best (eq. 6). ``matched_iou`` is the mean over the labels
+    of the intersection over union with one mask each, assigned so that the sum is largest.
     """
 
     miou: float

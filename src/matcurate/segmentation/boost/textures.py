@@ -56,13 +56,7 @@ class FilterBankSettings(Strict):
 
 
 class FilterBank:
-    """Gabor wavelets, local binary patterns and grey level; needs no training.
-
-    Parameters
-    ----------
-    settings : FilterBankSettings
-        Frozen.
-    """
+    """Gabor wavelets, local binary patterns and grey level; needs no training."""
 
     def __init__(self, settings: FilterBankSettings = FilterBankSettings()) -> None:  # noqa: B008 - frozen
         self.settings = settings
@@ -102,10 +96,7 @@ class BackboneFeatures:
     def __call__(self, pixels: Pixels) -> FeatureMap:
         """Features (h, w, C); official SAM: 256 for each 16 × 16 pixels of the image scaled to 1024.
 
-        Raises
-        ------
-        ConfigError
-            When the backbone has no encoder.
+        Raises ConfigError when the backbone has no encoder.
         """
         if not embeds(self.backbone):
             raise ConfigError(f"backbone {self.backbone.name!r} has no features to show; use 'filters' textures")

@@ -32,14 +32,9 @@ CORE, MARGIN = 896, 64
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One part of an image.
+    """One part of an image, as (top, left, bottom, right).
 
-    Parameters
-    ----------
-    frame : (top, left, bottom, right)
-        What the crop sees.
-    core : (top, left, bottom, right)
-        What it answers for, inside the frame; the cores of all crops part the image.
+    The crop sees ``frame`` and is responsible for ``core`` inside it; the cores of all crops tile the image.
     """
 
     frame: Box
@@ -63,21 +58,11 @@ class Crop:
 
 
 def crops(shape: tuple[int, int], core: int = CORE, margin: int = MARGIN) -> Iterator[Crop]:
-    """Crops of an image, row by row.
+    """Crops of an image (H, W), row by row.
 
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image, in pixels.
-    core : int
-        Largest edge of a core, at least 1; along each axis all cores are equally long within a pixel.
-    margin : int
-        Pixels that a crop sees beyond its core, at least 1; two neighbours share a band of twice this width.
-
-    Raises
-    ------
-    ValueError
-        When core or margin is not positive.
+    ``core`` is the largest edge of a core; along each axis all cores are equally long within a pixel. A crop sees
+    ``margin`` pixels beyond its core; two neighbours share a band of twice this width. Raises ValueError unless both
+    are positive.
     """
     if core < 1 or margin < 1:
         raise ValueError(f"core and margin must be at least 1 pixel, got {core} and {margin}")
@@ -105,29 +90,16 @@ def by_core(candidates: Sequence[Candidate], parts: Sequence[Crop]) -> list[list
 
 
 def stitch(parts: Iterable[tuple[Crop, Sequence[Candidate]]], agreement: float = 0.5) -> tuple[Candidate, ...]:
-    """Unite what two crops found of one object.
+    """Unite the parts of objects that several crops see.
 
     In the band that two crops share, the connected pieces (8 neighbours) of their candidates are compared. Two pieces
-    of which each is the best match of the other, with an intersection over union of at least ``agreement`` there,
-    make one object of their candidates. Pieces rather than whole masks are compared, since an object may enter the
-    other crop several times, and may look like several objects from there.
+    of which each is the best match of the other, with an intersection over union of at least ``agreement`` in (0, 1]
+    there, make one object of their candidates. Pieces rather than whole masks are compared, since an object may enter
+    the other crop several times, and may look like several objects from there.
 
-    Parameters
-    ----------
-    parts : iterable of (Crop, sequence of Candidate)
-        Each crop once, with what :meth:`Crop.place` gives; taken one after the other, so it may be a generator.
-    agreement : float
-        Least intersection over union inside the band, in (0, 1].
-
-    Returns
-    -------
-    tuple of Candidate
-        Whole objects, by their first part; the quality is the mean of the parts', weighted by area.
-
-    Raises
-    ------
-    ValueError
-        When the agreement is not in (0, 1].
+    ``parts`` has each crop once, with what :meth:`Crop.place` gives; it may be a generator. Objects come in the order
+    of their first part; the quality is the mean of the parts', weighted by area. Raises ValueError for another
+    ``agreement``.
     """
     if not 0 < agreement <= 1:
         raise ValueError(f"agreement must lie in (0, 1], got {agreement}")

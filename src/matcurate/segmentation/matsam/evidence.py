@@ -30,23 +30,10 @@ def class_gap(grey: Grey) -> float:
 
 
 def rescored(candidates: Sequence[Candidate], grey: Grey, side: Side) -> tuple[Candidate, ...]:
-    """Give every candidate its contrast as quality.
+    """Give every candidate of a denoised image (H, W) its contrast as quality, in the same order.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Inside the image.
-    grey : uint8 array (H, W)
-        The denoised micrograph.
-    side : {"bright", "dark"}
-        Of the foreground.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the same order. Quality is the step from the one-pixel ring outside to the one-pixel rim inside, towards the
-        foreground's side, over the distance between the image's two grey classes; in [0, 1], largest where the outline
-        follows the edge.
+    It is the step from the one-pixel ring outside to the one-pixel rim inside, towards the foreground's side, over the
+    distance between the image's two grey classes; in [0, 1], largest where the outline follows the edge.
     """
     gap = class_gap(grey) * (1 if side == "bright" else -1)
     if gap == 0:

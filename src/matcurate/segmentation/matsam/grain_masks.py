@@ -35,16 +35,8 @@ def grains_from_masks(
 ) -> Ids:
     """Grains (H, W) of the masks, the smaller mask on top where two overlap.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        The masks that survived suppression.
-    shape : (H, W)
-        Of the image, in pixels.
-    smallest : int
-        Area in pixels below which a connected piece of a mask is no grain.
-    filled : bool
-        Fill the gaps between the masks as :func:`filled_grains` does; else they keep id 0.
+    Connected pieces of a mask below ``smallest`` pixels are left out. The gaps between the masks are ``filled`` as
+    :func:`filled_grains` does; else they have id 0.
     """
     pieces = objects_of(paint(candidates, shape), smallest)
     return filled_grains(pieces, smallest) if filled else pieces

@@ -55,22 +55,10 @@ def count_phases(grey: Grey) -> int:
 
 
 def phases_by_grey(grey: Grey, side: Side | None, count: int) -> Classes:
-    """Matrix and phases of an image.
+    """Matrix 0 and phases 1 … ``count`` from dark to bright of a denoised image (H, W).
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        The denoised micrograph.
-    side : {"bright", "dark"} or None
-        The matrix is the darkest class when objects are bright, the brightest when they are dark; by None it is the
-        class that holds together best: the largest sum of squared areas of its connected pieces.
-    count : int
-        Phases beside the matrix, at least 1.
-
-    Returns
-    -------
-    uint8 array (H, W)
-        0 the matrix, 1 … ``count`` the phases from dark to bright.
+    The matrix is the darkest class when objects are bright, the brightest when they are dark; for ``side`` None it is
+    the class of the most connected pieces: the largest sum of squared areas.
     """
     flat = plateaus(grey)
     if len(np.unique(grey[flat])) <= count:

@@ -111,15 +111,7 @@ def without_key(foreground: BoolMask, keys: Points) -> BoolMask:
 
 
 def grid_points(shape: tuple[int, int], count: int) -> Points:
-    """Regular grid of about ``count`` points (x, y), with half the spacing near the edges.
-
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image, in pixels.
-    count : int
-        Points if the grid were regular everywhere, at least 1.
-    """
+    """Regular grid of about ``count`` points (x, y) over (H, W), with half the spacing near the edges."""
     height, width = shape
     step = max(2.0, float(np.sqrt(height * width / count)))
     ys, y_coarse, y_edge = _axis(height, step)

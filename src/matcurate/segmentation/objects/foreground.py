@@ -48,16 +48,9 @@ Way = Literal["network", "grey", "threshold"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Foreground:
-    """A foreground, and another that may be right instead.
+    """A foreground (H, W), how it was found, and a second suggestion.
 
-    Parameters
-    ----------
-    mask : bool array (H, W)
-        The foreground.
-    way : {"network", "grey", "threshold"}
-        How it was found.
-    alternative : bool array (H, W) or None
-        The second suggestion, where the grey levels speak for another foreground than the network.
+    ``alternative`` is given where the grey levels indicate another foreground than the network.
     """
 
     mask: BoolMask
@@ -66,21 +59,13 @@ class Foreground:
 
 
 def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foreground:
-    """Foreground of a micrograph.
+    """Foreground of a micrograph (H, W) from its probability.
 
-    The network's own, where it is sure. Else its outline is moved to the grey levels, if these part better there. Where
-    it is unsure and a threshold, free of uneven illumination, parts the grey levels much better than both, the
-    threshold is taken; where it parts them better, it is the second suggestion. The limits were chosen on micrographs
-    and generated pictures that nothing was learned from (docs/methods/builtin.md).
-
-    Parameters
-    ----------
-    chance : float32 array (H, W)
-        Probability of the foreground.
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
-    side : {"bright", "dark"} or None
-        Of the foreground, where the user states it.
+    It is the network's where that is confident. Else its outline is moved to the grey levels, if these are separated
+    better there. Where the network is unsure and a threshold, free of uneven illumination, separates the grey levels
+    much better than both, the threshold is taken; where it separates them better, it is the second suggestion. The
+    limits were chosen on micrographs and generated pictures that nothing was learned from (docs/methods/builtin.md).
+    ``side`` is the foreground's, where the user states it.
     """
     network = chance > 0.5
     expected = expected_iou(chance, network)
@@ -105,7 +90,7 @@ def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foregro
 
 
 def expected_iou(chance: Field, foreground: BoolMask) -> float:
-    """Class-mean intersection over union of a foreground (H, W) that its probability (H, W) promises."""
+    """Class-mean intersection over union of a foreground (H, W) that is expected by its probability (H, W)."""
     values = []
     for mask, right in ((foreground, chance), (~foreground, 1 - chance)):
         if mask.any():
@@ -115,17 +100,10 @@ def expected_iou(chance: Field, foreground: BoolMask) -> float:
 
 
 def by_local_grey(chance: Field, grey: Field) -> Field:
-    """Probability (H, W) after the grey level of each pixel has been compared with those of both sides around it.
+    """Probability (H, W) after comparing the grey level (H, W) of each pixel with those of both sides around it.
 
     Each side's grey levels are described by their mean and variance in a Gaussian window, weighted by the probability
     of the side. A pixel's log-odds change by its likelihood ratio under the two, clipped.
-
-    Parameters
-    ----------
-    chance : float array (H, W)
-        Probability of the foreground.
-    grey : float32 array (H, W)
-        Grey levels.
     """
     floor = max(1e-4 * _variance(grey), 1e-12)
     result = np.empty(grey.shape, dtype=np.float32)
@@ -146,7 +124,7 @@ def _followed(chance: Field, grey: Field, floor: float) -> Field:
 
 
 def outline_separability(grey: Field, mask: BoolMask) -> float:
-    """How well a mask parts the grey levels beside its outline: variance between both sides over the whole, in [0, 1].
+    """Separability of the grey levels at an outline: variance between its two sides over the whole, in [0, 1].
 
     Grey levels are taken relative to their surroundings, so that shading does not count; 0 where there is no outline.
     """
