@@ -13,7 +13,7 @@ from matcurate.errors import ConfigError
 from matcurate.types import FloatArray
 
 Indices = NDArray[np.int64]
-"""Places in the pool (k,), the first to be shown first, none twice."""
+"""Indices into the pool (k,), the first to be shown first, none twice."""
 TOLERANCE = 1e-3
 """Largest deviation of a sum of probabilities from 1."""
 DERIVED: Mapping[str, tuple[str, Callable[[FloatArray], Scores]]] = {

@@ -115,7 +115,7 @@ def choose_batch(
 
 
 def order_by_score(strategy: str, pool: Pool, *, rng: np.random.Generator) -> Indices:
-    """All candidates by the score that a strategy ranks by, whatever it thinks of distances; errors as above."""
+    """All candidates by the score that a strategy ranks by, without diversity; errors as of :func:`choose_batch`."""
     return best(pool, _named(strategy).scores(pool, strategy), len(pool), rng)
 
 
@@ -168,7 +168,7 @@ def _representatives(pool: Pool, weights: Scores, count: int) -> Indices:
 
 
 def _filled(chosen: Indices, weights: Scores, count: int) -> Indices:
-    """What was chosen; where that is too few, the largest weights that are left follow."""
+    """The chosen candidates; where they are too few, those of the largest weights follow."""
     order = np.argsort(-weights, kind="stable")
     rest = order[~np.isin(order, chosen)]
     return np.concatenate([chosen, rest])[:count].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Published checkpoints, of SAM and of torchvision's classifiers: where they are and how to know them."""
+"""Published checkpoints, of SAM and of torchvision's classifiers: their addresses, sizes and digests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fetch a checkpoint over HTTP: resumes what an earlier attempt left, and tries again when the network fails."""
+"""Download a checkpoint over HTTP: resume what an earlier attempt left, and try again when the network fails."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Patience:
 
 
 class _TryAgain(Exception):
-    """An attempt failed in a way that another may not."""
+    """An attempt failed, and another may succeed."""
 
 
 class _Transfer:
@@ -51,7 +51,7 @@ class _Transfer:
         return size_of(self.part)
 
     def attempt(self, client: httpx.Client) -> None:
-        """Ask for what is missing and append it, or start over where the server cannot resume."""
+        """Request the missing bytes and append them, or start over where the server cannot resume."""
         self.fruitless += 1
         start = self.held()
         if start > self.checkpoint.size:
@@ -65,7 +65,7 @@ class _Transfer:
             self._receive(response, start if resumed else 0)
 
     def _accepted(self, response: httpx.Response, start: int) -> bool:
-        """Return whether the answer goes on from ``start``; raise when it is not the file asked for."""
+        """Return whether the answer resumes at ``start``; raise when it is another file."""
         status = response.status_code
         if status in BUSY:
             raise _TryAgain(f"the server answered {status}")
@@ -160,7 +160,7 @@ def checked_url(url: str) -> str:
 
 
 def ensure_room(folder: Path, needed: int, checkpoint: Checkpoint) -> None:
-    """Refuse to begin what the disk cannot hold."""
+    """Raise CheckpointError when the disk has no room for a download."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CheckpointError(

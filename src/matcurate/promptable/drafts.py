@@ -1,4 +1,4 @@
-"""Answers at low resolution, from which only those that are wanted are made in full."""
+"""Answers at low resolution, from which only the chosen ones are made in full."""
 
 from __future__ import annotations
 

@@ -100,14 +100,14 @@ class EmbeddingCache:
 
     def _entries(self) -> list[tuple[int, int, Path]]:
         """(time of last use in ns, bytes, path) of every entry, oldest first."""
-        found = []
+        entries = []
         for path in self.root.glob(f"*{SUFFIX}"):
             try:
                 state = path.stat()
             except FileNotFoundError:
                 continue
-            found.append((state.st_mtime_ns, state.st_size, path))
-        return sorted(found)
+            entries.append((state.st_mtime_ns, state.st_size, path))
+        return sorted(entries)
 
     def _make_room(self, needed: int, replaced: Path) -> None:
         """Remove the least recently used until ``needed`` bytes fit; called with the lock held."""

@@ -45,8 +45,8 @@ class Axis:
 
 def _span(flags: NDArray[np.bool_]) -> Span:
     """First and last (exclusive) True; (0, 0) where there is none."""
-    found = np.flatnonzero(flags)
-    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+    inside = np.flatnonzero(flags)
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
 
 
 class Enlargement:
@@ -59,8 +59,12 @@ class Enlargement:
 
     def candidates(self, logits: torch.Tensor, quality: NDArray[np.float64]) -> tuple[Candidate, ...]:
         """Regions of the logits (C, S, S) with their qualities (C,), empty ones left out, smallest first."""
-        found = [self.candidate(logit, float(score)) for logit, score in zip(logits, quality, strict=True)]
-        return tuple(sorted((each for each in found if each is not None), key=lambda each: each.area))
+        candidates = [self.candidate(logit, float(score)) for logit, score in zip(logits, quality, strict=True)]
+        return tuple(
+            sorted(
+                (candidate for candidate in candidates if candidate is not None), key=lambda candidate: candidate.area
+            )
+        )
 
     def candidate(self, logit: torch.Tensor, quality: float) -> Candidate | None:
         """Region of the logits (S, S); None where no pixel of the image is inside."""

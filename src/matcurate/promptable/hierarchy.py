@@ -77,8 +77,8 @@ class Hierarchy:
         rows, columns = np.divmod(np.arange(len(self.home)), self.shape[1])
         least, most = hg.Accumulators.min, hg.Accumulators.max
         sides = ((rows, least), (columns, least), (rows + 1, most), (columns + 1, most))
-        found = [hg.accumulate_sequential(self.tree, place, side)[len(self.home) :] for place, side in sides]
-        return np.stack(found).astype(np.int64)
+        edges = [hg.accumulate_sequential(self.tree, place, side)[len(self.home) :] for place, side in sides]
+        return np.stack(edges).astype(np.int64)
 
     def mask(self, node: int) -> tuple[int, int, BoolMask]:
         """Top, left, and the region inside its bounding box."""

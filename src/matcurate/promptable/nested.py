@@ -16,9 +16,9 @@ from matcurate.promptable.protocol import PointLabels
 from matcurate.types import Candidate
 
 FITTING = 0.3
-"""Least IoU of a region's bounding box with the box of a prompt."""
+"""Minimum IoU of a region's bounding box with the box of a prompt."""
 MOST = 3
-"""Answers to one prompt."""
+"""Maximum number of answers to one prompt."""
 CHUNK = 2048
 """Prompts answered together; bounds the memory of their paths."""
 
@@ -59,11 +59,11 @@ class NestedRegions:
         those whose IoU with every one taken is at most ``nesting``, the hierarchy's own unless given.
         """
         apart = self.nesting if nesting is None else nesting
-        found = np.empty((len(pixels), most), dtype=np.int64)
+        nodes = np.empty((len(pixels), most), dtype=np.int64)
         for first in range(0, len(pixels), CHUNK):
             part = slice(first, first + CHUNK)
-            found[part] = self._best_on(*self._paths(pixels[part], labels[part]), most, apart)
-        return found
+            nodes[part] = self._best_on(*self._paths(pixels[part], labels[part]), most, apart)
+        return nodes
 
     def fitting(self, boxes: NDArray[np.float64]) -> tuple[Nodes, NDArray[np.float64]]:
         """Up to three nodes (B, 3) for boxes (B, 4), and how good they are (B, 3); -1 and 0 for none.
@@ -75,15 +75,15 @@ class NestedRegions:
         tree = self.hierarchy
         answering = np.flatnonzero(self.score > self.min_answer)
         own = tree.boxes[:, answering].astype(np.float64)
-        found, values = np.full((len(boxes), 3), -1, dtype=np.int64), np.zeros((len(boxes), 3))
+        best, values = np.full((len(boxes), 3), -1, dtype=np.int64), np.zeros((len(boxes), 3))
         for number, box in enumerate(boxes):
             fit = box_iou(own, box)
             near = np.flatnonzero(fit >= FITTING)
             quality = self.boxed(answering[near], fit[near]) if self.boxed else self._boxed(answering[near], fit[near])
             nodes = answering[near]
             chosen = best_apart(quality, partial(self._overlap_at, nodes), self.nesting)
-            found[number, : len(chosen)], values[number, : len(chosen)] = nodes[chosen], quality[chosen]
-        return found, values
+            best[number, : len(chosen)], values[number, : len(chosen)] = nodes[chosen], quality[chosen]
+        return best, values
 
     def _boxed(self, nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
         """Geometric mean of the nodes' quality and of the fourth power of how their boxes fit."""
@@ -134,16 +134,16 @@ class NestedRegions:
         path = np.stack(steps)
         value = np.where((path < stop) & (self.score[path] > self.min_answer), self.score[path], 0.0)
         area = self.hierarchy.area[path]
-        found = np.full((len(start), most), -1, dtype=np.int64)
+        answers = np.full((len(start), most), -1, dtype=np.int64)
         prompts = np.arange(len(start))
         for rank in range(most):
             best = value.argmax(axis=0)
             good = value[best, prompts] > 0
-            found[good, rank] = path[best, prompts][good]
+            answers[good, rank] = path[best, prompts][good]
             chosen = area[best, prompts]
             overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
             value = np.where(overlap > nesting, 0.0, value)
-        return found
+        return answers
 
 
 def best_apart(quality: NDArray[np.float64], overlap: Callable[[int, int], float], nesting: float) -> list[int]:

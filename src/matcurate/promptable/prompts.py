@@ -1,4 +1,4 @@
-"""What every backbone does with its prompts first."""
+"""Checks of prompts that every backbone does first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every promptable backbone speaks: SAM's predictor interface on sparse masks, and traits that say what else."""
+"""The interface of every promptable backbone: SAM's predictor on sparse masks, and traits for what else it can do."""
 
 from __future__ import annotations
 

@@ -73,8 +73,8 @@ class SamImage:
         """
         places, kinds = checked_prompts(points, labels, self.shape)
         answers: list[tuple[Candidate, ...]] = [()] * len(places)
-        asked = np.flatnonzero((kinds != PADDING).any(axis=1))
-        for chosen, part in self._answered(places, kinds, asked):
+        numbers = np.flatnonzero((kinds != PADDING).any(axis=1))
+        for chosen, part in self._answered(places, kinds, numbers):
             for index, logit, scores in zip(chosen, self._decoder.logits(part), part.qualities(), strict=True):
                 answers[index] = self._enlargement.candidates(logit, scores)
         return answers
@@ -99,26 +99,26 @@ class SamImage:
         Raises ValueError when a point lies outside the image, or shapes or labels are wrong.
         """
         places, kinds = checked_prompts(points, labels, self.shape)
-        asked = np.flatnonzero((kinds != PADDING).any(axis=1))
-        return SamDrafted(self._decoder, self._enlargement, list(self._answered(places, kinds, asked)))
+        numbers = np.flatnonzero((kinds != PADDING).any(axis=1))
+        return SamDrafted(self._decoder, self._enlargement, list(self._answered(places, kinds, numbers)))
 
     def _answered(
-        self, places: NDArray[np.float64], kinds: NDArray[np.int64], asked: NDArray[np.int64]
+        self, places: NDArray[np.float64], kinds: NDArray[np.int64], numbers: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
         """Prompts that fit into the memory together, and what the decoder computes of them."""
-        for chosen in self._parts(asked):
+        for chosen in self._parts(numbers):
             with torch.inference_mode():
                 part = self._decoder.answer(self._embedded(self._model(), places[chosen], kinds[chosen]))
             yield chosen, part
 
-    def _parts(self, asked: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Numbers of prompts, as many at a time as go well together on the device."""
-        if not len(asked):
+    def _parts(self, numbers: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Numbers of prompts, in groups of a size that suits the device."""
+        if not len(numbers):
             return
         on_cpu = self._model().device.type == "cpu"
         together = min(PROMPTS_AT_ONCE, PROMPTS_AT_ONCE_ON_A_CPU) if on_cpu else PROMPTS_AT_ONCE
-        for start in range(0, len(asked), together):
-            yield asked[start : start + together]
+        for start in range(0, len(numbers), together):
+            yield numbers[start : start + together]
 
     def _embedded_boxes(self, corners: NDArray[np.float64]) -> torch.Tensor:
         """Embeddings (B, 2, 256) of boxes (B, 4) of (x0, y0, x1, y1) in image pixels."""

@@ -1,4 +1,4 @@
-"""Drafts of official SAM: masks at every fourth logit, and those that are chosen in full."""
+"""Drafts of official SAM: masks at every fourth logit, and the chosen ones in full."""
 
 from __future__ import annotations
 
@@ -60,15 +60,17 @@ class SamDrafted:
     @torch.inference_mode()
     def enlarge(self, chosen: NDArray[np.int64]) -> list[Candidate | None]:
         """Make the drafts of indices ``chosen`` (K,) in full; None where nothing is inside."""
-        found: dict[int, Candidate | None] = {}
+        made: dict[int, Candidate | None] = {}
         wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for index in map(int, chosen):
             part, row, mask = self._numbers[index]
             wanted.setdefault((part, row), []).append((index, mask))
         for (part, row), masks in wanted.items():
-            known = self._parts[part][1]
+            answers = self._parts[part][1]
             rows = [mask for _, mask in masks]
-            few = Answers(known.tokens[row : row + 1], known.weights[row : row + 1, rows], known.quality[row : row + 1])
+            few = Answers(
+                answers.tokens[row : row + 1], answers.weights[row : row + 1, rows], answers.quality[row : row + 1]
+            )
             for (index, mask), logit in zip(masks, self._decoder.logits(few)[0], strict=True):
-                found[index] = self._enlargement.candidate(logit, float(known.quality[row, mask].clamp(0.0, 1.0)))
-        return [found[int(index)] for index in chosen]
+                made[index] = self._enlargement.candidate(logit, float(answers.quality[row, mask].clamp(0.0, 1.0)))
+        return [made[int(index)] for index in chosen]

@@ -1,8 +1,7 @@
-"""SAM's own automatic mask generator, untouched, as the yardstick beside MatSAM.
+"""SAM's own automatic mask generator, unchanged, as the baseline beside MatSAM.
 
-``segment_anything.SamAutomaticMaskGenerator`` makes the masks, with its own settings. To compare masks and not what is
-made of them, everything after it is MatSAM's: the filter by the step of grey level towards the foreground's side, and
-the painting.
+``segment_anything.SamAutomaticMaskGenerator`` makes the masks, with its own settings. To compare masks alone,
+everything after it is MatSAM's: the filter by the step of grey level towards the foreground's side, and the painting.
 
 References
 ----------
@@ -34,7 +33,7 @@ from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Candidate, Pixels
 
 VERSION = 1
-"""Of what is done with the generator's masks."""
+"""Of the processing of the generator's masks."""
 
 
 class AmgSettings(Strict):
@@ -96,10 +95,10 @@ class Amg:
                 ids = grains_from_masks(masks, size, self.preset.smallest, filled=self.preset.fill_gaps)
             return Segmentation((ids > 0).astype(np.uint8), ids, area_weighted_quality(masks), masks=len(masks))
         grey = denoise(pixels)
-        asked = polarity or self.preset.polarity
-        side = side_of(grey) if asked == "auto" else asked
-        judged = rescored(masks, grey, side)
-        kept = [mask for mask in judged if mask.quality >= self.preset.contrast]
+        stated = polarity or self.preset.polarity
+        side = side_of(grey) if stated == "auto" else stated
+        rated = rescored(masks, grey, side)
+        kept = [mask for mask in rated if mask.quality >= self.preset.contrast]
         foreground = paint(kept, size) > 0
         return Segmentation(
             phases=foreground.astype(np.uint8),
@@ -113,8 +112,8 @@ def generated(model: Sam, pixels: Pixels, settings: AmgSettings) -> tuple[Candid
     """Masks of the generator for an image (H, W); the quality is SAM's predicted IoU, cut to [0, 1]."""
     generator = SamAutomaticMaskGenerator(model, **settings.model_dump())
     records = generator.generate(np.repeat(to_uint8(pixels)[..., None], 3, axis=2))
-    found = ((record["segmentation"], float(np.clip(record["predicted_iou"], 0, 1))) for record in records)
-    return tuple(_boxed(mask, quality) for mask, quality in found if mask.any())
+    masks = ((record["segmentation"], float(np.clip(record["predicted_iou"], 0, 1))) for record in records)
+    return tuple(_boxed(mask, quality) for mask, quality in masks if mask.any())
 
 
 def _boxed(mask: BoolMask, quality: float) -> Candidate:

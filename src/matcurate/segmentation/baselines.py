@@ -36,13 +36,13 @@ Grey: TypeAlias = NDArray[np.uint8]
 Corrected: TypeAlias = NDArray[np.float32]
 
 NEIGHBOURHOOD = 8
-"""The adaptive threshold looks at windows of one eighth of the shorter edge."""
+"""Windows of the adaptive threshold are one eighth of the shorter edge."""
 ADAPTIVE_OFFSET = 2
 """Grey levels by which a pixel must differ from the mean of its window."""
 CLOSING = 3
 """Edge length in pixels of the square that closes gaps between Canny edges."""
 SEED_DISTANCE = 5
-"""Least distance in pixels between two seeds of the watershed."""
+"""Minimum distance in pixels between two seeds of the watershed."""
 
 
 def otsu(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
@@ -104,7 +104,7 @@ def canny(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
 
 
 def watershed(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
-    """Watershed of the gradient from seeds deep inside both sides of Otsu's threshold; touching objects are parted."""
+    """Watershed of the gradient from seeds deep inside both sides of Otsu's threshold; splits touching objects."""
     grey = blurred(pixels)
     foreground = otsu_foreground(grey, decide_side(pixels, polarity))
     depth = distance_transform_edt(foreground)
@@ -159,9 +159,9 @@ def separability(grey: Grey | Corrected, foreground: BoolMask) -> float:
 
 
 def _result(grey: Grey | Corrected, foreground: BoolMask, instances: NDArray[np.integer] | None = None) -> Segmentation:
-    found = label(foreground, connectivity=2) if instances is None else instances
+    ids = label(foreground, connectivity=2) if instances is None else instances
     return Segmentation(
         phases=foreground.astype(np.uint8),
-        instances=found.astype(np.uint32),
+        instances=ids.astype(np.uint32),
         score=separability(grey, foreground),
     )

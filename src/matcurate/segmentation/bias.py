@@ -16,9 +16,9 @@ from matcurate.types import BoolMask
 Values = NDArray[np.float64]
 
 ROUNDS = 10
-"""Most alternations; micrographs need three to six."""
+"""Maximum number of alternations; micrographs need three to six."""
 FITTED = 100_000
-"""Pixels that the model is fitted to at most; larger images are sampled on a grid."""
+"""Maximum number of pixels that the model is fitted to; larger images are sampled on a grid."""
 
 
 def bias_field(grey: NDArray[np.uint8]) -> NDArray[np.float32]:

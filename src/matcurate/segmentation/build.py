@@ -1,4 +1,4 @@
-"""From names in the settings or on the command line to a segmenter."""
+"""From the names of a preset and a backbone to a segmenter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A micrograph without noise, as 8-bit grey levels, and what is measured of grey levels.
+"""A micrograph without noise, as 8-bit grey levels, and measures of grey levels.
 
 References
 ----------
@@ -21,7 +21,7 @@ Field = NDArray[np.float32]
 STRENGTH = 8.0
 """Strength of the non-local means, in grey levels of the stretched 8-bit image."""
 SEARCH = 9
-"""Edge in pixels of the window in which like patches are averaged."""
+"""Edge in pixels of the window in which similar patches are averaged."""
 
 
 def denoise(pixels: Pixels) -> Grey:

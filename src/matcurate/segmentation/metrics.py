@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with a labelled one, as the MatSAM paper measures it (its appendix and table 4)."""
+"""Agreement of a segmentation with a labelled one, as the MatSAM paper measures it (its appendix and table 4)."""
 
 from __future__ import annotations
 
@@ -69,19 +69,19 @@ def evaluate(predicted: Segmentation, truth: LabelMap, true_instances: LabelMap 
     """
     if truth.shape != predicted.phases.shape:
         raise ValueError(f"the mask is {truth.shape}, the image {predicted.phases.shape}; they must be equal")
-    found, wanted = predicted.phases > 0, truth > 0
+    foreground, true_foreground = predicted.phases > 0, truth > 0
     near = wide = None
     if true_instances is not None:
         ari = adjusted_rand_index(predicted.instances, true_instances)
         lines = grain_boundaries(predicted.instances), grain_boundaries(true_instances)
         near, wide = (boundary_agreement(*lines, tolerance) for tolerance in (2, 3))
     else:
-        ari = adjusted_rand_index(label(found, connectivity=2), label(wanted, connectivity=2))
+        ari = adjusted_rand_index(label(foreground, connectivity=2), label(true_foreground, connectivity=2))
     return Scores(
-        iou=class_mean_iou(found, wanted),
-        iou_foreground=intersection_over_union(found, wanted),
-        f1=f1_score(found, wanted),
-        recall=recall_score(found, wanted),
+        iou=class_mean_iou(foreground, true_foreground),
+        iou_foreground=intersection_over_union(foreground, true_foreground),
+        f1=f1_score(foreground, true_foreground),
+        recall=recall_score(foreground, true_foreground),
         ari=ari,
         boundary_f1_2px=near.f1 if near else None,
         boundary_recall_2px=near.recall if near else None,

@@ -1,13 +1,13 @@
-"""Which side of a grey level is the foreground, decided without a mask.
+"""Side of the grey levels that is the foreground, decided without a mask.
 
 The rule, in this order:
 
-1. The matrix is what holds together; the phase lies in it in pieces. The image is freed of outliers and noise and
-   split by Otsu's threshold. Each side gets its effective number of pieces n = (Σ a)² / Σ a² over the areas a of its
-   connected components: 1 for one piece, N for N equal ones, and hardly moved by specks. Where one side's n is at
-   least ``DECISIVE`` times the other's, that side is the foreground.
-2. Otherwise both sides hold together (layers, dendrites, a network in a network). The matrix is what meets the frame of
-   the image: the side that covers less of the frame than of the image is the foreground, when the two differ by
+1. The matrix is connected; the phase lies in it in pieces. The image is freed of outliers and noise and split by Otsu's
+   threshold. Each side gets its effective number of pieces n = (Σ a)² / Σ a² over the areas a of its connected
+   components: 1 for one piece, N for N equal ones, and hardly changed by specks. Where one side's n is at least
+   ``DECISIVE`` times the other's, that side is the foreground.
+2. Otherwise both sides are connected (layers, dendrites, a network in a network). The matrix reaches the frame of the
+   image: the side that covers less of the frame than of the image is the foreground, when the two differ by
    ``FRAME_MARGIN`` or more.
 3. Otherwise the side with the smaller area is the foreground; the bright one of two equal halves.
 """

@@ -1,4 +1,4 @@
-"""What every segmentation method returns."""
+"""The result of every segmentation method."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class Segmentation:
 
     def within(self, field: BoolMask) -> Segmentation:
         """The part inside a field (H, W); the rest is background, and an instance cut in pieces becomes several."""
-        parted = label(np.where(field, self.instances, 0), background=0, connectivity=1)
+        pieces = label(np.where(field, self.instances, 0), background=0, connectivity=1)
         other = None if self.alternative is None else self.alternative & field
-        return replace(self, phases=self.phases * field, instances=parted.astype(np.uint32), alternative=other)
+        return replace(self, phases=self.phases * field, instances=pieces.astype(np.uint32), alternative=other)
 
     def placed(self, shape: tuple[int, int], inside: tuple[slice, slice]) -> Segmentation:
         """The same as part of a larger image of ``shape`` (H, W), the rest of which is background."""

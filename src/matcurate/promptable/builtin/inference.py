@@ -15,7 +15,7 @@ from matcurate.types import Pixels
 WINDOW = 1024
 """Largest edge of a window in pixels."""
 STEP = ObjectNet.stride
-"""Edges of windows are multiples of this: the network would fill up others."""
+"""Edges of windows are multiples of this: the network would pad others."""
 OVERLAP = 128
 """Pixels over which two neighbouring windows are blended."""
 

@@ -1,4 +1,4 @@
-"""What the built-in network says about every pixel of a micrograph."""
+"""The built-in network's outputs for every pixel of a micrograph."""
 
 from __future__ import annotations
 

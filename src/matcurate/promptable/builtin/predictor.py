@@ -120,9 +120,9 @@ class BuiltinPredictor:
         if not len(corners) or self.maps.foreground.size == 1:
             return [()] * len(corners)
         nested = self.nested
-        found, quality = nested.fitting(corners)
+        fitting, quality = nested.fitting(corners)
         answers = []
-        for nodes, values in zip(found, quality, strict=True):
+        for nodes, values in zip(fitting, quality, strict=True):
             chosen = [place for place in np.argsort(nodes) if nodes[place] >= 0]
             answers.append(tuple(nested.candidate(int(nodes[at])).rated(float(values[at])) for at in chosen))
         return answers

@@ -1,4 +1,4 @@
-"""All nested regions between the borders that the network sees, and what is measured of each.
+"""All nested regions between the borders that the network sees, and measurements of each.
 
 References
 ----------
@@ -19,7 +19,7 @@ from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.hierarchy import Hierarchy, indexed
 
 LEVELS = 64
-"""Border strengths that are told apart; more would only make more basins."""
+"""Number of different border strengths; more would only make more basins."""
 MEASURES = (
     "log_area",
     "log_share",

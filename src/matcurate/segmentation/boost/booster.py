@@ -1,7 +1,7 @@
 """SAM-I-Am: from raw masks, of any source, to a map of K materials.
 
 A fifth rule is ours: where a mask's crops do not agree, it holds several materials; as "a segment cannot be composite"
-(the paper's first axiom), it goes, and what it covered is looked at place by place.
+(the paper's first axiom), it is removed, and the texture of the area that it covered decides point by point.
 
 References
 ----------
@@ -90,22 +90,22 @@ class Booster:
         features = EMPTY if self.classifier else self.features(pixels)
         vote = self._vote(pixels, features, removal.kept, materials, rng)
         composite = vote.agreement < self.settings.agreement
-        gone = tuple(Removed(mask, "composite") for mask, goes in zip(vote.masks, composite, strict=True) if goes)
-        if gone:
-            left = [mask for mask, goes in zip(vote.masks, composite, strict=True) if not goes]
+        mixtures = tuple(Removed(mask, "composite") for mask, mixed in zip(vote.masks, composite, strict=True) if mixed)
+        if mixtures:
+            left = [mask for mask, mixed in zip(vote.masks, composite, strict=True) if not mixed]
             vote = self._vote(pixels, features, left, materials, rng)
-        found = paint(vote.layout, vote.winners, vote.judge, self.settings.crop)
+        materials_map = paint(vote.layout, vote.winners, vote.judge, self.settings.crop)
         count = vote.judge.count
-        ranks = np.arange(count) if self.classifier else by_brightness(found, pixels, count)
+        ranks = np.arange(count) if self.classifier else by_brightness(materials_map, pixels, count)
         if self.settings.gaps == "nearest":
-            found = fill_gaps(found)
+            materials_map = fill_gaps(materials_map)
         ids = np.concatenate([ranks + 1, [0]])  # the last for -1, which is none
         return Boosted(
-            phases=ids[found].astype(np.uint8),
+            phases=ids[materials_map].astype(np.uint8),
             materials=count,
             kept=vote.masks,
             voted=tuple(int(number) for number in ids[vote.winners]),
-            removed=removal.removed + gone,
+            removed=removal.removed + mixtures,
         )
 
     def _vote(
@@ -141,9 +141,9 @@ class Booster:
         rng: np.random.Generator,
     ) -> Clustered:
         crop = self.settings.crop
-        found = {number: embedded(features, layout.region(number), at, crop) for number, at in places.items()}
-        embeddings = np.concatenate(list(found.values())).astype(np.float64)
-        regions = np.repeat(list(found), [len(part) for part in found.values()])
+        by_region = {number: embedded(features, layout.region(number), at, crop) for number, at in places.items()}
+        embeddings = np.concatenate(list(by_region.values())).astype(np.float64)
+        regions = np.repeat(list(by_region), [len(part) for part in by_region.values()])
         areas = layout.areas()
         # All crops of a region smaller than a crop see the same: they do not say how much one texture varies.
         wide = np.array([areas[number] >= crop**2 for number in regions.tolist()], dtype=np.bool_)

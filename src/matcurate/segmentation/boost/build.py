@@ -17,7 +17,7 @@ PRESETS = "boost"
 """Folder of the booster's presets within ``configs/``."""
 LAYERS, INCLUSIONS = "layers", "inclusions"
 PHASES = "phases"
-"""MatSAM's preset for raw masks where inclusions are sought; its preset for layers is named like the booster's."""
+"""MatSAM's preset for raw masks where inclusions are searched; its preset for layers has the booster's name."""
 
 
 def build_booster(preset: str = LAYERS) -> Booster:

@@ -1,4 +1,4 @@
-"""Embeddings to materials: features in comparable units, k-means, and its number where nobody tells it."""
+"""Embeddings to materials: features in comparable units, k-means, and an estimate of the number of clusters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matcurate.types import BoolMask, FloatArray
 Labels = NDArray[np.int64]
 
 STARTS = 10
-"""Times that k-means is begun anew."""
+"""Number of starts of k-means."""
 WORTH = 0.3
 """Share of the scatter's scale; the best of those tried on generated layers (docs/methods/boost.md)."""
 
@@ -51,7 +51,7 @@ def _within(embeddings: FloatArray, members: Labels) -> FloatArray:
 
 
 LEAST_SPREAD = 0.1
-"""A feature's unit is at least this share of its whole spread, so that a steady one does not outweigh all others."""
+"""A feature's unit is at least this share of its whole spread, so that a constant one does not outweigh all others."""
 
 
 def cluster(

@@ -22,7 +22,7 @@ Places = NDArray[np.int64]
 RIM = 4
 """Pixels along the rim of a region whose texture is half its neighbour's; left out where the region has more."""
 LEAST_WEIGHT = 1e-6
-"""Cells below which a crop has met nothing of its region, and takes the mean over the region instead."""
+"""Covered cells below which a crop shows nothing of its region, and takes the mean over the region instead."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Who says what material a crop is: k-means on embeddings without labels, or a classifier that the user brings."""
+"""What assigns crops to materials: k-means on embeddings without labels, or a classifier that the user provides."""
 
 from __future__ import annotations
 
@@ -81,6 +81,6 @@ class Classified:
         ids = answer.argmax(axis=1) if answer.ndim == 2 else answer
         if ids.dtype.kind not in "iu" or ids.min() < 0:
             raise ValueError(f"class ids are whole numbers from 0 on, got {ids.dtype} from {ids.min()}")
-        known = answer.shape[1] - 1 if answer.ndim == 2 else int(ids.max())
-        self._largest = max(self._largest, known)
+        largest = answer.shape[1] - 1 if answer.ndim == 2 else int(ids.max())
+        self._largest = max(self._largest, largest)
         return ids.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Which pixel belongs to which mask, what no mask covers, and the map of materials that comes of it."""
+"""Which pixel belongs to which mask, what no mask covers, and the resulting map of materials."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from matcurate.types import Candidate, Pixels
 GAP = 8
 """An unmasked region is a gap where it is nowhere deeper than this part of a crop's edge; else it is open."""
 OVERLAPPING, MOST_CROPS = 4, 1000
-"""Crops of an open region: so many in the area of one, and at most."""
+"""Crops of an open region: the number in the area of one, and the maximum."""
 STEP = 6
-"""Open regions are looked at in places this part of a crop's edge apart."""
+"""Open regions are sampled at points this part of a crop's edge apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ class Layout:
     @property
     def numbers(self) -> Labels:
         """Masks and open regions with a visible part."""
-        found = np.unique(self.owners)
-        return np.asarray(found[found >= 0], dtype=np.int64)
+        numbers = np.unique(self.owners)
+        return np.asarray(numbers[numbers >= 0], dtype=np.int64)
 
     def areas(self) -> dict[int, int]:
         """Visible pixels of every mask and open region that has some."""
@@ -95,15 +95,15 @@ def paint(layout: Layout, winners: Labels, judge: Judge, crop: int) -> Labels:
     ``winners`` (M,) is the material of each mask, -1 for a hidden one. ``crop`` is the edge of the judge's crops in
     pixels.
     """
-    found = np.concatenate([winners, [-1]])[np.minimum(layout.owners, layout.masks)]
+    materials = np.concatenate([winners, [-1]])[np.minimum(layout.owners, layout.masks)]
     for number in layout.numbers[layout.numbers >= layout.masks]:
         region = layout.region(int(number))
-        found[region.window][region.mask] = _by_place(region, judge, max(1, crop // STEP))
-    return np.asarray(found, dtype=np.int64)
+        materials[region.window][region.mask] = _by_place(region, judge, max(1, crop // STEP))
+    return np.asarray(materials, dtype=np.int64)
 
 
 def _by_place(region: Region, judge: Judge, step: int) -> Labels:
-    """Material of every pixel of an open region, (n,): that of the nearest of places ``step`` pixels apart."""
+    """Material (n,) of every pixel of an open region: that of the nearest of sample points ``step`` pixels apart."""
     sites = np.zeros(region.mask.shape, dtype=np.bool_)
     sites[(step // 2 - region.top) % step :: step, (step // 2 - region.left) % step :: step] = True
     sites &= region.mask

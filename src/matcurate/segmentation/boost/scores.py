@@ -73,7 +73,7 @@ def _scores(shared: Areas, sizes: Areas, wanted: Areas) -> MaskScores:
     """From shared areas (L, M), areas of masks (M,) and of labels (L, 1)."""
     iou = shared / np.maximum(sizes + wanted - shared, 1)
     takes_part = iou >= TAKES_PART
-    found = _mean_of(shared, takes_part).mean()
+    hit = _mean_of(shared, takes_part).mean()
     wrong = _mean_of(sizes - shared, takes_part).mean()
     missed = np.where(takes_part.any(axis=1), _mean_of(wanted - shared, takes_part), wanted[:, 0]).mean()
     superfluous = takes_part.copy()
@@ -82,8 +82,8 @@ def _scores(shared: Areas, sizes: Areas, wanted: Areas) -> MaskScores:
     rows, columns = linear_sum_assignment(iou, maximize=True)
     return MaskScores(
         miou=float(_mean_of(iou, takes_part).mean()),
-        mrecall=float(found / (found + missed)) if found else 0.0,
-        mprecision=float(found / (found + wrong)) if found else 0.0,
+        mrecall=float(hit / (hit + missed)) if hit else 0.0,
+        mprecision=float(hit / (hit + wrong)) if hit else 0.0,
         mfpr=float(_mean_of(iou, superfluous).mean()),
         matched_iou=float(iou[rows, columns].sum() / len(iou)),
     )

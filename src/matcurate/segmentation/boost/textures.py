@@ -29,15 +29,15 @@ from matcurate.segmentation.denoising import to_levels
 from matcurate.types import Pixels
 
 FeatureMap = NDArray[np.float32]
-"""Texture features (h, w, C): cell (i, j) looks at the part of the image around row (i + ½) H / h."""
+"""Texture features (h, w, C): cell (i, j) is the part of the image around row (i + ½) H / h."""
 
 
 FLOOR = 0.003
-"""Amplitude below which a wavelet has found nothing, in shares of the grey range."""
+"""Amplitude below which a wavelet has no response, in shares of the grey range."""
 
 
 class Features(Protocol):
-    """Whatever turns a micrograph into a feature map."""
+    """A function from a micrograph to a feature map."""
 
     def __call__(self, pixels: Pixels) -> FeatureMap:
         """Features (h, w, C) of an image (H, W); h ≤ H and w ≤ W, both at least 1."""

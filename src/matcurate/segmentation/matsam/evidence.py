@@ -1,8 +1,8 @@
-"""What the image itself says about a mask: the step of grey level along its outline.
+"""The grey-level filter of masks: the step of grey level along their outline.
 
-This is MatSAM's grey-level filter (Li et al. 2024, section 2.4: it "removes the background area that is misclassified")
-in a local form, which shading and uneven grey do not disturb. It also makes masks comparable that come from different
-proposers, whose own qualities are not.
+This is MatSAM's filter (Li et al. 2024, section 2.4: it "removes the background area that is misclassified") in a local
+form, which shading and uneven grey do not disturb. It also makes masks of different proposers comparable, whose own
+qualities are not.
 """
 
 from __future__ import annotations

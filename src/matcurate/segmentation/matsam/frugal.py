@@ -107,17 +107,17 @@ class _Survivors:
     def admit(self, drafts: Drafts) -> NDArray[np.int64]:
         """Indices of the drafts to be made; those that they beat are removed."""
         samples = drafts.masks.reshape(len(drafts.masks), -1).astype(np.float32)
-        known = np.count_nonzero(drafts.masks, axis=(1, 2)) >= FEW
+        large = np.count_nonzero(drafts.masks, axis=(1, 2)) >= FEW
         if not len(self._quality):
             self._samples = np.empty((0, samples.shape[1]), dtype=np.float32)
         before, within = _iou(samples, self._samples), _iou(samples, samples)
-        comparable = known[:, None] & (self._samples.sum(axis=1) >= FEW) & ~self._beaten
+        comparable = large[:, None] & (self._samples.sum(axis=1) >= FEW) & ~self._beaten
         repeats = (before > self._overlap) & comparable
         kept: list[int] = []
         for index in np.argsort(-drafts.quality, kind="stable").tolist():
             better = repeats[index] & (self._quality >= drafts.quality[index])
-            again = known[index] and any(known[other] and within[index, other] > self._overlap for other in kept)
-            if not better.any() and not again:
+            repeated = large[index] and any(large[other] and within[index, other] > self._overlap for other in kept)
+            if not better.any() and not repeated:
                 kept.append(index)
         chosen = np.array(sorted(kept), dtype=np.int64)
         self._beaten |= repeats[chosen].any(axis=0)

@@ -1,9 +1,9 @@
-"""Several phases by grey level, and touching objects parted: what becomes of an image beyond one foreground.
+"""Several phases by grey level, and touching objects split at their necks.
 
-Phases: plateaus of the denoised image (where the gradient is not that of an edge) are classed by the valleys between
+Phases: plateaus of the denoised image (where the gradient is not that of an edge) are classified by the valleys between
 the modes of their grey levels, by multi-level Otsu where there are too few modes; pixels on edges, whose grey only
-passes through the levels between two phases, go to the plateau that a flood of the gradient brings (Meyer 1994).
-Phases that no grey parts are told by texture instead, by :mod:`matcurate.segmentation.boost`.
+passes through the levels between two phases, go to the plateau from which a flood of the gradient reaches them (Meyer
+1994). Phases of equal grey are separated by texture instead, in :mod:`matcurate.segmentation.boost`.
 
 References
 ----------
@@ -32,11 +32,11 @@ Classes = NDArray[np.uint8]
 Ids = NDArray[np.uint32]
 
 MOST = 4
-"""Phases beside the matrix."""
+"""Maximum number of phases beside the matrix."""
 BANDWIDTH = 5.0
 """Standard deviation in grey levels by which a histogram is smoothed before its modes are counted."""
 PROMINENCE, FAINT = 0.05, 0.005
-"""Least height of a mode above its valley, over the highest mode: where the number of phases is asked, and is told."""
+"""Minimum height of a mode above its valley, over the highest mode: to estimate the number of phases, and given it."""
 DEPTH, LEAST_DEPTH = 0.3, 0.5
 """Two parts are two objects when the neck between them is thinner than both by this share, and by these pixels."""
 
@@ -83,10 +83,10 @@ def explained(grey: Grey, classes: Classes) -> float:
 
 def objects_of(phases: Classes | Ids, smallest: int) -> Ids:
     """Connected pieces (4 neighbours) of every phase with at least ``smallest`` pixels, as ids 1 … N (H, W)."""
-    found = label(phases, background=0, connectivity=1)
-    kept = np.bincount(found.ravel()) >= smallest
+    labels = label(phases, background=0, connectivity=1)
+    kept = np.bincount(labels.ravel()) >= smallest
     kept[0] = False
-    return np.asarray(np.where(kept, np.cumsum(kept), 0)[found], dtype=np.uint32)
+    return np.asarray(np.where(kept, np.cumsum(kept), 0)[labels], dtype=np.uint32)
 
 
 def split_at_necks(foreground: BoolMask) -> Ids:
@@ -118,8 +118,8 @@ def _modes(levels: NDArray[np.uint8], prominence: float) -> tuple[NDArray[np.int
     """Grey levels of the modes, the most prominent first, and the smoothed histogram (256,)."""
     histogram = np.bincount(levels.ravel(), minlength=256).astype(np.float64)
     smooth = np.asarray(gaussian_filter1d(histogram, BANDWIDTH, mode="constant"), dtype=np.float64)
-    modes, found = find_peaks(np.pad(smooth, 1), prominence=prominence * smooth.max())
-    return np.asarray(modes[np.argsort(-found["prominences"], kind="stable")] - 1, dtype=np.int64), smooth
+    modes, properties = find_peaks(np.pad(smooth, 1), prominence=prominence * smooth.max())
+    return np.asarray(modes[np.argsort(-properties["prominences"], kind="stable")] - 1, dtype=np.int64), smooth
 
 
 def _held(mask: BoolMask) -> float:

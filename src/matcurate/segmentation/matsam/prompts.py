@@ -1,8 +1,8 @@
-"""Where MatSAM points at: key points of pre-segmented objects, and an adaptive grid for what they miss.
+"""Point prompts of MatSAM: key points of pre-segmented objects, and an adaptive grid for those missed.
 
 MatSAM (Li et al. 2024), section 4.2: a rule-based pre-segmentation finds most objects, small regions are removed, and
-the centroids of the rest are prompts. A grid compensates for missed objects; its density follows the number of objects
-found, and it is denser near the edges, where objects are cut off.
+the centroids of the rest are prompts. A grid compensates for missed objects; its density follows the number of objects,
+and it is denser near the edges, where objects are cut off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from matcurate.types import BoolMask, Side
 Points: TypeAlias = NDArray[np.float64]
 
 TWO_LEVELS = 0.7
-"""Otsu's separability from which an image counts as made of two grey levels; one bell-shaped population has .64."""
+"""Otsu's separability from which an image counts as made of two grey levels; one normal distribution has .64."""
 EDGE_BAND = 0.125
 """Share of the height and of the width, on every side, where the grid is twice as dense."""
 
@@ -52,7 +52,7 @@ def prompt_points(grey: Grey, side: Side, preset: MatSamPreset) -> tuple[Points,
 
 
 def _area_of_rank(foreground: BoolMask, rank: int) -> int:
-    """Least area in pixels of the ``rank`` largest connected regions; 0 where there are no more than those."""
+    """Minimum area in pixels of the ``rank`` largest connected regions; 0 where there are no more than those."""
     areas = np.sort(np.bincount(label(foreground, connectivity=1).ravel())[1:])
     return int(areas[-rank - 1]) + 1 if len(areas) > rank else 0
 

@@ -1,4 +1,4 @@
-"""Which candidates stay: filtering by quality and size, and non-maximum suppression on the overlap of masks.
+"""Filtering of candidates by quality and size, and non-maximum suppression on the overlap of masks.
 
 MatSAM (Li et al. 2024), sections 2.1 and 4.3: plain suppression of the masks of one region (crop), softer suppression
 between regions, where two masks of a dense scene may overlap without being the same object.
@@ -20,7 +20,7 @@ from matcurate.types import Candidate, intersection
 Ints = NDArray[np.int64]
 
 STEPS = 20
-"""Qualities are compared in twentieths: no prediction is surer, and the larger mask has lost less of its rim."""
+"""Qualities are compared in twentieths: predictions are no more exact, and the larger mask has lost less of its rim."""
 ROWS_AT_ONCE = 256
 """Candidates whose boxes are compared with all others together."""
 
@@ -88,8 +88,8 @@ def _neighbours(
 ) -> Iterator[tuple[int, Ints]]:
     """Every position, in order, and those whose boxes and areas allow an intersection over union above ``overlap``.
 
-    Decided for many pairs at a time, so that only few pairs of masks are ever laid on each other. ``later`` leaves out
-    those before the position.
+    Decided for many pairs at a time, so that only few pairs of masks are compared. ``later`` leaves out those before
+    the position.
     """
     boxes = np.array([c.box for c in candidates], dtype=np.int32).reshape(-1, 4).T  # half the traffic of int64
     for start in range(0, len(candidates), ROWS_AT_ONCE):

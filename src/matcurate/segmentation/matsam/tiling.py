@@ -28,7 +28,7 @@ SCALE = 2.0
 LINE_WEIGHT = 4.0
 """Weight of dark lines against gradients."""
 BOUNDARY = 0.8
-"""Mean strength from which a boundary stands, over Otsu's threshold of the strength."""
+"""Mean strength from which a boundary stays, over Otsu's threshold of the strength."""
 
 
 def boundary_strength(grey: Grey, candidates: Sequence[Candidate] = (), vote: float = 0.0) -> Field:

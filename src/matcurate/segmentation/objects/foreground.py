@@ -1,4 +1,4 @@
-"""The foreground out of its probability: where the outline runs is decided by the grey levels on both of its sides."""
+"""The foreground from its probability: its outline is decided by the grey levels on both of its sides."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Field = NDArray[np.float32]
 SMOOTHING = 0.8
 """Standard deviation in pixels of the Gaussian before grey levels decide about single pixels."""
 WINDOW = 24.0
-"""Standard deviation in pixels of the Gaussian over which the grey levels of both sides are described."""
+"""Standard deviation in pixels of the Gaussian window of the grey levels of both sides."""
 COARSE = 4
 """Pixels along each axis that share one mean of that window."""
 ROUNDS = 3
 MARGIN = 200
-"""Rows beyond a strip of a large image that are looked at with it: some twice the reach of the window."""
+"""Rows beyond a strip of a large image that are processed with it: some twice the reach of the window."""
 CLIPPED = 3.0
 """Largest absolute value of what the grey level of one pixel adds to its log-odds."""
 BAND = 4
-"""Pixels on each side of an outline on which it is judged."""
+"""Width in pixels of the band on each side of an outline whose grey levels are compared."""
 NEAR = 8.0
-"""Standard deviation in pixels of the Gaussian that takes uneven grey out of that band."""
+"""Standard deviation in pixels of the Gaussian that removes uneven grey from that band."""
 LEAST_VARIANCE = 1e-6
-"""Of the grey levels beside an outline, over that of the image; below it there is only the error of rounding."""
+"""Of the grey levels beside an outline, over that of the image; below it there is only rounding error."""
 SURE = 0.93
 """Expected intersection over union from which the network's outline is taken as it is."""
 GAIN = 0.05
@@ -74,14 +74,14 @@ def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foregro
     # Outlines are judged on the grey levels as they are: those of a threshold of smooth noise would fit smooth noise.
     grey = _standardised(pixels)
     way: Way = "network"
-    best, parted = network, outline_separability(grey, network)
+    best, highest = network, outline_separability(grey, network)
     moved = by_local_grey(chance, _blurred(grey, SMOOTHING)) > 0.5
-    if (separability := outline_separability(grey, moved)) > parted + GAIN:
-        best, way, parted = moved, "grey", separability
+    if (separability := outline_separability(grey, moved)) > highest + GAIN:
+        best, way, highest = moved, "grey", separability
     if expected >= UNSURE:
         return Foreground(best, way)
     classes = bright_class(pixels)
-    gain = outline_separability(grey, classes) - parted
+    gain = outline_separability(grey, classes) - highest
     if gain <= BETTER:
         return Foreground(best, way)
     wanted = side or (corrected_side(pixels) if gain > MUCH_BETTER else foreground_side(pixels, network))

@@ -1,4 +1,4 @@
-"""Single objects out of a foreground: touching ones are split where the network sees a contact.
+"""Single objects from a foreground: touching ones are split where the network sees a contact.
 
 References
 ----------
@@ -20,7 +20,7 @@ from matcurate.segmentation.objects.merging import Ids, merged
 from matcurate.types import BoolMask
 
 PROMINENCE = 0.2
-"""A middle is an object of its own where every way to a deeper one leads through a depth that is lower by this much."""
+"""A maximum of depth is an object of its own where every path to a deeper one crosses a depth lower by this much."""
 CONTACT = 0.35
 """Mean probability of contact along the border of two parts from which they are two objects."""
 

@@ -16,7 +16,7 @@ from matcurate.promptable.adjacency import adjacency, basins
 Ids = NDArray[np.uint32]
 
 FAR = 1e6
-"""Strength of a border to what is no part."""
+"""Strength of a border to id 0, which is never joined."""
 
 
 def tiled(strength: NDArray[np.float32], least: float, smallest: int) -> Ids:

@@ -26,11 +26,11 @@ def segment_phases(
     two = bool(inside.any()) and not inside.all()  # else no side is brighter than the other
     if side is not None and two and foreground_side(pixels, inside) != side:
         chance = 1 - chance
-    found = find_foreground(chance, pixels, side)
-    objects = split(found.mask, maps, smallest) if split_touching else pieces(found.mask, smallest)
+    best = find_foreground(chance, pixels, side)
+    objects = split(best.mask, maps, smallest) if split_touching else pieces(best.mask, smallest)
     foreground = objects > 0
     return Segmentation(
-        foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=found.alternative
+        foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=best.alternative
     )
 
 
