@@ -19,9 +19,9 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.baselines import BASELINES
 from matcurate.segmentation.build import PRESETS, build_segmenter
 from matcurate.segmentation.matsam.grain_masks import filled_grains
-from matcurate.segmentation.matsam.phases import objects_of
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import evaluate
+from matcurate.segmentation.objects.instances import pieces
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Pixels, Progress, silent
@@ -305,7 +305,7 @@ def _with_filled_gaps(run: Method, preset: MatSamPreset) -> Method:
 
     def filled(pixels: Pixels, polarity: Polarity) -> Segmentation:
         found = run(pixels, polarity)
-        grains = filled_grains(objects_of(found.instances, preset.smallest), preset.smallest)
+        grains = filled_grains(pieces(found.instances, preset.smallest), preset.smallest)
         return replace(found, phases=np.ones(grains.shape, dtype=np.uint8), instances=grains)
 
     return filled

@@ -45,19 +45,14 @@ class EmbeddingCache:
             raise ValueError(f"max_bytes must not be negative, got {max_bytes}")
         self.root = root
         self.max_bytes = max_bytes
-        self.hits = 0
-        self.misses = 0
 
     def get(self, key: str) -> torch.Tensor | None:
         """Tensor stored under ``key``, on the CPU, or None; a hit makes it the most recently used."""
         path = self._path(key)
         tensor = _read(path)
-        if tensor is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        with contextlib.suppress(OSError):  # evicted meanwhile, or a read-only folder
-            os.utime(path)
+        if tensor is not None:
+            with contextlib.suppress(OSError):  # evicted meanwhile, or a read-only folder
+                os.utime(path)
         return tensor
 
     def put(self, key: str, tensor: torch.Tensor) -> bool:
@@ -72,16 +67,6 @@ class EmbeddingCache:
             logger.warning("%s: an embedding is not kept (%s); check the folder's rights and room", self.root, error)
             return False
         return True
-
-    def clear(self) -> None:
-        """Remove everything, half-written files too."""
-        for pattern in (f"*{SUFFIX}", "*.part"):
-            for path in self.root.glob(pattern):
-                path.unlink(missing_ok=True)
-
-    def size(self) -> int:
-        """Bytes in use."""
-        return sum(size for _, size, _ in self._entries())
 
     def _path(self, key: str) -> Path:
         return self.root / f"{key}{SUFFIX}"

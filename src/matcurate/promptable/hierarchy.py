@@ -39,11 +39,8 @@ class Hierarchy:
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of ``values`` (H, W) over the pixels of each node (M,)."""
-        return self.gathered(np.bincount(self.home, values.ravel(), len(self.parent)).astype(np.float64, copy=False))
-
-    def gathered(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum of ``own`` (M,) over each node and all nodes within it (M,)."""
         order, place, end = self._descent
+        own = np.bincount(self.home, values.ravel(), len(self.parent)).astype(np.float64, copy=False)
         running = np.concatenate([[0.0], np.cumsum(own[order])])
         return np.asarray(running[end] - running[place], dtype=np.float64)
 
@@ -65,11 +62,6 @@ class Hierarchy:
             a = np.where(apart & (a < b), self.parent[a], a)
             b = np.where(apart & (b < a), self.parent[b], b)
         return a
-
-    def extent(self) -> NDArray[np.int64]:
-        """Height and width (2, M) of each node's bounding box."""
-        top, left, bottom, right = self.boxes
-        return np.stack([bottom - top, right - left])
 
     @cached_property
     def boxes(self) -> NDArray[np.int64]:

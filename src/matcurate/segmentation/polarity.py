@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from skimage.filters import threshold_otsu
 
 from matcurate.config import Polarity
-from matcurate.segmentation.denoising import Grey, denoise
+from matcurate.segmentation.denoising import Grey, denoise, otsu_foreground
 from matcurate.segmentation.field import field_of_view
 from matcurate.types import BoolMask, Pixels, Side
 
@@ -47,7 +46,7 @@ def foreground_side(pixels: Pixels, foreground: BoolMask) -> Side:
 def side_of(grey: Grey) -> Side:
     """Side of the foreground of a denoised image (H, W), by the rule of this module."""
     soft = cv2.GaussianBlur(grey, (5, 5), 0)
-    bright = np.asarray(soft > threshold_otsu(soft)) if np.ptp(soft) else np.zeros(soft.shape, dtype=np.bool_)
+    bright = otsu_foreground(soft, "bright")
     pieces_bright, pieces_dark = effective_pieces(bright), effective_pieces(~bright)
     if pieces_bright >= DECISIVE * pieces_dark:
         return "bright"

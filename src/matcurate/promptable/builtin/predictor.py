@@ -90,7 +90,7 @@ class BuiltinPredictor:
         def boxed(nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
             return self._quality.boxes.rate(np.column_stack([regions.measured[nodes], fit]))
 
-        return NestedRegions(regions.hierarchy, score, float, settings.min_quality, settings.nesting, boxed)
+        return NestedRegions(regions.hierarchy, score, settings.min_quality, settings.nesting, boxed)
 
     def regions(self, quality: float) -> tuple[Candidate, ...]:
         """All regions of at least a quality, the best first; one may hold others."""

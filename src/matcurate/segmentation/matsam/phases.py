@@ -81,14 +81,6 @@ def explained(grey: Grey, classes: Classes) -> float:
     return min(1.0, between / whole) if whole > 0 else 0.0
 
 
-def objects_of(phases: Classes | Ids, smallest: int) -> Ids:
-    """Connected pieces (4 neighbours) of every phase with at least ``smallest`` pixels, as ids 1 … N (H, W)."""
-    labels = label(phases, background=0, connectivity=1)
-    kept = np.bincount(labels.ravel()) >= smallest
-    kept[0] = False
-    return np.asarray(np.where(kept, np.cumsum(kept), 0)[labels], dtype=np.uint32)
-
-
 def split_at_necks(foreground: BoolMask) -> Ids:
     """Objects 1 … N of a foreground (H, W), touching ones split at their necks.
 

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, center_of_mass, maximum_position
 from skimage.measure import label
 
-from matcurate.segmentation.baselines import canny_edges, otsu_foreground
-from matcurate.segmentation.denoising import Grey, class_separability
+from matcurate.segmentation.baselines import canny_edges
+from matcurate.segmentation.denoising import Grey, otsu_foreground, separability
 from matcurate.segmentation.matsam.edge_grid import CutObjects, cut_objects, edge_grid
 from matcurate.segmentation.matsam.preset import MatSamPreset, RoiRule
 from matcurate.segmentation.matsam.thresholds import foregrounds_at
+from matcurate.segmentation.objects.instances import pieces
 from matcurate.types import BoolMask, Side
 
 Points: TypeAlias = NDArray[np.float64]
@@ -69,7 +70,7 @@ def presegment(grey: Grey, side: Side, rule: RoiRule = "auto") -> BoolMask:
     images do; else Canny, whose edges part regions of nearly equal grey, as in polycrystals. The interior of closed
     edges is then the foreground.
     """
-    if rule == "otsu" or (rule == "auto" and class_separability(grey) >= TWO_LEVELS):
+    if rule == "otsu" or (rule == "auto" and separability(grey, otsu_foreground(grey, "bright")) >= TWO_LEVELS):
         return otsu_foreground(grey, side)
     edges = cv2.morphologyEx(canny_edges(grey), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.bool_)
     return np.asarray(binary_fill_holes(edges) & ~edges)
@@ -80,12 +81,7 @@ def key_points(foreground: BoolMask, smallest: int) -> Points:
 
     The centroid where it lies inside the region; for rings and other concave shapes the pixel deepest inside.
     """
-    regions = label(foreground, connectivity=1)
-    areas = np.bincount(regions.ravel())
-    too_small = areas < smallest
-    too_small[0] = True
-    numbers = np.cumsum(~too_small) * ~too_small
-    regions = numbers[regions]
+    regions = pieces(foreground, smallest)
     every = np.arange(1, regions.max() + 1)
     if not len(every):
         return np.empty((0, 2))

@@ -12,11 +12,12 @@ from skimage.measure import label
 from matcurate.promptable.protocol import Backbone, maps_objects
 from matcurate.segmentation.matsam.grain_masks import grains_from_masks
 from matcurate.segmentation.matsam.masks import proposed_masks, surviving_masks
-from matcurate.segmentation.matsam.phases import count_phases, explained, objects_of, phases_by_grey, split_at_necks
+from matcurate.segmentation.matsam.phases import count_phases, explained, phases_by_grey, split_at_necks
 from matcurate.segmentation.matsam.postprocess import area_weighted_quality, paint
 from matcurate.segmentation.matsam.prepared import Prepared
 from matcurate.segmentation.matsam.preset import MatSamPreset
 from matcurate.segmentation.matsam.tiling import boundary_strength, tile
+from matcurate.segmentation.objects.instances import pieces
 from matcurate.segmentation.objects.segment import segment_grains, segment_phases
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Candidate, Progress
@@ -65,7 +66,7 @@ def several_phases(
 ) -> Segmentation:
     """``count`` phases beside the matrix by grey level, whatever the backbone."""
     classes = phases_by_grey(image.grey, image.stated, count)
-    instances = objects_of(classes, preset.smallest)
+    instances = pieces(classes, preset.smallest)
     kept = np.where(instances > 0, classes, 0).astype(np.uint8)
     return Segmentation(kept, instances, explained(image.grey, kept))
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matcurate.segmentation.baselines import bright_class, corrected_side
+from matcurate.segmentation.denoising import Field
 from matcurate.segmentation.objects.strips import strips
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.types import BoolMask, Pixels, Side
-
-Field = NDArray[np.float32]
 
 SMOOTHING = 0.8
 """Standard deviation in pixels of the Gaussian before grey levels decide about single pixels."""
@@ -42,19 +39,15 @@ UNSURE = 0.85
 BETTER, MUCH_BETTER = 0.1, 0.3
 """Gain in separability from which a plain threshold is the second suggestion, and from which it is the first."""
 
-Way = Literal["network", "grey", "threshold"]
-"""How a foreground was found: by the network alone, with its outline moved to the grey levels, by a threshold."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Foreground:
-    """A foreground (H, W), how it was found, and a second suggestion.
+    """A foreground (H, W), and a second suggestion.
 
     ``alternative`` is given where the grey levels indicate another foreground than the network.
     """
 
     mask: BoolMask
-    way: Way
     alternative: BoolMask | None = None
 
 
@@ -70,23 +63,22 @@ def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foregro
     network = chance > 0.5
     expected = expected_iou(chance, network)
     if expected >= SURE:
-        return Foreground(network, "network")
+        return Foreground(network)
     # Outlines are judged on the grey levels as they are: those of a threshold of smooth noise would fit smooth noise.
     grey = _standardised(pixels)
-    way: Way = "network"
     best, highest = network, outline_separability(grey, network)
     moved = by_local_grey(chance, _blurred(grey, SMOOTHING)) > 0.5
     if (separability := outline_separability(grey, moved)) > highest + GAIN:
-        best, way, highest = moved, "grey", separability
+        best, highest = moved, separability
     if expected >= UNSURE:
-        return Foreground(best, way)
+        return Foreground(best)
     classes = bright_class(pixels)
     gain = outline_separability(grey, classes) - highest
     if gain <= BETTER:
-        return Foreground(best, way)
+        return Foreground(best)
     wanted = side or (corrected_side(pixels) if gain > MUCH_BETTER else foreground_side(pixels, network))
     plain = classes if wanted == "bright" else ~classes
-    return Foreground(plain, "threshold", best) if gain > MUCH_BETTER else Foreground(best, way, plain)
+    return Foreground(plain, best) if gain > MUCH_BETTER else Foreground(best, plain)
 
 
 def expected_iou(chance: Field, foreground: BoolMask) -> float:

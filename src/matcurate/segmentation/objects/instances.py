@@ -17,7 +17,7 @@ from skimage.segmentation import watershed
 
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.segmentation.objects.merging import Ids, merged
-from matcurate.types import BoolMask
+from matcurate.types import BoolMask, LabelMap
 
 PROMINENCE = 0.2
 """A maximum of depth is an object of its own where every path to a deeper one crosses a depth lower by this much."""
@@ -25,9 +25,9 @@ CONTACT = 0.35
 """Mean probability of contact along the border of two parts from which they are two objects."""
 
 
-def pieces(foreground: BoolMask, smallest: int = 4) -> Ids:
-    """Connected pieces 1 … N of a foreground (H, W) of at least ``smallest`` pixels."""
-    numbers = label(foreground, connectivity=1)
+def pieces(classes: LabelMap | BoolMask, smallest: int = 4) -> Ids:
+    """Connected pieces (4 neighbours) 1 … N of every class but 0 (H, W) with at least ``smallest`` pixels."""
+    numbers = label(classes, background=0, connectivity=1)
     kept = np.bincount(numbers.ravel()) >= smallest
     kept[0] = False
     return np.asarray((np.cumsum(kept) * kept)[numbers], dtype=np.uint32)

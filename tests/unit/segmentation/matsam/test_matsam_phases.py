@@ -10,9 +10,10 @@ from threshold_backbone import ThresholdBackbone
 from matcurate.config import load_preset
 from matcurate.imaging.synth.registry import generate
 from matcurate.segmentation.denoising import denoise
-from matcurate.segmentation.matsam.phases import count_phases, explained, objects_of, phases_by_grey, split_at_necks
+from matcurate.segmentation.matsam.phases import count_phases, explained, phases_by_grey, split_at_necks
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, intersection_over_union
+from matcurate.segmentation.objects.instances import pieces
 
 SHAPE = (96, 160)
 
@@ -106,8 +107,8 @@ def test_explained_variance_by_hand() -> None:
 
 def test_objects_are_pieces_of_one_phase() -> None:
     phases = np.array([[1, 1, 2, 2, 0, 1], [1, 0, 2, 0, 0, 0]], dtype=np.uint8)
-    assert objects_of(phases, 1).tolist() == [[1, 1, 2, 2, 0, 3], [1, 0, 2, 0, 0, 0]]
-    assert objects_of(phases, 3).tolist() == [[1, 1, 2, 2, 0, 0], [1, 0, 2, 0, 0, 0]]
+    assert pieces(phases, 1).tolist() == [[1, 1, 2, 2, 0, 3], [1, 0, 2, 0, 0, 0]]
+    assert pieces(phases, 3).tolist() == [[1, 1, 2, 2, 0, 0], [1, 0, 2, 0, 0, 0]]
 
 
 def discs(*places: tuple[float, float, float]) -> np.ndarray:
