@@ -27,7 +27,7 @@ from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.decoder import LeanDecoder
 from matcurate.promptable.enlarge import Enlargement
 from matcurate.promptable.registry import load_backbone
-from matcurate.promptable.sam import SamBackbone
+from matcurate.promptable.sam import is_sam
 from matcurate.segmentation.amg import AmgSettings
 from matcurate.segmentation.matsam import frugal
 from matcurate.segmentation.matsam.frugal import decode_frugally
@@ -95,7 +95,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as cache:
         backbone = load_backbone(chosen.backbone, Path(cache), random_weights=True)
-        if not isinstance(backbone, SamBackbone):
+        if not is_sam(backbone):
             raise SystemExit("name a backbone of SAM's architecture")
         model = backbone.model()
 
@@ -107,11 +107,11 @@ def main() -> None:
             start = time.process_time()
             left: tuple[Candidate, ...] = suppress(decoded.candidates, 0.7)
             SPENT["suppress"] += time.process_time() - start
-            print(f"\n{decoded.asked} prompts asked, {decoded.drafted} masks drafted, {decoded.made} made in full")
+            print(f"\n{decoded.decoded} prompts decoded, {decoded.drafted} masks drafted, {decoded.made} made in full")
             return len(left)
 
         def theirs() -> int:
-            settings = AmgSettings() if chosen.defaults else AmgSettings(points_per_side=chosen.side).opened()
+            settings = AmgSettings() if chosen.defaults else AmgSettings(points_per_side=chosen.side).without_filters()
             return len(SamAutomaticMaskGenerator(model, **settings.model_dump()).generate(np.dstack([pixels] * 3)))
 
         mine = run("matsam", ours)

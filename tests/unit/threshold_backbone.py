@@ -14,7 +14,7 @@ from skimage.filters import threshold_otsu
 
 from matcurate.promptable.nested import box_iou
 from matcurate.promptable.prompts import BACKGROUND, FOREGROUND, checked_boxes, pixel_prompts
-from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.protocol import PointLabels, Traits
 from matcurate.types import Candidate, FloatArray, Pixels
 
 QUALITY = 0.9
@@ -23,6 +23,8 @@ QUALITY = 0.9
 
 class ThresholdBackbone:
     """Components of at least ``min_area`` pixels that fill at most ``max_share`` of the image."""
+
+    traits = Traits("rule")
 
     def __init__(self, min_area: int = 4, max_share: float = 0.95) -> None:
         self.min_area, self.max_share = min_area, max_share
@@ -85,6 +87,3 @@ class ThresholdPredictor:
             fits = fit.size > 0 and fit[best] >= 0.3
             answers.append((answering[best].rated(float(fit[best]) * QUALITY),) if fits else ())
         return answers
-
-    def regions(self, quality: float) -> tuple[Candidate, ...]:
-        return tuple(candidate for candidate in self.made if candidate) if quality <= QUALITY else ()

@@ -1,1 +1,1 @@
-"""Which images the expert sees next: arrays in, indices out; no model is known here."""
+"""Which images the expert sees next: arrays in, indices out, independent of any model."""

@@ -1,4 +1,4 @@
-"""Candidates that are unlike each other, and unlike what has been labelled.
+"""Candidates that differ from each other, and from what has been labelled.
 
 References
 ----------
@@ -25,7 +25,7 @@ def typical_distance(embeddings: FloatArray) -> float:
 
 
 def near_duplicates(embeddings: FloatArray, near: float = NEAR) -> NDArray[np.int64]:
-    """Group (N,) of each candidate (N, D): the place of its first member, ``near`` typical distances away at most.
+    """Group (N,) of each candidate (N, D): the index of its first member, at most ``near`` typical distances away.
 
     Members lie that close to the first one, not in a chain, so that a slow drift is not one group.
     """
@@ -47,20 +47,10 @@ def k_center(
     labelled: FloatArray | None = None,
     first: int | None = None,
 ) -> Indices:
-    """Greedy k-center: again and again the candidate that lies farthest from all that are chosen or labelled.
+    """Greedy k-center: repeatedly the candidate (N, D) that lies farthest from all that are chosen or labelled (M, D).
 
-    Parameters
-    ----------
-    embeddings : float array (N, D)
-        Of the candidates.
-    count : int
-        At most N.
-    rng : np.random.Generator
-        Breaks ties, and draws the first where nothing is labelled.
-    labelled : float array (M, D), optional
-        What is covered already.
-    first : int, optional
-        Candidate to begin with.
+    ``count`` is at most N; ``first`` is the candidate to begin with. The generator breaks ties, and draws the first
+    where nothing is labelled.
     """
     points = embeddings.astype(np.float64)
     order = rng.permutation(len(points))

@@ -2,47 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matcurate.acquisition.scores import Scores, bald, entropy, margin
 from matcurate.errors import ConfigError
 from matcurate.types import FloatArray
 
 Indices = NDArray[np.int64]
-"""Places in the pool (k,), the first to be shown first, none twice."""
+"""Indices into the pool (k,), the first to be shown first, none twice."""
 TOLERANCE = 1e-3
-"""By how much probabilities may miss a sum of 1."""
+"""Largest deviation of a sum of probabilities from 1."""
+DERIVED: Mapping[str, tuple[str, Callable[[FloatArray], Scores]]] = {
+    "entropy": ("probabilities", entropy),
+    "margin": ("probabilities", margin),
+    "bald": ("draws", bald),
+}
+"""Scores that follow from an array of the pool where no model has given them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
     """N candidates. What a strategy does not need may be left out.
 
-    Parameters
-    ----------
-    embeddings : float array (N, D)
-        Where they lie; near-duplicates lie close together.
-    scores : mapping of str to float array (N,)
-        What a model has said of each candidate as a whole, none negative: "vacuity", and for images, whose pixels
-        each have probabilities of their own, the means of "entropy", "margin" and "bald".
-    probabilities : float array (N, K), optional
-        Of classes; each row sums to 1. Entropy and margin follow from them where they are no scores.
-    draws : float array (T, N, K), optional
-        Probabilities of T passes with dropout, for BALD.
-    fractions : float array (N, P), optional
-        Predicted area fraction of every phase, for rarity.
-    specimens : int array (N,), optional
-        Specimen of each candidate, for quotas.
-    labelled : float array (M, D), optional
-        Embeddings of what the expert has seen already.
+    ``embeddings`` (N, D): near-duplicates lie close together. ``scores`` (N,) each, not negative, are a model's for a
+    candidate as a whole: "vacuity", and for images the means over the pixels of "entropy", "margin" and "bald".
+    ``probabilities`` (N, K) of classes, each row summing to 1, and those of T passes with dropout, ``draws`` (T, N, K),
+    give these scores where they are missing. ``fractions`` (N, P) are predicted area fractions of the phases, for
+    rarity; ``specimens`` (N,) numbers, for quotas; ``labelled`` (M, D) embeddings of what the expert has seen already.
 
-    Raises
-    ------
-    ValueError
-        When a number is not finite, shapes do not fit, or rows are no probabilities.
+    Raises ValueError when a number is not finite, shapes do not fit, or rows are no probabilities.
     """
 
     embeddings: FloatArray
@@ -84,7 +76,7 @@ class Pool:
         return len(self.embeddings)
 
     def part(self, places: Indices, seen: Sequence[int] = ()) -> Pool:
-        """Some of the candidates, with others, ``seen``, counted as labelled."""
+        """The candidates at ``places``, with those at ``seen`` counted as labelled."""
         covered = [] if self.labelled is None else [self.labelled]
         labelled = np.concatenate([*covered, self.embeddings[list(seen)]]) if len(seen) else self.labelled
         return Pool(
@@ -97,14 +89,15 @@ class Pool:
             labelled=labelled,
         )
 
-    def needed(self, name: str, strategy: str) -> FloatArray:
-        """The array or the scores of this name.
+    def score(self, name: str, strategy: str) -> Scores:
+        """Scores (N,) of this name, or what follows from probabilities or draws; ConfigError when there is neither."""
+        if name in DERIVED and name not in self.scores:
+            source, derive = DERIVED[name]
+            return derive(self.needed(source, strategy))
+        return self.needed(name, strategy).astype(np.float64)
 
-        Raises
-        ------
-        ConfigError
-            When the pool has none.
-        """
+    def needed(self, name: str, strategy: str) -> FloatArray:
+        """The array or the scores of this name; ConfigError when the pool has none."""
         values: FloatArray | None = self.scores.get(name, getattr(self, name, None))
         if values is None:
             raise ConfigError(f"strategy {strategy!r} needs {name} of the pool; choose another, or a model that has it")

@@ -1,9 +1,8 @@
-"""How much each candidate would teach, by itself. Higher is more; all finite, none negative.
+"""Scores of single candidates: how much each would teach a model. Higher is more; all finite, none negative.
 
 References
 ----------
-B. Settles, "Active learning literature survey", University of Wisconsin–Madison, report 1648 (2009): entropy, margin,
-expected model change.
+B. Settles, "Active learning literature survey", University of Wisconsin–Madison, report 1648 (2009): entropy, margin.
 N. Houlsby, F. Huszár, Z. Ghahramani, M. Lengyel, "Bayesian active learning for classification and preference learning",
 arXiv:1112.5745 (2011): BALD.
 """
@@ -33,25 +32,14 @@ def margin(probabilities: FloatArray) -> Scores:
 
 
 def bald(draws: FloatArray) -> Scores:
-    """Information (N,) that the label has on the model, by T passes with dropout (T, N, K): H(mean) - mean H."""
+    """Mutual information (N,) of label and model, from T passes with dropout (T, N, K): H(mean) - mean H."""
     return np.asarray(np.maximum(entropy(draws.astype(np.float64).mean(axis=0)) - entropy(draws).mean(axis=0), 0.0))
 
 
-def expected_gradient(probabilities: FloatArray, embeddings: FloatArray) -> Scores:
-    """Length (N,) that the gradient of a softmax layer's cross-entropy is expected to have, over the labels.
-
-    For label k it is ‖p - e_k‖ ‖x‖, with x the embedding (N, D) and a constant 1; the mean is over p (N, K).
-    """
-    shares = probabilities.astype(np.float64)
-    lengths = np.sqrt(np.maximum((shares**2).sum(axis=1, keepdims=True) - 2 * shares + 1, 0))
-    reach = np.sqrt((embeddings.astype(np.float64) ** 2).sum(axis=1) + 1)
-    return np.asarray((shares * lengths).sum(axis=1) * reach)
-
-
 def rarity(fractions: FloatArray) -> Scores:
-    """How much each candidate (N,) shows of rare phases: the mean of f_p / mean f_p over the phases of (N, P).
+    """Share of rare phases in each candidate (N,): the mean of f_p / mean f_p over the phases of (N, P).
 
-    1 for an average candidate; phases that the pool does not show count nothing.
+    1 for an average candidate; phases that the pool does not show are left out.
     """
     shares = fractions.astype(np.float64)
     mean = shares.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Whether another round of labelling is worth its effort: what is known of the phase fractions, and what a round gains.
+"""When to stop labelling: by the confidence intervals of the phase fractions, and by the gain of another round.
 
 References
 ----------
@@ -23,7 +23,7 @@ RESAMPLES = 9999
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Mean over images of an area fraction, the interval it lies in, and how many images it stands on."""
+    """Mean of an area fraction over ``images`` images, and its confidence interval."""
 
     mean: float
     low: float
@@ -36,12 +36,9 @@ class Interval:
         return (self.high - self.low) / 2
 
     def images_for(self, half_width: float) -> int:
-        """Images of the same spread that would give such an interval: its width falls with the root of their number.
+        """Images of the same spread that give this half width, which falls with the root of their number.
 
-        Raises
-        ------
-        ValueError
-            When ``half_width`` is not positive.
+        Raises ValueError when ``half_width`` is not positive.
         """
         if not half_width > 0:
             raise ValueError(f"half_width must be positive, got {half_width}")
@@ -49,21 +46,10 @@ class Interval:
 
 
 def fraction_interval(fractions: FloatArray, rng: np.random.Generator, confidence: float = 0.95) -> Interval:
-    """Percentile bootstrap interval of a phase's mean area fraction, drawn over images.
+    """Percentile bootstrap interval of a phase's mean area fraction, resampled over images.
 
-    Parameters
-    ----------
-    fractions : float array (N,)
-        Of each image, in [0, 1]; N at least 2, since one image does not tell how images vary.
-    rng : numpy.random.Generator
-        Of the resamples.
-    confidence : float
-        In (0, 1).
-
-    Raises
-    ------
-    ValueError
-        When there are fewer than two images, or a fraction is not in [0, 1].
+    ``fractions`` (N,) in [0, 1], ``confidence`` in (0, 1). Raises ValueError for fewer than two images, which do not
+    show how images vary, or a fraction outside [0, 1].
     """
     if fractions.ndim != 1 or len(fractions) < 2:
         raise ValueError(f"needs the fractions of two images or more, got shape {fractions.shape}")
@@ -72,47 +58,36 @@ def fraction_interval(fractions: FloatArray, rng: np.random.Generator, confidenc
     mean = float(fractions.mean())
     if np.ptp(fractions) == 0:
         return Interval(mean, mean, mean, len(fractions))
-    found = bootstrap(
+    interval = bootstrap(
         (fractions,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile", rng=rng
     ).confidence_interval
-    return Interval(mean, float(found.low), float(found.high), len(fractions))
+    return Interval(mean, float(interval.low), float(interval.high), len(fractions))
 
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """Score that is expected after learning from n images: ``limit`` - ``distance`` / √n.
+    """Expected score after learning from n images: ``limit`` - ``distance`` / √n.
 
-    The exponent is fixed at the root: a handful of rounds cannot tell it.
+    The exponent is fixed: a handful of rounds cannot determine it.
     """
 
     limit: float
     distance: float
 
     def at(self, images: int) -> float:
-        """Expected score after so many images, at least 1."""
+        """Expected score after ``images`` images, at least 1."""
         return self.limit - self.distance / math.sqrt(images)
 
     def gain(self, images: int, more: int) -> float:
-        """What ``more`` images are expected to add to the score after ``images``; never negative."""
+        """Expected gain in score from ``more`` images after ``images``; never negative."""
         return max(0.0, self.at(images + more) - self.at(images))
 
 
 def learning_curve(images: Sequence[int], scores: Sequence[float]) -> LearningCurve | None:
-    """Curve through the scores of trainings, by least squares; None when they are of fewer than two sizes.
+    """Curve through the scores (N,), higher is better, of trainings on numbers of ``images`` (N,), by least squares.
 
-    A score that falls with more images gives a flat curve: chance, and no gain to be expected.
-
-    Parameters
-    ----------
-    images : sequence of int (N,)
-        Learned from, each at least 1.
-    scores : sequence of float (N,)
-        Higher is better.
-
-    Raises
-    ------
-    ValueError
-        When lengths differ, a number of images is below 1, or a score is not finite.
+    None for fewer than two different numbers. Scores that fall with more images give a flat curve: no gain is expected.
+    Raises ValueError when lengths differ, a number of images is below 1, or a score is not finite.
     """
     if len(images) != len(scores) or any(count < 1 for count in images) or not np.isfinite(scores).all():
         raise ValueError("needs one finite score for each number of images, at least 1")
@@ -126,7 +101,7 @@ def learning_curve(images: Sequence[int], scores: Sequence[float]) -> LearningCu
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether to stop labelling, and in whole sentences why or why not."""
+    """Whether to stop labelling, and the reasons in whole sentences."""
 
     stop: bool
     why: tuple[str, ...]
@@ -140,26 +115,17 @@ def decide_stop(
     half_width: float,
     least_gain: float,
 ) -> Verdict:
-    """Stop when every phase's fraction is known well enough and another round would hardly make the model better.
+    """Stop when every phase's fraction is known well enough and another round would hardly improve the model.
 
-    Parameters
-    ----------
-    intervals : mapping of str to Interval
-        By phase.
-    gain : float or None
-        In Dice, that another round is expected to bring; None when that cannot be told yet.
-    round_size : int
-        Images of a round.
-    half_width : float
-        Of the intervals, that is narrow enough; positive.
-    least_gain : float
-        In Dice, that is worth a round.
+    ``intervals`` by phase are narrow enough at ``half_width``, positive. ``gain`` is the Dice that another round of
+    ``round_size`` images should bring, None when it cannot be estimated yet; ``least_gain`` is worth a round.
     """
-    wide = {name: each for name, each in intervals.items() if each.half_width > half_width}
+    wide = {name: interval for name, interval in intervals.items() if interval.half_width > half_width}
     why = [
-        f"The fraction of {name} is {each.mean:.3f}, {each.low:.3f} to {each.high:.3f}: wider than ±{half_width:g}. At "
-        f"this spread about {each.images_for(half_width)} images would do, {each.images} are there."
-        for name, each in wide.items()
+        f"The fraction of {name} is {interval.mean:.3f}, {interval.low:.3f} to {interval.high:.3f}: wider than "
+        f"±{half_width:g}. At this spread about {interval.images_for(half_width)} images would do, "
+        f"{interval.images} are there."
+        for name, interval in wide.items()
     ]
     if intervals and not wide:
         why.append(f"Every phase's fraction is known to ±{half_width:g} or better.")

@@ -8,103 +8,87 @@ G. Citovsky, G. DeSalvo, C. Gentile and others, "Batch active learning at scale"
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from matcurate.acquisition.diversity import clustered, k_center, near_duplicates
 from matcurate.acquisition.pool import Indices, Pool
-from matcurate.acquisition.scores import Scores, bald, entropy, expected_gradient, margin, rarity
+from matcurate.acquisition.scores import Scores, rarity
 from matcurate.errors import ConfigError
 from matcurate.types import FloatArray
 
 BREADTH = 3
-"""So many times the batch are the best, among which diversity decides."""
-Score = Callable[[Pool, np.random.Generator], Scores]
-Strategy = Callable[[Pool, int, np.random.Generator], Indices]
+"""Diversity decides among the best candidates, this many times the batch."""
+EMBEDDINGS = "embeddings"
+Choose = Callable[[Pool, Scores, int, np.random.Generator], Indices]
+"""From candidates and the score of each (N,), higher first, to ``count`` of them."""
 
 
-def by_score(score: Score) -> Strategy:
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A rule that chooses a batch.
+
+    ``needs`` names what it reads of the pool: at most one score, and ``"embeddings"`` where distances count.
+    """
+
+    choose: Choose
+    needs: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> str | None:
+        """Name of the score that it ranks by; None when all candidates are equal to it."""
+        return next((name for name in self.needs if name != EMBEDDINGS), None)
+
+    def scores(self, pool: Pool, name: str) -> Scores:
+        """Score (N,) of each candidate; ConfigError, naming the strategy ``name``, when the pool has none."""
+        return np.ones(len(pool)) if self.score is None else pool.score(self.score, name)
+
+
+def best(pool: Pool, scores: Scores, count: int, rng: np.random.Generator) -> Indices:
     """The largest scores first; ties in an order drawn from the generator."""
-
-    def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
-        order = rng.permutation(len(pool))
-        return np.asarray(order[np.argsort(-score(pool, rng)[order], kind="stable")[:count]], dtype=np.int64)
-
-    return choose
+    order = rng.permutation(len(pool))
+    return np.asarray(order[np.argsort(-scores[order], kind="stable")[:count]], dtype=np.int64)
 
 
-def by_distance(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
+def far_apart(pool: Pool, scores: Scores, count: int, rng: np.random.Generator) -> Indices:
     """Far from all that is chosen or labelled; of near-duplicates only one counts."""
-    equal = np.ones(len(pool))
-    kept = _representatives(pool, equal, count)
-    found = k_center(pool.embeddings[kept], min(count, len(kept)), rng, labelled=pool.labelled)
-    return _filled(kept[found], equal, count)
+    kept = _representatives(pool, scores, count)
+    chosen = k_center(pool.embeddings[kept], min(count, len(kept)), rng, labelled=pool.labelled)
+    return _filled(kept[chosen], scores, count)
 
 
-def by_score_then_distance(score: Score) -> Strategy:
-    """Of the best by score x phase rarity, thrice as many as asked for, those far from each other and the labelled.
+def best_far_apart(pool: Pool, scores: Scores, count: int, rng: np.random.Generator) -> Indices:
+    """Of the best ``BREADTH * count`` by score x phase rarity, those far from each other and the labelled.
 
     The best of all comes first; of near-duplicates only the best counts. Score first and diversity among the best, as
     in Cluster-Margin: a product of both is won by what lies far away and hardly teaches.
     """
-
-    def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
-        weights = _weights(pool, score, rng)
-        kept = _representatives(pool, weights, count)
-        best = kept[np.argsort(-weights[kept], kind="stable")][: BREADTH * count]
-        found = k_center(pool.embeddings[best], min(count, len(best)), rng, labelled=pool.labelled, first=0)
-        return _filled(best[found], weights, count)
-
-    return choose
+    weights = _weights(pool, scores)
+    kept = _representatives(pool, weights, count)
+    leading = kept[np.argsort(-weights[kept], kind="stable")][: BREADTH * count]
+    chosen = k_center(pool.embeddings[leading], min(count, len(leading)), rng, labelled=pool.labelled, first=0)
+    return _filled(leading[chosen], weights, count)
 
 
-def by_score_and_cluster(score: Score) -> Strategy:
-    """The best score x phase rarity of each of as many clusters as are asked for, without near-duplicates."""
-
-    def choose(pool: Pool, count: int, rng: np.random.Generator) -> Indices:
-        weights = _weights(pool, score, rng)
-        kept = _representatives(pool, weights, count)
-        found = clustered(pool.embeddings[kept], weights[kept], min(count, len(kept)), rng)
-        return _filled(kept[found], weights, count)
-
-    return choose
+def best_of_clusters(pool: Pool, scores: Scores, count: int, rng: np.random.Generator) -> Indices:
+    """The best score x phase rarity of each of ``count`` clusters, without near-duplicates."""
+    weights = _weights(pool, scores)
+    kept = _representatives(pool, weights, count)
+    chosen = clustered(pool.embeddings[kept], weights[kept], min(count, len(kept)), rng)
+    return _filled(kept[chosen], weights, count)
 
 
-def _vacuity(pool: Pool, rng: np.random.Generator) -> Scores:
-    return pool.needed("vacuity", "evidential").astype(np.float64)
-
-
-def _said_or(name: str, needed: str, derive: Callable[[FloatArray], Scores]) -> Score:
-    """What the model has said under this name; else what follows from the array ``needed``."""
-
-    def score(pool: Pool, rng: np.random.Generator) -> Scores:
-        if name in pool.scores:
-            return pool.scores[name].astype(np.float64)
-        return derive(pool.needed(needed, name))
-
-    return score
-
-
-def _change(pool: Pool, rng: np.random.Generator) -> Scores:
-    return expected_gradient(pool.needed("probabilities", "change"), pool.embeddings)
-
-
-def _equal(pool: Pool, rng: np.random.Generator) -> Scores:
-    return np.ones(len(pool))
-
-
-_margin = _said_or("margin", "probabilities", margin)
 STRATEGIES: dict[str, Strategy] = {
-    "random": by_score(_equal),
-    "entropy": by_score(_said_or("entropy", "probabilities", entropy)),
-    "margin": by_score(_margin),
-    "bald": by_score(_said_or("bald", "draws", bald)),
-    "change": by_score(_change),
-    "kcenter": by_distance,
-    "margin-diverse": by_score_then_distance(_margin),
-    "evidential": by_score(_vacuity),
-    "evidential-diverse": by_score_then_distance(_vacuity),
-    "evidential-clusters": by_score_and_cluster(_vacuity),
+    "random": Strategy(best),
+    "entropy": Strategy(best, needs=("entropy",)),
+    "margin": Strategy(best, needs=("margin",)),
+    "bald": Strategy(best, needs=("bald",)),
+    "kcenter": Strategy(far_apart, needs=(EMBEDDINGS,)),
+    "margin-diverse": Strategy(best_far_apart, needs=("margin", EMBEDDINGS)),
+    "evidential": Strategy(best, needs=("vacuity",)),
+    "evidential-diverse": Strategy(best_far_apart, needs=("vacuity", EMBEDDINGS)),
+    "evidential-clusters": Strategy(best_of_clusters, needs=("vacuity", EMBEDDINGS)),
 }
 """A new strategy is one entry, and passes the contract test of all."""
 
@@ -112,44 +96,45 @@ STRATEGIES: dict[str, Strategy] = {
 def choose_batch(
     strategy: str, pool: Pool, count: int, *, rng: np.random.Generator, quota: int | None = None
 ) -> Indices:
-    """The candidates to show next, the first one first.
+    """The candidates to show next, the first one first, by one of :data:`STRATEGIES`.
 
-    Parameters
-    ----------
-    strategy : str
-        One of :data:`STRATEGIES`.
-    pool : Pool
-        With what the strategy needs.
-    count : int
-        Not negative; a smaller pool gives all it has.
-    rng : np.random.Generator
-        Source of all randomness.
-    quota : int, optional
-        Candidates of one specimen at most, while there are others; at least 1.
-
-    Raises
-    ------
-    ConfigError
-        For an unknown strategy, or one that needs what the pool has not.
-    ValueError
-        When ``count`` is negative or ``quota`` below 1.
+    A pool smaller than ``count`` gives all it has. ``quota`` is the maximum number of candidates of one specimen, while
+    there are others. Raises ConfigError for an unknown strategy, or one that needs what the pool has not, ValueError
+    when ``count`` is negative or ``quota`` below 1.
     """
-    if strategy not in STRATEGIES:
-        raise ConfigError(f"no strategy {strategy!r}; use one of: {', '.join(STRATEGIES)}")
+    chosen = _named(strategy)
     if count < 0 or (quota is not None and quota < 1):
         raise ValueError(f"count must not be negative and quota at least 1, got {count} and {quota}")
     wanted = min(count, len(pool))
     if not wanted:
         return np.empty(0, dtype=np.int64)
+    scores = chosen.scores(pool, strategy)
     if quota is None:
-        return STRATEGIES[strategy](pool, wanted, rng)
-    return _within_quota(STRATEGIES[strategy], pool, pool.needed("specimens", strategy), wanted, quota, rng)
+        return chosen.choose(pool, scores, wanted, rng)
+    return _within_quota(chosen.choose, pool, scores, pool.needed("specimens", strategy), wanted, quota, rng)
+
+
+def order_by_score(strategy: str, pool: Pool, *, rng: np.random.Generator) -> Indices:
+    """All candidates by the score that a strategy ranks by, without diversity; errors as of :func:`choose_batch`."""
+    return best(pool, _named(strategy).scores(pool, strategy), len(pool), rng)
+
+
+def _named(strategy: str) -> Strategy:
+    if strategy not in STRATEGIES:
+        raise ConfigError(f"no strategy {strategy!r}; use one of: {', '.join(STRATEGIES)}")
+    return STRATEGIES[strategy]
 
 
 def _within_quota(
-    choose: Strategy, pool: Pool, specimens: FloatArray, count: int, quota: int, rng: np.random.Generator
+    choose: Choose,
+    pool: Pool,
+    scores: Scores,
+    specimens: FloatArray,
+    count: int,
+    quota: int,
+    rng: np.random.Generator,
 ) -> Indices:
-    """As a strategy chooses, with at most ``quota`` of a specimen; when no other is left, without a limit."""
+    """As ``choose`` does, with at most ``quota`` of a specimen; when no other is left, without a limit."""
     chosen: list[int] = []
     taken: dict[int, int] = {}
     while len(chosen) < count:
@@ -158,7 +143,7 @@ def _within_quota(
         allowed = left[~np.isin(specimens[left], full)]
         limit = quota if len(allowed) else count
         free = allowed if len(allowed) else left
-        for place in free[choose(pool.part(free, chosen), count - len(chosen), rng)]:
+        for place in free[choose(pool.part(free, chosen), scores[free], count - len(chosen), rng)]:
             specimen = int(specimens[place])
             if taken.get(specimen, 0) < limit:
                 taken[specimen] = taken.get(specimen, 0) + 1
@@ -166,9 +151,8 @@ def _within_quota(
     return np.array(chosen, dtype=np.int64)
 
 
-def _weights(pool: Pool, score: Score, rng: np.random.Generator) -> Scores:
-    weights = score(pool, rng)
-    return weights if pool.fractions is None else weights * rarity(pool.fractions)
+def _weights(pool: Pool, scores: Scores) -> Scores:
+    return scores if pool.fractions is None else scores * rarity(pool.fractions)
 
 
 def _representatives(pool: Pool, weights: Scores, count: int) -> Indices:
@@ -184,7 +168,7 @@ def _representatives(pool: Pool, weights: Scores, count: int) -> Indices:
 
 
 def _filled(chosen: Indices, weights: Scores, count: int) -> Indices:
-    """What was chosen; where that is too few, the largest weights that are left follow."""
+    """The chosen candidates; where they are too few, those of the largest weights follow."""
     order = np.argsort(-weights, kind="stable")
     rest = order[~np.isin(order, chosen)]
     return np.concatenate([chosen, rest])[:count].astype(np.int64)

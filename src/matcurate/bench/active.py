@@ -17,7 +17,6 @@ from matcurate.errors import ConfigError
 from matcurate.learned.embedders import embedder_of
 from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.scores import mean_of, phase_dice
-from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
 from matcurate.workflows.home.backbones import learning_backbone
@@ -26,15 +25,6 @@ CROP = 256
 HEAD = PixelSettings(pixels=2000)
 SHARE = 0.95
 """Part of the full-data Dice that is to be reached."""
-NEEDED: dict[str, tuple[str, ...]] = {
-    "random": (),
-    "kcenter": (),
-    "entropy": ("entropy",),
-    "margin": ("margin",),
-    "margin-diverse": ("margin",),
-    "bald": ("bald",),
-}
-"""Scores that a strategy looks at, where that is not vacuity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +150,7 @@ def _prepared(
     """The crops as the backbone sees them, what it is, and the preset's name."""
     backbone = learning_backbone(choice.backbone, settings)
     base = base_of(backbone)
-    preset = load_preset(choice.preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, "phase")
+    preset = load_preset(choice.preset or backbone.traits.family, PhaseSettings, "phase")
     pictures = (labelled_pictures(train_folder, settings), labelled_pictures(val_folder, settings))
     classes = class_names(train_folder, *pictures)
     model = build_model(backbone, len(classes), preset.model.model_copy(update={"plm": None}), choice.seed)
@@ -174,11 +164,13 @@ def _play(pool: CropPool, strategy: str, counts: Sequence[int], settings: PixelS
     """Dice after each round of one repetition."""
     first = np.random.default_rng(seed).permutation(len(pool))[: counts[0]]
     labelled, rng = [int(place) for place in first], np.random.default_rng((seed, 1))
+    score = STRATEGIES[strategy].score
+    needed = () if score is None else (score,)
     head = pool.learn(labelled, settings, seed)
     dice = [_dice(pool, head)]
     for count in counts[1:]:
         left = sorted(set(range(len(pool))) - set(labelled))
-        seen = pool.arrays(head, labelled, left, NEEDED.get(strategy, ("vacuity",)))
+        seen = pool.arrays(head, labelled, left, needed)
         labelled += [left[place] for place in choose_batch(strategy, seen, count - len(labelled), rng=rng)]
         head = pool.learn(labelled, settings, seed)
         dice.append(_dice(pool, head))

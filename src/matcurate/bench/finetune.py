@@ -25,7 +25,6 @@ from matcurate.phase.samples import Picture
 from matcurate.phase.scores import score_phases
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport, TrainReport, train
-from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
 from matcurate.workflows.home.backbones import learning_backbone
 
@@ -125,8 +124,7 @@ def bench_finetune(
     """
     backbone = learning_backbone(choice.backbone, settings, choice.random_weights)
     base = base_of(backbone)
-    name = choice.preset or ("builtin" if base.name == OFFLINE else "sam")
-    preset = _changed(load_preset(name, PhaseSettings, PRESETS), choice)
+    preset = _changed(load_preset(choice.preset or backbone.traits.family, PhaseSettings, PRESETS), choice)
     pictures, measured = (labelled_pictures(folder, settings) for folder in (train_folder, val_folder))
     phases = class_names(train_folder, pictures, measured)
     learned, kept = _parted(pictures, preset.validation_share, choice.seed)

@@ -16,9 +16,9 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.baselines import BASELINES
 from matcurate.segmentation.build import PRESETS, build_segmenter
 from matcurate.segmentation.matsam.grain_masks import filled_grains
-from matcurate.segmentation.matsam.phases import objects_of
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import Scores, evaluate
+from matcurate.segmentation.objects.instances import pieces
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import Pixels, Progress, silent
@@ -189,14 +189,14 @@ def score_dataset(
 
 def _segmenter(method: str, built: MatSam, open_filters: bool, post_processing: bool | None) -> Segmenter:
     """The method on the backbone and the preset of a MatSAM."""
-    preset = built.preset.opened() if open_filters else built.preset
+    preset = built.preset.without_filters() if open_filters else built.preset
     if post_processing is False:
         preset = preset.without_post_processing()
     if method == MATSAM:
         return MatSam(built.backbone, preset)
     from matcurate.segmentation.amg import Amg, AmgSettings  # torch takes seconds to import, which others need not pay
 
-    return Amg(built.backbone, preset, AmgSettings().opened() if open_filters else AmgSettings())
+    return Amg(built.backbone, preset, AmgSettings().without_filters() if open_filters else AmgSettings())
 
 
 def _with_filled_gaps(run: Method, preset: MatSamPreset) -> Method:
@@ -209,7 +209,7 @@ def _with_filled_gaps(run: Method, preset: MatSamPreset) -> Method:
 
     def filled(pixels: Pixels, polarity: Polarity) -> Segmentation:
         segmentation = run(pixels, polarity)
-        grains = filled_grains(objects_of(segmentation.instances, preset.smallest), preset.smallest)
+        grains = filled_grains(pieces(segmentation.instances, preset.smallest), preset.smallest)
         return replace(segmentation, phases=np.ones(grains.shape, dtype=np.uint8), instances=grains)
 
     return filled

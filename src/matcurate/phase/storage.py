@@ -13,7 +13,6 @@ from matcurate.errors import CheckpointError
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.registry import OFFLINE
 from matcurate.tensorfile import AGAIN, TensorCard, read_tensors, write_tensors
 
 FORMAT = "matcurate-phase-1"
@@ -57,7 +56,7 @@ class Adapter:
         """
         if not self.fits(backbone):
             base = base_of(backbone)
-            fetched = "" if base.name == OFFLINE else "fetch that checkpoint, or "
+            fetched = "" if backbone.traits.family == "builtin" else "fetch that checkpoint, or "
             raise CheckpointError(
                 f"the adapter was trained on {self.card.backbone} with sha256 {self.card.base_sha256[:12]}…, but "
                 f"{base.name} has {base.sha256[:12]}… now; {fetched}train again with 'curate retrain'"

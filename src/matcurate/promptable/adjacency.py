@@ -23,22 +23,11 @@ def basins(strength: NDArray[np.floating]) -> NDArray[np.int64]:
 
 
 def adjacency(regions: NDArray[np.int64], strength: NDArray[np.floating]) -> tuple[hg.UndirectedGraph, Column, Column]:
-    """Graph of the regions that share a border, with each border's summed strength and its length in pixels.
+    """Graph of N regions that share E borders, with each border's summed strength (E,) and length (E,) in pixels.
 
-    higra makes the same out of the graph of all pixels, which is slower: most pixels lie on no border.
-
-    Parameters
-    ----------
-    regions : int64 array (H, W)
-        Numbers 0 … N - 1, none left out.
-    strength : float array (H, W)
-        Of a border that runs through a pixel; between two pixels, that of the stronger.
-
-    Returns
-    -------
-    graph : higra.UndirectedGraph
-        N vertices, E edges.
-    summed, length : float64 array (E,)
+    ``regions`` (H, W) has numbers 0 … N - 1, none left out; ``strength`` (H, W) is of a border that runs through a
+    pixel, and of the stronger of two. higra makes the same from the graph of all pixels, which is slower: most pixels
+    lie on no border.
     """
     count = int(regions.max()) + 1
     pairs, strengths = [], []

@@ -1,4 +1,4 @@
-"""Published checkpoints, of SAM and of torchvision's classifiers: where they are and how to know them."""
+"""Published checkpoints, of SAM and of torchvision's classifiers: their addresses, sizes and digests."""
 
 from __future__ import annotations
 
@@ -11,21 +11,7 @@ TORCHVISION_URL = "https://download.pytorch.org/models"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A published file of weights.
-
-    Parameters
-    ----------
-    name : str
-        Registry name of the backbone, or torchvision's of the network.
-    filename : str
-        Name in the store.
-    url : str
-        Where its authors publish it.
-    size : int
-        Bytes, positive.
-    sha256 : str
-        Hex digest of the whole file.
-    """
+    """A published file of weights: its name in the registry or torchvision's, bytes, and hex SHA-256."""
 
     name: str
     filename: str

@@ -1,4 +1,4 @@
-"""The store of official checkpoints: what is there, whether it is intact, and how it gets in."""
+"""The store of official checkpoints: what is there, whether it is intact, and how files get in."""
 
 from __future__ import annotations
 
@@ -19,18 +19,10 @@ from matcurate.types import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class CheckpointStatus:
-    """What the store knows of one checkpoint.
+    """State of one checkpoint in the store.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        What is expected.
-    path : Path
-        Where it lies, or would lie.
-    present : bool
-        Whether a file is there; :meth:`CheckpointStore.verified` tells whether it is intact.
-    partial_bytes : int
-        Bytes of an interrupted download that the next one goes on from.
+    A file that is ``present`` may be damaged, see :meth:`CheckpointStore.verified`. ``partial_bytes`` have arrived in
+    an interrupted download, which the next one resumes.
     """
 
     checkpoint: Checkpoint
@@ -41,17 +33,7 @@ class CheckpointStatus:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A checkpoint that is in the store, intact.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Which one.
-    path : Path
-        Where it lies.
-    added : bool
-        False when it was there before.
-    """
+    """A checkpoint that is in the store, intact; ``added`` is False when it was there before."""
 
     checkpoint: Checkpoint
     path: Path
@@ -59,17 +41,7 @@ class Pulled:
 
 
 class CheckpointStore:
-    """A folder of checkpoints; only files with the published SHA-256 get in or out.
-
-    Parameters
-    ----------
-    root : Path
-        The folder; made when the first file comes in.
-    catalogue : mapping of str to Checkpoint
-        The checkpoints by name.
-    patience : Patience
-        When to give up on a download.
-    """
+    """A folder of checkpoints, made when needed; only files with the published SHA-256 get in or out."""
 
     def __init__(
         self, root: Path, catalogue: Mapping[str, Checkpoint] = OFFICIAL, patience: Patience | None = None
@@ -81,30 +53,24 @@ class CheckpointStore:
     def list(self) -> tuple[CheckpointStatus, ...]:
         """State of every known checkpoint."""
         return tuple(
-            CheckpointStatus(known, self.path(name), self.has(name), size_of(_part(self.root, known)))
-            for name, known in self.catalogue.items()
+            CheckpointStatus(checkpoint, self.path(name), self.has(name), size_of(_part(self.root, checkpoint)))
+            for name, checkpoint in self.catalogue.items()
         )
 
     def path(self, name: str) -> Path:
         """Where the checkpoint lies or would lie; :class:`CheckpointError` for an unknown name."""
-        return self.root / self._known(name).filename
+        return self.root / self._checkpoint(name).filename
 
     def has(self, name: str) -> bool:
         """Whether a file for this name is there."""
         return self.path(name).is_file()
 
     def verified(self, name: str) -> Path:
-        """Path of a checkpoint that is there and intact.
-
-        Raises
-        ------
-        CheckpointError
-            When the name is unknown, the file is not there, or its SHA-256 is not the published one.
-        """
-        known, path = self._known(name), self.path(name)
+        """Path of a checkpoint that is there and intact; else :class:`CheckpointError`."""
+        checkpoint, path = self._checkpoint(name), self.path(name)
         if not path.is_file():
             raise CheckpointError(f"{name!r} is not in the checkpoint store; run 'curate checkpoints pull {name}'")
-        if not self._intact(known):
+        if not self._intact(checkpoint):
             raise CheckpointError(
                 f"{path} is not the official {name} (damaged or another file); "
                 f"run 'curate checkpoints pull {name}' to replace it"
@@ -112,95 +78,84 @@ class CheckpointStore:
         return path
 
     def pull(self, name: str, url: str | None = None, progress: Progress = silent) -> Pulled:
-        """Download a checkpoint unless it is there; two processes may ask at once.
+        """Download a checkpoint unless it is there; two processes may do so at once.
 
-        Parameters
-        ----------
-        name : str
-            One of the catalogue.
-        url : str, optional
-            A mirror; the file must have the published SHA-256 wherever it comes from.
-        progress : Progress
-            Receives bytes done and in all.
-
-        Raises
-        ------
-        CheckpointError
-            When the name is unknown, the download fails (what has arrived is kept for the next attempt), the
-            SHA-256 is wrong (what has arrived is removed), or the disk is full.
+        ``url`` is a mirror; the file must have the published SHA-256 wherever it comes from. ``progress`` receives
+        bytes done and in all. Raises CheckpointError when the name is unknown, the download fails (what has arrived is
+        kept for the next attempt), the SHA-256 is wrong (what has arrived is removed), or the disk is full.
         """
-        known = self._known(name)
-        with _alone(self.root, known, progress):
-            if self._intact(known):
-                return Pulled(known, self.path(name), added=False)
-            source = url or known.url
-            part = _part(self.root, known)
-            fetch(known, source, part, progress, self.patience)
-            return self._admit(known, part, source)
+        checkpoint = self._checkpoint(name)
+        with _locked(self.root, checkpoint, progress):
+            if self._intact(checkpoint):
+                return Pulled(checkpoint, self.path(name), added=False)
+            source = url or checkpoint.url
+            part = _part(self.root, checkpoint)
+            fetch(checkpoint, source, part, progress, self.patience)
+            return self._admit(checkpoint, part, source)
 
     def install(self, name: str, file: Path) -> Pulled:
         """Copy a checkpoint in from a file, for machines without a network.
 
-        Raises
-        ------
-        CheckpointError
-            When the name is unknown, the file cannot be read or its SHA-256 is wrong, or the disk is full.
+        Raises CheckpointError when the name is unknown, the file cannot be read or its SHA-256 is wrong, or the disk is
+        full.
         """
-        known = self._known(name)
+        checkpoint = self._checkpoint(name)
         if not file.is_file():
-            raise CheckpointError(f"{file} is no file; give the downloaded {known.filename}")
-        with _alone(self.root, known, silent):
-            if self._intact(known):
-                return Pulled(known, self.path(name), added=False)
-            ensure_room(self.root, file.stat().st_size, known)
-            copy = self.root / f"{known.filename}.copy"
+            raise CheckpointError(f"{file} is no file; give the downloaded {checkpoint.filename}")
+        with _locked(self.root, checkpoint, silent):
+            if self._intact(checkpoint):
+                return Pulled(checkpoint, self.path(name), added=False)
+            ensure_room(self.root, file.stat().st_size, checkpoint)
+            copy = self.root / f"{checkpoint.filename}.copy"
             try:
                 shutil.copyfile(file, copy)
             except OSError as error:
                 copy.unlink(missing_ok=True)
-                raise write_problem(Path(error.filename or copy), error, known) from error
-            return self._admit(known, copy, str(file))
+                raise write_problem(Path(error.filename or copy), error, checkpoint) from error
+            return self._admit(checkpoint, copy, str(file))
 
-    def _known(self, name: str) -> Checkpoint:
+    def _checkpoint(self, name: str) -> Checkpoint:
         if name not in self.catalogue:
             raise CheckpointError(f"no checkpoint {name!r}; use one of: {', '.join(self.catalogue)}")
         return self.catalogue[name]
 
-    def _intact(self, known: Checkpoint) -> bool:
-        path = self.root / known.filename
-        return path.is_file() and path.stat().st_size == known.size and remembered_sha256(path) == known.sha256
+    def _intact(self, checkpoint: Checkpoint) -> bool:
+        path = self.root / checkpoint.filename
+        return (
+            path.is_file() and path.stat().st_size == checkpoint.size and remembered_sha256(path) == checkpoint.sha256
+        )
 
-    def _admit(self, known: Checkpoint, arrived: Path, source: str) -> Pulled:
+    def _admit(self, checkpoint: Checkpoint, arrived: Path, source: str) -> Pulled:
         digest = sha256_of(arrived)
-        if digest != known.sha256:
+        if digest != checkpoint.sha256:
             arrived.unlink()
             raise CheckpointError(
-                f"{source}: sha256 {digest[:12]}… is not the official {known.name} ({known.sha256[:12]}…); "
+                f"{source}: sha256 {digest[:12]}… is not the official {checkpoint.name} ({checkpoint.sha256[:12]}…); "
                 f"it was not kept: pull again, or use another --url"
             )
-        path = self.root / known.filename
+        path = self.root / checkpoint.filename
         arrived.replace(path)
         remember_sha256(path, digest)
-        return Pulled(known, path, added=True)
+        return Pulled(checkpoint, path, added=True)
 
 
-def _part(folder: Path, known: Checkpoint) -> Path:
-    return folder / f"{known.filename}.part"
+def _part(folder: Path, checkpoint: Checkpoint) -> Path:
+    return folder / f"{checkpoint.filename}.part"
 
 
 @contextmanager
-def _alone(folder: Path, known: Checkpoint, progress: Progress) -> Iterator[None]:
+def _locked(folder: Path, checkpoint: Checkpoint, progress: Progress) -> Iterator[None]:
     """Hold the lock of one checkpoint, waiting for another process that has it."""
-    lock = FileLock(folder / f".{known.filename}.lock")
+    lock = FileLock(folder / f".{checkpoint.filename}.lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            progress(0, known.size, f"{known.name}: waiting for another process that fetches it")
+            progress(0, checkpoint.size, f"{checkpoint.name}: waiting for another process that fetches it")
             lock.acquire()
     except OSError as error:
-        raise write_problem(folder, error, known) from error
+        raise write_problem(folder, error, checkpoint) from error
     try:
         yield
     finally:

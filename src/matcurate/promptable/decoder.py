@@ -1,6 +1,6 @@
-"""SAM's mask decoder with less work: the same answers, and only as many logits as are asked for.
+"""SAM's mask decoder with less work: the same answers, and only the logits that are needed.
 
-What ``segment_anything.modeling.MaskDecoder`` computes, with its own weights, in another order:
+It computes what ``segment_anything.modeling.MaskDecoder`` does, with its own weights, in another order:
 
 1. Image tokens outnumber the T tokens of a prompt 4096 to 7. Projections of image tokens are therefore moved over to
    the prompt's tokens: q · (W x) = (Wᵀ q) · x, and A (V W) instead of (A V) W. No image token is projected any more.
@@ -31,21 +31,15 @@ from torch.nn import functional
 GROWTH = 4
 """Logits for each image token, along each axis: two enlargements by two."""
 MASKS = 3
-"""Masks that a prompt is answered with."""
+"""Number of masks in the answer to a prompt."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What the decoder knows of B prompts before any logit is made.
+    """What the decoder computes of B prompts before any logit.
 
-    Parameters
-    ----------
-    tokens : float tensor (B, h w, C)
-        Image tokens after the last layer.
-    weights : float tensor (B, 3, C / 8)
-        Of the enlarged channels, one row for each of the three masks.
-    quality : float tensor (B, 3)
-        Predicted IoU, not cut to [0, 1].
+    ``tokens`` (B, h w, C) are the image tokens after the last layer, ``weights`` (B, 3, C / 8) of the enlarged channels
+    for the three masks, ``quality`` (B, 3) the predicted IoU, not cut to [0, 1].
     """
 
     tokens: Tensor
@@ -61,14 +55,8 @@ class Answers:
 class LeanDecoder:
     """The mask decoder for one image.
 
-    Parameters
-    ----------
-    decoder : MaskDecoder
-        segment_anything's, trained or not.
-    image : float tensor (1, C, h, w)
-        Embedding plus the embedding of "no mask given".
-    place : float tensor (1, C, h, w)
-        Positional encoding of the image tokens.
+    ``image`` (1, C, h, w) is its embedding plus that of "no mask given", ``place`` (1, C, h, w) the positional encoding
+    of its tokens.
     """
 
     def __init__(self, decoder: MaskDecoder, image: Tensor, place: Tensor) -> None:
@@ -97,12 +85,7 @@ class LeanDecoder:
     def logits(self, answers: Answers, step: int = 1) -> Tensor:
         """Logits (B, 3, GROWTH h / step, GROWTH w / step).
 
-        Parameters
-        ----------
-        answers : Answers
-            Of B prompts.
-        step : {1, 4}
-            1 makes all, 4 those whose indices are 4 k + 2 along both axes.
+        Step 1 makes all, step 4 those of indices 4 k + 2 along both axes.
         """
         first, norm, gelu, second, _ = self._decoder.output_upscaling
         # A transposed convolution of stride and kernel 2 is a linear layer to 2 x 2 places, here row by row.
@@ -141,9 +124,9 @@ def _read(attention: Attention, queries: Tensor, keys: Tensor, values: Tensor) -
     """
     batch, count, _ = queries.shape
     heads = attention.num_heads
-    asked = attention._separate_heads(attention.q_proj(queries), heads)
-    width = asked.shape[-1]
-    moved = asked @ attention.k_proj.weight.view(heads, width, -1) / math.sqrt(width)
+    heads_of_queries = attention._separate_heads(attention.q_proj(queries), heads)
+    width = heads_of_queries.shape[-1]
+    moved = heads_of_queries @ attention.k_proj.weight.view(heads, width, -1) / math.sqrt(width)
     share = _flat_matmul(moved.flatten(1, 2), keys.transpose(1, 2)).softmax(dim=-1)
     mixed = _flat_matmul(share, values).view(batch, heads, count, -1)
     taken = mixed @ attention.v_proj.weight.view(heads, width, -1).transpose(1, 2)
@@ -156,11 +139,11 @@ def _write(attention: Attention, image: Tensor, keys: Tensor, values: Tensor) ->
     """Attention of image tokens (B or 1, M, C) to prompt tokens (B, T, C), without projecting the former."""
     batch, count, _ = keys.shape
     heads = attention.num_heads
-    known = attention._separate_heads(attention.k_proj(keys), heads)
-    width = known.shape[-1]
-    known = known / math.sqrt(width)
-    moved = (known @ attention.q_proj.weight.view(heads, width, -1)).flatten(1, 2)
-    offset = (known @ attention.q_proj.bias.view(heads, width, 1)).flatten(1, 2)
+    heads_of_keys = attention._separate_heads(attention.k_proj(keys), heads)
+    width = heads_of_keys.shape[-1]
+    heads_of_keys = heads_of_keys / math.sqrt(width)
+    moved = (heads_of_keys @ attention.q_proj.weight.view(heads, width, -1)).flatten(1, 2)
+    offset = (heads_of_keys @ attention.q_proj.bias.view(heads, width, 1)).flatten(1, 2)
     agreement = _flat_matmul(moved, image.transpose(1, 2)).add_(offset)
     share = agreement.view(batch, heads, count, -1).softmax(dim=2).flatten(1, 2)
     given = attention._separate_heads(attention.v_proj(values), heads)

@@ -1,4 +1,4 @@
-"""SHA-256 of large files, remembered beside them until they change."""
+"""SHA-256 of large files, stored beside them until they change."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def sha256_of(path: Path) -> str:
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file; read through only when its size or time of change is not the remembered one.
+    """Hex SHA-256 of a file; read through only when its size or time of change is not the stored one.
 
-    The memory is ``NAME.sha256.json`` beside the file; where the folder cannot be written, there is none.
+    It is stored in ``NAME.sha256.json`` beside the file, unless the folder cannot be written.
     """
     remembered = _read(_sidecar(path))
     digest = remembered.pop("sha256", None)
@@ -28,7 +28,7 @@ def remembered_sha256(path: Path) -> str:
 
 
 def remember_sha256(path: Path, digest: str) -> str:
-    """Note the digest of a file as it is now, and return it."""
+    """Store the digest of a file as it is now, and return it."""
     sidecar = _sidecar(path)
     partial = sidecar.with_name(f"{sidecar.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Fetch a checkpoint over HTTP: resumes what an earlier attempt left, and tries again when the network fails."""
+"""Download a checkpoint over HTTP: resume what an earlier attempt left, and try again when the network fails."""
 
 from __future__ import annotations
 
@@ -21,14 +21,9 @@ BUSY = {408, 425, 429, 500, 502, 503, 504}
 class Patience:
     """When to try again, and when to give up.
 
-    Parameters
-    ----------
-    attempts : int
-        Attempts in a row that bring no byte beyond the furthest reached, before giving up.
-    backoff : float
-        Seconds before the second attempt; each later wait is twice as long, at most 20 times this.
-    timeout : float
-        Seconds of silence after which an attempt has failed.
+    It ends after ``attempts`` in a row without a byte beyond the furthest reached. ``backoff`` are the seconds before
+    the second attempt; each later wait is twice as long, at most 20 times this. ``timeout`` seconds of silence fail an
+    attempt.
     """
 
     attempts: int = 5
@@ -37,7 +32,7 @@ class Patience:
 
 
 class _TryAgain(Exception):
-    """An attempt failed in a way that another may not."""
+    """An attempt failed, and another may succeed."""
 
 
 class _Transfer:
@@ -56,7 +51,7 @@ class _Transfer:
         return size_of(self.part)
 
     def attempt(self, client: httpx.Client) -> None:
-        """Ask for what is missing and append it, or start over where the server cannot resume."""
+        """Request the missing bytes and append them, or start over where the server cannot resume."""
         self.fruitless += 1
         start = self.held()
         if start > self.checkpoint.size:
@@ -70,7 +65,7 @@ class _Transfer:
             self._receive(response, start if resumed else 0)
 
     def _accepted(self, response: httpx.Response, start: int) -> bool:
-        """Return whether the answer goes on from ``start``; raise when it is not the file asked for."""
+        """Return whether the answer resumes at ``start``; raise when it is another file."""
         status = response.status_code
         if status in BUSY:
             raise _TryAgain(f"the server answered {status}")
@@ -119,25 +114,11 @@ class _Transfer:
 
 
 def fetch(checkpoint: Checkpoint, url: str, part: Path, progress: Progress, patience: Patience) -> None:
-    """Download ``checkpoint`` from ``url`` into ``part``, going on from what ``part`` already holds.
+    """Download ``checkpoint`` from an http or https ``url`` into ``part``, resuming what ``part`` already holds.
 
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        What is expected; only its size is checked here.
-    url : str
-        Address, http or https; redirects are followed.
-    part : Path
-        File that receives the bytes; kept when the network fails.
-    progress : Progress
-        Receives bytes done and in all.
-    patience : Patience
-        When to give up.
-
-    Raises
-    ------
-    CheckpointError
-        When the address is none, does not answer, answers with something else, or the disk is full.
+    Redirects are followed; of the file only the size is checked here. ``part`` stays when the network fails.
+    ``progress`` receives bytes done and in all. Raises CheckpointError when the address is wrong, does not answer,
+    answers with something else, or the disk is full.
     """
     transfer = _Transfer(checkpoint, checked_url(url), part, progress)
     ensure_room(part.parent, checkpoint.size - transfer.held(), checkpoint)
@@ -179,7 +160,7 @@ def checked_url(url: str) -> str:
 
 
 def ensure_room(folder: Path, needed: int, checkpoint: Checkpoint) -> None:
-    """Refuse to begin what the disk cannot hold."""
+    """Raise CheckpointError when the disk has no room for a download."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise CheckpointError(

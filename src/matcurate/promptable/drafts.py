@@ -1,31 +1,24 @@
-"""Answers at low resolution, from which only those that are wanted are made in full."""
+"""Answers at low resolution, from which only the chosen ones are made in full."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.protocol import PointLabels
-from matcurate.types import BoolMask, Candidate, FloatArray
+from matcurate.promptable.protocol import Backbone, PointLabels, PromptPredictor
+from matcurate.types import BoolMask, Candidate, FloatArray, Pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drafts:
     """M masks seen at sample points, enough to compare and to rank them.
 
-    Parameters
-    ----------
-    masks : bool array (M, h, w)
-        Inside or outside, at the sample points of a regular lattice over the image.
-    prompts : int array (M,)
-        Which prompt each answers; ascending.
-    quality : float array (M,)
-        Predicted IoU in [0, 1].
-    stability : float array (M,)
-        IoU in [0, 1] of the masks cut one logit higher and one lower; 0 where the lower one has no sample.
+    ``masks`` (M, h, w) is inside or outside on a regular lattice over the image; ``prompts`` (M,), ascending, the
+    prompt that each answers; ``quality`` (M,) the predicted IoU in [0, 1]; ``stability`` (M,) the IoU in [0, 1] of the
+    masks cut one logit higher and one lower, 0 where the lower one has no sample.
     """
 
     masks: BoolMask
@@ -43,25 +36,26 @@ class Drafted(Protocol):
         ...
 
     def enlarge(self, chosen: NDArray[np.int64]) -> list[Candidate | None]:
-        """Masks in full, in the order asked, the same that ``predict`` gives; None where nothing is inside.
-
-        Parameters
-        ----------
-        chosen : int array (K,)
-            Indices into ``drafts``.
-        """
+        """Make the drafts of indices ``chosen`` (K,) in full, as ``predict`` does; None where nothing is inside."""
         ...
 
 
-@runtime_checkable
-class Drafting(Protocol):
+class DraftingPredictor(PromptPredictor, Protocol):
     """A predictor that can answer with drafts."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(H, W) of the image."""
-        ...
 
     def draft(self, points: FloatArray, labels: PointLabels) -> Drafted:
         """Answer B prompts (B, N, 2) as ``predict`` does, without making the masks; keeps some 4 MiB a prompt."""
         ...
+
+
+class Drafter(Backbone, Protocol):
+    """A backbone whose predictors can answer with drafts."""
+
+    def open(self, pixels: Pixels) -> DraftingPredictor:
+        """Encode an image (H, W)."""
+        ...
+
+
+def drafts(backbone: Backbone) -> TypeGuard[Drafter]:
+    """Whether a backbone is a :class:`Drafter`, by its traits."""
+    return backbone.traits.drafts

@@ -34,17 +34,10 @@ def embedding_key(pixels: Pixels, digest: str) -> str:
 class EmbeddingCache:
     """A bounded folder of tensors, least recently used out first; several processes may share it.
 
-    Values are stored as they are, float32 for SAM (4 MiB an image): half precision would make the masks of a
-    cached image differ from those of a fresh one, for a factor of two in a cache that is bounded anyway.
-    Each file carries a CRC-32; a damaged one counts as a miss and is removed. The cache never stops the work:
-    where the folder cannot be written, nothing is kept and a warning is logged.
-
-    Parameters
-    ----------
-    root : Path
-        The folder; made on first use.
-    max_bytes : int
-        Bound on the sum of the file sizes, not negative; what is larger by itself is not kept.
+    Values are stored as they are, float32 for SAM (4 MiB an image): half precision would make the masks of a cached
+    image differ from those of a fresh one. Each file carries a CRC-32; a damaged one counts as a miss and is removed.
+    The cache never stops the work: where the folder cannot be written, nothing is kept and a warning is logged.
+    ``max_bytes``, not negative, bounds the sum of the file sizes; what is larger by itself is not kept.
     """
 
     def __init__(self, root: Path, max_bytes: int) -> None:
@@ -52,19 +45,14 @@ class EmbeddingCache:
             raise ValueError(f"max_bytes must not be negative, got {max_bytes}")
         self.root = root
         self.max_bytes = max_bytes
-        self.hits = 0
-        self.misses = 0
 
     def get(self, key: str) -> torch.Tensor | None:
         """Tensor stored under ``key``, on the CPU, or None; a hit makes it the most recently used."""
         path = self._path(key)
         tensor = _read(path)
-        if tensor is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        with contextlib.suppress(OSError):  # evicted meanwhile, or a read-only folder
-            os.utime(path)
+        if tensor is not None:
+            with contextlib.suppress(OSError):  # evicted meanwhile, or a read-only folder
+                os.utime(path)
         return tensor
 
     def put(self, key: str, tensor: torch.Tensor) -> bool:
@@ -79,16 +67,6 @@ class EmbeddingCache:
             logger.warning("%s: an embedding is not kept (%s); check the folder's rights and room", self.root, error)
             return False
         return True
-
-    def clear(self) -> None:
-        """Remove everything, half-written files too."""
-        for pattern in (f"*{SUFFIX}", "*.part"):
-            for path in self.root.glob(pattern):
-                path.unlink(missing_ok=True)
-
-    def size(self) -> int:
-        """Bytes in use."""
-        return sum(size for _, size, _ in self._entries())
 
     def _path(self, key: str) -> Path:
         return self.root / f"{key}{SUFFIX}"
@@ -107,14 +85,14 @@ class EmbeddingCache:
 
     def _entries(self) -> list[tuple[int, int, Path]]:
         """(time of last use in ns, bytes, path) of every entry, oldest first."""
-        found = []
+        entries = []
         for path in self.root.glob(f"*{SUFFIX}"):
             try:
                 state = path.stat()
             except FileNotFoundError:
                 continue
-            found.append((state.st_mtime_ns, state.st_size, path))
-        return sorted(found)
+            entries.append((state.st_mtime_ns, state.st_size, path))
+        return sorted(entries)
 
     def _make_room(self, needed: int, replaced: Path) -> None:
         """Remove the least recently used until ``needed`` bytes fit; called with the lock held."""

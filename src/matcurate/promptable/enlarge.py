@@ -17,19 +17,9 @@ Span = tuple[int, int]
 class Axis:
     """How one axis of the logits becomes an axis of the image: a banded matrix of bilinear weights.
 
-    SAM enlarges logits to its input size, cuts the padding off, and resizes to the image, bilinearly both times
-    (``Sam.postprocess_masks``). Both steps are linear and act on each axis alone, so one matrix does both.
-
-    Parameters
-    ----------
-    logits : int
-        Samples of the logits, padding included (256).
-    padded, used : int
-        Samples of the model's input (1024), and how many of them the image takes.
-    pixels : int
-        Samples of the image.
-    device : torch.device
-        Where the logits are.
+    SAM enlarges ``logits`` samples (256) to its input size ``padded`` (1024), cuts the padding off after ``used``, and
+    resizes to ``pixels``, bilinearly both times (``Sam.postprocess_masks``). Both steps are linear and act on each axis
+    alone, so one matrix does both.
     """
 
     def __init__(self, logits: int, padded: int, used: int, pixels: int, device: torch.device) -> None:
@@ -55,20 +45,12 @@ class Axis:
 
 def _span(flags: NDArray[np.bool_]) -> Span:
     """First and last (exclusive) True; (0, 0) where there is none."""
-    found = np.flatnonzero(flags)
-    return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
+    inside = np.flatnonzero(flags)
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (0, 0)
 
 
 class Enlargement:
-    """Turns masks of low-resolution logits into candidates of one image.
-
-    Parameters
-    ----------
-    rows, columns : Axis
-        The two axes of the image.
-    threshold : float
-        Logits above are inside (0 for SAM).
-    """
+    """Makes candidates of an image from masks of low-resolution logits; logits above ``threshold`` are inside."""
 
     def __init__(self, rows: Axis, columns: Axis, threshold: float) -> None:
         self.rows = rows
@@ -77,8 +59,12 @@ class Enlargement:
 
     def candidates(self, logits: torch.Tensor, quality: NDArray[np.float64]) -> tuple[Candidate, ...]:
         """Regions of the logits (C, S, S) with their qualities (C,), empty ones left out, smallest first."""
-        found = [self.candidate(logit, float(score)) for logit, score in zip(logits, quality, strict=True)]
-        return tuple(sorted((each for each in found if each is not None), key=lambda each: each.area))
+        candidates = [self.candidate(logit, float(score)) for logit, score in zip(logits, quality, strict=True)]
+        return tuple(
+            sorted(
+                (candidate for candidate in candidates if candidate is not None), key=lambda candidate: candidate.area
+            )
+        )
 
     def candidate(self, logit: torch.Tensor, quality: float) -> Candidate | None:
         """Region of the logits (S, S); None where no pixel of the image is inside."""

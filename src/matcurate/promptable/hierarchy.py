@@ -16,24 +16,12 @@ Nodes = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
-    """Nested regions, children before parents, the root last.
+    """Nested regions of an image (H, W), children before parents, the root last.
 
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image.
-    tree : higra.Tree
-        Leaves are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
-    parent : int array (M,)
-        Node that contains the node; the root is its own parent.
-    area : int array (M,)
-        Number of pixels.
-    home : int array (H * W,)
-        Smallest node that holds the pixel.
-    first : int array (M,)
-        Node ``k`` holds the pixels ``order[first[k] : first[k] + area[k]]``.
-    order : int array (H * W,)
-        Row-major pixel numbers, sorted so that every node is one run.
+    The leaves of ``tree`` are the H * W pixels in row-major order; node ``k`` of this class is vertex ``H * W + k``.
+    For each node (M,): ``parent`` contains it, the root itself; ``area`` is its pixels; it holds the pixels
+    ``order[first[k] : first[k] + area[k]]``. For each pixel (H * W,): ``home`` is the smallest node that holds it;
+    ``order`` are the row-major numbers, sorted so that every node is one run.
     """
 
     shape: tuple[int, int]
@@ -51,11 +39,8 @@ class Hierarchy:
 
     def total(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum of ``values`` (H, W) over the pixels of each node (M,)."""
-        return self.gathered(np.bincount(self.home, values.ravel(), len(self.parent)).astype(np.float64, copy=False))
-
-    def gathered(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Sum of ``own`` (M,) over each node and all nodes within it (M,)."""
         order, place, end = self._descent
+        own = np.bincount(self.home, values.ravel(), len(self.parent)).astype(np.float64, copy=False)
         running = np.concatenate([[0.0], np.cumsum(own[order])])
         return np.asarray(running[end] - running[place], dtype=np.float64)
 
@@ -78,19 +63,14 @@ class Hierarchy:
             b = np.where(apart & (b < a), self.parent[b], b)
         return a
 
-    def extent(self) -> NDArray[np.int64]:
-        """Height and width (2, M) of each node's bounding box."""
-        top, left, bottom, right = self.boxes
-        return np.stack([bottom - top, right - left])
-
     @cached_property
     def boxes(self) -> NDArray[np.int64]:
         """Bounding box (4, M) of each node: top, left, bottom, right, the last two exclusive."""
         rows, columns = np.divmod(np.arange(len(self.home)), self.shape[1])
         least, most = hg.Accumulators.min, hg.Accumulators.max
         sides = ((rows, least), (columns, least), (rows + 1, most), (columns + 1, most))
-        found = [hg.accumulate_sequential(self.tree, place, side)[len(self.home) :] for place, side in sides]
-        return np.stack(found).astype(np.int64)
+        edges = [hg.accumulate_sequential(self.tree, place, side)[len(self.home) :] for place, side in sides]
+        return np.stack(edges).astype(np.int64)
 
     def mask(self, node: int) -> tuple[int, int, BoolMask]:
         """Top, left, and the region inside its bounding box."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 
 import higra as hg
 import numpy as np
@@ -16,103 +16,85 @@ from matcurate.promptable.protocol import PointLabels
 from matcurate.types import Candidate
 
 FITTING = 0.3
-"""Least IoU of a region's bounding box with the box of a prompt."""
+"""Minimum IoU of a region's bounding box with the box of a prompt."""
 MOST = 3
-"""Answers to one prompt."""
+"""Maximum number of answers to one prompt."""
 CHUNK = 2048
 """Prompts answered together; bounds the memory of their paths."""
 
 
 @dataclass(frozen=True, eq=False)
 class NestedRegions:
-    """A hierarchy, how good each of its regions is, and the candidates made so far.
+    """A hierarchy of M nodes, how good each of its regions is, and the candidates made so far.
 
-    Parameters
-    ----------
-    hierarchy : Hierarchy
-        Of M nodes.
-    score : float array (M,)
-        Higher is better; 0 for nodes that are no answers.
-    quality : callable
-        Predicted IoU in [0, 1] of a score.
-    min_answer : float
-        Answers have a higher score than this.
-    nesting : float
-        Largest IoU of two answers to one prompt.
-    boxed : callable, optional
-        Predicted IoU (n,) of nodes (n,) with what a box was drawn around, from how their own boxes fit it (n,); without
-        it, from their quality and the fit.
+    ``score`` (M,) is the predicted IoU in [0, 1], 0 for nodes that are no answers; answers are above ``min_answer``.
+    ``nesting`` is the largest IoU of two answers to one prompt. ``boxed`` predicts the IoU (n,) of nodes (n,) with the
+    object in a box, from how their own boxes fit it (n,).
     """
 
     hierarchy: Hierarchy
     score: NDArray[np.float64]
-    quality: Callable[[float], float]
     min_answer: float
     nesting: float
-    boxed: Callable[[Nodes, NDArray[np.float64]], NDArray[np.float64]] | None = None
+    boxed: Callable[[Nodes, NDArray[np.float64]], NDArray[np.float64]]
     made: dict[int, Candidate] = field(default_factory=dict)
 
     def candidate(self, node: int) -> Candidate:
-        """Region of a node, made once, since many prompts share one."""
+        """Region of a node, made once, since many prompts share it."""
         if node not in self.made:
             top, left, mask = self.hierarchy.mask(node)
-            self.made[node] = Candidate(top, left, mask, self.quality(float(self.score[node])))
+            self.made[node] = Candidate(top, left, mask, float(self.score[node]))
         return self.made[node]
 
     def candidates(self, nodes: Nodes) -> tuple[Candidate, ...]:
         """Regions of one prompt's answer (3,), smallest first; -1 is none."""
         return tuple(self.candidate(int(node)) for node in np.sort(nodes) if node >= 0)
 
-    def answers(self, pixels: Nodes, labels: PointLabels, most: int = MOST, nesting: float | None = None) -> Nodes:
-        """Up to ``most`` nodes (B, most) for prompts given by pixel numbers and labels (B, N); -1 for none.
+    def answers(self, pixels: Nodes, labels: PointLabels) -> Nodes:
+        """Up to three nodes (B, 3) for prompts given by pixel numbers and labels (B, N); -1 for none.
 
-        Of the regions that hold every foreground point and no background point: the best, then again and again the best
-        of those whose IoU with every one taken is at most ``nesting``, the hierarchy's own unless given.
+        Of the regions that hold every foreground point and no background point: the best, then repeatedly the best of
+        those whose IoU with every one taken is at most ``nesting``.
         """
-        apart = self.nesting if nesting is None else nesting
-        found = np.empty((len(pixels), most), dtype=np.int64)
+        nodes = np.empty((len(pixels), MOST), dtype=np.int64)
         for first in range(0, len(pixels), CHUNK):
             part = slice(first, first + CHUNK)
-            found[part] = self._best_on(*self._paths(pixels[part], labels[part]), most, apart)
-        return found
+            nodes[part] = self._best_on(*self._paths(pixels[part], labels[part]))
+        return nodes
 
     def fitting(self, boxes: NDArray[np.float64]) -> tuple[Nodes, NDArray[np.float64]]:
         """Up to three nodes (B, 3) for boxes (B, 4), and how good they are (B, 3); -1 and 0 for none.
 
-        Of the regions whose own bounding box overlaps the box by an IoU of at least :data:`FITTING`, those with the
-        best expected overlap, without those that overlap a better one by more than ``nesting``.
-
-        Parameters
-        ----------
-        boxes : float array (B, 4)
-            top, left, bottom, right in pixels, the last two exclusive.
+        Boxes are (top, left, bottom, right). Of the regions whose own bounding box overlaps the box by an IoU of at
+        least :data:`FITTING`, those with the best expected overlap, without those that overlap a better one by more
+        than ``nesting``.
         """
-        tree = self.hierarchy
         answering = np.flatnonzero(self.score > self.min_answer)
-        own = tree.boxes[:, answering].astype(np.float64)
-        found, values = np.full((len(boxes), 3), -1, dtype=np.int64), np.zeros((len(boxes), 3))
+        own = self.hierarchy.boxes[:, answering].astype(np.float64)
+        best, values = np.full((len(boxes), MOST), -1, dtype=np.int64), np.zeros((len(boxes), MOST))
         for number, box in enumerate(boxes):
             fit = box_iou(own, box)
             near = np.flatnonzero(fit >= FITTING)
-            quality = self.boxed(answering[near], fit[near]) if self.boxed else self._boxed(answering[near], fit[near])
             nodes = answering[near]
-            chosen = best_apart(quality, partial(self._overlap_at, nodes), self.nesting)
-            found[number, : len(chosen)], values[number, : len(chosen)] = nodes[chosen], quality[chosen]
-        return found, values
+            quality = self.boxed(nodes, fit[near])
+            chosen = self._best_apart(nodes, quality)
+            best[number, : len(chosen)], values[number, : len(chosen)] = nodes[chosen], quality[chosen]
+        return best, values
 
-    def _boxed(self, nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Geometric mean of the nodes' quality and of the fourth power of how their boxes fit."""
-        quality = np.array([self.quality(float(score)) for score in self.score[nodes]])
-        return np.sqrt(quality * fit**4)
+    def _best_apart(self, nodes: Nodes, quality: NDArray[np.float64]) -> list[int]:
+        """Positions of the best three of ``nodes`` (n,), best first, that overlap no better one too much."""
+        taken: list[int] = []
+        for place in np.argsort(-quality, kind="stable").tolist():
+            if all(self._overlap(nodes[place], nodes[other]) <= self.nesting for other in taken):
+                taken.append(place)
+            if len(taken) == MOST:
+                break
+        return taken
 
-    def _overlap_at(self, nodes: Nodes, one: int, other: int) -> float:
-        """IoU of the nodes at two places of ``nodes`` (n,)."""
-        return self.overlap(int(nodes[one]), int(nodes[other]))
-
-    def overlap(self, one: int, other: int) -> float:
+    def _overlap(self, one: int, other: int) -> float:
         """IoU of two nodes: of areas where one holds the other, else none."""
         tree = self.hierarchy
-        inner, outer = sorted((one, other))
+        inner, outer = sorted((int(one), int(other)))
         held = tree.first[outer] <= tree.first[inner] < tree.first[outer] + tree.area[outer]
         return float(tree.area[inner] / tree.area[outer]) if held else 0.0
 
@@ -140,8 +122,8 @@ class NestedRegions:
         numbers = np.arange(len(passed)) - tree.num_leaves()
         return np.asarray(hg.propagate_sequential(tree, numbers, passed)[tree.num_leaves() :], dtype=np.int64)
 
-    def _best_on(self, start: Nodes, stop: Nodes, most: int, nesting: float) -> Nodes:
-        """Answers (B, most) on the paths from ``start`` (B,) towards the root, before ``stop`` (B,)."""
+    def _best_on(self, start: Nodes, stop: Nodes) -> Nodes:
+        """Answers (B, 3) on the paths from ``start`` (B,) towards the root, before ``stop`` (B,)."""
         steps = [self._answering[start]]
         above = self._answering[self.hierarchy.parent]
         while (steps[-1] < stop).any():
@@ -149,30 +131,16 @@ class NestedRegions:
         path = np.stack(steps)
         value = np.where((path < stop) & (self.score[path] > self.min_answer), self.score[path], 0.0)
         area = self.hierarchy.area[path]
-        found = np.full((len(start), most), -1, dtype=np.int64)
+        answers = np.full((len(start), MOST), -1, dtype=np.int64)
         prompts = np.arange(len(start))
-        for rank in range(most):
+        for rank in range(MOST):
             best = value.argmax(axis=0)
             good = value[best, prompts] > 0
-            found[good, rank] = path[best, prompts][good]
+            answers[good, rank] = path[best, prompts][good]
             chosen = area[best, prompts]
             overlap = np.minimum(area, chosen) / np.maximum(area, chosen)
-            value = np.where(overlap > nesting, 0.0, value)
-        return found
-
-
-def best_apart(quality: NDArray[np.float64], overlap: Callable[[int, int], float], nesting: float) -> list[int]:
-    """Places of the three best of ``quality`` (n,), best first, none of which overlaps a better one too much.
-
-    ``overlap`` gives the IoU of what stands at two places; above ``nesting`` is too much.
-    """
-    taken: list[int] = []
-    for place in np.argsort(-quality, kind="stable").tolist():
-        if all(overlap(place, other) <= nesting for other in taken):
-            taken.append(place)
-        if len(taken) == MOST:
-            break
-    return taken
+            value = np.where(overlap > self.nesting, 0.0, value)
+        return answers
 
 
 def box_iou(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:

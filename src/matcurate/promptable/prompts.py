@@ -1,4 +1,4 @@
-"""What every backbone does with its prompts first."""
+"""Checks of prompts that every backbone does first."""
 
 from __future__ import annotations
 
@@ -14,21 +14,11 @@ FOREGROUND, BACKGROUND, PADDING = 1, 0, -1
 def checked_prompts(
     points: FloatArray, labels: PointLabels, shape: tuple[int, int]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return prompts as float64 (B, N, 2) and int64 (B, N).
+    """Return prompts on an image (H, W) as float64 (B, N, 2) and int64 (B, N).
 
-    Parameters
-    ----------
-    points : float array (B, N, 2)
-        (x, y) in pixels, 0 <= x < W and 0 <= y < H wherever the label is not padding.
-    labels : int array (B, N)
-        1 foreground, 0 background, -1 padding.
-    shape : (H, W)
-        Of the image, in pixels.
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not match, a label is none of the three, or a point lies outside the image.
+    ``points`` are (x, y) in pixels, 0 <= x < W and 0 <= y < H wherever the label is not padding; ``labels`` are 1
+    foreground, 0 background, -1 padding. Raises ValueError when the shapes do not match, a label is none of the three,
+    or a point lies outside the image.
     """
     places = np.asarray(points, dtype=np.float64)
     kinds = np.asarray(labels)
@@ -58,19 +48,10 @@ def pixel_prompts(
 
 
 def checked_boxes(boxes: FloatArray, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return boxes (B, 4) of (left, top, right, bottom) as (top, left, bottom, right), cut at the edge of the image.
+    """Return boxes (B, 4) of (x0, y0, x1, y1) as (top, left, bottom, right), cut at the edge of the image (H, W).
 
-    Parameters
-    ----------
-    boxes : float array (B, 4)
-        (x0, y0, x1, y1) in pixels, x1 and y1 exclusive, x0 < x1 and y0 < y1.
-    shape : (H, W)
-        Of the image, in pixels.
-
-    Raises
-    ------
-    ValueError
-        When the shape is another, a box is empty or not finite, or lies outside the image.
+    They are in pixels, x1 and y1 exclusive, x0 < x1 and y0 < y1. Raises ValueError when the shape is another, a box is
+    empty or not finite, or lies outside the image.
     """
     corners = np.asarray(boxes, dtype=np.float64)
     if corners.ndim != 2 or corners.shape[1] != 4:

@@ -22,18 +22,9 @@ OFFICIAL_BY_PREFERENCE = ("vit_h", "vit_l", "vit_b")
 class BackboneRequest:
     """What a factory may need to build a backbone.
 
-    Parameters
-    ----------
-    name : str
-        Registry name, never ``auto``.
-    cache_dir : Path
-        Folder with ``checkpoints`` and ``embeddings``.
-    cache_gib : float
-        Bound of the embedding cache in GiB.
-    random_weights : bool
-        Weights from a fixed seed instead of a checkpoint: for timing and tests, useless on images.
-    device : str or None
-        ``cpu``, ``cuda``, ``cuda:1`` …; None takes a GPU when there is one.
+    ``name`` is never ``auto``; ``cache_dir`` holds ``checkpoints`` and ``embeddings``, the latter bounded by
+    ``cache_gib``. ``random_weights`` come from a fixed seed: for timing and tests, useless on images. ``device`` is
+    ``cpu``, ``cuda``, ``cuda:1`` …; None takes a GPU when there is one.
     """
 
     name: str
@@ -77,15 +68,10 @@ def checkpoint_store(cache_dir: Path) -> CheckpointStore:
 
 
 def resolve_name(name: str, cache_dir: Path) -> str:
-    """Registry name that ``name`` stands for.
+    """Registry name that ``name`` stands for; ConfigError when no backbone has it, or none has it any more.
 
-    ``auto`` is the largest official SAM whose checkpoint is in the store (``vit_h``, ``vit_l``, ``vit_b`` in
-    this order), and ``builtin`` when none is. Every other name stands for itself.
-
-    Raises
-    ------
-    ConfigError
-        When no backbone has this name, or none has it any more.
+    ``auto`` is the largest official SAM whose checkpoint is in the store (``vit_h``, ``vit_l``, ``vit_b`` in this
+    order), and ``builtin`` when none is. Every other name stands for itself.
     """
     if name == AUTO:
         store = checkpoint_store(cache_dir)
@@ -107,26 +93,9 @@ def load_backbone(
 ) -> Backbone:
     """Backbone of a name; ``auto`` follows the rule of :func:`resolve_name`.
 
-    Parameters
-    ----------
-    name : str
-        ``auto``, ``builtin``, ``vit_b``, ``vit_l`` or ``vit_h``.
-    cache_dir : Path
-        Folder that holds ``checkpoints`` and ``embeddings``.
-    cache_gib : float
-        Bound of the embedding cache in GiB, positive.
-    random_weights : bool
-        Weights from a fixed seed instead of the checkpoint, for timing and tests; only where the name is that
-        of a model with weights.
-    device : str or None
-        torch device; None takes a GPU when there is one.
-
-    Raises
-    ------
-    ConfigError
-        When no backbone has this name, it has no weights to draw, or the device does not exist.
-    CheckpointError
-        When the checkpoint is not in the store, or is damaged.
+    The other arguments are those of :class:`BackboneRequest`. Raises ConfigError when no backbone has this name, it has
+    no weights to draw, or the device does not exist, CheckpointError when the checkpoint is not in the store, or is
+    damaged.
     """
     if name == AUTO and random_weights:
         named = ", ".join(reversed(OFFICIAL_BY_PREFERENCE))

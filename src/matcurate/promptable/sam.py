@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import TypeGuard
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from matcurate.promptable.digests import remembered_sha256
 from matcurate.promptable.embeddings import EmbeddingCache, embedding_key
 from matcurate.promptable.enlarge import Axis, Enlargement
 from matcurate.promptable.prompts import PADDING, checked_boxes, checked_prompts
-from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.protocol import Backbone, PointLabels, Traits
 from matcurate.promptable.sam_drafts import SamDrafted
 from matcurate.tensorfile import read_state
 from matcurate.types import Candidate, FloatArray, Pixels
@@ -37,16 +38,9 @@ LOGITS = 256
 
 
 class SamImage:
-    """An encoded image that answers point prompts.
+    """An encoded image (H, W) that answers prompts.
 
-    Parameters
-    ----------
-    model : callable
-        Gives the model, on the device where it computes.
-    embedding : float tensor (1, 256, 64, 64)
-        Of the image.
-    shape : (H, W)
-        Of the image, in pixels.
+    ``model`` gives the network, on the device where it computes; ``embedding`` (1, 256, 64, 64) is the image's.
     """
 
     def __init__(self, model: Callable[[], Sam], embedding: torch.Tensor, shape: tuple[int, int]) -> None:
@@ -74,24 +68,13 @@ class SamImage:
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three masks, smallest first.
 
-        The quality is SAM's predicted IoU, cut to [0, 1]. A prompt of padding alone finds nothing.
-
-        Parameters
-        ----------
-        points : float array (B, N, 2)
-            (x, y) in pixels, inside the image.
-        labels : int array (B, N)
-            1 foreground, 0 background, -1 padding.
-
-        Raises
-        ------
-        ValueError
-            When a point lies outside the image, or shapes or labels are wrong.
+        The quality is SAM's predicted IoU, cut to [0, 1]. A prompt of padding alone has no answer. Arguments and errors
+        as of :meth:`PromptPredictor.predict`.
         """
         places, kinds = checked_prompts(points, labels, self.shape)
         answers: list[tuple[Candidate, ...]] = [()] * len(places)
-        asked = np.flatnonzero((kinds != PADDING).any(axis=1))
-        for chosen, part in self._answered(places, kinds, asked):
+        numbers = np.flatnonzero((kinds != PADDING).any(axis=1))
+        for chosen, part in self._answered(places, kinds, numbers):
             for index, logit, scores in zip(chosen, self._decoder.logits(part), part.qualities(), strict=True):
                 answers[index] = self._enlargement.candidates(logit, scores)
         return answers
@@ -99,10 +82,7 @@ class SamImage:
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three masks each, smallest first.
 
-        Raises
-        ------
-        ValueError
-            When a box is empty, not finite, or lies outside the image.
+        Raises ValueError when a box is empty, not finite, or lies outside the image.
         """
         corners = checked_boxes(boxes, self.shape)[:, [1, 0, 3, 2]]
         answers: list[tuple[Candidate, ...]] = []
@@ -114,34 +94,31 @@ class SamImage:
         return answers
 
     def draft(self, points: FloatArray, labels: PointLabels) -> SamDrafted:
-        """Answer B prompts at every fourth logit; masks in full, as :meth:`predict` gives them, when asked for.
+        """Answer B prompts at every fourth logit; masks in full, as :meth:`predict` gives them, only when needed.
 
-        Raises
-        ------
-        ValueError
-            When a point lies outside the image, or shapes or labels are wrong.
+        Raises ValueError when a point lies outside the image, or shapes or labels are wrong.
         """
         places, kinds = checked_prompts(points, labels, self.shape)
-        asked = np.flatnonzero((kinds != PADDING).any(axis=1))
-        return SamDrafted(self._decoder, self._enlargement, list(self._answered(places, kinds, asked)))
+        numbers = np.flatnonzero((kinds != PADDING).any(axis=1))
+        return SamDrafted(self._decoder, self._enlargement, list(self._answered(places, kinds, numbers)))
 
     def _answered(
-        self, places: NDArray[np.float64], kinds: NDArray[np.int64], asked: NDArray[np.int64]
+        self, places: NDArray[np.float64], kinds: NDArray[np.int64], numbers: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Answers]]:
-        """Prompts that fit into the memory together, and what the decoder knows of them."""
-        for chosen in self._parts(asked):
+        """Prompts that fit into the memory together, and what the decoder computes of them."""
+        for chosen in self._parts(numbers):
             with torch.inference_mode():
                 part = self._decoder.answer(self._embedded(self._model(), places[chosen], kinds[chosen]))
             yield chosen, part
 
-    def _parts(self, asked: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        """Numbers of prompts, as many at a time as go well together on the device."""
-        if not len(asked):
+    def _parts(self, numbers: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+        """Numbers of prompts, in groups of a size that suits the device."""
+        if not len(numbers):
             return
         on_cpu = self._model().device.type == "cpu"
         together = min(PROMPTS_AT_ONCE, PROMPTS_AT_ONCE_ON_A_CPU) if on_cpu else PROMPTS_AT_ONCE
-        for start in range(0, len(asked), together):
-            yield asked[start : start + together]
+        for start in range(0, len(numbers), together):
+            yield numbers[start : start + together]
 
     def _embedded_boxes(self, corners: NDArray[np.float64]) -> torch.Tensor:
         """Embeddings (B, 2, 256) of boxes (B, 4) of (x0, y0, x1, y1) in image pixels."""
@@ -175,26 +152,10 @@ class SamImage:
 class SamBackbone:
     """ViT-B, ViT-L or ViT-H; weights are read when the first image needs them, and once.
 
-    Everything computes in float32: bfloat16 would be faster on a GPU, and its embeddings would not be those of a
-    CPU, which shares the cache. Several threads may use one instance.
-
-    Parameters
-    ----------
-    name : str
-        ``vit_b``, ``vit_l`` or ``vit_h``.
-    weights : Path or None
-        A checkpoint in the official format; None draws random weights from ``seed``, for timing and tests.
-    cache : EmbeddingCache
-        Keeps image embeddings.
-    device : str or None
-        torch device; None takes a GPU when there is one.
-    seed : int
-        Of random weights.
-
-    Raises
-    ------
-    ConfigError
-        When the device does not exist.
+    Everything computes in float32: bfloat16 would be faster on a GPU, and its embeddings would not be those of a CPU,
+    which shares the cache. Several threads may use one instance. ``weights`` is a checkpoint in the official format;
+    None draws random weights from ``seed``, for timing and tests. ``device`` None takes a GPU when there is one. Raises
+    ConfigError when the device does not exist.
     """
 
     def __init__(
@@ -219,6 +180,8 @@ class SamBackbone:
         """Registry name."""
         return self._name
 
+    traits = Traits("sam", drafts=True, embeds=True)
+
     @property
     def digest(self) -> str:
         """Hex SHA-256 of the checkpoint, or of what determines random weights."""
@@ -228,12 +191,9 @@ class SamBackbone:
         return hashlib.sha256(origin.encode()).hexdigest()
 
     def open(self, pixels: Pixels) -> SamImage:
-        """Encode an image (H, W) of uint8, uint16 or float, or take its embedding from the cache.
+        """Encode an image (H, W), or take its embedding from the cache.
 
-        Raises
-        ------
-        CheckpointError
-            When the weights cannot be read.
+        Raises CheckpointError when the weights cannot be read.
         """
         grey = to_uint8(pixels)
         key = embedding_key(grey, f"{self.digest} {ENCODING}")
@@ -244,13 +204,7 @@ class SamBackbone:
         return SamImage(self._model, embedding, (grey.shape[0], grey.shape[1]))
 
     def model(self) -> Sam:
-        """The network itself, for segment_anything's own tools; read when it is first needed.
-
-        Raises
-        ------
-        CheckpointError
-            When the weights cannot be read.
-        """
+        """The network itself, read when it is first needed; CheckpointError when the weights cannot be read."""
         return self._model()
 
     @torch.inference_mode()
@@ -266,6 +220,11 @@ class SamBackbone:
                 model = _random(self._name, self._seed) if self._weights is None else _read(self._name, self._weights)
                 self._loaded = model.to(self._device, torch.float32).eval()
             return self._loaded
+
+
+def is_sam(backbone: Backbone) -> TypeGuard[SamBackbone]:
+    """Whether a backbone is of official SAM's architecture, by its traits."""
+    return backbone.traits.family == "sam"
 
 
 def _enlargement(model: Sam, shape: tuple[int, int]) -> Enlargement:

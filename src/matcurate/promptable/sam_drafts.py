@@ -1,4 +1,4 @@
-"""Drafts of official SAM: masks at every fourth logit, and those that are chosen in full."""
+"""Drafts of official SAM: masks at every fourth logit, and the chosen ones in full."""
 
 from __future__ import annotations
 
@@ -18,16 +18,9 @@ STABILITY_OFFSET = 1.0
 
 
 class SamDrafted:
-    """Answered prompts of one image whose masks are made when asked for.
+    """Answered prompts of one image whose masks are made when needed.
 
-    Parameters
-    ----------
-    decoder : LeanDecoder
-        Of the image.
-    enlargement : Enlargement
-        Of the image.
-    parts : list of (int array, Answers)
-        Numbers of the prompts, ascending over all parts, and what the decoder knows of them.
+    ``parts`` are the numbers of the prompts, ascending over all parts, and what the decoder computes of them.
     """
 
     def __init__(
@@ -66,22 +59,18 @@ class SamDrafted:
 
     @torch.inference_mode()
     def enlarge(self, chosen: NDArray[np.int64]) -> list[Candidate | None]:
-        """Masks in full, in the order asked; None where nothing is inside.
-
-        Parameters
-        ----------
-        chosen : int array (K,)
-            Indices into ``drafts``.
-        """
-        found: dict[int, Candidate | None] = {}
+        """Make the drafts of indices ``chosen`` (K,) in full; None where nothing is inside."""
+        made: dict[int, Candidate | None] = {}
         wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for index in map(int, chosen):
             part, row, mask = self._numbers[index]
             wanted.setdefault((part, row), []).append((index, mask))
         for (part, row), masks in wanted.items():
-            known = self._parts[part][1]
+            answers = self._parts[part][1]
             rows = [mask for _, mask in masks]
-            few = Answers(known.tokens[row : row + 1], known.weights[row : row + 1, rows], known.quality[row : row + 1])
+            few = Answers(
+                answers.tokens[row : row + 1], answers.weights[row : row + 1, rows], answers.quality[row : row + 1]
+            )
             for (index, mask), logit in zip(masks, self._decoder.logits(few)[0], strict=True):
-                found[index] = self._enlargement.candidate(logit, float(known.quality[row, mask].clamp(0.0, 1.0)))
-        return [found[int(index)] for index in chosen]
+                made[index] = self._enlargement.candidate(logit, float(answers.quality[row, mask].clamp(0.0, 1.0)))
+        return [made[int(index)] for index in chosen]

@@ -1,8 +1,7 @@
-"""SAM's own automatic mask generator, untouched, as the yardstick beside MatSAM.
+"""SAM's own automatic mask generator, unchanged, as the baseline beside MatSAM.
 
-``segment_anything.SamAutomaticMaskGenerator`` makes the masks, with its own settings. To compare masks and not what is
-made of them, everything after it is MatSAM's: the filter by the step of grey level towards the foreground's side, and
-the painting.
+``segment_anything.SamAutomaticMaskGenerator`` makes the masks, with its own settings. To compare masks alone,
+everything after it is MatSAM's: the filter by the step of grey level towards the foreground's side, and the painting.
 
 References
 ----------
@@ -23,7 +22,7 @@ from matcurate.config import Polarity, Strict
 from matcurate.errors import ConfigError
 from matcurate.imaging.proxy import to_uint8
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.sam import SamBackbone
+from matcurate.promptable.sam import is_sam
 from matcurate.segmentation.denoising import denoise
 from matcurate.segmentation.matsam.evidence import rescored
 from matcurate.segmentation.matsam.grain_masks import grains_from_masks
@@ -34,7 +33,7 @@ from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Candidate, Pixels
 
 VERSION = 1
-"""Of what is done with the generator's masks."""
+"""Of the processing of the generator's masks."""
 
 
 class AmgSettings(Strict):
@@ -52,31 +51,20 @@ class AmgSettings(Strict):
     crop_n_points_downscale_factor: int = Field(default=1, ge=1)
     min_mask_region_area: int = Field(default=0, ge=0)
 
-    def opened(self) -> AmgSettings:
+    def without_filters(self) -> AmgSettings:
         """The same without the filters of quality and stability: every mask goes into the suppression."""
         return self.model_copy(update={"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0})
 
 
 class Amg:
-    """The generator on one backbone, ready for any number of micrographs.
+    """SAM's generator on one backbone, ready for any number of micrographs.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        An official SAM.
-    preset : MatSamPreset
-        What is looked for: its output, polarity and contrast hold here as they do for MatSAM.
-    settings : AmgSettings, optional
-        Of the generator; segment_anything's by default.
-
-    Raises
-    ------
-    ConfigError
-        When the backbone is not of SAM's architecture.
+    The preset's output, polarity and contrast hold as they do for MatSAM. Raises ConfigError when the backbone is not
+    of SAM's architecture.
     """
 
     def __init__(self, backbone: Backbone, preset: MatSamPreset, settings: AmgSettings | None = None) -> None:
-        if not isinstance(backbone, SamBackbone):
+        if not is_sam(backbone):
             raise ConfigError(
                 f"amg is segment_anything's own generator and does not run on {backbone.name!r}; "
                 "use --backbone vit_b, vit_l or vit_h ('curate checkpoints pull vit_b', or --random-weights for timing)"
@@ -89,24 +77,15 @@ class Amg:
     @property
     def version(self) -> str:
         """``amg-BACKBONE-`` and 8 hex digits of SHA-256 over algorithm, backbone, settings and preset."""
-        settings = f"{self.settings.model_dump_json()} {self.preset.model_dump_json()}"
+        settings = f"{self.settings.model_dump_json()} {self.preset.recorded()}"
         text = f"{VERSION} {self.backbone.digest} {settings}"
         return f"amg-{self.backbone.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def segment(self, pixels: Pixels, polarity: Polarity | None = None) -> Segmentation:
-        """Segment one micrograph.
+        """Segment a finite micrograph (H, W) of uint8, uint16 or float.
 
-        Parameters
-        ----------
-        pixels : uint8, uint16 or float array (H, W)
-            The micrograph, finite.
-        polarity : {"auto", "bright", "dark"}, optional
-            Instead of the preset's; says nothing about grains.
-
-        Raises
-        ------
-        CheckpointError
-            When the backbone's weights cannot be read.
+        ``polarity`` replaces the preset's, and has no effect on grains. Raises CheckpointError when the backbone's
+        weights cannot be read.
         """
         masks = generated(self._model(), pixels, self.settings)
         size = (pixels.shape[0], pixels.shape[1])
@@ -116,10 +95,10 @@ class Amg:
                 ids = grains_from_masks(masks, size, self.preset.smallest, filled=self.preset.fill_gaps)
             return Segmentation((ids > 0).astype(np.uint8), ids, area_weighted_quality(masks), masks=len(masks))
         grey = denoise(pixels)
-        asked = polarity or self.preset.polarity
-        side = side_of(grey) if asked == "auto" else asked
-        judged = rescored(masks, grey, side)
-        kept = [mask for mask in judged if mask.quality >= self.preset.contrast]
+        stated = polarity or self.preset.polarity
+        side = side_of(grey) if stated == "auto" else stated
+        rated = rescored(masks, grey, side)
+        kept = [mask for mask in rated if mask.quality >= self.preset.contrast]
         foreground = paint(kept, size) > 0
         return Segmentation(
             phases=foreground.astype(np.uint8),
@@ -130,11 +109,11 @@ class Amg:
 
 
 def generated(model: Sam, pixels: Pixels, settings: AmgSettings) -> tuple[Candidate, ...]:
-    """What the generator makes of an image (H, W), as candidates; the quality is SAM's predicted IoU, cut to [0, 1]."""
+    """Masks of the generator for an image (H, W); the quality is SAM's predicted IoU, cut to [0, 1]."""
     generator = SamAutomaticMaskGenerator(model, **settings.model_dump())
     records = generator.generate(np.repeat(to_uint8(pixels)[..., None], 3, axis=2))
-    found = ((record["segmentation"], float(np.clip(record["predicted_iou"], 0, 1))) for record in records)
-    return tuple(_boxed(mask, quality) for mask, quality in found if mask.any())
+    masks = ((record["segmentation"], float(np.clip(record["predicted_iou"], 0, 1))) for record in records)
+    return tuple(_boxed(mask, quality) for mask, quality in masks if mask.any())
 
 
 def _boxed(mask: BoolMask, quality: float) -> Candidate:

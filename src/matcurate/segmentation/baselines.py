@@ -27,22 +27,21 @@ from skimage.segmentation import watershed as flood
 from matcurate.config import Polarity
 from matcurate.imaging.proxy import to_uint8
 from matcurate.segmentation.bias import bias_field
+from matcurate.segmentation.denoising import Field, Grey, otsu_foreground, separability
 from matcurate.segmentation.polarity import decide_side
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels, Side
 
 Baseline: TypeAlias = Callable[[Pixels, Polarity], Segmentation]
-Grey: TypeAlias = NDArray[np.uint8]
-Corrected: TypeAlias = NDArray[np.float32]
 
 NEIGHBOURHOOD = 8
-"""The adaptive threshold looks at windows of one eighth of the shorter edge."""
+"""Windows of the adaptive threshold are one eighth of the shorter edge."""
 ADAPTIVE_OFFSET = 2
 """Grey levels by which a pixel must differ from the mean of its window."""
 CLOSING = 3
 """Edge length in pixels of the square that closes gaps between Canny edges."""
 SEED_DISTANCE = 5
-"""Least distance in pixels between two seeds of the watershed."""
+"""Minimum distance in pixels between two seeds of the watershed."""
 
 
 def otsu(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
@@ -104,7 +103,7 @@ def canny(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
 
 
 def watershed(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
-    """Watershed of the gradient from seeds deep inside both sides of Otsu's threshold; touching objects are parted."""
+    """Watershed of the gradient from seeds deep inside both sides of Otsu's threshold; splits touching objects."""
     grey = blurred(pixels)
     foreground = otsu_foreground(grey, decide_side(pixels, polarity))
     depth = distance_transform_edt(foreground)
@@ -140,28 +139,10 @@ def canny_edges(grey: Grey) -> Grey:
     return np.asarray(cv2.Canny(grey, high / 2, high, L2gradient=True) > 0).astype(np.uint8)
 
 
-def otsu_foreground(grey: Grey | Corrected, side: Side) -> BoolMask:
-    """Pixels on one side of Otsu's threshold; none when all grey levels are equal."""
-    if np.ptp(grey) == 0:
-        return np.zeros(grey.shape, dtype=np.bool_)
-    bright = grey > threshold_otsu(grey)
-    return np.asarray(bright if side == "bright" else ~bright)
-
-
-def separability(grey: Grey | Corrected, foreground: BoolMask) -> float:
-    """Otsu's η: variance between the two classes over the whole variance, in [0, 1]; 0 when there is only one class."""
-    whole = float(np.var(grey))
-    share = float(foreground.mean())
-    if whole == 0 or share in (0.0, 1.0):
-        return 0.0
-    gap = float(grey[foreground].mean()) - float(grey[~foreground].mean())
-    return min(1.0, share * (1 - share) * gap**2 / whole)
-
-
-def _result(grey: Grey | Corrected, foreground: BoolMask, instances: NDArray[np.integer] | None = None) -> Segmentation:
-    found = label(foreground, connectivity=2) if instances is None else instances
+def _result(grey: Grey | Field, foreground: BoolMask, instances: NDArray[np.integer] | None = None) -> Segmentation:
+    ids = label(foreground, connectivity=2) if instances is None else instances
     return Segmentation(
         phases=foreground.astype(np.uint8),
-        instances=found.astype(np.uint32),
+        instances=ids.astype(np.uint32),
         score=separability(grey, foreground),
     )

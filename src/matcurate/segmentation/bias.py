@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.filters import threshold_otsu
 
-from matcurate.types import BoolMask
+from matcurate.segmentation.denoising import otsu_foreground
 
 Values = NDArray[np.float64]
 
 ROUNDS = 10
-"""Most alternations; micrographs need three to six."""
+"""Maximum number of alternations; micrographs need three to six."""
 FITTED = 100_000
-"""Pixels that the model is fitted to at most; larger images are sampled on a grid."""
+"""Maximum number of pixels that the model is fitted to; larger images are sampled on a grid."""
 
 
 def bias_field(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Quadratic surface of the uneven illumination.
+    """Quadratic surface (H, W) of the uneven illumination, in grey levels to subtract.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        Little noise helps: blur it first.
-
-    Returns
-    -------
-    float32 array (H, W)
-        Grey levels to subtract; their mean over the fitted pixels is 0. All 0 for a constant image.
+    Its mean over the fitted pixels is 0; it is 0 for a constant image. Blur ``grey`` first, if it is noisy.
     """
     height, width = grey.shape
     if np.ptp(grey) == 0:
@@ -61,7 +52,7 @@ def _terms(rows: Values, columns: Values) -> Values:
 def _fitted(grey: Values, terms: Values) -> Values:
     """Weights of the six terms of the surface with zero mean."""
     levels = grey.ravel()
-    bright = _bright(levels)
+    bright = otsu_foreground(levels, "bright")
     weights: Values = np.zeros(terms.shape[1])
     for _ in range(ROUNDS):
         model: Values = np.column_stack([terms, bright.astype(np.float64)])
@@ -69,14 +60,7 @@ def _fitted(grey: Values, terms: Values) -> Values:
         # is the constant term again; the pseudo-inverse shares the two.
         weights = (np.linalg.pinv(model.T @ model, rcond=1e-10, hermitian=True) @ (model.T @ levels))[:-1]
         weights[0] -= float(np.mean(terms @ weights))
-        previous, bright = bright, _bright(levels - terms @ weights)
+        previous, bright = bright, otsu_foreground(levels - terms @ weights, "bright")
         if np.array_equal(previous, bright):
             break
     return weights
-
-
-def _bright(levels: Values) -> BoolMask:
-    """Otsu's bright class."""
-    if np.ptp(levels) == 0:
-        return np.zeros(levels.shape, dtype=np.bool_)
-    return np.asarray(levels > threshold_otsu(levels))

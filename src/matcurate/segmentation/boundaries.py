@@ -20,12 +20,8 @@ LINE = 7
 class BoundaryAgreement:
     """Agreement of predicted with true boundaries within a tolerance, both in [0, 1].
 
-    Parameters
-    ----------
-    f1 : float
-        Harmonic mean of precision and recall.
-    recall : float
-        Share of the true boundary pixels that have a predicted one within the tolerance.
+    ``recall`` is the share of the true boundary pixels that have a predicted one within the tolerance, ``f1`` the
+    harmonic mean of it and of precision.
     """
 
     f1: float
@@ -55,19 +51,9 @@ def grain_boundaries(instances: LabelMap) -> BoolMask:
 
 
 def boundary_agreement(predicted: BoolMask, truth: BoolMask, tolerance: float) -> BoundaryAgreement:
-    """Compare two boundary masks (H, W).
+    """Compare two boundary masks (H, W); pixels agree at a Euclidean distance of at most ``tolerance`` pixels.
 
-    Parameters
-    ----------
-    predicted, truth : bool arrays (H, W)
-        Boundary pixels.
-    tolerance : float
-        Largest Euclidean distance in pixels between two boundary pixels that agree.
-
-    Returns
-    -------
-    BoundaryAgreement
-        Both values are 1 where neither has a boundary; the recall is 1 where the truth has none.
+    Both values are 1 where neither has a boundary; the recall is 1 where the truth has none.
     """
     recall, precision = _share_near(truth, predicted, tolerance), _share_near(predicted, truth, tolerance)
     total = precision + recall

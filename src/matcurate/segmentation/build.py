@@ -1,4 +1,4 @@
-"""From names in the settings or on the command line to a segmenter."""
+"""From the names of a preset and a backbone to a segmenter."""
 
 from __future__ import annotations
 
@@ -13,25 +13,10 @@ PRESETS = "presets"
 def build_segmenter(
     settings: Settings, preset: str | None = None, backbone: str | None = None, *, random_weights: bool = False
 ) -> MatSam:
-    """MatSAM with a preset and a backbone, those of the settings where none is named.
+    """MatSAM with a preset (shipped, or a YAML file) and a backbone, those of the settings where none is named.
 
-    Parameters
-    ----------
-    settings : Settings
-        Of the installation; its cache holds checkpoints and embeddings.
-    preset : str, optional
-        Name of a shipped preset, or the path of a YAML file.
-    backbone : str, optional
-        Registry name.
-    random_weights : bool
-        Draw the weights from a fixed seed: for timing.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such preset or backbone.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
+    ``random_weights`` draws the weights from a fixed seed, for timing. Raises ConfigError when there is no such preset
+    or backbone, CheckpointError when the backbone's checkpoint is missing.
     """
     chosen = load_preset(preset or settings.preset, MatSamPreset, PRESETS)
     model = load_backbone(

@@ -18,16 +18,16 @@ from skimage.morphology import convex_hull_image
 from matcurate.types import BoolMask, Pixels
 
 CORNER = 24
-"""A corner is a square of one such part of the shorter edge."""
+"""A corner is a square of this fraction (1 / 24) of the shorter edge."""
 FLAT = 0.25
 """Largest spread of the grey levels in the corners, over that of the image's middle."""
 SMALLEST_EDGE = 48
 LEAST_WIDTH = 0.8
-"""Least diameter of the disc, over the shorter edge of the image."""
+"""Minimum diameter of the disc, over the shorter edge of the image."""
 ROUND = 0.97
-"""Least intersection over union of what the corners leave with the disc fitted to it."""
+"""Minimum intersection over union of what the corners leave with the disc fitted to it."""
 EMPTY = 0.995
-"""Least share of the surroundings that shows the grey of the corners."""
+"""Minimum share of the surroundings that has the grey of the corners."""
 CALM = 0.5
 """Largest noise of the surroundings, over that inside."""
 RIM = 2.0
@@ -64,13 +64,7 @@ class Disc:
 
 
 def field_of_view(pixels: Pixels) -> Disc | None:
-    """Disc that a slice shows something in; None for images that are seen as a whole.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph, finite.
-    """
+    """Disc that a slice (H, W) shows something in; None for images that are seen as a whole."""
     height, width = pixels.shape
     if min(height, width) < SMALLEST_EDGE:
         return None
@@ -97,7 +91,7 @@ def field_of_view(pixels: Pixels) -> Disc | None:
 
 
 def _noise(pixels: Pixels, where: BoolMask) -> float:
-    """Mean size of what a blur takes away."""
+    """Mean absolute difference that a blur makes."""
     image = pixels.astype(np.float32)
     return float(np.abs(image - cv2.GaussianBlur(image, (0, 0), 1.0))[where].mean()) if where.any() else 0.0
 
@@ -111,11 +105,11 @@ def _left(flat: BoolMask) -> BoolMask:
     labels, _ = label(flat)
     height, width = flat.shape
     outside = np.isin(labels, [labels[y, x] for y in (0, height - 1) for x in (0, width - 1)]) & flat
-    found = label(~outside)[0]
-    if not found.any():
+    rest = label(~outside)[0]
+    if not rest.any():
         return np.zeros(flat.shape, dtype=np.bool_)
-    largest = np.argmax(np.bincount(found.ravel())[1:]) + 1
-    return np.asarray(convex_hull_image(found == largest))
+    largest = np.argmax(np.bincount(rest.ravel())[1:]) + 1
+    return np.asarray(convex_hull_image(rest == largest))
 
 
 def _fitted(inside: BoolMask) -> Disc | None:

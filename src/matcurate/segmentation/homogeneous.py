@@ -1,9 +1,9 @@
 """Regions of one texture, found without labels: where crops may be cut that show one microstructure and no border.
 
 Texture is the energy of Gabor wavelets over octaves, its mean over directions, and the grey level, in Gaussian windows
-as wide as a crop. k-means parts the windows in two; the border stays when windows a crop apart on both sides of it
+as wide as a crop. k-means divides the windows in two; the border stays when windows a crop apart on both sides of it
 differ clearly more than windows a crop apart on one side do. So a coarse texture, whose windows differ everywhere, is
-not parted, nor is one whose light or scale drifts. Parts that hold a whole crop are parted again.
+not divided, nor is one whose light or scale drifts. Parts that hold a whole crop are divided again.
 
 References
 ----------
@@ -26,7 +26,7 @@ from matcurate.segmentation.boost.textures import FilterBank, FilterBankSettings
 from matcurate.types import BoolMask, FloatArray, Pixels
 
 VERSION = 1
-"""Of the way of parting: what an earlier one has found is found again."""
+"""Of the algorithm: another one finds the regions of stored micrographs again."""
 CELLS = 8
 """Cells along a crop; its features are averaged over each."""
 SMALLEST_CELL = 4
@@ -36,9 +36,9 @@ FREQUENCY = 0.3
 GREY = 3.0
 """A third of the grey range counts as much as a factor e in the energy of a wavelet."""
 LEAST_UNIT = 0.1
-"""Differences are measured in what windows a crop apart differ by, but never in less than a tenth of that factor."""
+"""Differences are in units of those between windows a crop apart, but of at least a tenth of that factor."""
 CONTRAST = 3.0
-"""So many times the mean squared difference within is that across a border, at least."""
+"""Minimum ratio of the mean squared difference across a border to that within its sides."""
 MEDIAN_OF_NORMAL = 0.9539
 """Square root of the median squared difference of two normal numbers of deviation 1."""
 
@@ -47,15 +47,10 @@ Cells = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TextureRegion:
-    """A region of one texture.
+    """A region of one texture that covers ``share`` of the image, in (0, 1].
 
-    Parameters
-    ----------
-    top, left, height, width : int
-        The largest rectangle that lies wholly in it, in pixels; neither side is shorter than a crop, but for an image
-        that is.
-    share : float
-        Of the image that the whole region covers, in (0, 1].
+    The other fields are the largest rectangle in it, in pixels; neither side is shorter than a crop, unless the image
+    is.
     """
 
     top: int
@@ -66,33 +61,23 @@ class TextureRegion:
 
 
 def texture_regions(pixels: Pixels, crop: int, rng: np.random.Generator) -> tuple[TextureRegion, ...]:
-    """Part a micrograph into connected regions of one texture each, the largest first.
+    """Divide a finite micrograph (H, W) into connected regions of one texture each, the largest first.
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        Finite.
-    crop : int
-        Edge in pixels of the crops that are to be cut: regions that hold none belong to the nearest that does.
-    rng : np.random.Generator
-        Starts k-means.
-
-    Returns
-    -------
-    tuple of TextureRegion
-        One that is the whole image where it shows one texture, or has no room for two crops.
+    ``crop`` is the edge in pixels of the crops that are to be cut: regions that hold none belong to the nearest that
+    does. The generator starts k-means. The whole image is one region where it shows one texture, or has no room for two
+    crops.
     """
     height, width = pixels.shape
     labels = texture_labels(pixels, crop, rng)
     pitch = (height / labels.shape[0], width / labels.shape[1])
-    found = []
+    regions = []
     for number in range(1, int(labels.max()) + 1):
         top, left, tall, wide = largest_rectangle(labels == number, _cells_of(crop, pitch))
         first, last = np.ceil([top * pitch[0], left * pitch[1]]), ((top + tall) * pitch[0], (left + wide) * pitch[1])
         row, column = int(first[0]), int(first[1])
         share = float((labels == number).mean())
-        found.append(TextureRegion(row, column, int(last[0]) - row, int(last[1]) - column, share))
-    return tuple(sorted(found, key=lambda each: (-each.share, each.top, each.left)))
+        regions.append(TextureRegion(row, column, int(last[0]) - row, int(last[1]) - column, share))
+    return tuple(sorted(regions, key=lambda each: (-each.share, each.top, each.left)))
 
 
 def texture_labels(pixels: Pixels, crop: int, rng: np.random.Generator) -> Cells:
@@ -121,9 +106,9 @@ def texture_labels(pixels: Pixels, crop: int, rng: np.random.Generator) -> Cells
 def largest_rectangle(mask: BoolMask, least: int) -> tuple[int, int, int, int]:
     """Top, left, height and width of the largest rectangle of True in a mask (h, w), each side at least ``least``.
 
-    Of several the first one from the top; where there is none at all, whatever the sides, the whole mask.
+    The first from the top if there are several; the whole mask if there is none.
     """
-    best, found = 0, (0, 0, mask.shape[0], mask.shape[1])
+    largest, rectangle = 0, (0, 0, mask.shape[0], mask.shape[1])
     high = np.zeros(mask.shape[1] + 1, dtype=np.int64)  # the last column is never True and closes what is open
     for row in range(mask.shape[0]):
         high[:-1] = np.where(mask[row], high[:-1] + 1, 0)
@@ -133,23 +118,23 @@ def largest_rectangle(mask: BoolMask, least: int) -> tuple[int, int, int, int]:
             while open_ and open_[-1][1] >= height:
                 first, tall = open_.pop()
                 wide = column - first
-                if tall * wide > best and min(tall, wide) >= least:
-                    best, found = tall * wide, (row - tall + 1, first, tall, wide)
+                if tall * wide > largest and min(tall, wide) >= least:
+                    largest, rectangle = tall * wide, (row - tall + 1, first, tall, wide)
             open_.append((first, height))
-    return found
+    return rectangle
 
 
 def _cells_of(crop: int, pitch: tuple[float, float]) -> int:
-    """Cells along the edge of a crop, whichever way it lies."""
+    """Cells along the edge of a crop, along either axis."""
     return int(np.ceil(crop / min(pitch) - 1e-6))
 
 
 def _features(pixels: Pixels, cell: int) -> FloatArray:
     """Wavelet energies as logarithms, one for each octave, and the grey level: (h, w, C)."""
     bank = FilterBankSettings(cell=cell, frequencies=(FREQUENCY,), patterns=False)
-    found = FilterBank(bank)(pixels)
-    energies = found[..., :-1].reshape(*found.shape[:2], -1, bank.directions).mean(axis=-1)
-    return np.asarray(np.concatenate([energies, GREY * found[..., -1:]], axis=-1), dtype=np.float64)
+    features = FilterBank(bank)(pixels)
+    energies = features[..., :-1].reshape(*features.shape[:2], -1, bank.directions).mean(axis=-1)
+    return np.asarray(np.concatenate([energies, GREY * features[..., -1:]], axis=-1), dtype=np.float64)
 
 
 def _parted(features: FloatArray, part: BoolMask, edge: int, rng: np.random.Generator) -> list[BoolMask]:
@@ -183,10 +168,10 @@ def _windows(features: FloatArray, part: BoolMask, edge: int) -> FloatArray:
 
 
 def _pairs(part: BoolMask, edge: int) -> tuple[Cells, Cells]:
-    """Flat places (M,) of cells of a part that lie a crop apart in a row or a column."""
+    """Flat indices (M,) of cells of a part that lie a crop apart in a row or a column."""
     place, flat = np.arange(part.size).reshape(part.shape), part.ravel()
     ends = [(place[:-edge].ravel(), place[edge:].ravel()), (place[:, :-edge].ravel(), place[:, edge:].ravel())]
-    one, other = (np.concatenate(each) for each in zip(*ends, strict=True))
+    one, other = (np.concatenate(side) for side in zip(*ends, strict=True))
     both = flat[one] & flat[other]
     return one[both], other[both]
 

@@ -1,4 +1,4 @@
-"""How well a segmentation agrees with a labelled one, as the MatSAM paper measures it (its appendix and table 4)."""
+"""Agreement of a segmentation with a labelled one, as the MatSAM paper measures it (its appendix and table 4)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,9 @@ from matcurate.types import BoolMask, LabelMap
 class Scores:
     """Agreement with the truth; every value is at most 1, and only ``ari`` can be below 0.
 
-    Parameters
-    ----------
-    iou : float
-        Mean of the intersection over union of the foreground and of the background.
-    iou_foreground, f1, recall : float
-        Of the foreground.
-    ari : float
-        Adjusted Rand index of the objects, background counted as one of them.
-    boundary_f1_2px, boundary_recall_2px, boundary_f1_3px, boundary_recall_3px : float or None
-        Of the one-pixel boundaries of the objects, with a tolerance of 2 and 3 pixels; None without labelled objects.
+    ``iou`` is the mean over foreground and background; ``iou_foreground``, ``f1`` and ``recall`` are of the foreground;
+    ``ari`` is of the objects, background counted as one of them. The boundary scores are those of one-pixel boundaries
+    of the objects, None without labelled objects.
     """
 
     iou: float
@@ -58,7 +51,7 @@ def f1_score(predicted: BoolMask, truth: BoolMask) -> float:
 
 
 def recall_score(predicted: BoolMask, truth: BoolMask) -> float:
-    """Share of the true foreground that was found; 1 when there is none to find."""
+    """Share of the true foreground that is predicted; 1 when there is none."""
     total = np.count_nonzero(truth)
     return float(np.count_nonzero(predicted & truth) / total) if total else 1.0
 
@@ -69,38 +62,26 @@ def adjusted_rand_index(predicted: LabelMap, truth: LabelMap) -> float:
 
 
 def evaluate(predicted: Segmentation, truth: LabelMap, true_instances: LabelMap | None = None) -> Scores:
-    """Compare a segmentation with labelled classes and, where there are any, labelled instances.
+    """Compare a segmentation with labelled classes (H, W), 0 being background, and labelled instances if there are any.
 
-    Parameters
-    ----------
-    predicted : Segmentation
-        What a method found.
-    truth : unsigned array (H, W)
-        Labelled class ids; every class but 0 is foreground.
-    true_instances : unsigned array (H, W), optional
-        Labelled objects. Without them the adjusted Rand index compares connected components (8 neighbours) of both
-        foregrounds.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ.
+    Without instances the adjusted Rand index compares connected components (8 neighbours) of both foregrounds. Raises
+    ValueError when the shapes differ.
     """
     if truth.shape != predicted.phases.shape:
         raise ValueError(f"the mask is {truth.shape}, the image {predicted.phases.shape}; they must be equal")
-    found, wanted = predicted.phases > 0, truth > 0
+    foreground, true_foreground = predicted.phases > 0, truth > 0
     near = wide = None
     if true_instances is not None:
         ari = adjusted_rand_index(predicted.instances, true_instances)
         lines = grain_boundaries(predicted.instances), grain_boundaries(true_instances)
         near, wide = (boundary_agreement(*lines, tolerance) for tolerance in (2, 3))
     else:
-        ari = adjusted_rand_index(label(found, connectivity=2), label(wanted, connectivity=2))
+        ari = adjusted_rand_index(label(foreground, connectivity=2), label(true_foreground, connectivity=2))
     return Scores(
-        iou=class_mean_iou(found, wanted),
-        iou_foreground=intersection_over_union(found, wanted),
-        f1=f1_score(found, wanted),
-        recall=recall_score(found, wanted),
+        iou=class_mean_iou(foreground, true_foreground),
+        iou_foreground=intersection_over_union(foreground, true_foreground),
+        f1=f1_score(foreground, true_foreground),
+        recall=recall_score(foreground, true_foreground),
         ari=ari,
         boundary_f1_2px=near.f1 if near else None,
         boundary_recall_2px=near.recall if near else None,

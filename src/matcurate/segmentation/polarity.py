@@ -1,13 +1,13 @@
-"""Which side of a grey level is the foreground, decided without a mask.
+"""Side of the grey levels that is the foreground, decided without a mask.
 
 The rule, in this order:
 
-1. The matrix is what holds together; the phase lies in it in pieces. The image is freed of outliers and noise and
-   split by Otsu's threshold. Each side gets its effective number of pieces n = (Σ a)² / Σ a² over the areas a of its
-   connected components: 1 for one piece, N for N equal ones, and hardly moved by specks. Where one side's n is at
-   least ``DECISIVE`` times the other's, that side is the foreground.
-2. Otherwise both sides hold together (layers, dendrites, a network in a network). The matrix is what meets the frame of
-   the image: the side that covers less of the frame than of the image is the foreground, when the two differ by
+1. The matrix is connected; the phase lies in it in pieces. The image is freed of outliers and noise and split by Otsu's
+   threshold. Each side gets its effective number of pieces n = (Σ a)² / Σ a² over the areas a of its connected
+   components: 1 for one piece, N for N equal ones, and hardly changed by specks. Where one side's n is at least
+   ``DECISIVE`` times the other's, that side is the foreground.
+2. Otherwise both sides are connected (layers, dendrites, a network in a network). The matrix reaches the frame of the
+   image: the side that covers less of the frame than of the image is the foreground, when the two differ by
    ``FRAME_MARGIN`` or more.
 3. Otherwise the side with the smaller area is the foreground; the bright one of two equal halves.
 """
@@ -16,10 +16,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from skimage.filters import threshold_otsu
 
 from matcurate.config import Polarity
-from matcurate.segmentation.denoising import Grey, denoise
+from matcurate.segmentation.denoising import Grey, denoise, otsu_foreground
 from matcurate.segmentation.field import field_of_view
 from matcurate.types import BoolMask, Pixels, Side
 
@@ -30,15 +29,7 @@ SMALLEST_PIECE = 9
 
 
 def decide_side(pixels: Pixels, polarity: Polarity = "auto") -> Side:
-    """Return the side asked for, or the one the rule of this module finds.
-
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
-    polarity : {"auto", "bright", "dark"}
-        What the user knows.
-    """
+    """Return ``polarity``, or the side of the foreground of a micrograph (H, W) by the rule of this module."""
     if polarity != "auto":
         return polarity
     field = field_of_view(pixels)
@@ -55,7 +46,7 @@ def foreground_side(pixels: Pixels, foreground: BoolMask) -> Side:
 def side_of(grey: Grey) -> Side:
     """Side of the foreground of a denoised image (H, W), by the rule of this module."""
     soft = cv2.GaussianBlur(grey, (5, 5), 0)
-    bright = np.asarray(soft > threshold_otsu(soft)) if np.ptp(soft) else np.zeros(soft.shape, dtype=np.bool_)
+    bright = otsu_foreground(soft, "bright")
     pieces_bright, pieces_dark = effective_pieces(bright), effective_pieces(~bright)
     if pieces_bright >= DECISIVE * pieces_dark:
         return "bright"

@@ -1,4 +1,4 @@
-"""What every segmentation method returns."""
+"""The result of every segmentation method."""
 
 from __future__ import annotations
 
@@ -17,26 +17,13 @@ from matcurate.types import BoolMask
 class Segmentation:
     """Classes and instances of one micrograph.
 
-    Parameters
-    ----------
-    phases : uint8 array (H, W)
-        Class ids, 0 is background (matrix, or grain boundary).
-    instances : uint32 array (H, W)
-        Object ids, 0 is background.
-    score : float
-        Predicted quality in [0, 1]: the mean over the objects, weighted by their areas; 0 when there are none.
-    masks : int, optional
-        How many separate masks were left after suppression, before they were painted into one map; None for methods
-        that make none.
-    alternative : bool array (H, W), optional
-        Another foreground, where the grey levels speak for one and the method took this.
-    ignored : bool array (H, W), optional
-        What is no micrograph, as a data bar: background in the arrays, and left out of every fraction.
+    ``phases`` (H, W), uint8, are class ids, 0 the background (matrix, or grain boundary); ``instances`` (H, W), uint32,
+    are object ids, 0 the background. ``score`` is the predicted quality in [0, 1], the mean over the objects weighted
+    by their areas, 0 without objects. ``masks`` counts the separate masks left after suppression, None for methods that
+    make none. ``alternative`` (H, W) is another foreground, where the grey levels indicate one. ``ignored`` (H, W) is
+    what is no micrograph, as a data bar: background in the arrays, and left out of every fraction.
 
-    Raises
-    ------
-    ValueError
-        When the arrays are not of these types and one shape, or the score is outside [0, 1].
+    Raises ValueError when the arrays are not of these types and one shape, or the score is outside [0, 1].
     """
 
     phases: NDArray[np.uint8]
@@ -57,10 +44,10 @@ class Segmentation:
             raise ValueError(f"score must lie in [0, 1], got {self.score}")
 
     def within(self, field: BoolMask) -> Segmentation:
-        """What lies inside a field (H, W); the rest is background, and an instance cut in pieces becomes several."""
-        parted = label(np.where(field, self.instances, 0), background=0, connectivity=1)
+        """The part inside a field (H, W); the rest is background, and an instance cut in pieces becomes several."""
+        pieces = label(np.where(field, self.instances, 0), background=0, connectivity=1)
         other = None if self.alternative is None else self.alternative & field
-        return replace(self, phases=self.phases * field, instances=parted.astype(np.uint32), alternative=other)
+        return replace(self, phases=self.phases * field, instances=pieces.astype(np.uint32), alternative=other)
 
     def placed(self, shape: tuple[int, int], inside: tuple[slice, slice]) -> Segmentation:
         """The same as part of a larger image of ``shape`` (H, W), the rest of which is background."""
@@ -74,7 +61,7 @@ class Segmentation:
         return replace(self, phases=wide(self.phases), instances=wide(self.instances), alternative=other)
 
     def without(self, ignored: BoolMask | None) -> Segmentation:
-        """The same of an image (H, W) that ``ignored`` is a part of; what was seen is what :func:`looked_at` gives."""
+        """The segmentation of a whole image (H, W), from that of the part that :func:`looked_at` leaves of it."""
         if ignored is None:
             return self
         frame = frame_within(ignored, ignored.shape)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from matcurate.acquisition.diversity import near_duplicates, typical_distance
-from matcurate.acquisition.scores import bald, entropy, expected_gradient, margin, rarity
+from matcurate.acquisition.scores import bald, entropy, margin, rarity
 
 
 def test_entropy_and_margin_by_hand() -> None:
@@ -16,28 +16,6 @@ def test_bald_is_what_the_passes_disagree_about() -> None:
     torn = np.array([[0.0, 1.0], [0.5, 0.5]])
     # the first: mean entropy log 2, entropies 0; the second is unsure in every pass
     assert bald(np.stack([sure, torn])) == pytest.approx([np.log(2), 0.0])
-
-
-def test_expected_gradient_by_hand() -> None:
-    # p = (1/2, 1/2): both labels give length √(1/4 + 1/4); x = (2, 2) and the bias give √9.
-    found = expected_gradient(np.array([[0.5, 0.5], [1.0, 0.0]]), np.array([[2.0, 2.0], [2.0, 2.0]]))
-    assert found == pytest.approx([3 * np.sqrt(0.5), 0.0])
-
-
-def test_the_expected_gradient_is_that_of_a_softmax_layer() -> None:
-    import torch
-
-    rng = np.random.default_rng(0)
-    layer = torch.nn.Linear(4, 3)
-    place = torch.from_numpy(rng.normal(size=(1, 4))).float()
-    shares = layer(place).softmax(1).detach()
-    expected = 0.0
-    for label in range(3):
-        layer.zero_grad()
-        torch.nn.functional.cross_entropy(layer(place), torch.tensor([label])).backward()
-        length = torch.cat([each.grad.flatten() for each in layer.parameters()]).norm()
-        expected += float(shares[0, label] * length)
-    assert expected_gradient(shares.numpy(), place.numpy())[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_rarity_by_hand() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matcurate.acquisition.pool import Pool
-from matcurate.acquisition.strategies import STRATEGIES, choose_batch
+from matcurate.acquisition.strategies import STRATEGIES, choose_batch, order_by_score
 from matcurate.errors import ConfigError
 
 COUNT, CLASSES, WIDTH = 40, 3, 6
@@ -113,6 +113,16 @@ def test_what_is_missing_is_named(strategy: str, needs: str) -> None:
         chosen("random", Pool(np.zeros((4, 2))), quota=1)
     with pytest.raises(ConfigError, match="use one of: random"):
         chosen("guess", Pool(np.zeros((4, 2))))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_it_needs_is_enough_and_is_what_it_ranks_by(strategy: str) -> None:
+    score, values = STRATEGIES[strategy].score, np.random.default_rng(0).uniform(size=COUNT)
+    pool = Pool(drawn_pool().embeddings, scores={} if score is None else {score: values})
+    assert len(chosen(strategy, pool)) == 8
+    order = order_by_score(strategy, pool, rng=np.random.default_rng(0))
+    assert sorted(order.tolist()) == list(range(COUNT))
+    assert score is None or order.tolist() == np.argsort(-values).tolist()
 
 
 def test_another_seed_is_another_random_batch() -> None:

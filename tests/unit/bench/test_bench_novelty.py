@@ -94,6 +94,7 @@ def test_brightness_contrast_and_quarter_turns_do_not_change_an_embedding() -> N
 
 
 def test_sams_feature_map_is_pooled_too(tmp_path: Path) -> None:
+    from matcurate.promptable.protocol import Traits
     from matcurate.segmentation.boost.textures import FilterBank
 
     class Shown:
@@ -101,6 +102,7 @@ def test_sams_feature_map_is_pooled_too(tmp_path: Path) -> None:
 
         digest = "0" * 64
         name = "shown"
+        traits = Traits("sam", embeds=True)
 
         def open(self, pixels):
             class Image:

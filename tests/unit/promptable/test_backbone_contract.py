@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from matcurate.config import configs_root
 from matcurate.promptable.protocol import Backbone, PromptPredictor
 from matcurate.promptable.registry import BACKBONES, load_backbone
 
@@ -31,6 +32,14 @@ def test_name_and_digest(backbone):
     assert backbone.name in BACKBONES
     assert len(backbone.digest) == 64 and backbone.digest == bytes.fromhex(backbone.digest).hex()
     assert backbone.digest == backbone.digest
+
+
+def test_its_traits_are_what_it_can_do(backbone, image):
+    traits = backbone.traits
+    assert hasattr(backbone, "maps") == hasattr(image, "maps") == hasattr(image, "regions") == traits.maps_objects
+    assert hasattr(image, "draft") == traits.drafts
+    assert hasattr(image, "features") == traits.embeds
+    assert (configs_root() / "phase" / f"{traits.family}.yaml").is_file()
 
 
 def test_the_image_keeps_its_shape(image):

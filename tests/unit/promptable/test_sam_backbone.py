@@ -87,13 +87,11 @@ def test_a_known_image_needs_no_model(tmp_path, monkeypatch):
     cache.put(embedding_key(to_uint8(pixels), f"{backbone.digest} {ENCODING}"), known)
     image = backbone.open(pixels)
     assert isinstance(image, SamImage) and image.shape == (96, 160)
-    assert (cache.hits, cache.misses) == (1, 0)
 
 
-def test_an_image_is_encoded_once(vit_b, opened):
-    before = vit_b.cache.hits
+def test_an_image_is_encoded_once(vit_b, opened, monkeypatch):
+    monkeypatch.delattr(SamBackbone, "_encode")
     again = SamBackbone("vit_b", vit_b.path, vit_b.cache, device="cpu").open(vit_b.image)
-    assert vit_b.cache.hits == before + 1
     (one,), (other,) = opened.predict(POINTS[:1], LABELS[:1]), again.predict(POINTS[:1], LABELS[:1])
     assert all((a.mask == b.mask).all() and a.quality == b.quality for a, b in zip(one, other, strict=True))
 

@@ -3,11 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.promptable import sam
 from matcurate.promptable.decoder import Answers, LeanDecoder
-from matcurate.promptable.drafts import Drafting
 from matcurate.promptable.enlarge import Axis
 
 POINTS = np.array([[[110.0, 40.0], [10.0, 90.0]], [[30.5, 20.25], [0.0, 0.0]], [[159.0, 95.0], [80.0, 50.0]]])
@@ -58,11 +56,6 @@ def test_one_mask_of_one_prompt_can_be_made_alone(both):
 def test_qualities_are_cut_to_their_range():
     raw = torch.tensor([[-0.5, 0.25, 1.5]])
     assert Answers(raw, raw, raw).qualities().tolist() == [[0.0, 0.25, 1.0]]
-
-
-def test_only_predictors_that_draft_say_so(opened, vit_b):
-    assert isinstance(opened, Drafting)
-    assert not isinstance(ThresholdBackbone().open(vit_b.image), Drafting)
 
 
 def test_every_enlarged_draft_is_a_mask_that_predict_gives(opened, monkeypatch):

@@ -47,13 +47,13 @@ def test_the_defaults_are_those_of_segment_anything() -> None:
     kept = vars(plain).keys() - {"predictor", "point_grids"}
     assert {name: vars(ours)[name] for name in kept} == {name: vars(plain)[name] for name in kept}
     assert np.array_equal(ours.point_grids[0], plain.point_grids[0])
-    opened = AmgSettings(points_per_side=5).opened()
+    opened = AmgSettings(points_per_side=5).without_filters()
     assert (opened.pred_iou_thresh, opened.stability_score_thresh, opened.points_per_side) == (0, 0, 5)
 
 
 def test_candidates_are_the_records_of_the_generator() -> None:
     model = tiny_sam()
-    settings = AmgSettings(points_per_side=3, points_per_batch=4, box_nms_thresh=1.0).opened()
+    settings = AmgSettings(points_per_side=3, points_per_batch=4, box_nms_thresh=1.0).without_filters()
     pixels = picture().astype(np.uint16) * 257
     found = generated(model, pixels, settings)
     records = SamAutomaticMaskGenerator(model, **settings.model_dump()).generate(np.dstack([to_uint8(pixels)] * 3))
@@ -93,7 +93,7 @@ def test_no_mask_is_an_empty_segmentation(backbone) -> None:
 
 def test_the_version_names_the_backbone_and_follows_settings_and_preset(backbone) -> None:
     one = Amg(backbone, preset())
-    others = Amg(backbone, preset("layers")), Amg(backbone, preset(), AmgSettings().opened())
+    others = Amg(backbone, preset("layers")), Amg(backbone, preset(), AmgSettings().without_filters())
     assert one.version.startswith("amg-vit_b-") and one.version == Amg(backbone, preset()).version
     assert len({one.version, *(other.version for other in others)}) == 3
 

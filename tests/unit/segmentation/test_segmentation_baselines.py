@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from skimage.filters import threshold_otsu
 
-from matcurate.segmentation.baselines import BASELINES, canny_edges, otsu, otsu_foreground, separability, watershed
+from matcurate.segmentation.baselines import BASELINES, canny_edges, otsu, watershed
+from matcurate.segmentation.denoising import otsu_foreground, separability
 
 SHAPE = (96, 160)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from matcurate.segmentation.denoising import class_separability, denoise, gradient_magnitude, to_levels
+from matcurate.segmentation.denoising import denoise, gradient_magnitude, otsu_foreground, separability, to_levels
 
 SHAPE = (96, 160)
 
@@ -40,12 +40,11 @@ def test_levels_are_stretched_between_percentiles() -> None:
 
 def test_separability_by_hand() -> None:
     grey = np.array([[10, 10, 200, 200]], dtype=np.uint8)
-    assert class_separability(grey) == pytest.approx(1.0)
-    assert class_separability(np.full((2, 3), 9, dtype=np.uint8)) == 0.0
+    assert separability(grey, grey > 100) == pytest.approx(1.0)
     # 0, 60 and 200: means 30 and 200, shares 2/3 and 1/3
     three = np.array([[0, 60, 200]], dtype=np.uint8)
     share, gap, variance = 2 / 9, 200 - 30, np.var([0, 60, 200])
-    assert class_separability(three) == pytest.approx(share * gap**2 / variance)
+    assert separability(three, otsu_foreground(three, "bright")) == pytest.approx(share * gap**2 / variance)
 
 
 def test_gradient_of_a_ramp_is_its_slope() -> None:

@@ -15,7 +15,7 @@ from matcurate.types import Pixels
 WINDOW = 1024
 """Largest edge of a window in pixels."""
 STEP = ObjectNet.stride
-"""Edges of windows are multiples of this: the network would fill up others."""
+"""Edges of windows are multiples of this: the network would pad others."""
 OVERLAP = 128
 """Pixels over which two neighbouring windows are blended."""
 
@@ -23,19 +23,8 @@ OVERLAP = 128
 def output_maps(network: ObjectNet, pixels: Pixels, window: int = WINDOW) -> NDArray[np.float16]:
     """Probabilities (4, H, W) of the network's outputs, in the order of ``OUTPUTS``.
 
-    Parameters
-    ----------
-    network : ObjectNet
-        In evaluation mode, on any device.
-    pixels : uint8, uint16 or float array (H, W)
-        Finite and not empty.
-    window : int
-        Largest edge of a window in pixels, more than twice the overlap.
-
-    Raises
-    ------
-    ValueError
-        When the image is not two-dimensional, is empty or is not finite.
+    The network is in evaluation mode, on any device; ``window`` is the largest edge of a window in pixels, more than
+    twice the overlap. Raises ValueError when the image is not two-dimensional, is empty or is not finite.
     """
     if pixels.ndim != 2 or pixels.size == 0:
         raise ValueError(f"pixels must be a non-empty (H, W) array, got shape {pixels.shape}")

@@ -1,4 +1,4 @@
-"""What the built-in network says about every pixel of a micrograph."""
+"""The built-in network's outputs for every pixel of a micrograph."""
 
 from __future__ import annotations
 
@@ -13,23 +13,11 @@ Map = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectMaps:
-    """Maps (H, W) with values in [0, 1].
+    """Maps (H, W) with values in [0, 1]; ValueError when the shapes differ.
 
-    Parameters
-    ----------
-    foreground : float array
-        Probability of an object, not matrix.
-    contact : float array
-        Probability of the border between two objects that touch.
-    boundary : float array
-        Probability of the outline of any object.
-    distance : float array
-        Depth inside the object: 0 at its outline, 1 at its middle.
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ.
+    ``foreground`` is the probability of an object, not matrix, ``contact`` that of the border between two objects that
+    touch, ``boundary`` that of the outline of any object. ``distance`` is the depth inside the object: 0 at its
+    outline, 1 at its middle.
     """
 
     foreground: Map

@@ -38,12 +38,9 @@ class NetworkSettings(Strict):
 
 
 class ObjectNet(nn.Module):
-    """Encoder and decoder with skips, and a branch at full resolution for outlines that are right to the pixel.
+    """Encoder and decoder with skips, and a branch at full resolution for outlines exact to the pixel.
 
-    Parameters
-    ----------
-    settings : NetworkSettings
-        3.8 M parameters with the default.
+    It has 3.8 M parameters with the default settings.
     """
 
     stride = 32

@@ -20,7 +20,7 @@ from matcurate.promptable.builtin.weights import Weights
 from matcurate.promptable.hierarchy import Nodes
 from matcurate.promptable.nested import NestedRegions
 from matcurate.promptable.prompts import checked_boxes, pixel_prompts
-from matcurate.promptable.protocol import PointLabels
+from matcurate.promptable.protocol import PointLabels, Traits
 from matcurate.types import Candidate, FloatArray, Pixels
 
 VERSION = 8
@@ -39,15 +39,9 @@ DEFAULT = BuiltinSettings()
 
 
 class BuiltinBackbone:
-    """Maps of objects for whole micrographs, and nested regions between their borders for prompts.
+    """Maps of objects for whole micrographs, and nested regions between their borders for prompts."""
 
-    Parameters
-    ----------
-    weights : Weights
-        As read from their file; the network stays on its device.
-    settings : BuiltinSettings
-        Part of the digest.
-    """
+    traits = Traits("builtin", maps_objects=True)
 
     def __init__(self, weights: Weights, settings: BuiltinSettings = DEFAULT) -> None:
         self.weights, self.settings = weights, settings
@@ -65,13 +59,7 @@ class BuiltinBackbone:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def maps(self, pixels: Pixels) -> ObjectMaps:
-        """Run the network over an image (H, W) of uint8, uint16 or float.
-
-        Raises
-        ------
-        ValueError
-            When the image is not two-dimensional, is empty or is not finite.
-        """
+        """Run the network over an image (H, W); ValueError when it is not two-dimensional, empty or not finite."""
         return ObjectMaps(*joined_maps(self._network, softened(pixels)))
 
     def open(self, pixels: Pixels) -> BuiltinPredictor:
@@ -80,17 +68,7 @@ class BuiltinBackbone:
 
 
 class BuiltinPredictor:
-    """One image: its maps, and answers to prompts.
-
-    Parameters
-    ----------
-    maps : ObjectMaps
-        What the network sees.
-    quality : RegionQuality
-        Rates the regions.
-    settings : BuiltinSettings
-        Which regions are answers.
-    """
+    """The maps of one image, and answers to prompts."""
 
     def __init__(self, maps: ObjectMaps, quality: RegionQuality, settings: BuiltinSettings = DEFAULT) -> None:
         self.maps, self._quality, self._settings = maps, quality, settings
@@ -112,7 +90,7 @@ class BuiltinPredictor:
         def boxed(nodes: Nodes, fit: NDArray[np.float64]) -> NDArray[np.float64]:
             return self._quality.boxes.rate(np.column_stack([regions.measured[nodes], fit]))
 
-        return NestedRegions(regions.hierarchy, score, float, settings.min_quality, settings.nesting, boxed)
+        return NestedRegions(regions.hierarchy, score, settings.min_quality, settings.nesting, boxed)
 
     def regions(self, quality: float) -> tuple[Candidate, ...]:
         """All regions of at least a quality, the best first; one may hold others."""
@@ -125,19 +103,8 @@ class BuiltinPredictor:
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three nested regions, smallest first.
 
-        Of the regions that hold every foreground point and no background point, those of the best quality.
-
-        Parameters
-        ----------
-        points : float array (B, N, 2)
-            (x, y) in pixels; x runs along the width.
-        labels : int array (B, N)
-            1 foreground, 0 background, -1 padding.
-
-        Raises
-        ------
-        ValueError
-            When shapes or labels are wrong, or a point that is not padding lies outside the image.
+        Of the regions that hold every foreground point and no background point, those of the best quality. Arguments
+        and errors as of :meth:`PromptPredictor.predict`.
         """
         pixels, kinds = pixel_prompts(points, labels, self.shape)
         if not len(kinds) or self.maps.foreground.size == 1:
@@ -147,18 +114,15 @@ class BuiltinPredictor:
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
 
-        Raises
-        ------
-        ValueError
-            When a box is empty, not finite, or lies outside the image.
+        Raises ValueError when a box is empty, not finite, or lies outside the image.
         """
         corners = checked_boxes(boxes, self.shape)
         if not len(corners) or self.maps.foreground.size == 1:
             return [()] * len(corners)
         nested = self.nested
-        found, quality = nested.fitting(corners)
+        fitting, quality = nested.fitting(corners)
         answers = []
-        for nodes, values in zip(found, quality, strict=True):
+        for nodes, values in zip(fitting, quality, strict=True):
             chosen = [place for place in np.argsort(nodes) if nodes[place] >= 0]
             answers.append(tuple(nested.candidate(int(nodes[at])).rated(float(values[at])) for at in chosen))
         return answers

@@ -13,13 +13,7 @@ WIDTH = 48
 
 
 class QualityNet(nn.Module):
-    """Expected value in [0, 1] from measurements.
-
-    Parameters
-    ----------
-    inputs : int
-        Number of measurements.
-    """
+    """Expected value in [0, 1] from measurements."""
 
     mean: Tensor
     deviation: Tensor
@@ -45,13 +39,7 @@ class QualityNet(nn.Module):
 
 
 class RegionQuality(nn.Module):
-    """Quality of regions as answers to a point, and to a box that fits them by some intersection over union.
-
-    Parameters
-    ----------
-    seed : int
-        Of the weights before training.
-    """
+    """Quality of regions as answers to a point, and to a box that fits them by some intersection over union."""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()

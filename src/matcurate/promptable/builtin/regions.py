@@ -1,4 +1,4 @@
-"""All nested regions between the borders that the network sees, and what is measured of each.
+"""All nested regions between the borders that the network sees, and measurements of each.
 
 References
 ----------
@@ -19,7 +19,7 @@ from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.hierarchy import Hierarchy, indexed
 
 LEVELS = 64
-"""Border strengths that are told apart; more would only make more basins."""
+"""Number of different border strengths; more would only make more basins."""
 MEASURES = (
     "log_area",
     "log_share",
@@ -41,15 +41,10 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
-    """Nested regions of an image.
+    """Nested regions of an image, and what is measured of them.
 
-    Parameters
-    ----------
-    hierarchy : Hierarchy
-        Of M regions; the smallest are basins of the border strength, joined two at a time in the order of the mean
-        strength of the border between them (average linkage).
-    measured : float32 array (M, D)
-        Columns as in :data:`MEASURES`.
+    The smallest are basins of the border strength, joined two at a time in the order of the mean strength of the border
+    between them (average linkage). ``measured`` (M, D) has the columns :data:`MEASURES`.
     """
 
     hierarchy: Hierarchy

@@ -1,8 +1,8 @@
-"""Look at a micrograph at the sizes at which its objects are seen best, and join what is seen.
+"""Run the network at the magnifications that suit a micrograph's objects, and combine its outputs.
 
-The network learned from crops of some 200 pixels: objects of a few pixels lie between its pixels, and of those larger
-than a crop it sees no end. Small objects are therefore looked at once more at twice the size, large ones at a half and
-a quarter, where what is seen at full size leaves doubt.
+The network learned from crops of some 200 pixels: objects of a few pixels are too small for it, and of those larger
+than a crop it sees no end. Small objects are therefore seen once more at twice the size, large ones at a half and a
+quarter, where the result at full size is doubtful.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from matcurate.types import BoolMask, Pixels
 Logits = NDArray[np.float32]
 
 SMALL, LARGE = 14.0, 60.0
-"""Median diameter in pixels below which objects are looked at enlarged, and from which they are looked at reduced."""
+"""Median diameter in pixels below which a micrograph is enlarged, and from which it is reduced."""
 MOST_ENLARGED = 4_000_000
-"""Pixels of a micrograph that is looked at enlarged; a larger one would take minutes."""
+"""Maximum number of pixels of a micrograph that is enlarged; a larger one would take minutes."""
 REDUCED = (0.5, 0.25)
 LEAST_EDGE = 64
-"""Pixels along the shorter edge below which a reduced micrograph shows too little."""
+"""Minimum length of the shorter edge of a reduced micrograph, in pixels."""
 NEAR = 6.0
 """Standard deviation in pixels of the Gaussian over which the doubt of the foreground is averaged."""
 DOUBT = 2.0

@@ -22,19 +22,8 @@ SHA256 = "4cfcd3c05a68782c0cd4c879222e1a58af32c473ae91401ddd89b4e09fa01bbb"
 def shipped(device: str | None = None, path: Path = SHIPPED) -> BuiltinBackbone:
     """Backbone with the package's own weights, read and checked once per process and device.
 
-    Parameters
-    ----------
-    device : str or None
-        torch device; None takes a GPU when there is one.
-    path : Path
-        Where the weights lie.
-
-    Raises
-    ------
-    CheckpointError
-        When the file is missing or is not the one that was shipped.
-    ConfigError
-        When the device does not exist.
+    ``device`` None takes a GPU when there is one. Raises CheckpointError when the file is missing or is not the one
+    that was shipped, ConfigError when the device does not exist.
     """
     weights = load_weights(path)
     if weights.digest != SHA256:

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from matcurate.types import Pixels
 
 SPREAD = 0.6
-"""Standard deviation of what the network sees, about that of a photograph in [-1, 1], which its encoder began with."""
+"""Standard deviation of the network's input, about that of a photograph in [-1, 1], which its encoder began with."""
 OUTLIERS = (0.5, 99.5)
 """Percentiles beyond which grey values are cut off."""
 
 SHARP, SOFTER = 0.8, 0.7
-"""Sharpness of edges beyond that of all pictures learned from, and the Gaussian that such an image is blurred with."""
+"""Sharpness of edges beyond that of all training pictures, and the Gaussian that such an image is blurred with."""
 SAMPLED = 1024
-"""Rows and columns that sharpness is measured on at most."""
+"""Maximum number of rows and columns that sharpness is measured on."""
 
 
 def softened(pixels: Pixels) -> Pixels:
-    """Image (H, W) with edges as soft as the network has learned from; the image itself where they are.
+    """Image (H, W) with edges as soft as those of the training pictures; the image itself where they are.
 
-    Hardly a microscope makes an edge that is wholly within one pixel; drawings, enlarged pixels and sharpening do.
+    Few microscopes make an edge within one pixel; drawings, enlarged pixels and sharpening do.
     """
     if min(pixels.shape) < 3 or np.ptp(pixels) == 0:
         return pixels
@@ -35,7 +35,7 @@ def softened(pixels: Pixels) -> Pixels:
 def sharpness(grey: NDArray[np.float32]) -> float:
     """Step between two neighbours over that between the second neighbours, at the strongest edges of an image (H, W).
 
-    1 for an edge within one pixel, about one half for a soft one. A median of 3 x 3 pixels takes impulse noise out.
+    1 for an edge within one pixel, about one half for a soft one. A median of 3 x 3 pixels removes impulse noise.
     """
     filtered = cv2.medianBlur(np.ascontiguousarray(grey[:SAMPLED, :SAMPLED]), 3)
     ratios = []

@@ -22,18 +22,10 @@ NETWORK, QUALITY = "network.", "quality."
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weights:
-    """A network as read from its file.
+    """A network and the rating of its regions, in evaluation mode, float32, on the CPU.
 
-    Parameters
-    ----------
-    network : ObjectNet
-        In evaluation mode, float32, on the CPU.
-    quality : RegionQuality
-        Rates regions as answers to prompts; in evaluation mode, on the CPU.
-    digest : str
-        Hex SHA-256 of the file.
-    card : mapping of str to str
-        What the training wrote about it: recipe, sources, minutes, scores.
+    ``digest`` is the hex SHA-256 of the file, ``card`` what the training wrote about it: recipe, sources, minutes,
+    scores.
     """
 
     network: ObjectNet
@@ -58,10 +50,7 @@ def save_weights(path: Path, network: ObjectNet, quality: RegionQuality, card: M
 def load_weights(path: Path) -> Weights:
     """Read what :func:`save_weights` wrote; nothing is unpickled.
 
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, or holds something else.
+    Raises CheckpointError when the file is missing, damaged, or holds something else.
     """
     remedy = "train again with 'curate pretrain', or install the package again"
     header, tensors = read_header(path, FORMAT, "weights of the built-in network", remedy)

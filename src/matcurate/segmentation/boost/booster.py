@@ -1,7 +1,7 @@
 """SAM-I-Am: from raw masks, of any source, to a map of K materials.
 
 A fifth rule is ours: where a mask's crops do not agree, it holds several materials; as "a segment cannot be composite"
-(the paper's first axiom), it goes, and what it covered is looked at place by place.
+(the paper's first axiom), it is removed, and the texture of the area that it covered decides point by point.
 
 References
 ----------
@@ -36,18 +36,9 @@ EMPTY = np.empty((0, 0, 0), dtype=np.float32)
 class Boosted:
     """Materials of one micrograph.
 
-    Parameters
-    ----------
-    phases : uint8 array (H, W)
-        Materials 1 … ``materials``, the darkest first (a classifier's class c is c + 1); 0 in gaps that are kept.
-    materials : int
-        K.
-    kept : tuple of Candidate
-        Masks that passed the removal, largest first.
-    voted : tuple of int
-        Material that the crops of each of them voted for; 0 where nothing of a mask is to be seen.
-    removed : tuple of Removed
-        Masks that went, and why.
+    ``phases`` (H, W) holds materials 1 … ``materials``, the darkest first (a classifier's class c is c + 1), and 0 in
+    gaps that stay. ``kept`` are the masks that passed the removal, largest first, and ``voted`` the material that the
+    crops of each voted for, 0 where it is hidden by others.
     """
 
     phases: NDArray[np.uint8]
@@ -63,16 +54,10 @@ class Boosted:
 
 
 class Booster:
-    """Removal rules, a way to look at textures, and who judges them.
+    """Removal rules, texture features, and what classifies crops by them.
 
-    Parameters
-    ----------
-    settings : BoostSettings
-        Thresholds.
-    features : Features
-        Texture features for k-means; by default the settings' filter bank.
-    classifier : CropClassifier, optional
-        Judges crops instead of k-means (the paper's supervised variant).
+    Features are the settings' filter bank by default. A ``classifier`` replaces k-means (the paper's supervised
+    variant).
     """
 
     def __init__(
@@ -93,23 +78,10 @@ class Booster:
         *,
         rng: np.random.Generator,
     ) -> Boosted:
-        """Turn raw masks into materials.
+        """Turn raw masks of any source, overlapping or not, of a micrograph (H, W) into materials.
 
-        Parameters
-        ----------
-        pixels : uint8, uint16 or float array (H, W)
-            The micrograph.
-        candidates : sequence of Candidate
-            Raw masks of any source, overlapping at will; there may be none.
-        materials : int, optional
-            K; estimated from the crops' scatter when not told. A classifier brings its own.
-        rng : np.random.Generator
-            Places the crops and starts k-means.
-
-        Raises
-        ------
-        ValueError
-            When K is below 1 or above 255.
+        ``materials`` in [1, 255] is estimated from the crops' scatter when it is None; a classifier has its own number.
+        The generator places the crops and starts k-means. Raises ValueError for another number of materials.
         """
         if materials is not None and not 1 <= materials <= MOST_MATERIALS:
             raise ValueError(f"materials must lie in [1, {MOST_MATERIALS}], got {materials}")
@@ -118,22 +90,22 @@ class Booster:
         features = EMPTY if self.classifier else self.features(pixels)
         vote = self._vote(pixels, features, removal.kept, materials, rng)
         composite = vote.agreement < self.settings.agreement
-        gone = tuple(Removed(mask, "composite") for mask, goes in zip(vote.masks, composite, strict=True) if goes)
-        if gone:
-            left = [mask for mask, goes in zip(vote.masks, composite, strict=True) if not goes]
+        mixtures = tuple(Removed(mask, "composite") for mask, mixed in zip(vote.masks, composite, strict=True) if mixed)
+        if mixtures:
+            left = [mask for mask, mixed in zip(vote.masks, composite, strict=True) if not mixed]
             vote = self._vote(pixels, features, left, materials, rng)
-        found = paint(vote.layout, vote.winners, vote.judge, self.settings.crop)
+        materials_map = paint(vote.layout, vote.winners, vote.judge, self.settings.crop)
         count = vote.judge.count
-        ranks = np.arange(count) if self.classifier else by_brightness(found, pixels, count)
+        ranks = np.arange(count) if self.classifier else by_brightness(materials_map, pixels, count)
         if self.settings.gaps == "nearest":
-            found = fill_gaps(found)
+            materials_map = fill_gaps(materials_map)
         ids = np.concatenate([ranks + 1, [0]])  # the last for -1, which is none
         return Boosted(
-            phases=ids[found].astype(np.uint8),
+            phases=ids[materials_map].astype(np.uint8),
             materials=count,
             kept=vote.masks,
             voted=tuple(int(number) for number in ids[vote.winners]),
-            removed=removal.removed + gone,
+            removed=removal.removed + mixtures,
         )
 
     def _vote(
@@ -169,9 +141,9 @@ class Booster:
         rng: np.random.Generator,
     ) -> Clustered:
         crop = self.settings.crop
-        found = {number: embedded(features, layout.region(number), at, crop) for number, at in places.items()}
-        embeddings = np.concatenate(list(found.values())).astype(np.float64)
-        regions = np.repeat(list(found), [len(part) for part in found.values()])
+        by_region = {number: embedded(features, layout.region(number), at, crop) for number, at in places.items()}
+        embeddings = np.concatenate(list(by_region.values())).astype(np.float64)
+        regions = np.repeat(list(by_region), [len(part) for part in by_region.values()])
         areas = layout.areas()
         # All crops of a region smaller than a crop see the same: they do not say how much one texture varies.
         wide = np.array([areas[number] >= crop**2 for number in regions.tolist()], dtype=np.bool_)
@@ -185,7 +157,7 @@ class Booster:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Vote:
-    """Masks, who owns which pixel, who judges; what each mask voted for (-1: it is not to be seen), and how clearly."""
+    """Result of a vote: the material that each mask's crops voted for (-1: a hidden mask), and how clearly."""
 
     masks: tuple[Candidate, ...]
     layout: Layout

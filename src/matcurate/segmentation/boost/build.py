@@ -17,34 +17,19 @@ PRESETS = "boost"
 """Folder of the booster's presets within ``configs/``."""
 LAYERS, INCLUSIONS = "layers", "inclusions"
 PHASES = "phases"
-"""MatSAM's preset for raw masks where inclusions are sought; its preset for layers is named like the booster's."""
+"""MatSAM's preset for raw masks where inclusions are searched; its preset for layers has the booster's name."""
 
 
 def build_booster(preset: str = LAYERS) -> Booster:
-    """Booster with a shipped preset, or that of a YAML file, and its classical textures.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such preset.
-    """
+    """Booster with a shipped preset, or that of a YAML file, and its filter bank; ConfigError when there is none."""
     return Booster(load_preset(preset, BoostSettings, PRESETS))
 
 
 def boosted_segmentation(pixels: Pixels, segmenter: MatSam, materials: int, seed: int = 0) -> Segmentation:
-    """Segment a micrograph (H, W) into materials; instances are their connected regions (4 neighbours).
+    """Segment a micrograph (H, W) into ``materials`` in [1, 255]; instances are connected regions (4 neighbours).
 
-    Parameters
-    ----------
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
-    segmenter : MatSam
-        Proposes the raw masks. With its preset ``layers`` the booster has the paper's thresholds; with every other one
-        small masks inside large ones are phases of their own, and stay.
-    materials : int
-        K in [1, 255].
-    seed : int
-        Of the crops and of k-means.
+    The segmenter proposes the raw masks. With its preset ``layers`` the booster has the paper's thresholds; with every
+    other one small masks inside large ones stay, as phases of their own. ``seed`` is that of the crops and of k-means.
     """
     booster = build_booster(LAYERS if segmenter.preset.name == LAYERS else INCLUSIONS)
     boosted = booster.boost(pixels, segmenter.propose(pixels), materials, rng=np.random.default_rng(seed))

@@ -1,4 +1,4 @@
-"""Embeddings to materials: features in comparable units, k-means, and its number where nobody tells it."""
+"""Embeddings to materials: features in comparable units, k-means, and an estimate of the number of clusters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matcurate.types import BoolMask, FloatArray
 Labels = NDArray[np.int64]
 
 STARTS = 10
-"""Times that k-means is begun anew."""
+"""Number of starts of k-means."""
 WORTH = 0.3
 """Share of the scatter's scale; the best of those tried on generated layers (docs/methods/boost.md)."""
 
@@ -30,7 +30,7 @@ class Scaling:
 
     @classmethod
     def of(cls, embeddings: FloatArray, regions: Labels, trusted: BoolMask) -> Scaling:
-        """Scaling of crops (N, C) that belong to ``regions`` (N,); only those of ``trusted`` (N,) lie in one mask."""
+        """Scaling of crops (N, C) of ``regions`` (N,); only those of ``trusted`` (N,) lie in one mask each."""
         spread = embeddings.std(axis=0)
         within = np.zeros_like(spread)
         if trusted.any():
@@ -45,22 +45,19 @@ class Scaling:
 
 
 def _within(embeddings: FloatArray, members: Labels) -> FloatArray:
-    """Median (C,) over the groups (N,) of the standard deviation of their embeddings (N, C): few may be composite."""
+    """Median (C,) over the groups (N,) of the standard deviation of their embeddings (N, C): few are composite."""
     groups = [embeddings[members == group].std(axis=0) for group in np.unique(members)]
     return np.asarray(np.median(groups, axis=0))
 
 
 LEAST_SPREAD = 0.1
-"""A feature's unit is at least this share of its whole spread, so that a steady one does not outweigh all others."""
+"""A feature's unit is at least this share of its whole spread, so that a constant one does not outweigh all others."""
 
 
 def cluster(
     embeddings: FloatArray, materials: int, rng: np.random.Generator, weights: FloatArray | None = None
 ) -> KMeans:
-    """K-means of scaled embeddings (N, C), weighted by ``weights`` (N,).
-
-    There are fewer clusters than asked where there are fewer distinct embeddings.
-    """
+    """K-means of scaled embeddings (N, C), weighted by ``weights`` (N,); at most one cluster a distinct embedding."""
     distinct = len(np.unique(embeddings, axis=0))
     seed = int(rng.integers(2**31))
     return KMeans(n_clusters=min(materials, distinct), n_init=STARTS, random_state=seed).fit(
@@ -71,22 +68,11 @@ def cluster(
 def estimate_count(
     embeddings: FloatArray, largest: int, rng: np.random.Generator, weights: FloatArray | None = None
 ) -> int:
-    """Number of materials in 1 … ``largest``: the first after which one more cluster is not worth its while.
+    """Number of materials in 1 … ``largest`` of scaled embeddings (N, C): the first after which no cluster pays off.
 
-    It is worth its while when it takes away more than ``WORTH`` of the scale of the scatter, which is the geometric
-    mean of the whole scatter and of what ``largest + 1`` clusters leave: the first alone would miss the last of many
-    materials, the second alone would part noise.
-
-    Parameters
-    ----------
-    embeddings : float array (N, C)
-        Scaled.
-    largest : int
-        Most that are tried, at least 1.
-    rng : np.random.Generator
-        Starts k-means.
-    weights : float array (N,), optional
-        Of the embeddings, such as the areas they stand for.
+    A cluster pays off when it removes more than ``WORTH`` of the scale of the scatter, which is the geometric mean of
+    the whole scatter and of what ``largest + 1`` clusters leave: the first alone would miss the last of many materials,
+    the second alone would split noise. ``weights`` (N,) are such as the areas that embeddings stand for.
     """
     distinct = len(np.unique(embeddings, axis=0))
     counts = range(1, min(largest + 1, distinct) + 1)

@@ -22,21 +22,15 @@ Places = NDArray[np.int64]
 RIM = 4
 """Pixels along the rim of a region whose texture is half its neighbour's; left out where the region has more."""
 LEAST_WEIGHT = 1e-6
-"""Cells below which a crop has met nothing of its region, and takes the mean over the region instead."""
+"""Covered cells below which a crop shows nothing of its region, and takes the mean over the region instead."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """Part of an image, no larger than its window, so that many small ones cost little.
+    """Part of an image of ``shape``, no larger than its window, so that many small ones cost little.
 
-    Parameters
-    ----------
-    top, left : int
-        Position of ``mask[0, 0]`` in the image, in pixels.
-    mask : bool array (h, w)
-        Not empty. The window reaches ``RIM`` pixels beyond the region, but not over the frame of the image.
-    shape : (H, W)
-        Of the image.
+    ``mask`` (h, w), not empty, begins at ``top`` and ``left``. The window reaches ``RIM`` pixels beyond the region, but
+    not over the frame of the image.
     """
 
     top: int
@@ -58,12 +52,9 @@ class Region:
 
 
 def crop_places(region: Region, count: int, rng: np.random.Generator) -> Places:
-    """Draw the centres of ``count`` crops from the pixels of a region.
+    """Draw the centres (count, 2) of crops, as (row, column) in the image, from the pixels of a region.
 
-    Returns
-    -------
-    int array (count, 2)
-        (row, column) in the image; with repeats only where the region has fewer pixels.
+    There are repeats only where the region has fewer pixels.
     """
     inside = np.flatnonzero(region.mask)
     drawn = rng.choice(inside, size=count, replace=len(inside) < count)
@@ -72,22 +63,10 @@ def crop_places(region: Region, count: int, rng: np.random.Generator) -> Places:
 
 
 def embedded(features: FeatureMap, region: Region, places: Places, crop: int) -> FeatureMap:
-    """Mean features of a region within the crops around some of its pixels.
+    """Mean features (N, C) of a region within crops around some of its pixels.
 
-    Parameters
-    ----------
-    features : float array (h, w, C)
-        Of the image (H, W).
-    region : Region
-        Of the image.
-    places : int array (N, 2)
-        Centres of the crops in the image: row, column.
-    crop : int
-        Edge of the crops in pixels.
-
-    Returns
-    -------
-    float array (N, C)
+    ``features`` (h, w, C) are of the whole image; ``places`` (N, 2) are the centres of the crops in the image, as (row,
+    column); ``crop`` is their edge in pixels.
     """
     cells = (features.shape[0], features.shape[1])
     coverage, first = _coverage(region, cells)
@@ -114,9 +93,9 @@ def cut(pixels: Pixels, places: Places, crop: int) -> Pixels:
 
 
 def _coverage(region: Region, cells: tuple[int, int]) -> tuple[FeatureMap, tuple[int, int]]:
-    """Share of the region in the cells around it, without its rim where that leaves something; and the first of them.
+    """Share of a region in each of the cells around it, and the first cell; ``cells`` is (rows, columns) of the image.
 
-    ``cells`` (rows, columns) of the whole image.
+    The region's rim is left out where that leaves something.
     """
     mask = region.mask.astype(np.uint8)
     inner = cv2.erode(mask, np.ones((2 * RIM + 1, 2 * RIM + 1), np.uint8))  # the frame of the image is no rim
@@ -127,9 +106,9 @@ def _coverage(region: Region, cells: tuple[int, int]) -> tuple[FeatureMap, tuple
 
 
 def _shares(start: int, length: int, cells: int, pixels: int) -> tuple[int, csr_array]:
-    """First of the ``cells`` along an axis of so many ``pixels`` that a stretch of pixels meets, and each one's shares.
+    """First of the ``cells`` along an axis of ``pixels`` that a stretch of pixels meets, and their shares.
 
-    The array (met cells, length) holds what each pixel of the stretch fills of a cell.
+    The shares (cells, length) are what each pixel of the stretch fills of a cell.
     """
     first, last = start * cells // pixels, -(-(start + length) * cells // pixels)
     lows = np.arange(first, last)[:, None] * (pixels / cells)

@@ -1,4 +1,4 @@
-"""Who says what material a crop is: k-means on embeddings without labels, or a classifier that the user brings."""
+"""What assigns crops to materials: k-means on embeddings without labels, or a classifier that the user provides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CropClassifier(Protocol):
 
 
 class Judge(Protocol):
-    """Says which material crops are."""
+    """Assigns crops to materials."""
 
     @property
     def count(self) -> int:
@@ -57,17 +57,7 @@ class Clustered:
 
 
 class Classified:
-    """A classifier's word on the crops themselves.
-
-    Parameters
-    ----------
-    pixels : array (H, W)
-        The micrograph.
-    crop : int
-        Edge of the crops in pixels.
-    classifier : CropClassifier
-        Given N crops at a time.
-    """
+    """Classes of crops of edge ``crop`` by a classifier of pixels, which receives N crops at a time."""
 
     def __init__(self, pixels: Pixels, crop: int, classifier: CropClassifier) -> None:
         self._pixels = pixels
@@ -81,12 +71,9 @@ class Classified:
         return self._largest + 1
 
     def __call__(self, region: Region, places: Places) -> Labels:
-        """Class of each crop; what lies around the region belongs to its crops.
+        """Class of each crop, surroundings of the region included.
 
-        Raises
-        ------
-        ValueError
-            When the answer is neither ids (N,) from 0 on nor probabilities (N, C).
+        Raises ValueError when the classifier gives neither ids (N,) from 0 on nor probabilities (N, C).
         """
         answer = np.asarray(self._classifier(cut(self._pixels, places, self._crop)))
         if answer.shape[:1] != (len(places),) or answer.ndim not in (1, 2):
@@ -94,6 +81,6 @@ class Classified:
         ids = answer.argmax(axis=1) if answer.ndim == 2 else answer
         if ids.dtype.kind not in "iu" or ids.min() < 0:
             raise ValueError(f"class ids are whole numbers from 0 on, got {ids.dtype} from {ids.min()}")
-        known = answer.shape[1] - 1 if answer.ndim == 2 else int(ids.max())
-        self._largest = max(self._largest, known)
+        largest = answer.shape[1] - 1 if answer.ndim == 2 else int(ids.max())
+        self._largest = max(self._largest, largest)
         return ids.astype(np.int64)

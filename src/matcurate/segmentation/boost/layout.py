@@ -1,4 +1,4 @@
-"""Which pixel belongs to which mask, what no mask covers, and the map of materials that comes of it."""
+"""Which pixel belongs to which mask, what no mask covers, and the resulting map of materials."""
 
 from __future__ import annotations
 
@@ -19,21 +19,17 @@ from matcurate.types import Candidate, Pixels
 GAP = 8
 """An unmasked region is a gap where it is nowhere deeper than this part of a crop's edge; else it is open."""
 OVERLAPPING, MOST_CROPS = 4, 1000
-"""Crops of an open region: so many in the area of one, and at most."""
+"""Crops of an open region: the number in the area of one, and the maximum."""
 STEP = 6
-"""Open regions are looked at in places this part of a crop's edge apart."""
+"""Open regions are sampled at points this part of a crop's edge apart."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Who owns which pixel: masks (the smaller on top), and open regions where no mask is.
+    """Owner of every pixel: one of the masks (the smaller on top), or an open region where no mask is.
 
-    Parameters
-    ----------
-    owners : int array (H, W)
-        Below ``masks`` the number of a mask, above it of an open region; -1 in narrow gaps.
-    masks : int
-        Number of masks.
+    ``owners`` (H, W) is below ``masks``, their number, the number of a mask, above it of an open region; -1 in narrow
+    gaps.
     """
 
     owners: Labels
@@ -58,30 +54,30 @@ class Layout:
         return cls(np.where(owners < 0, numbers[free], owners), len(kept))
 
     def region(self, number: int) -> Region:
-        """What is to be seen of a mask or open region, which is something."""
+        """Visible part of a mask or open region; not empty."""
         return Region.of(self.owners, number, self._windows[number])
 
     @cached_property
     def _windows(self) -> list[tuple[slice, slice]]:
-        """Windows of all numbers, found in one pass."""
+        """Windows of all numbers, in one pass."""
         return list(find_objects(self.owners + 1))
 
     @property
     def numbers(self) -> Labels:
-        """Masks and open regions of which something is to be seen."""
-        found = np.unique(self.owners)
-        return np.asarray(found[found >= 0], dtype=np.int64)
+        """Masks and open regions with a visible part."""
+        numbers = np.unique(self.owners)
+        return np.asarray(numbers[numbers >= 0], dtype=np.int64)
 
     def areas(self) -> dict[int, int]:
-        """Pixels of every mask and open region of which something is to be seen."""
+        """Visible pixels of every mask and open region that has some."""
         numbers, counts = np.unique(self.owners[self.owners >= 0], return_counts=True)
         return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
     def crop_places(self, crops: int, crop: int, rng: np.random.Generator) -> dict[int, Places]:
-        """Crops of every region: ``crops`` of the largest, as the square root of the area, a third at least.
+        """Crops of every region: ``crops`` of the largest, in proportion to the root of the area, at least a third.
 
-        Open regions, which may hold several materials, have at least ``OVERLAPPING`` in the area of one (of edge
-        ``crop``), but for that reason no more than ``MOST_CROPS``.
+        Open regions, which may hold several materials, have at least ``OVERLAPPING`` crops in the area of one (of edge
+        ``crop``), up to ``MOST_CROPS``.
         """
         areas = self.areas()
         largest = max(areas.values())
@@ -94,33 +90,20 @@ class Layout:
 
 
 def paint(layout: Layout, winners: Labels, judge: Judge, crop: int) -> Labels:
-    """Material of every pixel: a mask's winner, an open region's texture place by place.
+    """Material (H, W) of every pixel: a mask's winner, or the texture around a pixel in open regions; -1 in gaps.
 
-    Parameters
-    ----------
-    layout : Layout
-        Of an image (H, W) with M masks.
-    winners : int array (M,)
-        Material of each mask, -1 for one that is not to be seen.
-    judge : Judge
-        Looks at open regions.
-    crop : int
-        Edge of its crops in pixels.
-
-    Returns
-    -------
-    int array (H, W)
-        -1 in gaps.
+    ``winners`` (M,) is the material of each mask, -1 for a hidden one. ``crop`` is the edge of the judge's crops in
+    pixels.
     """
-    found = np.concatenate([winners, [-1]])[np.minimum(layout.owners, layout.masks)]
+    materials = np.concatenate([winners, [-1]])[np.minimum(layout.owners, layout.masks)]
     for number in layout.numbers[layout.numbers >= layout.masks]:
         region = layout.region(int(number))
-        found[region.window][region.mask] = _by_place(region, judge, max(1, crop // STEP))
-    return np.asarray(found, dtype=np.int64)
+        materials[region.window][region.mask] = _by_place(region, judge, max(1, crop // STEP))
+    return np.asarray(materials, dtype=np.int64)
 
 
 def _by_place(region: Region, judge: Judge, step: int) -> Labels:
-    """Material of every pixel of an open region, (n,): that of the nearest of places ``step`` pixels apart."""
+    """Material (n,) of every pixel of an open region: that of the nearest of sample points ``step`` pixels apart."""
     sites = np.zeros(region.mask.shape, dtype=np.bool_)
     sites[(step // 2 - region.top) % step :: step, (step // 2 - region.left) % step :: step] = True
     sites &= region.mask
@@ -134,7 +117,7 @@ def _by_place(region: Region, judge: Judge, step: int) -> Labels:
 
 
 def fill_gaps(materials: Labels) -> Labels:
-    """Gaps (-1) take the material of the nearest pixel that has one; (H, W)."""
+    """Materials (H, W) whose gaps (-1) take the material of the nearest pixel that has one."""
     nearest = distance_transform_edt(materials < 0, return_distances=False, return_indices=True)
     return np.asarray(materials[tuple(nearest)])
 

@@ -1,16 +1,16 @@
-"""Which raw masks go: SAM-I-Am's rules on geometry alone (its section 3.3.1 and algorithm 1).
+"""Removal of raw masks: SAM-I-Am's rules on geometry alone (its section 3.3.1 and algorithm 1).
 
-In this order, each on what the one before has left:
+The rules in their order, each on what the previous one has left:
 
-1. *duplicate*: of masks that are nearly the same, the largest stays.
-2. *tiny child*: a child below ``child_share`` of its parent's area goes; the parent has priority.
-3. *compound*: a parent goes whose children together cover more than ``compound_share`` of it; the children have
+1. *duplicate*: of masks that are nearly the same, all but the largest are removed.
+2. *tiny child*: a child below ``child_share`` of its parent's area is removed; the parent has priority.
+3. *compound*: a parent is removed whose children together cover more than ``compound_share`` of it; the children have
    priority, and merging decides what they are.
-4. *island*: a mask goes that lies in an unmasked surrounding and is below ``island_share`` of it.
+4. *island*: a mask is removed that lies in an unmasked surrounding and is below ``island_share`` of it.
 
-Algorithm 1 gathers all that is expendable first, and adds up the children's areas. Here tiny children no longer count
-when parents are judged, and what two children share counts once: else a large mask that holds hundreds of atoms, each
-of them a mask, would go together with them and leave nothing.
+Algorithm 1 collects all candidates for removal first, and adds up the children's areas. Here tiny children no longer
+count when parents are compared with their children, and what two children share counts once: else a large mask that
+holds hundreds of atoms, each of them a mask, would be removed together with them and leave nothing.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from matcurate.segmentation.boost.settings import BoostSettings
 from matcurate.types import BoolMask, Candidate, intersection
 
 Rule = Literal["duplicate", "tiny child", "compound", "island", "composite"]
-"""``composite`` is found when crops vote, see :mod:`matcurate.segmentation.boost.booster`; the others here."""
+"""``composite`` follows from the vote of crops, see :mod:`matcurate.segmentation.boost.booster`; the others here."""
 
 RING = 3
-"""Pixels around a mask that say what it lies in."""
+"""Width in pixels of the ring around a mask that shows what surrounds it."""
 SURROUNDED = 0.5
 """Share of that ring that one unmasked region must hold for the mask to be an island in it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Removed:
-    """A mask that went, and the rule that chose it."""
+    """A removed mask, and the rule that removed it."""
 
     candidate: Candidate
     rule: Rule
@@ -47,24 +47,14 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Removal:
-    """What is left, largest first, and what went, in the order of the rules."""
+    """Masks that stay, largest first, and those removed, in the order of the rules."""
 
     kept: tuple[Candidate, ...]
     removed: tuple[Removed, ...]
 
 
 def remove(candidates: Sequence[Candidate], shape: tuple[int, int], settings: BoostSettings) -> Removal:
-    """Apply the four rules.
-
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Raw masks of one image, overlapping at will; empty ones are left out of account.
-    shape : (H, W)
-        Of the image, in pixels.
-    settings : BoostSettings
-        The thresholds.
-    """
+    """Apply the four rules to raw masks of one image (H, W), overlapping or not; empty ones are ignored."""
     masks = sorted(
         (without_holes(c, settings.child_share) for c in candidates if c.area), key=lambda c: (-c.area, c.top, c.left)
     )
@@ -78,8 +68,8 @@ def remove(candidates: Sequence[Candidate], shape: tuple[int, int], settings: Bo
     left = [masks[number] for number in np.flatnonzero(alive)]
     islands = _islands(left, shape, settings.island_share)
     return Removal(
-        kept=tuple(mask for mask, goes in zip(left, islands, strict=True) if not goes),
-        removed=(*removed, *(Removed(mask, "island") for mask, goes in zip(left, islands, strict=True) if goes)),
+        kept=tuple(mask for mask, island in zip(left, islands, strict=True) if not island),
+        removed=(*removed, *(Removed(mask, "island") for mask, island in zip(left, islands, strict=True) if island)),
     )
 
 
@@ -96,9 +86,9 @@ def without_holes(candidate: Candidate, share: float) -> Candidate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Relations:
-    """N masks, largest first, and how they lie to each other.
+    """N masks, largest first, and their relations.
 
-    ``overlap[i, j]`` is the intersection over union of two masks; ``child[i, j]`` says that j is a child of i.
+    ``overlap[i, j]`` is the intersection over union of two masks; ``child[i, j]`` is true when j is a child of i.
     """
 
     masks: Sequence[Candidate]
@@ -117,7 +107,7 @@ class _Relations:
 
 
 def shared_areas(masks: Sequence[Candidate]) -> NDArray[np.int64]:
-    """Pixels that every two masks share, (N, N); only those whose boxes meet are laid on each other."""
+    """Pixels that every two masks share, (N, N); only those whose boxes overlap are compared."""
     boxes = np.array([c.box for c in masks], dtype=np.int64).reshape(-1, 4)
     shared = np.zeros((len(masks), len(masks)), dtype=np.int64)
     for number, mask in enumerate(masks):
@@ -174,13 +164,13 @@ RELATIVES: tuple[tuple[Rule, Callable[[_Relations, BoolMask, BoostSettings], Boo
     ("tiny child", _tiny_children),
     ("compound", _compounds),
 )
-"""The rules that look at masks in pairs, in their order; each says which of those alive (N,) go."""
+"""The rules on pairs of masks, in their order; each gives which of those left (N,) are removed."""
 
 
 def _islands(masks: Sequence[Candidate], shape: tuple[int, int], share: float) -> BoolMask:
     """Masks, largest first, that lie in a region without a larger mask and are less than ``share`` of it.
 
-    Masks of one tier of areas are judged together, in what the tiers before have left unmasked.
+    Masks of one tier of areas are compared together, with what the tiers before have left unmasked.
     """
     gone = np.zeros(len(masks), dtype=np.bool_)
     covered = np.zeros(shape, dtype=np.bool_)
@@ -195,7 +185,7 @@ def _islands(masks: Sequence[Candidate], shape: tuple[int, int], share: float) -
 
 
 def _tiers(areas: Sequence[int], smallest_land: float) -> list[list[int]]:
-    """Positions of areas, which are positive and fall: those too large for islands, then within a factor of two each.
+    """Positions of positive areas, falling: those too large for islands, then within a factor of two each.
 
     There are as many tiers as the image has powers of two, however many masks there are.
     """

@@ -30,18 +30,10 @@ Areas = NDArray[np.float64]
 class MaskScores:
     """Agreement of M masks with the L labels of one image, all in [0, 1].
 
-    Parameters
-    ----------
-    miou : float
-        Mean over the labels of the mean intersection over union of the masks that take part (eq. 3); 0 for a label
-        without any.
-    mrecall, mprecision : float
-        From areas averaged over masks and labels in the same way (eq. 4, 5).
-    mfpr : float
-        Mean over the labels of the mean intersection over union of the masks that take part and are not the best
-        (eq. 6); 0 where there are none.
-    matched_iou : float
-        Mean over the labels of the intersection over union with one mask each, assigned so that the sum is largest.
+    ``miou`` is the mean over the labels of the mean intersection over union of the masks that take part (eq. 3), 0 for
+    a label without any. ``mrecall`` and ``mprecision`` come from areas averaged in the same way (eq. 4, 5). ``mfpr`` is
+    as ``miou``, over the masks that take part and are not the best (eq. 6). ``matched_iou`` is the mean over the labels
+    of the intersection over union with one mask each, assigned so that the sum is largest.
     """
 
     miou: float
@@ -81,7 +73,7 @@ def _scores(shared: Areas, sizes: Areas, wanted: Areas) -> MaskScores:
     """From shared areas (L, M), areas of masks (M,) and of labels (L, 1)."""
     iou = shared / np.maximum(sizes + wanted - shared, 1)
     takes_part = iou >= TAKES_PART
-    found = _mean_of(shared, takes_part).mean()
+    hit = _mean_of(shared, takes_part).mean()
     wrong = _mean_of(sizes - shared, takes_part).mean()
     missed = np.where(takes_part.any(axis=1), _mean_of(wanted - shared, takes_part), wanted[:, 0]).mean()
     superfluous = takes_part.copy()
@@ -90,8 +82,8 @@ def _scores(shared: Areas, sizes: Areas, wanted: Areas) -> MaskScores:
     rows, columns = linear_sum_assignment(iou, maximize=True)
     return MaskScores(
         miou=float(_mean_of(iou, takes_part).mean()),
-        mrecall=float(found / (found + missed)) if found else 0.0,
-        mprecision=float(found / (found + wrong)) if found else 0.0,
+        mrecall=float(hit / (hit + missed)) if hit else 0.0,
+        mprecision=float(hit / (hit + wrong)) if hit else 0.0,
         mfpr=float(_mean_of(iou, superfluous).mean()),
         matched_iou=float(iou[rows, columns].sum() / len(iou)),
     )

@@ -1,4 +1,4 @@
-"""What the booster removes, how it looks at textures, and what becomes of pixels that no mask covers."""
+"""Settings of the booster: which masks it removes, its texture features, and what happens to pixels without a mask."""
 
 from __future__ import annotations
 
@@ -19,20 +19,29 @@ class BoostSettings(Strict):
     """
 
     name: str = Field(default="layers", pattern=r"^[a-z0-9_]+$")
-    duplicate_iou: float = Field(default=0.8, gt=0, le=1, description="Masks that overlap so far are one; the larger.")
-    containment: float = Field(default=0.9, gt=0.5, le=1, description="A child has this share of itself in its parent.")
-    child_share: float = Field(default=0.05, ge=0, lt=1, description="A child below this share of its parent goes.")
-    compound_share: float = Field(default=0.7, gt=0, le=1, description="A parent goes when its children cover more.")
+    duplicate_iou: float = Field(
+        default=0.8, gt=0, le=1, description="Intersection over union from which two masks are one."
+    )
+    containment: float = Field(default=0.9, gt=0.5, le=1, description="Minimum share of a child inside its parent.")
+    child_share: float = Field(
+        default=0.05, ge=0, lt=1, description="A child below this share of its parent is removed."
+    )
+    compound_share: float = Field(
+        default=0.7, gt=0, le=1, description="A parent is removed when its children cover more."
+    )
     island_share: float = Field(default=0.05, ge=0, lt=1, description="As child_share, of an unmasked surrounding.")
-    crop: int = Field(default=60, ge=8, description="Edge in pixels of the crops that textures are looked at in.")
+    crop: int = Field(default=60, ge=8, description="Edge in pixels of the crops that show textures.")
     crops: int = Field(default=24, ge=1, description="Crops of the largest region; a region has at least a third.")
     filters: FilterBankSettings = FilterBankSettings()
     gaps: Literal["nearest", "keep"] = Field(
-        default="nearest", description="Narrow gaps between masks: to the nearest material, or class 0."
+        default="nearest", description="Narrow gaps between masks: join the nearest material, or class 0."
     )
     agreement: float = Field(
-        default=0.7, ge=0, le=1, description="A mask goes when a smaller share of its crops votes alike: composite."
+        default=0.7,
+        ge=0,
+        le=1,
+        description="Minimum share of a mask's crops that vote alike; else it is composite and removed.",
     )
     largest_count: int = Field(
-        default=6, ge=2, description="Most materials that are tried when their number is not told."
+        default=6, ge=2, description="Maximum number of materials tried when their number is not given."
     )

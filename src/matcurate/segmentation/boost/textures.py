@@ -13,7 +13,7 @@ local binary patterns", IEEE TPAMI 24 (2002).
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -24,32 +24,23 @@ from skimage.filters import gabor_kernel
 
 from matcurate.config import Strict
 from matcurate.errors import ConfigError
-from matcurate.promptable.protocol import Backbone
+from matcurate.promptable.protocol import Backbone, embeds
 from matcurate.segmentation.denoising import to_levels
 from matcurate.types import Pixels
 
 FeatureMap = NDArray[np.float32]
-"""Texture features (h, w, C): cell (i, j) looks at the part of the image around row (i + ½) H / h."""
+"""Texture features (h, w, C): cell (i, j) is the part of the image around row (i + ½) H / h."""
 
 
 FLOOR = 0.003
-"""Amplitude below which a wavelet has found nothing, in shares of the grey range."""
+"""Amplitude below which a wavelet has no response, in shares of the grey range."""
 
 
 class Features(Protocol):
-    """Whatever turns a micrograph into a feature map."""
+    """A function from a micrograph to a feature map."""
 
     def __call__(self, pixels: Pixels) -> FeatureMap:
         """Features (h, w, C) of an image (H, W); h ≤ H and w ≤ W, both at least 1."""
-        ...
-
-
-@runtime_checkable
-class Described(Protocol):
-    """A prepared image that can show what its encoder made of it."""
-
-    def features(self) -> FeatureMap:
-        """Embedding (h, w, C) over the image alone, without padding."""
         ...
 
 
@@ -65,13 +56,7 @@ class FilterBankSettings(Strict):
 
 
 class FilterBank:
-    """Gabor wavelets, local binary patterns and grey level; needs no training.
-
-    Parameters
-    ----------
-    settings : FilterBankSettings
-        Frozen.
-    """
+    """Gabor wavelets, local binary patterns and grey level; needs no training."""
 
     def __init__(self, settings: FilterBankSettings = FilterBankSettings()) -> None:  # noqa: B008 - frozen
         self.settings = settings
@@ -103,13 +88,7 @@ class FilterBank:
 
 
 class BackboneFeatures:
-    """The embedding that a backbone with an encoder makes of an image.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        Whose predictors are :class:`Described`, as official SAM's are.
-    """
+    """The embedding that a backbone with an encoder, such as official SAM, makes of an image."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
@@ -117,15 +96,11 @@ class BackboneFeatures:
     def __call__(self, pixels: Pixels) -> FeatureMap:
         """Features (h, w, C); official SAM: 256 for each 16 × 16 pixels of the image scaled to 1024.
 
-        Raises
-        ------
-        ConfigError
-            When the backbone has no encoder.
+        Raises ConfigError when the backbone has no encoder.
         """
-        predictor = self.backbone.open(pixels)
-        if not isinstance(predictor, Described):
+        if not embeds(self.backbone):
             raise ConfigError(f"backbone {self.backbone.name!r} has no features to show; use 'filters' textures")
-        return predictor.features()
+        return self.backbone.open(pixels).features()
 
 
 def _amplitude(grey: FeatureMap, kernel: NDArray[np.complex128], size: tuple[int, int]) -> FeatureMap:

@@ -1,11 +1,11 @@
-"""Large images in crops, and objects over their borders made whole again.
+"""Large images in crops, and objects over their borders joined again.
 
-The cores of the crops part the image; a crop sees its core and a margin around it. A crop answers for the objects that
-have a pixel in its core: what lies in a margin alone is in another core, whose crop sees more of it. An object over a
-border is then found by both sides, which agree in the band that both see; there the pieces are paired, and whatever is
-paired becomes one object.
+The cores of the crops tile the image; a crop sees its core and a margin around it. A crop is responsible for the
+objects that have a pixel in its core: what lies in a margin alone is in another core, whose crop sees more of it. Both
+sides see an object over a border, and agree in the band that both see; there the pieces are paired, and pairs become
+one object.
 
-Nothing here holds more than the crops at hand and the masks found, each no larger than its box.
+Memory holds no more than one crop and the masks so far, each no larger than its box.
 """
 
 from __future__ import annotations
@@ -32,14 +32,9 @@ CORE, MARGIN = 896, 64
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """One part of an image.
+    """One part of an image, as (top, left, bottom, right).
 
-    Parameters
-    ----------
-    frame : (top, left, bottom, right)
-        What the crop sees.
-    core : (top, left, bottom, right)
-        What it answers for, inside the frame; the cores of all crops part the image.
+    The crop sees ``frame`` and is responsible for ``core`` inside it; the cores of all crops tile the image.
     """
 
     frame: Box
@@ -63,21 +58,11 @@ class Crop:
 
 
 def crops(shape: tuple[int, int], core: int = CORE, margin: int = MARGIN) -> Iterator[Crop]:
-    """Crops of an image, row by row.
+    """Crops of an image (H, W), row by row.
 
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image, in pixels.
-    core : int
-        Largest edge of a core, at least 1; along each axis all cores are equally long within a pixel.
-    margin : int
-        Pixels that a crop sees beyond its core, at least 1; two neighbours share a band of twice this width.
-
-    Raises
-    ------
-    ValueError
-        When core or margin is not positive.
+    ``core`` is the largest edge of a core; along each axis all cores are equally long within a pixel. A crop sees
+    ``margin`` pixels beyond its core; two neighbours share a band of twice this width. Raises ValueError unless both
+    are positive.
     """
     if core < 1 or margin < 1:
         raise ValueError(f"core and margin must be at least 1 pixel, got {core} and {margin}")
@@ -94,59 +79,46 @@ def crops(shape: tuple[int, int], core: int = CORE, margin: int = MARGIN) -> Ite
 
 
 def by_core(candidates: Sequence[Candidate], parts: Sequence[Crop]) -> list[list[Candidate]]:
-    """Candidates of each crop: those whose box has its middle in the core; the cores part the image."""
-    found: list[list[Candidate]] = [[] for _ in parts]
+    """Candidates of each crop: those whose box has its middle in the core; the cores tile the image."""
+    by_crop: list[list[Candidate]] = [[] for _ in parts]
     for candidate in candidates:
         top, left, bottom, right = candidate.box
         row, column = (top + bottom - 1) // 2, (left + right - 1) // 2
         holds = (c.core[0] <= row < c.core[2] and c.core[1] <= column < c.core[3] for c in parts)
-        found[list(holds).index(True)].append(candidate)
-    return found
+        by_crop[list(holds).index(True)].append(candidate)
+    return by_crop
 
 
 def stitch(parts: Iterable[tuple[Crop, Sequence[Candidate]]], agreement: float = 0.5) -> tuple[Candidate, ...]:
-    """Unite what two crops found of one object.
+    """Unite the parts of objects that several crops see.
 
     In the band that two crops share, the connected pieces (8 neighbours) of their candidates are compared. Two pieces
-    of which each is the best match of the other, with an intersection over union of at least ``agreement`` there,
-    make one object of their candidates. Pieces rather than whole masks are compared, since an object may enter the
-    other crop several times, and may look like several objects from there.
+    of which each is the best match of the other, with an intersection over union of at least ``agreement`` in (0, 1]
+    there, make one object of their candidates. Pieces rather than whole masks are compared, since an object may enter
+    the other crop several times, and may look like several objects from there.
 
-    Parameters
-    ----------
-    parts : iterable of (Crop, sequence of Candidate)
-        Each crop once, with what :meth:`Crop.place` gives; taken one after the other, so it may be a generator.
-    agreement : float
-        Least intersection over union inside the band, in (0, 1].
-
-    Returns
-    -------
-    tuple of Candidate
-        Whole objects, by their first part; the quality is the mean of the parts', weighted by area.
-
-    Raises
-    ------
-    ValueError
-        When the agreement is not in (0, 1].
+    ``parts`` has each crop once, with what :meth:`Crop.place` gives; it may be a generator. Objects come in the order
+    of their first part; the quality is the mean of the parts', weighted by area. Raises ValueError for another
+    ``agreement``.
     """
     if not 0 < agreement <= 1:
         raise ValueError(f"agreement must lie in (0, 1], got {agreement}")
-    found: list[Candidate] = []
+    fragments: list[Candidate] = []
     seen: list[tuple[Crop, range]] = []
     same: DisjointSet = DisjointSet()
     for crop, candidates in parts:
-        mine = range(len(found), len(found) + len(candidates))
-        found += candidates
+        mine = range(len(fragments), len(fragments) + len(candidates))
+        fragments += candidates
         for number in mine:
             same.add(number)
         for other, theirs in seen:
             band = _common(crop.frame, other.frame)
             if band[0] < band[2] and band[1] < band[3]:
-                for one, two in _pairs(found, mine, theirs, band, agreement):
+                for one, two in _pairs(fragments, mine, theirs, band, agreement):
                     same.merge(one, two)
         seen.append((crop, mine))
     groups = sorted((sorted(group) for group in same.subsets()), key=lambda group: group[0])
-    return tuple(unite([found[number] for number in group]) for group in groups)
+    return tuple(unite([fragments[number] for number in group]) for group in groups)
 
 
 def unite(parts: Sequence[Candidate]) -> Candidate:
@@ -171,10 +143,10 @@ def _parts(length: int, core: int) -> list[tuple[int, int]]:
 
 
 def _pairs(
-    found: Sequence[Candidate], mine: range, theirs: range, band: Box, agreement: float
+    candidates: Sequence[Candidate], mine: range, theirs: range, band: Box, agreement: float
 ) -> Iterator[tuple[int, int]]:
     """Numbers of candidates of two crops that are one object, by their pieces in the band."""
-    (ours, our_owner), (others, other_owner) = (_pieces(found, numbers, band) for numbers in (mine, theirs))
+    (ours, our_owner), (others, other_owner) = (_pieces(candidates, numbers, band) for numbers in (mine, theirs))
     if not ours or not others:
         return
     iou = np.zeros((len(ours), len(others)))
@@ -191,12 +163,12 @@ def _pairs(
         yield our_owner[one], other_owner[two]
 
 
-def _pieces(found: Sequence[Candidate], numbers: range, band: Box) -> tuple[list[Candidate], list[int]]:
+def _pieces(candidates: Sequence[Candidate], numbers: range, band: Box) -> tuple[list[Candidate], list[int]]:
     """Connected pieces of candidates inside a band, and the number of the candidate that each belongs to."""
     pieces: list[Candidate] = []
     owners: list[int] = []
     for number in numbers:
-        candidate = found[number]
+        candidate = candidates[number]
         window = _window(candidate, band)
         if not window.any():
             continue

@@ -38,21 +38,11 @@ def cut_objects(foreground: BoolMask, smallest: int) -> CutObjects:
 
 
 def edge_grid(shape: tuple[int, int], count: int, cut: CutObjects, band: float) -> NDArray[np.float64]:
-    """Regular grid of about ``count`` points (x, y), denser in the band along each edge that cuts objects.
+    """Regular grid of about ``count`` points (x, y) over (H, W), denser in the band along each edge that cuts objects.
 
     The regular spacing is divided by 1 + n / c, at most ``DENSEST``, in the band of an edge that cuts n objects and
-    along which c regular points lie. Where two bands meet, the denser one counts.
-
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image, in pixels.
-    count : int
-        Points if the grid were regular everywhere, at least 1.
-    cut : CutObjects
-        Objects that each edge cuts.
-    band : float
-        Depth of the bands, as a share of the height or width; at least one regular spacing is taken.
+    along which c regular points lie. Where two bands meet, the denser one counts. ``band`` is the depth of the bands as
+    a share of the height or width; at least one regular spacing is taken.
     """
     height, width = shape
     step = max(2.0, float(np.sqrt(height * width / count)))

@@ -1,8 +1,8 @@
-"""What the image itself says about a mask: the step of grey level along its outline.
+"""The grey-level filter of masks: the step of grey level along their outline.
 
-This is MatSAM's grey-level filter (Li et al. 2024, section 2.4: it "removes the background area that is misclassified")
-in a local form, which shading and uneven grey do not disturb. It also makes masks comparable that come from different
-proposers, whose own qualities are not.
+This is MatSAM's filter (Li et al. 2024, section 2.4: it "removes the background area that is misclassified") in a local
+form, which shading and uneven grey do not disturb. It also makes masks of different proposers comparable, whose own
+qualities are not.
 """
 
 from __future__ import annotations
@@ -30,23 +30,10 @@ def class_gap(grey: Grey) -> float:
 
 
 def rescored(candidates: Sequence[Candidate], grey: Grey, side: Side) -> tuple[Candidate, ...]:
-    """Give every candidate its contrast as quality.
+    """Give every candidate of a denoised image (H, W) its contrast as quality, in the same order.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        Inside the image.
-    grey : uint8 array (H, W)
-        The denoised micrograph.
-    side : {"bright", "dark"}
-        Of the foreground.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the same order. Quality is the step from the one-pixel ring outside to the one-pixel rim inside, towards the
-        foreground's side, over the distance between the image's two grey classes; in [0, 1], largest where the outline
-        follows the edge.
+    It is the step from the one-pixel ring outside to the one-pixel rim inside, towards the foreground's side, over the
+    distance between the image's two grey classes; in [0, 1], largest where the outline follows the edge.
     """
     gap = class_gap(grey) * (1 if side == "bright" else -1)
     if gap == 0:

@@ -1,8 +1,8 @@
 """Masks for many prompts with little work: compared as drafts, made in full only when they survive.
 
-For predictors that draft (official SAM), three things are saved. Prompts that lie in a good mask already are not asked.
-Masks are made at one logit in sixteen, and those that repeat a better one go at that size. Only the others are made at
-the size of the image. What goes early is what the suppression of whole masks would remove; it still has the last word.
+Three things are saved on predictors that draft (official SAM). Prompts that lie in a good mask already are not decoded.
+Masks are made at one logit in sixteen, and those that repeat a better one are removed at that size. Only the others are
+made at the size of the image. The suppression of whole masks would remove the same ones; it still follows.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.promptable.drafts import Drafting, Drafts
-from matcurate.promptable.protocol import PromptPredictor
-from matcurate.segmentation.matsam.generate import decode
+from matcurate.promptable.drafts import DraftingPredictor, Drafts
 from matcurate.segmentation.matsam.prompts import Points
 from matcurate.types import BoolMask, Candidate, Progress, silent
 
@@ -22,35 +20,27 @@ FEW = 16
 """Masks of fewer samples than this are always made: they are too small to be compared as drafts."""
 GOOD, STABLE = 0.88, 0.95
 """Quality and stability from which a mask explains the points in it; what SAM's own generator asks of every mask."""
-AT_ONCE = 1024
-"""Prompts asked together of predictors that do not draft: their regions are there already and take no memory."""
 LARGEST_EXPLANATION = 0.05
 """Share of the image above which a mask explains nothing: objects may lie in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Candidates, and what was done for them.
+    """Candidates in the order of the prompts, and the work they cost.
 
-    Parameters
-    ----------
-    candidates : tuple of Candidate
-        In the order of the prompts asked.
-    asked, explained : int
-        Prompts that were decoded, and that were not since a good mask held them.
-    drafted, made : int
-        Masks that the decoder proposed, and that were made in full.
+    ``decoded`` prompts were answered, ``explained`` ones were not, because a good mask held them. The decoder proposed
+    ``drafted`` masks, of which ``made`` were made in full.
     """
 
     candidates: tuple[Candidate, ...]
-    asked: int
+    decoded: int
     explained: int
     drafted: int
     made: int
 
 
 def decode_frugally(
-    predictor: PromptPredictor,
+    predictor: DraftingPredictor,
     points: Points,
     *,
     always: int = 0,
@@ -58,34 +48,17 @@ def decode_frugally(
     batch: int = 64,
     progress: Progress = silent,
 ) -> Decoded:
-    """Candidates for points, each a prompt of its own.
+    """Candidates for points (N, 2), (x, y) in pixels, each a prompt of its own.
 
-    Predictors that do not draft are asked everything (:func:`matcurate.segmentation.matsam.generate.decode`),
-    :data:`AT_ONCE` prompts together.
-
-    Parameters
-    ----------
-    predictor : PromptPredictor
-        The prepared image.
-    points : float array (N, 2)
-        (x, y) in pixels.
-    always : int
-        So many points from the first on are asked even where a good mask holds them: key points, which may lie on an
-        object inside another.
-    overlap : float
-        Intersection over union of two drafts in (0, 1] above which the one of lower quality goes.
-    batch : int
-        Prompts drafted together, at least 1; bounds the memory at some 4 MiB each.
-    progress : Progress
-        Told the number of prompts dealt with, those at hand included.
+    The first ``always`` points are decoded even where a good mask holds them: key points, which may lie on an object
+    inside another. ``overlap`` in (0, 1] is the intersection over union of two drafts above which the one of lower
+    quality is removed. ``batch``, at least 1, bounds the memory at some 4 MiB a prompt. ``progress`` receives the
+    number of prompts dealt with.
     """
-    if not isinstance(predictor, Drafting):
-        found = decode(predictor, points, AT_ONCE, progress)
-        return Decoded(found, len(points), 0, len(found), len(found))
     survivors = _Survivors(overlap)
     explained: BoolMask = np.zeros(predictor.shape, dtype=np.bool_)
-    asked = drafted = done = 0
-    for part in _apart(len(points), always, batch):
+    decoded = drafted = done = 0
+    for part in _batches(len(points), always, batch):
         columns, rows = np.floor(points[part]).astype(int).T
         chosen = part[(part < always) | ~explained[rows, columns]]
         done += len(part)
@@ -99,12 +72,12 @@ def decode_frugally(
             if candidate is not None and _explains(answers.drafts, index, candidate, explained.size):
                 top, left, bottom, right = candidate.box
                 explained[top:bottom, left:right] |= candidate.mask
-        asked, drafted = asked + len(chosen), drafted + len(answers.drafts.masks)
-    return Decoded(survivors.candidates(), asked, len(points) - asked, drafted, len(survivors.made))
+        decoded, drafted = decoded + len(chosen), drafted + len(answers.drafts.masks)
+    return Decoded(survivors.candidates(), decoded, len(points) - decoded, drafted, len(survivors.made))
 
 
-def _apart(count: int, always: int, batch: int) -> list[NDArray[np.int64]]:
-    """Parts of all numbers below ``count``: the first ``always`` in order, then neighbours in different parts."""
+def _batches(count: int, always: int, batch: int) -> list[NDArray[np.int64]]:
+    """Batches of all numbers below ``count``: the first ``always`` in order, then neighbours in different batches."""
     numbers = np.arange(count)
     first, rest = numbers[:always], numbers[always:]
     parts = [first[start : start + batch] for start in range(0, len(first), batch)]
@@ -132,19 +105,19 @@ class _Survivors:
         return tuple(c for c, beaten in zip(self.made, self._beaten, strict=True) if c is not None and not beaten)
 
     def admit(self, drafts: Drafts) -> NDArray[np.int64]:
-        """Indices of the drafts to be made; those that they beat are given up."""
+        """Indices of the drafts to be made; those that they beat are removed."""
         samples = drafts.masks.reshape(len(drafts.masks), -1).astype(np.float32)
-        known = np.count_nonzero(drafts.masks, axis=(1, 2)) >= FEW
+        large = np.count_nonzero(drafts.masks, axis=(1, 2)) >= FEW
         if not len(self._quality):
             self._samples = np.empty((0, samples.shape[1]), dtype=np.float32)
         before, within = _iou(samples, self._samples), _iou(samples, samples)
-        comparable = known[:, None] & (self._samples.sum(axis=1) >= FEW) & ~self._beaten
+        comparable = large[:, None] & (self._samples.sum(axis=1) >= FEW) & ~self._beaten
         repeats = (before > self._overlap) & comparable
         kept: list[int] = []
         for index in np.argsort(-drafts.quality, kind="stable").tolist():
             better = repeats[index] & (self._quality >= drafts.quality[index])
-            again = known[index] and any(known[other] and within[index, other] > self._overlap for other in kept)
-            if not better.any() and not again:
+            repeated = large[index] and any(large[other] and within[index, other] > self._overlap for other in kept)
+            if not better.any() and not repeated:
                 kept.append(index)
         chosen = np.array(sorted(kept), dtype=np.int64)
         self._beaten |= repeats[chosen].any(axis=0)

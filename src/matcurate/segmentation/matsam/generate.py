@@ -12,28 +12,15 @@ from matcurate.types import Candidate, Progress, silent
 def decode(
     predictor: PromptPredictor, points: Points, batch: int = 64, progress: Progress = silent
 ) -> tuple[Candidate, ...]:
-    """Every candidate for every point, each point a prompt of its own.
+    """Every candidate for every point (N, 2), (x, y) in pixels, in their order, each point a prompt of its own.
 
-    Parameters
-    ----------
-    predictor : PromptPredictor
-        The prepared image.
-    points : float array (N, 2)
-        (x, y) in pixels.
-    batch : int
-        Prompts decoded together, at least 1.
-    progress : Progress
-        Told the number of prompts answered.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the order of the points; one object (``is``) may come several times where several points found it.
+    One object (``is``) comes several times where several points lie on it. ``batch``, at least 1, prompts are decoded
+    together; ``progress`` receives the number of prompts answered.
     """
-    found: list[Candidate] = []
+    candidates: list[Candidate] = []
     for start in range(0, len(points), batch):
         part = points[start : start + batch]
         answers = predictor.predict(part[:, None, :], np.ones((len(part), 1), dtype=np.int64))
-        found += [candidate for answer in answers for candidate in answer]
+        candidates += [candidate for answer in answers for candidate in answer]
         progress(start + len(part), len(points))
-    return tuple(found)
+    return tuple(candidates)

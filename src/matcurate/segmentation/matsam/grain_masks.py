@@ -18,8 +18,8 @@ from skimage.measure import label
 from skimage.morphology import skeletonize
 
 from matcurate.segmentation.boundaries import nearest_id
-from matcurate.segmentation.matsam.phases import objects_of
 from matcurate.segmentation.matsam.postprocess import paint
+from matcurate.segmentation.objects.instances import pieces
 from matcurate.types import BoolMask, Candidate
 
 Ids = NDArray[np.uint32]
@@ -35,19 +35,11 @@ def grains_from_masks(
 ) -> Ids:
     """Grains (H, W) of the masks, the smaller mask on top where two overlap.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        The masks that survived suppression.
-    shape : (H, W)
-        Of the image, in pixels.
-    smallest : int
-        Area in pixels below which a connected piece of a mask is no grain.
-    filled : bool
-        Fill the gaps between the masks as :func:`filled_grains` does; else they keep id 0.
+    Connected pieces of a mask below ``smallest`` pixels are left out. The gaps between the masks are ``filled`` as
+    :func:`filled_grains` does; else they have id 0.
     """
-    pieces = objects_of(paint(candidates, shape), smallest)
-    return filled_grains(pieces, smallest) if filled else pieces
+    ids = pieces(paint(candidates, shape), smallest)
+    return filled_grains(ids, smallest) if filled else ids
 
 
 def filled_grains(ids: Ids, smallest: int) -> Ids:
@@ -57,7 +49,7 @@ def filled_grains(ids: Ids, smallest: int) -> Ids:
     the nearest grain. Without any grain the image is one grain.
     """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (WIDE, WIDE))
-    wide = objects_of(cv2.morphologyEx((ids == 0).astype(np.uint8), cv2.MORPH_OPEN, disc).astype(np.uint8), smallest)
+    wide = pieces(cv2.morphologyEx((ids == 0).astype(np.uint8), cv2.MORPH_OPEN, disc).astype(np.uint8), smallest)
     network = grain_network(np.where(wide > 0, wide + ids.max(), ids))
     cells = np.asarray(label(~network, background=0, connectivity=1), dtype=np.uint32)
     if not ids.any() or not cells.any():

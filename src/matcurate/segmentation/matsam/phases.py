@@ -1,9 +1,9 @@
-"""Several phases by grey level, and touching objects parted: what becomes of an image beyond one foreground.
+"""Several phases by grey level, and touching objects split at their necks.
 
-Phases: plateaus of the denoised image (where the gradient is not that of an edge) are classed by the valleys between
+Phases: plateaus of the denoised image (where the gradient is not that of an edge) are classified by the valleys between
 the modes of their grey levels, by multi-level Otsu where there are too few modes; pixels on edges, whose grey only
-passes through the levels between two phases, go to the plateau that a flood of the gradient brings (Meyer 1994).
-Phases that no grey parts are told by texture instead, by :mod:`matcurate.segmentation.boost`.
+passes through the levels between two phases, go to the plateau from which a flood of the gradient reaches them (Meyer
+1994). Phases of equal grey are separated by texture instead, in :mod:`matcurate.segmentation.boost`.
 
 References
 ----------
@@ -32,11 +32,11 @@ Classes = NDArray[np.uint8]
 Ids = NDArray[np.uint32]
 
 MOST = 4
-"""Phases beside the matrix."""
+"""Maximum number of phases beside the matrix."""
 BANDWIDTH = 5.0
 """Standard deviation in grey levels by which a histogram is smoothed before its modes are counted."""
 PROMINENCE, FAINT = 0.05, 0.005
-"""Least height of a mode above its valley, over the highest mode: where the number of phases is asked, and is told."""
+"""Minimum height of a mode above its valley, over the highest mode: to estimate the number of phases, and given it."""
 DEPTH, LEAST_DEPTH = 0.3, 0.5
 """Two parts are two objects when the neck between them is thinner than both by this share, and by these pixels."""
 
@@ -55,22 +55,10 @@ def count_phases(grey: Grey) -> int:
 
 
 def phases_by_grey(grey: Grey, side: Side | None, count: int) -> Classes:
-    """Matrix and phases of an image.
+    """Matrix 0 and phases 1 … ``count`` from dark to bright of a denoised image (H, W).
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        The denoised micrograph.
-    side : {"bright", "dark"} or None
-        The matrix is the darkest class when objects are bright, the brightest when they are dark; by None it is the
-        class that holds together best: the largest sum of squared areas of its connected pieces.
-    count : int
-        Phases beside the matrix, at least 1.
-
-    Returns
-    -------
-    uint8 array (H, W)
-        0 the matrix, 1 … ``count`` the phases from dark to bright.
+    The matrix is the darkest class when objects are bright, the brightest when they are dark; for ``side`` None it is
+    the class of the most connected pieces: the largest sum of squared areas.
     """
     flat = plateaus(grey)
     if len(np.unique(grey[flat])) <= count:
@@ -93,16 +81,8 @@ def explained(grey: Grey, classes: Classes) -> float:
     return min(1.0, between / whole) if whole > 0 else 0.0
 
 
-def objects_of(phases: Classes | Ids, smallest: int) -> Ids:
-    """Connected pieces (4 neighbours) of every phase with at least ``smallest`` pixels, as ids 1 … N (H, W)."""
-    found = label(phases, background=0, connectivity=1)
-    kept = np.bincount(found.ravel()) >= smallest
-    kept[0] = False
-    return np.asarray(np.where(kept, np.cumsum(kept), 0)[found], dtype=np.uint32)
-
-
-def parted(foreground: BoolMask) -> Ids:
-    """Objects 1 … N of a foreground (H, W), touching ones parted at their necks.
+def split_at_necks(foreground: BoolMask) -> Ids:
+    """Objects 1 … N of a foreground (H, W), touching ones split at their necks.
 
     Watershed on the distance from the outline, from its maxima. A maximum counts as an object of its own when every way
     to a higher one leads over a neck that is thinner by ``DEPTH`` of it, and by ``LEAST_DEPTH`` pixels.
@@ -130,8 +110,8 @@ def _modes(levels: NDArray[np.uint8], prominence: float) -> tuple[NDArray[np.int
     """Grey levels of the modes, the most prominent first, and the smoothed histogram (256,)."""
     histogram = np.bincount(levels.ravel(), minlength=256).astype(np.float64)
     smooth = np.asarray(gaussian_filter1d(histogram, BANDWIDTH, mode="constant"), dtype=np.float64)
-    modes, found = find_peaks(np.pad(smooth, 1), prominence=prominence * smooth.max())
-    return np.asarray(modes[np.argsort(-found["prominences"], kind="stable")] - 1, dtype=np.int64), smooth
+    modes, properties = find_peaks(np.pad(smooth, 1), prominence=prominence * smooth.max())
+    return np.asarray(modes[np.argsort(-properties["prominences"], kind="stable")] - 1, dtype=np.int64), smooth
 
 
 def _held(mask: BoolMask) -> float:

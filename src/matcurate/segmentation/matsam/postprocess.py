@@ -1,4 +1,4 @@
-"""From separate masks to one map of instances, and how sure they are together.
+"""From separate masks to one map of instances, and their common quality.
 
 MatSAM (Li et al. 2024), section 2.1: "finally, all masks are combined".
 """

@@ -1,13 +1,13 @@
-"""Where MatSAM points at: key points of pre-segmented objects, and an adaptive grid for what they miss.
+"""Point prompts of MatSAM: key points of pre-segmented objects, and an adaptive grid for those missed.
 
 MatSAM (Li et al. 2024), section 4.2: a rule-based pre-segmentation finds most objects, small regions are removed, and
-the centroids of the rest are prompts. A grid compensates for missed objects; its density follows the number of objects
-found, and it is denser near the edges, where objects are cut off.
+the centroids of the rest are prompts. A grid compensates for missed objects; its density follows the number of objects,
+and it is denser near the edges, where objects are cut off.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -15,80 +15,45 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, center_of_mass, maximum_position
 from skimage.measure import label
 
-from matcurate.segmentation.baselines import canny_edges, otsu_foreground
-from matcurate.segmentation.denoising import Grey, class_separability
+from matcurate.segmentation.baselines import canny_edges
+from matcurate.segmentation.denoising import Grey, otsu_foreground, separability
 from matcurate.segmentation.matsam.edge_grid import CutObjects, cut_objects, edge_grid
+from matcurate.segmentation.matsam.preset import MatSamPreset, RoiRule
 from matcurate.segmentation.matsam.thresholds import foregrounds_at
+from matcurate.segmentation.objects.instances import pieces
 from matcurate.types import BoolMask, Side
 
 Points: TypeAlias = NDArray[np.float64]
-RoiRule = Literal["auto", "otsu", "canny"]
-EdgeRule = Literal["uniform", "cut_objects"]
 
 TWO_LEVELS = 0.7
-"""Otsu's separability from which an image counts as made of two grey levels; one bell-shaped population has .64."""
+"""Otsu's separability from which an image counts as made of two grey levels; one normal distribution has .64."""
 EDGE_BAND = 0.125
 """Share of the height and of the width, on every side, where the grid is twice as dense."""
 
 
-def prompt_points(
-    grey: Grey,
-    side: Side,
-    *,
-    roi: RoiRule = "auto",
-    smallest: int = 12,
-    grid_per_object: float = 1.0,
-    grid_range: tuple[int, int] = (64, 1024),
-    prompts: int = 704,
-    roi_thresholds: int = 1,
-    grid_edges: EdgeRule = "uniform",
-) -> tuple[Points, int]:
-    """Key points and grid points of an image.
+def prompt_points(grey: Grey, side: Side, preset: MatSamPreset) -> tuple[Points, int]:
+    """Points (N, 2) as (x, y) in pixels, key points first, and how many are key points.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        The denoised micrograph.
-    side : {"bright", "dark"}
-        Where the objects are, for the Otsu pre-segmentation.
-    roi : {"auto", "otsu", "canny"}
-        Pre-segmentation; see :func:`presegment`.
-    smallest : int
-        Area in pixels below which a pre-segmented region is dropped.
-    grid_per_object : float
-        Grid points in the regular part for every object found.
-    grid_range : (int, int)
-        Least and largest number of points of the regular grid.
-    prompts : int
-        About so many points are given at most: of the pre-segmented regions the largest get key points, and the grid is
-        made coarser, down to its least number of points. SAM's own generator asks 1,024.
-    roi_thresholds : int
-        From 2 on, the foregrounds at as many thresholds of multi-level Otsu give key points, too.
-    grid_edges : {"uniform", "cut_objects"}
-        Density near the edges: twice as dense at all four, or by the number of objects that each edge cuts.
-
-    Returns
-    -------
-    points : float array (N, 2)
-        (x, y) in pixels, inside the image; key points first.
-    keys : int
-        How many are key points.
+    ``grey`` (H, W) is the denoised micrograph, ``side`` that of the objects for the Otsu pre-segmentation. The preset
+    bounds the points: of the pre-segmented regions the largest get key points, and the grid becomes coarser, down to
+    its minimum. SAM's own generator has 1,024 prompts.
     """
-    foreground = presegment(grey, side, roi)
-    keys = key_points(foreground, max(smallest, _area_of_rank(foreground, prompts)))
-    for other in foregrounds_at(grey, side, roi_thresholds) if roi_thresholds > 1 else ():
+    foreground = presegment(grey, side, preset.roi)
+    smallest, thresholds = preset.smallest, preset.roi_thresholds
+    keys = key_points(foreground, max(smallest, _area_of_rank(foreground, preset.prompts)))
+    for other in foregrounds_at(grey, side, thresholds) if thresholds > 1 else ():
         keys = np.concatenate([keys, key_points(without_key(other, keys), smallest)])
-    count = int(np.clip(round(grid_per_object * len(keys)), *grid_range))
-    cut = cut_objects(foreground, smallest) if grid_edges == "cut_objects" else None
+    count = int(np.clip(round(preset.grid_per_object * len(keys)), *preset.grid_range))
+    cut = cut_objects(foreground, smallest) if preset.grid_edges == "cut_objects" else None
     grid = _grid(grey, count, cut)
-    room = max(grid_range[0], prompts - len(keys))
+    room = max(preset.grid_range[0], preset.prompts - len(keys))
     if len(grid) > room:
         grid = _grid(grey, max(1, count * room // len(grid)), cut)
     return np.concatenate([keys, grid]), len(keys)
 
 
 def _area_of_rank(foreground: BoolMask, rank: int) -> int:
-    """Least area in pixels of the ``rank`` largest connected regions; 0 where there are no more than those."""
+    """Minimum area in pixels of the ``rank`` largest connected regions; 0 where there are no more than those."""
     areas = np.sort(np.bincount(label(foreground, connectivity=1).ravel())[1:])
     return int(areas[-rank - 1]) + 1 if len(areas) > rank else 0
 
@@ -105,7 +70,7 @@ def presegment(grey: Grey, side: Side, rule: RoiRule = "auto") -> BoolMask:
     images do; else Canny, whose edges part regions of nearly equal grey, as in polycrystals. The interior of closed
     edges is then the foreground.
     """
-    if rule == "otsu" or (rule == "auto" and class_separability(grey) >= TWO_LEVELS):
+    if rule == "otsu" or (rule == "auto" and separability(grey, otsu_foreground(grey, "bright")) >= TWO_LEVELS):
         return otsu_foreground(grey, side)
     edges = cv2.morphologyEx(canny_edges(grey), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.bool_)
     return np.asarray(binary_fill_holes(edges) & ~edges)
@@ -116,12 +81,7 @@ def key_points(foreground: BoolMask, smallest: int) -> Points:
 
     The centroid where it lies inside the region; for rings and other concave shapes the pixel deepest inside.
     """
-    regions = label(foreground, connectivity=1)
-    areas = np.bincount(regions.ravel())
-    too_small = areas < smallest
-    too_small[0] = True
-    numbers = np.cumsum(~too_small) * ~too_small
-    regions = numbers[regions]
+    regions = pieces(foreground, smallest)
     every = np.arange(1, regions.max() + 1)
     if not len(every):
         return np.empty((0, 2))
@@ -147,15 +107,7 @@ def without_key(foreground: BoolMask, keys: Points) -> BoolMask:
 
 
 def grid_points(shape: tuple[int, int], count: int) -> Points:
-    """Regular grid of about ``count`` points (x, y), with half the spacing near the edges.
-
-    Parameters
-    ----------
-    shape : (H, W)
-        Of the image, in pixels.
-    count : int
-        Points if the grid were regular everywhere, at least 1.
-    """
+    """Regular grid of about ``count`` points (x, y) over (H, W), with half the spacing near the edges."""
     height, width = shape
     step = max(2.0, float(np.sqrt(height * width / count)))
     ys, y_coarse, y_edge = _axis(height, step)

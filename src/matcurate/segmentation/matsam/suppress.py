@@ -1,4 +1,4 @@
-"""Which candidates stay: filtering by quality and size, and non-maximum suppression on the overlap of masks.
+"""Filtering of candidates by quality and size, and non-maximum suppression on the overlap of masks.
 
 MatSAM (Li et al. 2024), sections 2.1 and 4.3: plain suppression of the masks of one region (crop), softer suppression
 between regions, where two masks of a dense scene may overlap without being the same object.
@@ -20,7 +20,7 @@ from matcurate.types import Candidate, intersection
 Ints = NDArray[np.int64]
 
 STEPS = 20
-"""Qualities are compared in twentieths: no prediction is surer, and the larger mask has lost less of its rim."""
+"""Qualities are compared in twentieths: predictions are no more exact, and the larger mask has lost less of its rim."""
 ROWS_AT_ONCE = 256
 """Candidates whose boxes are compared with all others together."""
 
@@ -34,19 +34,10 @@ def admissible(
 
 
 def suppress(candidates: Sequence[Candidate], overlap: float) -> tuple[Candidate, ...]:
-    """Greedy non-maximum suppression within one region of the image.
+    """Greedy non-maximum suppression within one region of the image; no candidate may be empty.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        In any order, none empty.
-    overlap : float
-        Intersection over union in (0, 1] above which the candidate of lower quality goes.
-
-    Returns
-    -------
-    tuple of Candidate
-        Best quality first; of two whose qualities are the same within ``1 / STEPS`` the larger one first.
+    Of two with an intersection over union above ``overlap`` in (0, 1] the one of lower quality is removed. Best quality
+    first; of two whose qualities are the same within ``1 / STEPS`` the larger one first.
     """
     ranked = sorted(candidates, key=lambda c: (-round(c.quality * STEPS), -c.area, c.top, c.left))
     areas = [c.area for c in ranked]
@@ -64,30 +55,12 @@ def soft_suppress(
 ) -> tuple[Candidate, ...]:
     """Gaussian soft suppression (Bodla et al. 2017, eq. of section 3): s_i ← s_i exp(−IoU(M, b_i)² / σ).
 
-    The best candidate M is taken, the qualities of those left fall by how much they overlap with it, and so on; a
-    candidate whose quality falls below ``floor`` goes.
+    The best candidate M is taken, the qualities of the others fall by how much they overlap with it, and so on; a
+    candidate whose quality falls below ``floor`` is removed. The paper's σ is 0.5. Candidates of one of the ``regions``
+    (the crop that each comes from) do not weaken each other, since :func:`suppress` has compared them.
 
-    Parameters
-    ----------
-    candidates : sequence of Candidate
-        In any order, none empty.
-    sigma : float
-        Width of the Gaussian, positive; the paper uses 0.5.
-    floor : float
-        Least quality that stays.
-    regions : sequence of int, optional
-        Crop that each candidate comes from: candidates of one crop then do not weaken each other, since
-        :func:`suppress` has dealt with them.
-
-    Returns
-    -------
-    tuple of Candidate
-        In the order in which they were taken, with the qualities they had then; of equal ones the first given.
-
-    Raises
-    ------
-    ValueError
-        When sigma is not positive or there is not one region for each candidate.
+    Candidates come in the order in which they were taken, with the qualities they had then; of equal ones the first
+    given. Raises ValueError when σ is not positive or there is not one region for each candidate.
     """
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
@@ -115,8 +88,8 @@ def _neighbours(
 ) -> Iterator[tuple[int, Ints]]:
     """Every position, in order, and those whose boxes and areas allow an intersection over union above ``overlap``.
 
-    Decided for many pairs at a time, so that only few pairs of masks are ever laid on each other. ``later`` leaves out
-    those before the position.
+    Decided for many pairs at a time, so that only few pairs of masks are compared. ``later`` leaves out those before
+    the position.
     """
     boxes = np.array([c.box for c in candidates], dtype=np.int32).reshape(-1, 4).T  # half the traffic of int64
     for start in range(0, len(candidates), ROWS_AT_ONCE):

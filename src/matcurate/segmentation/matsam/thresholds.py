@@ -17,20 +17,10 @@ MOST_THRESHOLDS = 3
 
 
 def foregrounds_at(grey: Grey, side: Side, thresholds: int) -> tuple[BoolMask, ...]:
-    """Foregrounds (H, W) at each threshold of multi-level Otsu, the smallest foreground first.
+    """Foregrounds (H, W) at each threshold of multi-level Otsu (Liao et al. 2001), the smallest foreground first.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        The denoised image.
-    side : {"bright", "dark"}
-        Which side of a threshold is foreground.
-    thresholds : int
-        1 to ``MOST_THRESHOLDS``; fewer are taken where the image has too few grey levels, none where it has one.
-
-    References
-    ----------
-    P.-S. Liao, T.-S. Chen, P.-C. Chung, "A fast algorithm for multilevel thresholding", J. Inf. Sci. Eng. 17 (2001).
+    ``thresholds`` is 1 to ``MOST_THRESHOLDS``; fewer are taken where the denoised image has too few grey levels, none
+    where it has one.
     """
     classes = min(thresholds + 1, len(np.unique(grey)))
     if classes < 2:

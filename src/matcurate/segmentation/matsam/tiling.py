@@ -28,20 +28,14 @@ SCALE = 2.0
 LINE_WEIGHT = 4.0
 """Weight of dark lines against gradients."""
 BOUNDARY = 0.8
-"""Mean strength from which a boundary stands, over Otsu's threshold of the strength."""
+"""Mean strength from which a boundary stays, over Otsu's threshold of the strength."""
 
 
 def boundary_strength(grey: Grey, candidates: Sequence[Candidate] = (), vote: float = 0.0) -> Field:
-    """How likely a pixel lies between two grains, in grey levels for each pixel.
+    """How likely a pixel (H, W) of a denoised image lies between two grains, in grey levels for each pixel.
 
-    Parameters
-    ----------
-    grey : uint8 array (H, W)
-        The denoised micrograph.
-    candidates : sequence of Candidate
-        Masks whose outlines count, weighted by their quality.
-    vote : float
-        Strength of an outline of quality 1, over the 98th percentile of the image's own strength.
+    The outlines of candidates count, weighted by their quality; ``vote`` is the strength of one of quality 1, over the
+    98th percentile of the image's own strength.
     """
     smooth = np.asarray(cv2.GaussianBlur(grey.astype(np.float32), (0, 0), SCALE), dtype=np.float32)
     height, width = grey.shape
@@ -55,19 +49,9 @@ def boundary_strength(grey: Grey, candidates: Sequence[Candidate] = (), vote: fl
 
 
 def tile(strength: Field, smallest: int) -> Ids:
-    """Partition the image along the strong boundaries.
+    """Partition the image along strong boundaries into connected grains 1 … N (H, W); every pixel belongs to one.
 
-    Parameters
-    ----------
-    strength : float array (H, W)
-        As :func:`boundary_strength` returns it.
-    smallest : int
-        Area in pixels that each of two merged regions must have for their boundary to stand.
-
-    Returns
-    -------
-    uint32 array (H, W)
-        Connected grains 1…N; every pixel belongs to one.
+    ``strength`` is that of :func:`boundary_strength`. Both grains beside a boundary have at least ``smallest`` pixels.
     """
     limit = BOUNDARY * float(threshold_otsu(strength)) if np.ptp(strength) > 0 else 0.0
     return tiled(strength, limit, smallest)

@@ -1,38 +1,35 @@
-"""The foreground out of its probability: where the outline runs is decided by the grey levels on both of its sides."""
+"""The foreground from its probability: its outline is decided by the grey levels on both of its sides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from matcurate.segmentation.baselines import bright_class, corrected_side
+from matcurate.segmentation.denoising import Field
 from matcurate.segmentation.objects.strips import strips
 from matcurate.segmentation.polarity import foreground_side
 from matcurate.types import BoolMask, Pixels, Side
 
-Field = NDArray[np.float32]
-
 SMOOTHING = 0.8
 """Standard deviation in pixels of the Gaussian before grey levels decide about single pixels."""
 WINDOW = 24.0
-"""Standard deviation in pixels of the Gaussian over which the grey levels of both sides are described."""
+"""Standard deviation in pixels of the Gaussian window of the grey levels of both sides."""
 COARSE = 4
 """Pixels along each axis that share one mean of that window."""
 ROUNDS = 3
 MARGIN = 200
-"""Rows beyond a strip of a large image that are looked at with it: some twice the reach of the window."""
+"""Rows beyond a strip of a large image that are processed with it: some twice the reach of the window."""
 CLIPPED = 3.0
 """Largest absolute value of what the grey level of one pixel adds to its log-odds."""
 BAND = 4
-"""Pixels on each side of an outline on which it is judged."""
+"""Width in pixels of the band on each side of an outline whose grey levels are compared."""
 NEAR = 8.0
-"""Standard deviation in pixels of the Gaussian that takes uneven grey out of that band."""
+"""Standard deviation in pixels of the Gaussian that removes uneven grey from that band."""
 LEAST_VARIANCE = 1e-6
-"""Of the grey levels beside an outline, over that of the image; below it there is only the error of rounding."""
+"""Of the grey levels beside an outline, over that of the image; below it there is only rounding error."""
 SURE = 0.93
 """Expected intersection over union from which the network's outline is taken as it is."""
 GAIN = 0.05
@@ -42,70 +39,50 @@ UNSURE = 0.85
 BETTER, MUCH_BETTER = 0.1, 0.3
 """Gain in separability from which a plain threshold is the second suggestion, and from which it is the first."""
 
-Way = Literal["network", "grey", "threshold"]
-"""How a foreground was found: by the network alone, with its outline moved to the grey levels, by a threshold."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Foreground:
-    """A foreground, and another that may be right instead.
+    """A foreground (H, W), and a second suggestion.
 
-    Parameters
-    ----------
-    mask : bool array (H, W)
-        The foreground.
-    way : {"network", "grey", "threshold"}
-        How it was found.
-    alternative : bool array (H, W) or None
-        The second suggestion, where the grey levels speak for another foreground than the network.
+    ``alternative`` is given where the grey levels indicate another foreground than the network.
     """
 
     mask: BoolMask
-    way: Way
     alternative: BoolMask | None = None
 
 
 def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foreground:
-    """Foreground of a micrograph.
+    """Foreground of a micrograph (H, W) from its probability.
 
-    The network's own, where it is sure. Else its outline is moved to the grey levels, if these part better there. Where
-    it is unsure and a threshold, free of uneven illumination, parts the grey levels much better than both, the
-    threshold is taken; where it parts them better, it is the second suggestion. The limits were chosen on micrographs
-    and generated pictures that nothing was learned from (docs/methods/builtin.md).
-
-    Parameters
-    ----------
-    chance : float32 array (H, W)
-        Probability of the foreground.
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
-    side : {"bright", "dark"} or None
-        Of the foreground, where the user states it.
+    It is the network's where that is confident. Else its outline is moved to the grey levels, if these are separated
+    better there. Where the network is unsure and a threshold, free of uneven illumination, separates the grey levels
+    much better than both, the threshold is taken; where it separates them better, it is the second suggestion. The
+    limits were chosen on micrographs and generated pictures that nothing was learned from (docs/methods/builtin.md).
+    ``side`` is the foreground's, where the user states it.
     """
     network = chance > 0.5
     expected = expected_iou(chance, network)
     if expected >= SURE:
-        return Foreground(network, "network")
+        return Foreground(network)
     # Outlines are judged on the grey levels as they are: those of a threshold of smooth noise would fit smooth noise.
     grey = _standardised(pixels)
-    way: Way = "network"
-    best, parted = network, outline_separability(grey, network)
+    best, highest = network, outline_separability(grey, network)
     moved = by_local_grey(chance, _blurred(grey, SMOOTHING)) > 0.5
-    if (separability := outline_separability(grey, moved)) > parted + GAIN:
-        best, way, parted = moved, "grey", separability
+    if (separability := outline_separability(grey, moved)) > highest + GAIN:
+        best, highest = moved, separability
     if expected >= UNSURE:
-        return Foreground(best, way)
+        return Foreground(best)
     classes = bright_class(pixels)
-    gain = outline_separability(grey, classes) - parted
+    gain = outline_separability(grey, classes) - highest
     if gain <= BETTER:
-        return Foreground(best, way)
+        return Foreground(best)
     wanted = side or (corrected_side(pixels) if gain > MUCH_BETTER else foreground_side(pixels, network))
     plain = classes if wanted == "bright" else ~classes
-    return Foreground(plain, "threshold", best) if gain > MUCH_BETTER else Foreground(best, way, plain)
+    return Foreground(plain, best) if gain > MUCH_BETTER else Foreground(best, plain)
 
 
 def expected_iou(chance: Field, foreground: BoolMask) -> float:
-    """Class-mean intersection over union of a foreground (H, W) that its probability (H, W) promises."""
+    """Class-mean intersection over union of a foreground (H, W) that is expected by its probability (H, W)."""
     values = []
     for mask, right in ((foreground, chance), (~foreground, 1 - chance)):
         if mask.any():
@@ -115,17 +92,10 @@ def expected_iou(chance: Field, foreground: BoolMask) -> float:
 
 
 def by_local_grey(chance: Field, grey: Field) -> Field:
-    """Probability (H, W) after the grey level of each pixel has been compared with those of both sides around it.
+    """Probability (H, W) after comparing the grey level (H, W) of each pixel with those of both sides around it.
 
     Each side's grey levels are described by their mean and variance in a Gaussian window, weighted by the probability
     of the side. A pixel's log-odds change by its likelihood ratio under the two, clipped.
-
-    Parameters
-    ----------
-    chance : float array (H, W)
-        Probability of the foreground.
-    grey : float32 array (H, W)
-        Grey levels.
     """
     floor = max(1e-4 * _variance(grey), 1e-12)
     result = np.empty(grey.shape, dtype=np.float32)
@@ -146,7 +116,7 @@ def _followed(chance: Field, grey: Field, floor: float) -> Field:
 
 
 def outline_separability(grey: Field, mask: BoolMask) -> float:
-    """How well a mask parts the grey levels beside its outline: variance between both sides over the whole, in [0, 1].
+    """Separability of the grey levels at an outline: variance between its two sides over the whole, in [0, 1].
 
     Grey levels are taken relative to their surroundings, so that shading does not count; 0 where there is no outline.
     """

@@ -17,7 +17,7 @@ BORDER = 0.35
 def grains(maps: ObjectMaps, smallest: int) -> Ids:
     """Grains 1 … N (H, W) of at least ``smallest`` pixels; every pixel belongs to one.
 
-    A border has a contact and a boundary: its probability is their geometric mean.
+    The probability of a border is the geometric mean of those of contact and boundary.
     """
     both = np.sqrt(maps.contact.astype(np.float32) * maps.boundary.astype(np.float32))
     return tiled(np.asarray(cv2.GaussianBlur(both, (0, 0), SMOOTHING), dtype=np.float32), BORDER, smallest)

@@ -1,4 +1,4 @@
-"""Single objects out of a foreground: touching ones are split where the network sees a contact.
+"""Single objects from a foreground: touching ones are split where the network sees a contact.
 
 References
 ----------
@@ -17,17 +17,17 @@ from skimage.segmentation import watershed
 
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.segmentation.objects.merging import Ids, merged
-from matcurate.types import BoolMask
+from matcurate.types import BoolMask, LabelMap
 
 PROMINENCE = 0.2
-"""A middle is an object of its own where every way to a deeper one leads through a depth that is lower by this much."""
+"""A maximum of depth is an object of its own where every path to a deeper one crosses a depth lower by this much."""
 CONTACT = 0.35
 """Mean probability of contact along the border of two parts from which they are two objects."""
 
 
-def pieces(foreground: BoolMask, smallest: int = 4) -> Ids:
-    """Connected pieces 1 … N of a foreground (H, W) of at least ``smallest`` pixels."""
-    numbers = label(foreground, connectivity=1)
+def pieces(classes: LabelMap | BoolMask, smallest: int = 4) -> Ids:
+    """Connected pieces (4 neighbours) 1 … N of every class but 0 (H, W) with at least ``smallest`` pixels."""
+    numbers = label(classes, background=0, connectivity=1)
     kept = np.bincount(numbers.ravel()) >= smallest
     kept[0] = False
     return np.asarray((np.cumsum(kept) * kept)[numbers], dtype=np.uint32)

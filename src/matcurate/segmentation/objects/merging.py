@@ -16,25 +16,14 @@ from matcurate.promptable.adjacency import adjacency, basins
 Ids = NDArray[np.uint32]
 
 FAR = 1e6
-"""Strength of a border to what is no part."""
+"""Strength of a border to id 0, which is never joined."""
 
 
 def tiled(strength: NDArray[np.float32], least: float, smallest: int) -> Ids:
-    """Partition an image along its strong borders: basins of the border strength, joined as by :func:`merged`.
+    """Partition an image along its strong borders into connected regions 1 … N (H, W): basins, then :func:`merged`.
 
-    Parameters
-    ----------
-    strength : float32 array (H, W)
-        Of a border that runs through a pixel.
-    least : float
-        Mean strength of the borders that are kept.
-    smallest : int
-        Area in pixels that both regions beside a border must have.
-
-    Returns
-    -------
-    uint32 array (H, W)
-        Connected regions 1 … N; every pixel belongs to one.
+    ``strength`` (H, W) is of a border that runs through a pixel; ``least`` is the mean strength of the borders that
+    stay, and both regions beside one have at least ``smallest`` pixels.
     """
     if np.ptp(strength) == 0:
         return np.ones(strength.shape, dtype=np.uint32)
@@ -44,23 +33,9 @@ def tiled(strength: NDArray[np.float32], least: float, smallest: int) -> Ids:
 def merged(parts: NDArray[np.integer], strength: NDArray[np.float32], least: float, smallest: int = 1) -> Ids:
     """Join neighbouring parts, the weakest border first, until each border's mean strength is at least ``least``.
 
-    Average linkage: the strength of a border between joined parts is the mean over its whole length.
-
-    Parameters
-    ----------
-    parts : int array (H, W)
-        Ids 1, 2, …, none left out; 0 belongs to no part and is joined with none.
-    strength : float32 array (H, W)
-        Of a border that runs through a pixel.
-    least : float
-        Mean strength of the borders that are kept.
-    smallest : int
-        Area in pixels that both regions beside a kept border must have.
-
-    Returns
-    -------
-    uint32 array (H, W)
-        Ids 1 … N, 0 where no part is.
+    Average linkage: the strength of a border between joined parts is the mean over its whole length. ``parts`` (H, W)
+    has ids 1, 2, …, none left out; 0 belongs to no part and stays. ``strength`` and ``smallest`` are as for
+    :func:`tiled`.
     """
     first = int(parts.min())
     regions = parts.astype(np.int64) - first

@@ -14,38 +14,28 @@ from matcurate.types import Pixels, Side
 
 
 def segment_phases(
-    maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int, parted: bool = True
+    maps: ObjectMaps, pixels: Pixels, side: Side | None, smallest: int, split_touching: bool = True
 ) -> Segmentation:
-    """Objects against a matrix.
+    """Objects of at least ``smallest`` pixels against a matrix, from maps of a micrograph (H, W).
 
-    Parameters
-    ----------
-    maps : ObjectMaps
-        Of the micrograph, (H, W).
-    pixels : uint8, uint16 or float array (H, W)
-        The micrograph.
-    side : {"bright", "dark"} or None
-        The side of the foreground, where the user states it; else the network decides.
-    smallest : int
-        Area in pixels below which an object is left out.
-    parted : bool
-        Whether touching objects are parted where the network sees that they meet.
+    ``side`` is that of the foreground where the user states it; else the network decides. ``split_touching`` splits
+    objects where the network sees a contact.
     """
     chance = maps.foreground.astype(np.float32)
     inside = chance > 0.5
     two = bool(inside.any()) and not inside.all()  # else no side is brighter than the other
     if side is not None and two and foreground_side(pixels, inside) != side:
         chance = 1 - chance
-    found = find_foreground(chance, pixels, side)
-    objects = split(found.mask, maps, smallest) if parted else pieces(found.mask, smallest)
+    best = find_foreground(chance, pixels, side)
+    objects = split(best.mask, maps, smallest) if split_touching else pieces(best.mask, smallest)
     foreground = objects > 0
     return Segmentation(
-        foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=found.alternative
+        foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=best.alternative
     )
 
 
 def segment_grains(maps: ObjectMaps, smallest: int) -> Segmentation:
-    """Grains that fill the image, each pixel in one; the score is how sure the network is of borders and insides."""
+    """Grains that fill the image; the score is the network's confidence in borders and insides."""
     parts = grains(maps, smallest)
     strength = maps.border_strength()
     sure = float(np.abs(2 * strength - 1).mean())

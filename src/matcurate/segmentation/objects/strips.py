@@ -1,4 +1,4 @@
-"""Large images in strips of rows, so that what is needed in between stays small."""
+"""Large images in strips of rows, to limit the memory of intermediate arrays."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -75,7 +76,7 @@ class ZeroShot:
     def facts(self) -> VersionFacts:
         """Backbone and every setting of the preset."""
         backbone = self.matsam.backbone
-        return VersionFacts(backbone.name, backbone.digest, self.preset, self.matsam.preset.model_dump(mode="json"))
+        return VersionFacts(backbone.name, backbone.digest, self.preset, json.loads(self.matsam.preset.recorded()))
 
     def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
         """Segment without looking at the ratio."""

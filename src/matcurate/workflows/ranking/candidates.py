@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.acquisition.pool import Pool
-from matcurate.acquisition.strategies import choose_batch
+from matcurate.acquisition.strategies import choose_batch, order_by_score
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.predictions import list_predictions
 from matcurate.catalog.ranking_records import ScoreRecord
@@ -23,13 +23,6 @@ from matcurate.workflows.ranking.scoring import embeddings_of, score_pool
 
 BY_EVIDENCE, BY_DISTANCE = "evidential-diverse", "kcenter"
 """The strategies where the model has evidence, and where it has none: that needs embeddings only."""
-PLAIN = {
-    "kcenter": "random",
-    "margin-diverse": "margin",
-    "evidential-diverse": "evidential",
-    "evidential-clusters": "evidential",
-}
-"""The score by itself of strategies that also look at the batch: it orders what is not in the batch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +66,10 @@ class Candidates:
 
     def by_score(self, ids: Sequence[int], strategy: str, *, seed: int) -> tuple[int, ...]:
         """Order all of ``ids`` by the score that a strategy is founded on."""
-        return self.batch(ids, PLAIN.get(strategy, strategy), len(ids), seed=seed, quota=None)
+        if not ids:
+            return ()
+        order = order_by_score(strategy, self._pool(ids), rng=np.random.default_rng(seed))
+        return tuple(ids[place] for place in order)
 
     def _pool(self, ids: Sequence[int]) -> Pool:
         scores = [self.scores[each] for each in ids]

@@ -18,7 +18,6 @@ from matcurate.phase.samples import Picture, picture
 from matcurate.phase.storage import Adapter
 from matcurate.phase.trainer import CHECKPOINT, StepReport, TrainReport, train
 from matcurate.promptable.protocol import Backbone
-from matcurate.promptable.registry import OFFLINE
 from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
 from matcurate.types import Progress
 from matcurate.uncertainty.pixels import PixelHead
@@ -104,7 +103,7 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
     settings = workspace.settings.retrain
     backbone = backbone_of(workspace, settings.backbone)
     base = base_of(backbone)
-    preset = load_preset(settings.preset or ("builtin" if base.name == OFFLINE else "sam"), PhaseSettings, PRESETS)
+    preset = load_preset(settings.preset or backbone.traits.family, PhaseSettings, PRESETS)
     phases = workspace.project().classes
     if champion is None:
         return Plan(preset, backbone, base, phases, seed, None, "from the base: there is no champion yet")

@@ -4,6 +4,7 @@ from boost_samples import SHAPE, stripes
 from threshold_backbone import ThresholdBackbone
 
 from matcurate.errors import ConfigError
+from matcurate.promptable.protocol import Traits
 from matcurate.segmentation.boost.textures import BackboneFeatures, FilterBank, FilterBankSettings
 
 GABOR = FilterBankSettings(patterns=False, grey=False, octaves=2, frequencies=(0.25,))
@@ -61,6 +62,7 @@ class Encoder:
     """Stands for a network: what it shows are the pixels."""
 
     name = "encoder"
+    traits = Traits("sam", embeds=True)
     digest = "0"
 
     def open(self, pixels):

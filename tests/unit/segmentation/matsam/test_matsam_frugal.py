@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
-from threshold_backbone import ThresholdBackbone
 
-from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.drafts import Drafts
 from matcurate.segmentation.matsam.frugal import decode_frugally
-from matcurate.segmentation.matsam.generate import decode
 from matcurate.types import Candidate
 
 SHAPE = (96, 160)
@@ -76,7 +73,7 @@ def test_of_drafts_that_repeat_each_other_the_best_is_made() -> None:
     found = decode_frugally(predictor, places(A, B), batch=2)
     assert found.candidates == (GREAT, APART)
     assert predictor.made == [GREAT, APART]
-    assert (found.asked, found.explained, found.drafted, found.made) == (2, 0, 4, 2)
+    assert (found.decoded, found.explained, found.drafted, found.made) == (2, 0, 4, 2)
 
 
 @pytest.mark.parametrize("order", [(SAME, GREAT), (GREAT, SAME)])
@@ -113,9 +110,9 @@ def test_a_good_mask_explains_the_points_in_it_but_not_those_always_asked() -> N
     for mask, stability, explained in ((good, 0.95, 1), (unsure, 0.95, 0), (shaky, 0.94, 0), (wide, 0.99, 0)):
         written: Written = {A: [(mask, stability)], B: [(APART, 0.1)], C: [(APART, 0.1)]}
         found = decode_frugally(Predictor(written), places(A, B, C), always=1, batch=1)
-        assert (found.explained, found.asked) == (explained, 3 - explained)
+        assert (found.explained, found.decoded) == (explained, 3 - explained)
     predictor = Predictor({A: [(good, 0.99)], C: [(APART, 0.1)]})
-    assert decode_frugally(predictor, places(A, C), always=2, batch=1).asked == 2
+    assert decode_frugally(predictor, places(A, C), always=2, batch=1).decoded == 2
 
 
 def test_neighbours_are_asked_in_different_batches() -> None:
@@ -131,17 +128,8 @@ def test_neighbours_are_asked_in_different_batches() -> None:
 
 def test_nothing_asked_nothing_found() -> None:
     found = decode_frugally(Predictor({}), places())
-    assert (found.candidates, found.asked, found.made) == ((), 0, 0)
+    assert (found.candidates, found.decoded, found.made) == ((), 0, 0)
     good = box(0, 0, 20, 30, 0.9)
     predictor = Predictor({A: [(good, 0.99)]})
     found = decode_frugally(predictor, places(A, C), always=1, batch=1)
     assert (found.candidates, found.explained) == ((good,), 1)
-
-
-def test_a_predictor_that_does_not_draft_is_asked_everything() -> None:
-    micrograph = generate("particles", (192, 256), np.random.default_rng(3))
-    predictor = ThresholdBackbone().open(micrograph.pixels)
-    points = np.stack([np.arange(10.0) * 20 + 5, np.arange(10.0) * 15 + 5], axis=1)
-    found = decode_frugally(predictor, points, batch=4)
-    assert [c.box for c in found.candidates] == [c.box for c in decode(predictor, points, 4)]
-    assert (found.asked, found.explained, found.made) == (10, 0, len(found.candidates))

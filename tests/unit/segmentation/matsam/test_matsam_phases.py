@@ -1,4 +1,4 @@
-"""Several phases by grey level, and touching objects parted."""
+"""Several phases by grey level, and touching objects split."""
 
 import cv2
 import numpy as np
@@ -10,9 +10,10 @@ from threshold_backbone import ThresholdBackbone
 from matcurate.config import load_preset
 from matcurate.imaging.synth.registry import generate
 from matcurate.segmentation.denoising import denoise
-from matcurate.segmentation.matsam.phases import count_phases, explained, objects_of, parted, phases_by_grey
+from matcurate.segmentation.matsam.phases import count_phases, explained, phases_by_grey, split_at_necks
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, intersection_over_union
+from matcurate.segmentation.objects.instances import pieces
 
 SHAPE = (96, 160)
 
@@ -106,8 +107,8 @@ def test_explained_variance_by_hand() -> None:
 
 def test_objects_are_pieces_of_one_phase() -> None:
     phases = np.array([[1, 1, 2, 2, 0, 1], [1, 0, 2, 0, 0, 0]], dtype=np.uint8)
-    assert objects_of(phases, 1).tolist() == [[1, 1, 2, 2, 0, 3], [1, 0, 2, 0, 0, 0]]
-    assert objects_of(phases, 3).tolist() == [[1, 1, 2, 2, 0, 0], [1, 0, 2, 0, 0, 0]]
+    assert pieces(phases, 1).tolist() == [[1, 1, 2, 2, 0, 3], [1, 0, 2, 0, 0, 0]]
+    assert pieces(phases, 3).tolist() == [[1, 1, 2, 2, 0, 0], [1, 0, 2, 0, 0, 0]]
 
 
 def discs(*places: tuple[float, float, float]) -> np.ndarray:
@@ -117,16 +118,16 @@ def discs(*places: tuple[float, float, float]) -> np.ndarray:
 
 def test_touching_discs_are_parted_at_the_neck_and_others_are_not() -> None:
     pair = discs((50, 48, 20), (84, 48, 20))  # 34 apart, neck of 2 x 10.5
-    ids = parted(pair)
+    ids = split_at_necks(pair)
     assert ids.max() == 2 and np.array_equal(ids > 0, pair)
     assert ids[48, 50] != ids[48, 84]
     assert (ids[48, :67][pair[48, :67]] == ids[48, 50]).all()
-    assert parted(discs((50, 48, 20), (58, 48, 20))).max() == 1  # 8 apart: one oval
+    assert split_at_necks(discs((50, 48, 20), (58, 48, 20))).max() == 1  # 8 apart: one oval
     bar = np.zeros(SHAPE, dtype=bool)
     bar[40:52, 20:140] = True
     bar[3, 3] = bar[80, 20:60] = True  # as thin as can be
-    assert parted(bar).max() == 3
-    assert not parted(np.zeros(SHAPE, dtype=bool)).any()
+    assert split_at_necks(bar).max() == 3
+    assert not split_at_necks(np.zeros(SHAPE, dtype=bool)).any()
 
 
 def test_touching_particles_are_parted_unless_they_are_kept() -> None:
@@ -135,7 +136,7 @@ def test_touching_particles_are_parted_unless_they_are_kept() -> None:
     for number, place in enumerate(places, start=1):
         truth[discs(place) & (truth == 0)] = number
     pixels = (70 + 110 * (truth > 0) + np.random.default_rng(0).normal(0, 4, SHAPE)).astype(np.uint8)
-    together, apart = (matsam(touching=rule).segment(pixels, "bright") for rule in ("kept", "parted"))
+    together, apart = (matsam(split_touching=split).segment(pixels, "bright") for split in (False, True))
     assert np.array_equal(together.phases, apart.phases)
     assert together.count == 1 and apart.count == 8
     assert adjusted_rand_index(apart.instances, truth) > 0.9 > 0.5 > adjusted_rand_index(together.instances, truth)

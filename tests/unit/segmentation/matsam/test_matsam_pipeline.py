@@ -11,9 +11,9 @@ from matcurate.errors import ConfigError
 from matcurate.imaging.synth.registry import generate
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.builtin.shipped import shipped
-from matcurate.promptable.protocol import Exhaustive
+from matcurate.promptable.protocol import Traits
 from matcurate.segmentation.baselines import watershed
-from matcurate.segmentation.matsam import pipeline
+from matcurate.segmentation.matsam import masks as proposals
 from matcurate.segmentation.matsam.generate import decode
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, class_mean_iou
@@ -149,28 +149,12 @@ def test_prompts_are_decoded_in_batches_and_reported() -> None:
         assert all(candidate.paint(SIZE)[int(point[1]), int(point[0])] for candidate in answer)
 
 
-class Prompted:
-    """The rule without its unprompted regions, as a network that only answers prompts."""
-
-    name, digest = "prompted", "0" * 64
-
-    def open(self, pixels: np.ndarray) -> object:
-        inner = ThresholdBackbone().open(pixels)
-
-        class Predictor:
-            shape = inner.shape
-            predict = staticmethod(inner.predict)
-            predict_boxes = staticmethod(inner.predict_boxes)
-
-        return Predictor()
-
-
 def test_a_backbone_that_only_answers_prompts_finds_the_phases() -> None:
     micrograph = generate("particles", SIZE, np.random.default_rng(3))
     preset, asked = load_preset("phases", MatSamPreset, "presets"), []
-    assert not isinstance(Prompted().open(micrograph.pixels), Exhaustive)
-    segmenter = MatSam(Prompted(), preset)  # type: ignore[arg-type]
-    found = segmenter.segment(micrograph.pixels, progress=lambda *stand: asked.append(stand[:2]))
+    found = MatSam(ThresholdBackbone(), preset).segment(
+        micrograph.pixels, progress=lambda *stand: asked.append(stand[:2])
+    )
     assert class_mean_iou(found.phases > 0, micrograph.phases > 0) > 0.75
     assert len(asked) > 0 and asked[-1][0] == asked[-1][1] >= preset.grid_range[0]
 
@@ -178,7 +162,7 @@ def test_a_backbone_that_only_answers_prompts_finds_the_phases() -> None:
 class Mapped:
     """A backbone whose maps are written by hand: two halves that touch. It must not be asked anything."""
 
-    name, digest = "mapped", "1" * 64
+    name, digest, traits = "mapped", "1" * 64, Traits("builtin", maps_objects=True)
 
     def open(self, pixels: np.ndarray) -> object:
         raise AssertionError("a backbone that maps objects needs no prompts")
@@ -220,6 +204,7 @@ class Answers:
 
     name = "answers"
     digest = "0" * 64
+    traits = Traits("rule")
 
     def __init__(self, *masks: Candidate) -> None:
         self.masks = masks
@@ -280,7 +265,7 @@ def bars() -> np.ndarray:
 
 def test_an_object_over_the_border_of_two_crops_comes_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[int, int, str]] = []
-    monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
+    monkeypatch.setattr(proposals, "LARGEST_WHOLE", 512)
     found = matsam().segment(bars(), progress=lambda *stand: told.append(stand))
     assert told == [(1, 2, "crops"), (2, 2, "crops")]
     assert found.count == 3
@@ -289,7 +274,7 @@ def test_an_object_over_the_border_of_two_crops_comes_out_whole(monkeypatch: pyt
 
 
 def test_soft_suppression_between_crops_finds_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "LARGEST_WHOLE", 512)
+    monkeypatch.setattr(proposals, "LARGEST_WHOLE", 512)
     soft = matsam().preset.model_copy(update={"between_crops": "soft"})
     hard, found = (MatSam(ThresholdBackbone(), preset).segment(bars()) for preset in (matsam().preset, soft))
     assert found.count == hard.count == 3

@@ -3,9 +3,14 @@ import numpy as np
 import pytest
 from skimage.measure import label
 
-from matcurate.segmentation.matsam.prompts import EdgeRule, grid_points, key_points, presegment, prompt_points
+from matcurate.segmentation.matsam.preset import EdgeRule, MatSamPreset
+from matcurate.segmentation.matsam.prompts import grid_points, key_points, presegment, prompt_points
 
 SHAPE = (96, 160)
+
+
+def preset(**settings: object) -> MatSamPreset:
+    return MatSamPreset.model_validate({"name": "points", "prompts": 704} | settings)
 
 
 def test_a_key_point_is_the_centroid_as_x_y() -> None:
@@ -83,12 +88,12 @@ def test_fine_edges_are_pre_segmented_by_canny() -> None:
 
 def test_prompts_are_key_points_and_a_grid_as_dense_as_the_objects() -> None:
     grey, truth = two_phase()
-    points, count = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(1, 1000))
+    points, count = prompt_points(grey, "bright", preset(smallest=4, grid_per_object=2.0, grid_range=(1, 1000)))
     keys = key_points(truth, 4)
     assert len(keys) == 15
     assert np.array_equal(points[:15], keys)
     assert np.array_equal(points[15:], grid_points(SHAPE, 30))
-    few, again = prompt_points(grey, "bright", smallest=4, grid_per_object=2.0, grid_range=(4, 9))
+    few, again = prompt_points(grey, "bright", preset(smallest=4, grid_per_object=2.0, grid_range=(4, 9)))
     assert count == again == 15
     assert np.array_equal(few[15:], grid_points(SHAPE, 9))
 
@@ -96,9 +101,9 @@ def test_prompts_are_key_points_and_a_grid_as_dense_as_the_objects() -> None:
 @pytest.mark.parametrize("edges", ["uniform", "cut_objects"])
 def test_a_grid_makes_room_for_the_key_points(edges: EdgeRule) -> None:
     grey, _ = two_phase()
-    wide = prompt_points(grey, "bright", smallest=4, grid_per_object=20, grid_range=(8, 1000), grid_edges=edges)
+    wide = prompt_points(grey, "bright", preset(smallest=4, grid_per_object=20, grid_range=(8, 1000), grid_edges=edges))
     narrow, keys = prompt_points(
-        grey, "bright", smallest=4, grid_per_object=20, grid_range=(8, 1000), grid_edges=edges, prompts=100
+        grey, "bright", preset(smallest=4, grid_per_object=20, grid_range=(8, 1000), grid_edges=edges, prompts=100)
     )
     assert len(wide[0]) > 300 and 50 < len(narrow) < 120
     assert np.array_equal(narrow[:keys], wide[0][:keys])
@@ -110,7 +115,7 @@ def test_of_many_regions_the_largest_get_key_points() -> None:
     small = (rows % 48 < 3) & (columns % 48 < 3)
     grey = np.where(large | small, 180, 70).astype(np.uint8)
     count = int(label(large, connectivity=1).max())
-    points, keys = prompt_points(grey, "bright", roi="otsu", smallest=4, grid_range=(8, 8), prompts=count)
+    points, keys = prompt_points(grey, "bright", preset(roi="otsu", smallest=4, grid_range=(8, 8), prompts=count))
     x, y = points[:keys].astype(int).T
     assert keys == count and large[y, x].all()
     assert len(points) > keys  # the least grid is kept

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from matcurate.segmentation.matsam.edge_grid import CutObjects, edge_grid
+from matcurate.segmentation.matsam.preset import MatSamPreset
 from matcurate.segmentation.matsam.prompts import EDGE_BAND, prompt_points, without_key
 from matcurate.segmentation.matsam.thresholds import foregrounds_at
 
@@ -32,16 +33,19 @@ def test_regions_that_hold_a_key_point_are_left_out() -> None:
     assert np.array_equal(without_key(mask, np.empty((0, 2))), mask)
 
 
+def preset(**settings: object) -> MatSamPreset:
+    return MatSamPreset.model_validate({"name": "points", "roi": "otsu", "grid_range": (8, 8)} | settings)
+
+
 def test_an_object_inside_another_gets_a_key_point_from_a_second_threshold() -> None:
-    plain, one = prompt_points(nested(), "bright", roi="otsu", smallest=4, grid_range=(8, 8))
-    more, two = prompt_points(nested(), "bright", roi="otsu", smallest=4, grid_range=(8, 8), roi_thresholds=2)
+    plain, one = prompt_points(nested(), "bright", preset())
+    more, two = prompt_points(nested(), "bright", preset(roi_thresholds=2))
     assert (one, two) == (1, 2)
     assert plain[0].tolist() == more[0].tolist()
     assert more[1].tolist() == pytest.approx([30.5, 6.5], abs=0.5)  # the middle of the bright square
 
 
-def test_the_grid_follows_the_objects_that_the_edges_cut_when_it_is_told_to() -> None:
-    told = {"roi": "otsu", "smallest": 4, "grid_range": (8, 8)}
-    points, keys = prompt_points(nested(), "bright", grid_edges="cut_objects", **told)
+def test_the_grid_follows_the_objects_that_the_edges_cut_by_a_setting() -> None:
+    points, keys = prompt_points(nested(), "bright", preset(grid_edges="cut_objects"))
     np.testing.assert_array_equal(points[keys:], edge_grid((24, 40), 8, CutObjects(top=1), EDGE_BAND))
-    assert len(points) != len(prompt_points(nested(), "bright", **told)[0])
+    assert len(points) != len(prompt_points(nested(), "bright", preset())[0])

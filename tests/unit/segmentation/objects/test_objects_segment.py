@@ -76,10 +76,10 @@ def test_grains_are_sure_where_the_boundaries_are_clear() -> None:
     assert 0.5 < blurred.score < found.score <= 1.0
 
 
-@pytest.mark.parametrize(("parted", "count"), [(True, 2), (False, 1)])
-def test_touching_objects_are_parted_where_that_is_asked_for(parted: bool, count: int) -> None:
+@pytest.mark.parametrize(("split_touching", "count"), [(True, 2), (False, 1)])
+def test_touching_objects_are_split_where_that_is_asked_for(split_touching: bool, count: int) -> None:
     contact = np.zeros(SHAPE)
     contact[:, 48:52] = 0.9  # a line through the disc, which is deepest on both of its sides
     depth = disc() * np.minimum(np.abs(np.arange(SHAPE[1]) - 49.5) / 12, 1)
-    found = segment_phases(ObjectMaps(SURE, contact, contact, depth), picture(), None, 4, parted)
+    found = segment_phases(ObjectMaps(SURE, contact, contact, depth), picture(), None, 4, split_touching)
     assert found.count == count and np.array_equal(found.phases, disc())

@@ -230,7 +230,7 @@ def test_a_strategy_that_needs_more_is_refused_before_the_long_work(workspace, s
     count = []
     original = scorer_room.Scorer.score
     monkeypatch.setattr(scorer_room.Scorer, "score", lambda self, *args: count.append(1) or original(self, *args))
-    with pytest.raises(ConfigError, match="'evidential' needs vacuity of the pool"):
+    with pytest.raises(ConfigError, match="'evidential-diverse' needs vacuity of the pool"):
         ask(workspace, segmenter, strategy="evidential-diverse")
     with pytest.raises(ConfigError, match="no strategy 'best'; use one of: random"):
         ask(workspace, segmenter, strategy="best")
