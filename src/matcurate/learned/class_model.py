@@ -139,8 +139,8 @@ def retrain(
 ) -> PatchModel:
     """Train what has grown, as the settings say.
 
-    ``afresh``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head
-    before is not looked at. ``onward``: all outputs train on, as in the paper. ``off``: nothing more is trained.
+    ``refit``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head
+    before is not used. ``finetune``: all outputs train on, as in the paper. ``new_output_only``: no further training.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def retrain(
     settings : ClassSettings
         How.
     """
-    if settings.retraining == "afresh":
+    if settings.retraining == "refit":
         return _trained(_begun(classes, shown, rng, learner), shown, rng, learner)
     if head is None:
         head = _begun(classes[: learner.fewest], shown, rng, learner)
@@ -161,7 +161,7 @@ def retrain(
         for number in range(learner.fewest, len(classes)):
             known = classes[: number + 1]
             head = grow(head, known[-1], known, [each for each in shown if each.name in known], rng, learner)
-    return head if settings.retraining == "off" else _trained(head, shown, rng, learner)
+    return head if settings.retraining == "new_output_only" else _trained(head, shown, rng, learner)
 
 
 def hold_out(

@@ -20,15 +20,17 @@ RIM = 4
 
 
 class Augmentation(Strict):
-    """How a crop is changed; each value is drawn uniformly from its range, for each crop anew."""
+    """How a crop is changed at random; each value is drawn uniformly from its range for every crop."""
 
-    flip: float = Field(default=0.5, ge=0, le=1, description="Probability of a reflection, left to right.")
-    upside_down: float = Field(default=0.5, ge=0, le=1, description="Probability of a reflection, top to bottom.")
-    rotation: float = Field(default=180.0, ge=0, le=180, description="Largest angle in degrees, to either side.")
-    scale: Range = Field(default=(0.8, 1.25), description="Magnification; drawn on a logarithmic scale.")
-    intensity: Range = Field(default=(0.85, 1.15), description="Factor on grey values.")
-    gamma: Range = Field(default=(0.8, 1.25), description="Exponent of grey values.")
-    contrast: Range = Field(default=(0.8, 1.25), description="Factor on grey values about their mean.")
+    flip: float = Field(default=0.5, ge=0, le=1, description="Probability of a horizontal flip.")
+    upside_down: float = Field(default=0.5, ge=0, le=1, description="Probability of a vertical flip.")
+    rotation: float = Field(default=180.0, ge=0, le=180, description="Largest rotation in degrees, in both directions.")
+    scale: Range = Field(default=(0.8, 1.25), description="Range of the magnification; drawn on a logarithmic scale.")
+    intensity: Range = Field(default=(0.85, 1.15), description="Range of the factor on grey values.")
+    gamma: Range = Field(default=(0.8, 1.25), description="Range of the exponent of grey values.")
+    contrast: Range = Field(
+        default=(0.8, 1.25), description="Range of the factor on the distance of grey values from their mean."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:

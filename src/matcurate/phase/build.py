@@ -25,20 +25,25 @@ class ModelSettings(Strict):
 
     lora: LoraSettings = LoraSettings()
     plm: PlmSettings | None = PlmSettings()
-    image_size: int = Field(default=1024, ge=16, description="Edge of what official SAM's encoder sees, in pixels.")
+    image_size: int = Field(
+        default=1024, ge=16, description="Edge length in pixels of the input of an official SAM's encoder."
+    )
     scale: float = Field(
-        default=1.0, gt=0, le=4, description="Magnification at which the model sees a micrograph; the result is not."
+        default=1.0,
+        gt=0,
+        le=4,
+        description="Factor by which micrographs are enlarged for the model; results have the original size.",
     )
 
 
 class PhaseSettings(Strict):
     """A preset: files in ``configs/phase``."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name of the preset.")
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
     validation_share: float = Field(
-        default=0.2, ge=0, lt=1, description="Part of the micrographs kept for early stopping."
+        default=0.2, ge=0, lt=1, description="Share of the micrographs that is kept for early stopping."
     )
 
 

@@ -17,11 +17,11 @@ QKV = "qkv"
 class LoraSettings(Strict):
     """How much a frozen encoder may change: W' = W + (alpha / rank) B A."""
 
-    rank: int = Field(default=8, ge=1, description="Width of A and B; 512 in the paper, on ViT-B.")
-    alpha: float | None = Field(default=None, gt=0, description="Factor before division by the rank; the rank itself.")
-    dropout: float = Field(default=0.0, ge=0, lt=1, description="Of the input of A, in training.")
+    rank: int = Field(default=8, ge=1, description="Rank of the matrices A and B; 512 in the paper, on ViT-B.")
+    alpha: float | None = Field(default=None, gt=0, description="Factor alpha of the update; None: equal to the rank.")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="Dropout probability of the input of A, in training.")
     targets: tuple[str, ...] = Field(
-        default=(), description="Last parts of the names of modules; empty: those that the backbone names itself."
+        default=(), description="Endings of the names of adapted modules; empty: the backbone's own choice."
     )
 
 

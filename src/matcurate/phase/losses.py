@@ -12,14 +12,17 @@ from matcurate.types import UNKNOWN
 
 
 class LossSettings(Strict):
-    """Weights of the parts."""
+    """Weights of the terms of the loss."""
 
-    dice: float = Field(default=1.0, ge=0)
-    cross_entropy: float = Field(default=1.0, ge=0)
-    ratio: float = Field(default=1.0, ge=0, description="Of the mean square between predicted and true ratios.")
+    dice: float = Field(default=1.0, ge=0, description="Weight of the soft Dice loss.")
+    cross_entropy: float = Field(default=1.0, ge=0, description="Weight of the cross-entropy.")
+    ratio: float = Field(default=1.0, ge=0, description="Weight of the mean squared error of the phase ratio.")
     focal: float = Field(default=0.0, ge=0, description="Exponent of (1 - p) in the cross-entropy, for rare phases.")
     balance: float = Field(
-        default=0.5, ge=0, le=1, description="Cross-entropy weighs a phase by its inverse frequency to this power."
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Power of the inverse frequency by which the cross-entropy weighs each phase.",
     )
 
     @model_validator(mode="after")

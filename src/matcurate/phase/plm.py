@@ -21,11 +21,15 @@ START = 0.5
 class PlmSettings(Strict):
     """Widths of the Phase Learning Module."""
 
-    hidden: int = Field(default=128, ge=1, description="Channels inside the feature extractor and the ratio encoder.")
-    skips: int = Field(
-        default=0, ge=0, description="How many of the encoder's skips, coarsest first, pass a module of their own, too."
+    hidden: int = Field(
+        default=128, ge=1, description="Number of channels inside the feature extractor and the ratio encoder."
     )
-    decoded: bool = Field(default=False, description="Whether what the decoder gives to its head does, too.")
+    skips: int = Field(
+        default=0, ge=0, description="Number of skip connections, coarsest first, that get a module of their own."
+    )
+    decoded: bool = Field(
+        default=False, description="Whether the features before the last layer get a module of their own."
+    )
 
 
 class FeatureExtractor(nn.Sequential):

@@ -83,22 +83,22 @@ def scaled_shape(shape: tuple[int, ...], scale: float) -> list[int]:
 
 
 class SamplingSettings(Strict):
-    """How crops are drawn, and what ratio is told with them."""
+    """How crops are drawn, and which phase ratio the model gets with them."""
 
-    crop: int = Field(default=256, ge=16, description="Edge of a crop in pixels.")
-    batch: int = Field(default=4, ge=1)
+    crop: int = Field(default=256, ge=16, description="Edge length of a crop in pixels.")
+    batch: int = Field(default=4, ge=1, description="Number of crops in one training step.")
     centred: float = Field(
-        default=0.5, ge=0, le=1, description="Part of the crops centred on a pixel of a phase drawn at random."
+        default=0.5, ge=0, le=1, description="Share of the crops centred on a pixel of a randomly chosen phase."
     )
-    ratio_dropout: float = Field(default=0.3, ge=0, le=1, description="Part of the crops whose ratio is not told.")
+    ratio_dropout: float = Field(default=0.3, ge=0, le=1, description="Share of the crops without a phase ratio.")
     ratio_accuracy: tuple[float, float] = Field(
-        default=(1.0, 1.0), description="Range that the accuracy of the told ratio is drawn from; the paper's is exact."
+        default=(1.0, 1.0), description="Range of the accuracy of the given phase ratio; 1 (the paper): exact."
     )
     ratio_of_picture: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Part of the crops that are told the ratio of their whole picture, as an expert tells it.",
+        description="Share of the crops that get the phase ratio of their whole micrograph, as an expert gives it.",
     )
     augmentation: Augmentation = Augmentation()
 

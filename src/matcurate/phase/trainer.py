@@ -33,19 +33,23 @@ ACCURACY = 0.9
 class TrainSettings(Strict):
     """How a model is trained."""
 
-    steps: int = Field(default=200, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=200, ge=1, description="Maximum number of training steps.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate.")
     plm_rate: float = Field(
-        default=1.0, gt=0, description="Learning rate of the modules, as a multiple of the others'."
+        default=1.0,
+        gt=0,
+        description="Learning rate of the Phase Learning Modules, as a multiple of ``learning_rate``.",
     )
-    weight_decay: float = Field(default=1e-2, ge=0)
-    clip: float | None = Field(
-        default=None, gt=0, description="Largest norm of the gradient, over all that learns; None: any."
+    weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
+    clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient; None: no limit.")
+    warmup: int = Field(
+        default=10, ge=0, description="Number of steps in which the learning rate rises; then it falls by a cosine."
     )
-    warmup: int = Field(default=10, ge=0, description="Steps in which the learning rate rises; then half a cosine.")
-    validate_every: int = Field(default=50, ge=1, description="Steps between looks at the validation part.")
-    patience: int = Field(default=4, ge=1, description="Looks without a better Dice after which training stops.")
-    checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
+    validate_every: int = Field(default=50, ge=1, description="Number of steps between two validations.")
+    patience: int = Field(
+        default=4, ge=1, description="Number of validations without a better Dice after which training stops."
+    )
+    checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between two checkpoints.")
     sampling: SamplingSettings = SamplingSettings()
     loss: LossSettings = LossSettings()
 

@@ -30,10 +30,20 @@ from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 class HeadSettings(Strict):
     """Shape of the head; it travels with the weights."""
 
-    axes: int = Field(default=128, ge=1, description="Main axes of the embeddings that are kept, at most.")
-    shrinkage: float = Field(default=0.02, gt=0, le=1, description="Of the covariance within classes.")
+    axes: int = Field(
+        default=128, ge=1, description="Maximum number of principal axes of the embeddings that are kept."
+    )
+    shrinkage: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="Shrinkage of the covariance within classes, against chance in few samples.",
+    )
     strength: float = Field(
-        default=40.0, gt=0, allow_inf_nan=False, description="Evidence in the middle of a class at first, over K."
+        default=40.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Evidence at the centre of a class before training, divided by the number of classes.",
     )
     evidence: EvidenceSettings = EvidenceSettings()
 

@@ -23,9 +23,17 @@ IGNORED = -100
 class EvidenceSettings(Strict):
     """How logits become evidence, and how the penalty grows."""
 
-    bound: float = Field(default=10.0, gt=0, le=20, description="Largest |log evidence|; reached smoothly.")
-    penalty: float = Field(default=1.0, ge=0, description="Weight of the KL divergence once it has grown.")
-    annealing: int = Field(default=10, ge=0, description="Epochs in which the penalty grows from 0; 0: there at once.")
+    bound: float = Field(
+        default=10.0, gt=0, le=20, description="Bound of the absolute value of log evidence, approached smoothly."
+    )
+    penalty: float = Field(
+        default=1.0, ge=0, description="Final weight of the KL divergence from the uniform Dirichlet distribution."
+    )
+    annealing: int = Field(
+        default=10,
+        ge=0,
+        description="Number of epochs in which that weight grows from 0; 0: full weight from the start.",
+    )
 
     def penalty_at(self, epoch: float) -> float:
         """Weight λ = penalty · min(1, epoch / annealing) of the penalty, ``epoch`` counted from 0."""

@@ -32,16 +32,23 @@ Size = tuple[int, int]
 class PixelSettings(Strict):
     """Shape and training of a pixel head; it travels with the weights."""
 
-    hidden: int = Field(default=64, ge=1, description="Width of the perceptron's one hidden layer.")
-    dropout: float = Field(default=0.2, ge=0, lt=1, description="Of hidden units, in training and for draws.")
-    pixels: int = Field(default=4000, ge=1, description="Pixels drawn of every picture to learn from.")
+    hidden: int = Field(default=64, ge=1, description="Number of units in the hidden layer.")
+    dropout: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="Dropout probability of hidden units, in training and for Monte Carlo draws.",
+    )
+    pixels: int = Field(default=4000, ge=1, description="Number of training pixels drawn from every micrograph.")
     balance: float = Field(
-        default=0.5, ge=0, le=1, description="Pixels are drawn by the inverse frequency of their phase to this power."
+        default=0.5, ge=0, le=1, description="Power of the inverse frequency of its phase by which a pixel is drawn."
     )
     evidence: EvidenceSettings = EvidenceSettings(penalty=0.1)
-    steps: int = Field(default=300, ge=2, description="Of training, about; the penalty grows in the first half.")
-    batch: int = Field(default=512, ge=1, description="Pixels of a step.")
-    learning_rate: float = Field(default=0.004, gt=0)
+    steps: int = Field(
+        default=300, ge=2, description="Approximate number of training steps; the KL penalty grows in the first half."
+    )
+    batch: int = Field(default=512, ge=1, description="Number of pixels in one training step.")
+    learning_rate: float = Field(default=0.004, gt=0, description="Initial learning rate.")
 
 
 class PixelHead(nn.Module):

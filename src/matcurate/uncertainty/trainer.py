@@ -27,12 +27,16 @@ from matcurate.uncertainty.whitening import Labels
 class HeadTraining(Strict):
     """How a head is trained."""
 
-    objective: Literal["evidence", "softmax"] = "evidence"
-    epochs: int = Field(default=20, ge=1)
-    batch: int = Field(default=256, ge=1)
-    learning_rate: float = Field(default=0.002, gt=0)
+    objective: Literal["evidence", "softmax"] = Field(
+        default="evidence", description="Loss: evidential, or cross-entropy for comparison."
+    )
+    epochs: int = Field(default=20, ge=1, description="Number of passes over all samples.")
+    batch: int = Field(default=256, ge=1, description="Number of samples in one training step.")
+    learning_rate: float = Field(default=0.002, gt=0, description="Initial learning rate.")
     mixing: float = Field(
-        default=0.0, ge=0, description="Weight of: the middle between two samples of different classes is no class."
+        default=0.0,
+        ge=0,
+        description="Weight of a loss that asks for no evidence between samples of different classes.",
     )
 
 

@@ -24,6 +24,7 @@ from matcurate.workflows.classes.crops import CropEmbeddings
 from matcurate.workflows.home.workspace import Workspace
 
 GROWN = "its output alone has learned"
+TRAINED = {"refit": "refitted", "finetune": "fine-tuned"}
 EMBEDDING = "embedding"
 """What the catalog calls a head on embeddings; a network goes by its name."""
 
@@ -128,8 +129,8 @@ def make_heads(
     chosen, rng, found = workspace.settings.classes, np.random.default_rng(seed), list[MadeHead]()
     if before is not None and fits(workspace, before, embeddings) and set(before.classes) & set(classes):
         grown = grow(load_class_head(workspace, before), named, classes, shown, rng, learner)
-        found.append(MadeHead(grown, GROWN, threshold if chosen.retraining == "off" else before.threshold))
-    if chosen.retraining != "off" or not found:
+        found.append(MadeHead(grown, GROWN, threshold if chosen.retraining == "new_output_only" else before.threshold))
+    if chosen.retraining != "new_output_only" or not found:
         head = retrain(found[0].head if found else None, classes, shown, chosen, rng, learner)
-        found.append(MadeHead(head, f"trained {chosen.retraining}" if found else "the first", threshold))
+        found.append(MadeHead(head, TRAINED[chosen.retraining] if found else "the first", threshold))
     return found
