@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,52 +16,23 @@ from mlflow.exceptions import MlflowException
 
 from matcurate.errors import TrackingError
 from matcurate.tracking.store import open_client, translated
+from matcurate.tracking.version_tags import NO_TAGS, VersionTags
+from matcurate.tracking.version_tags import Origin as Origin  # registering a version takes one
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _HISTORY = "alias_change."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a model version was made from; without it none is registered.
-
-    Parameters
-    ----------
-    snapshot : str
-        Digest of the snapshot it was trained on.
-    base, base_sha256 : str
-        Backbone and the digest of its weights.
-    settings_sha256 : str
-        Digest of all settings of the training.
-    lab : str
-        Who trained it.
-    """
-
-    snapshot: str
-    base: str
-    base_sha256: str
-    settings_sha256: str
-    lab: str
-
-    def __post_init__(self) -> None:
-        for name in ("snapshot", "base_sha256", "settings_sha256"):
-            if not _SHA256.fullmatch(getattr(self, name)):
-                raise ValueError(f"{name} must be a hex SHA-256, got {getattr(self, name)!r}")
-        if not self.base or not self.lab:
-            raise ValueError("a model version needs the names of its base and its lab")
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVersion:
-    """A version of a project's model; ``tags`` hold its :class:`Origin` and more."""
+    """A version of a project's model."""
 
     model: str
     version: int
     run_id: str
     created_at: datetime
     aliases: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: VersionTags = NO_TAGS
 
     @property
     def name(self) -> str:
@@ -102,7 +73,7 @@ class Registry:
         with translated(tracking_uri, "to open"):
             self._client = open_client(tracking_uri)
 
-    def register(self, run_id: str, folder: str, origin: Origin, tags: Mapping[str, str] | None = None) -> int:
+    def register(self, run_id: str, folder: str, origin: Origin, tags: VersionTags = NO_TAGS) -> int:
         """Make a version from the files that a finished run keeps in ``folder``. Doing it again gives the same one.
 
         Raises
@@ -120,7 +91,7 @@ class Registry:
             if known:
                 return known[0]
             self._ensure_model()
-            values = {**(tags or {}), **asdict(origin), "folder": folder}
+            values = replace(tags, **asdict(origin), folder=folder).stored()
             source = f"{run.info.artifact_uri}/{folder}"
             made = self._client.create_model_version(self.model, source, run_id, tags=values)
             return int(made.version)
@@ -167,7 +138,7 @@ class Registry:
             if move.version is not None:
                 self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
 
-    def add_tags(self, version: int, tags: Mapping[str, str]) -> None:
+    def add_tags(self, version: int, tags: VersionTags) -> None:
         """Add tags to a version; one of the same name is replaced.
 
         Raises
@@ -176,7 +147,7 @@ class Registry:
             When there is no such version, or MLflow does not answer.
         """
         with translated(self.uri, f"tags of version {version} of {self.model!r}"):
-            for key, value in tags.items():
+            for key, value in tags.stored().items():
                 self._client.set_model_version_tag(self.model, str(version), key, value)
 
     def history(self) -> list[AliasMove]:
@@ -188,9 +159,11 @@ class Registry:
 
     def download(self, version: RegisteredVersion, target: Path) -> Path:
         """Fetch a version's files into ``target``; returns the folder that holds them."""
+        if version.tags.folder is None:
+            raise TrackingError(f"{version.name} does not say where its files are; register its run again")
         target.mkdir(parents=True, exist_ok=True)
         with translated(self.uri, f"the files of {version.name}"):
-            return Path(self._client.download_artifacts(version.run_id, version.tags["folder"], str(target)))
+            return Path(self._client.download_artifacts(version.run_id, version.tags.folder, str(target)))
 
     def _point(self, alias: str, version: int | None) -> None:
         if version is None:
@@ -241,5 +214,5 @@ def _record(found: ModelVersion, aliases: Mapping[int, tuple[str, ...]]) -> Regi
     number = int(found.version)
     moment = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
     return RegisteredVersion(
-        str(found.name), number, str(found.run_id), moment, aliases.get(number, ()), dict(found.tags)
+        str(found.name), number, str(found.run_id), moment, aliases.get(number, ()), VersionTags.read(found.tags)
     )

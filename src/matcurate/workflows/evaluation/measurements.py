@@ -11,10 +11,9 @@ from pydantic import AwareDatetime, Field, ValidationError
 from matcurate.config import Strict, first_problem
 from matcurate.errors import TrackingError
 from matcurate.tracking.registry import RegisteredVersion
+from matcurate.tracking.version_tags import VersionTags
 from matcurate.workflows.evaluation.evaluate import Evaluation
 
-TAG = "measured."
-"""Before the digest of a golden set in the name of a version's tag."""
 SHA256 = r"^[0-9a-f]{64}$"
 LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"
 """One line of text that a terminal shows as it is."""
@@ -50,9 +49,9 @@ def measurement(found: Evaluation, lab: str, at: datetime | None = None) -> Meas
     return Measurement(lab=lab, golden=found.golden, at=at or datetime.now(UTC), **overall)
 
 
-def as_tags(measured: Iterable[Measurement]) -> dict[str, str]:
-    """Tags of a model version."""
-    return {f"{TAG}{each.golden}": each.model_dump_json() for each in measured}
+def as_tags(measured: Iterable[Measurement]) -> VersionTags:
+    """Tags of a model version that hold measurements."""
+    return VersionTags(measured={each.golden: each.model_dump_json() for each in measured})
 
 
 def measurements(version: RegisteredVersion) -> dict[str, Measurement]:
@@ -69,24 +68,21 @@ def measurements(version: RegisteredVersion) -> dict[str, Measurement]:
     try:
         if (older := _older(version)) is not None:
             found[older.golden] = older
-        for key, value in version.tags.items():
-            if key.startswith(TAG):
-                each = Measurement.model_validate_json(value)
-                found[each.golden] = each
+        for value in version.tags.measured.values():
+            each = Measurement.model_validate_json(value)
+            found[each.golden] = each
     except ValidationError as error:
         raise TrackingError(
             f"{version.name} has a damaged measurement in MLflow ({first_problem(error)}); delete its tags "
-            f"'golden*' or '{TAG}*' that were changed and measure again"
+            "'golden*' or 'measured.*' that were changed and measure again"
         ) from error
     return found
 
 
 def _older(version: RegisteredVersion) -> Measurement | None:
     tags = version.tags
-    if "golden" not in tags or "golden_dice" not in tags:
+    if tags.golden is None or "dice" not in tags.golden_means:
         return None
-    means = {name: tags.get(f"golden_{name}") for name in ("images", "dice", "iou", "fraction_error", "boundary_f1")}
-    known = {name: float(value) for name, value in means.items() if value is not None}
-    return Measurement.model_validate(
-        {"lab": tags.get("lab", ""), "golden": tags["golden"], "at": version.created_at, **known}
-    )
+    names = ("images", "dice", "iou", "fraction_error", "boundary_f1")
+    means = {name: float(value) for name, value in tags.golden_means.items() if name in names}
+    return Measurement.model_validate({"lab": tags.lab or "", "golden": tags.golden, "at": version.created_at, **means})

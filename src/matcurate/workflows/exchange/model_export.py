@@ -92,7 +92,7 @@ def export_model(
         manifest = _manifest(workspace, registry, version, adapter, origin)
     except ValidationError as error:
         raise CatalogError(
-            f"{version.name} cannot be described for others ({first_problem(error)}); mend it in MLflow"
+            f"{version.name} cannot be described for others ({first_problem(error)}); correct its tags in MLflow"
         ) from error
     card = model_card(manifest, members[SETTINGS].decode()).encode()
     try:
@@ -114,23 +114,23 @@ def _manifest(
     return Manifest(
         matcurate=__version__,
         exported_by=lab,
-        lab=tags["lab"],
+        lab=tags.lab or "",
         name=version.name,
         run_id=version.run_id,
         created_at=version.created_at,
         backbone=adapter.card.backbone,
         base_sha256=adapter.card.base_sha256,
         phases=adapter.card.phases,
-        snapshot=tags["snapshot"],
-        settings_sha256=tags["settings_sha256"],
-        start=tags.get("start", ""),
-        training=_training_data(workspace, tags["snapshot"]),
+        snapshot=tags.snapshot or "",
+        settings_sha256=tags.settings_sha256 or "",
+        start=tags.start or "",
+        training=_training_data(workspace, tags.snapshot),
         measured=measured,
         history=tuple(moves),
     )
 
 
-def _training_data(workspace: Workspace, digest: str) -> TrainingData | None:
+def _training_data(workspace: Workspace, digest: str | None) -> TrainingData | None:
     """What the catalog knows of a snapshot; None where it is another home's."""
     with workspace.reading() as session:
         known = [each for each in list_snapshots(session, workspace.project().id) if each.digest == digest]

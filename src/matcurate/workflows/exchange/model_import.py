@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from matcurate.learned.evidence import EVIDENCE_FILE
 from matcurate.phase.storage import Adapter
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.evaluation.measurements import TAG, Measurement, as_tags, measurements
+from matcurate.tracking.version_tags import VersionTags
+from matcurate.workflows.evaluation.measurements import Measurement, as_tags, measurements
 from matcurate.workflows.exchange.export_file import (
     ADAPTER,
     CARD,
@@ -76,26 +77,23 @@ def import_model(workspace: Workspace, registry: Registry, path: Path) -> Import
         )
     _check_fit(workspace, export, path)
     measured = tuple(_of_others(workspace, manifest))
-    who, at = current_user(), datetime.now(UTC)
-    tags = {
-        "imported_from": manifest.exported_by,
-        "imported_by": who,
-        "imported_at": at.isoformat(timespec="seconds"),
-        "original_name": manifest.name,
-        "original_run": manifest.run_id,
-        "adapter_sha256": manifest.members[ADAPTER].sha256,
-        "export_sha256": export.sha256,
-        "start": manifest.start,
-        **as_tags(measured),
-    }
+    facts = VersionTags(
+        imported_from=manifest.exported_by,
+        imported_by=current_user(),
+        imported_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        original_name=manifest.name,
+        original_run=manifest.run_id,
+        adapter_sha256=manifest.members[ADAPTER].sha256,
+        export_sha256=export.sha256,
+        start=manifest.start,
+    )
     origin = Origin(manifest.snapshot, manifest.backbone, manifest.base_sha256, manifest.settings_sha256, manifest.lab)
-    run_tags = {name: value for name, value in tags.items() if not name.startswith(TAG)}
-    report = RunReport("import", {"file": path.name}, tags={**run_tags, "lab": manifest.lab})
+    report = RunReport("import", {"file": path.name}, tags=replace(facts, lab=manifest.lab).stored())
     with live_run(registry.uri, workspace.project().name, report) as live, tempfile.TemporaryDirectory() as name:
         folder = Path(name) / MODEL
         _write_files(folder, export)
         live.files(folder, MODEL)
-    number = registry.register(live.id, MODEL, origin, tags)
+    number = registry.register(live.id, MODEL, origin, replace(facts, measured=as_tags(measured).measured))
     return ImportReport(registry.version(number), manifest, measured)
 
 
@@ -126,11 +124,12 @@ def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> I
 def _known_as(versions: Sequence[RegisteredVersion], export: ExportFile) -> RegisteredVersion | None:
     """The version here that a file holds, were it made here or imported."""
     run, adapter = export.manifest.run_id, export.manifest.members[ADAPTER].sha256
-
-    def is_it(tags: Mapping[str, str], run_id: str) -> bool:
-        return run in (run_id, tags.get("original_run")) or adapter == tags.get("adapter_sha256")
-
-    return next((each for each in versions if is_it(each.tags, each.run_id)), None)
+    same = (
+        version
+        for version in versions
+        if run in (version.run_id, version.tags.original_run) or adapter == version.tags.adapter_sha256
+    )
+    return next(same, None)
 
 
 def _of_others(workspace: Workspace, manifest: Manifest) -> list[Measurement]:

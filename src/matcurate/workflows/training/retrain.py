@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from matcurate.catalog.snapshots import mark_trained
 from matcurate.errors import CatalogError
 from matcurate.imaging.overlay import write_overlay
 from matcurate.phase.trainer import StepReport
-from matcurate.tracking.registry import CHALLENGER, Origin, Registry
+from matcurate.tracking.registry import CHALLENGER, Registry
 from matcurate.tracking.runs import LiveRun, live_run
+from matcurate.tracking.version_tags import VersionTags
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.uncertainty.calibration import Reliability
-from matcurate.workflows.evaluation.evaluate import Evaluation, compare, evaluate, evaluate_without_training
+from matcurate.workflows.evaluation.evaluate import Evaluation, Means, compare, evaluate, evaluate_without_training
 from matcurate.workflows.evaluation.measurements import as_tags, measurement
 from matcurate.workflows.evaluation.promotion import decide_promotion
 from matcurate.workflows.home.backbones import backbone_of
@@ -270,16 +271,17 @@ def _register(
     str
         The version's name.
     """
-    decision, lab, digest = judgement.decision, workspace.settings.lab, snapshot.snapshot.digest
-    tags = {"start": plan.start, "promotion": decision.why}
+    decision, lab = judgement.decision, workspace.settings.lab
+    tags = VersionTags(start=plan.start, promotion=decision.why)
     if judgement.metrics is not None:
-        overall = asdict(judgement.metrics.overall)
-        tags |= {f"golden_{name}": f"{value:.4g}" for name, value in overall.items() if value is not None}
-        tags["golden"] = judgement.metrics.golden
-        tags |= _calibration_tags(judgement.metrics.reliability)
-        tags |= as_tags([measurement(judgement.metrics, lab)])
-    origin = Origin(digest, plan.base.name, plan.base.sha256, plan.settings_sha256, lab)
-    number = registry.register(run_id, MODEL, origin, tags)
+        tags = replace(
+            tags,
+            golden=judgement.metrics.golden,
+            golden_means=_four_digits(judgement.metrics.overall),
+            calibration=_four_digits(judgement.metrics.reliability),
+            measured=as_tags([measurement(judgement.metrics, lab)]).measured,
+        )
+    number = registry.register(run_id, MODEL, plan.origin(snapshot.snapshot, lab), tags)
     who = f"{current_user()}, by 'curate retrain'"
     outcome = "to be promoted" if decision.promoted else "not promoted"
     why = f"trained on snapshot {snapshot.snapshot.name}; {outcome}: {decision.why}"
@@ -290,6 +292,6 @@ def _register(
     return registry.version(number).name
 
 
-def _calibration_tags(trusted: Reliability | None) -> dict[str, str]:
-    found = {} if trusted is None else asdict(trusted)
-    return {f"calibration_{name}": f"{value:.4g}" for name, value in found.items() if value is not None}
+def _four_digits(scores: Means | Reliability | None) -> dict[str, str]:
+    values = {} if scores is None else asdict(scores)
+    return {name: f"{value:.4g}" for name, value in values.items() if value is not None}

@@ -19,15 +19,13 @@ from matcurate.phase.storage import Adapter
 from matcurate.phase.trainer import CHECKPOINT, StepReport, TrainReport, train
 from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import OFFLINE
-from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
+from matcurate.tracking.registry import CHAMPION, Origin, RegisteredVersion, Registry
 from matcurate.types import Progress
 from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.home.backbones import backbone_of
 from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.snapshots.samples import snapshot_samples
-from matcurate.workflows.versions.files import (
-    load_files_of,
-)
+from matcurate.workflows.versions.files import load_files_of
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""
@@ -56,6 +54,10 @@ class Plan:
     seed: int
     warm: Adapter | None
     start: str
+
+    def origin(self, snapshot: SnapshotRecord, lab: str) -> Origin:
+        """Return what a version trained by this plan is made from."""
+        return Origin(snapshot.digest, self.base.name, self.base.sha256, self.settings_sha256, lab)
 
     @property
     def settings_sha256(self) -> str:
@@ -126,8 +128,8 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
 
 def _lineage(version: RegisteredVersion) -> str:
     """Name of a version, and of one that was imported its name in the lab that trained it."""
-    original = version.tags.get("original_name")
-    return version.name if original is None else f"{version.name} ({original} of {version.tags['lab']})"
+    original = version.tags.original_name
+    return version.name if original is None else f"{version.name} ({original} of {version.tags.lab})"
 
 
 def checkpoint_folder(workspace: Workspace, registry: Registry, plan: Plan, snapshot: SnapshotRecord) -> Path:

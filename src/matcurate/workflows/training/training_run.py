@@ -44,11 +44,7 @@ def run_report(
     """What is known of a run before it trains."""
     project, options = workspace.project(), plan.preset.train
     tags = {
-        "lab": workspace.settings.lab,
-        "snapshot": snapshot.snapshot.digest,
-        "base": plan.base.name,
-        "base_sha256": plan.base.sha256,
-        "settings_sha256": plan.settings_sha256,
+        **asdict(plan.origin(snapshot.snapshot, workspace.settings.lab)),
         "matcurate": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),

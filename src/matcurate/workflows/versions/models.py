@@ -42,7 +42,7 @@ def as_run_data(project: ProjectRecord, report: SnapshotReport) -> RunData:
 def list_models(workspace: Workspace, registry: Registry, lab: str | None = None) -> list[RegisteredVersion]:
     """Versions of the project, newest first; only those that a lab trained when one is named."""
     workspace.project()
-    return [each for each in registry.versions() if lab is None or each.tags.get("lab") == lab]
+    return [each for each in registry.versions() if lab is None or each.tags.lab == lab]
 
 
 def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelReport:
