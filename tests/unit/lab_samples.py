@@ -18,8 +18,8 @@ from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.registry import Origin, RegisteredVersion
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.tracking.version_tags import NO_TAGS, VersionTags
-from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
+from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.home.pixels import load_original
 from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
 from matcurate.workflows.versions.models import open_registry

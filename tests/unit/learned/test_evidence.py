@@ -13,8 +13,8 @@ from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.unet import UNetSegmenter
-from matcurate.uncertainty.pixel_storage import load_pixel_head, save_pixel_head
 from matcurate.uncertainty.pixels import PixelSettings
+from matcurate.uncertainty.storage import load_pixel_head, save_pixel_head
 
 CLASSES = ("matrix", "phase")
 SETTINGS = PixelSettings(hidden=16, pixels=1500, steps=80, batch=128, learning_rate=0.01)
@@ -57,17 +57,17 @@ def test_the_same_seed_gives_the_same_head(model, head):
 
 def test_a_head_is_kept_with_the_model_it_belongs_to(model, head, tmp_path):
     path, digest = tmp_path / "evidence.safetensors", "ab" * 32
-    save_pixel_head(path, head, digest, {"lab": "north"})
-    stored = load_pixel_head(path)
-    assert stored.card.classes == CLASSES and stored.card.notes == {"lab": "north"}
+    card = save_pixel_head(path, head, digest, {"lab": "north"})
+    assert card.classes == CLASSES and card.notes == {"lab": "north"}
+    stored = load_pixel_head(path, digest)
     grey = halves(seed=2).grey
-    before, after = (judge(model, each, grey, no_ratio(2)).vacuity for each in (head, stored.fitting(digest)))
+    before, after = (judge(model, each, grey, no_ratio(2)).vacuity for each in (head, stored))
     np.testing.assert_array_equal(before, after)
     with pytest.raises(CheckpointError, match="belongs to the model abababababab"):
-        stored.fitting("cd" * 32)
+        load_pixel_head(path, "cd" * 32)
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        load_pixel_head(path)
+        load_pixel_head(path, digest)
 
 
 def test_calibration_counts_errors_against_vacuity():

@@ -18,7 +18,7 @@ from matcurate.uncertainty.classifier import Gallery, PatchClassifier
 from matcurate.uncertainty.dirichlet import vacuity
 from matcurate.uncertainty.learners import NetworkLearner
 from matcurate.uncertainty.network import ARCHITECTURES, GreyBody, PatchNetwork, begin_network
-from matcurate.uncertainty.storage import NETWORK_FORMAT, load_head, load_network, save_network
+from matcurate.uncertainty.storage import NETWORK, load_head, load_network, save_network
 from matcurate.uncertainty.trainer import HeadTraining
 
 NAME: NetworkName = "resnet18"
@@ -206,7 +206,7 @@ def test_a_file_gives_the_same_network_and_refuses_what_was_changed(tmp_path: Pa
         load_network(path)
     with pytest.raises(CheckpointError, match="not a head of this project"):
         load_head(tmp_path / "again")
-    card_of_another = json.loads(header[NETWORK_FORMAT]) | {"network": "resnet34"}
-    save_file(tensors, path, {NETWORK_FORMAT: json.dumps(card_of_another)})
+    card_of_another = json.loads(header[NETWORK.name]) | {"network": "resnet34"}
+    save_file(tensors, path, {NETWORK.name: json.dumps(card_of_another)})
     with pytest.raises(CheckpointError, match="do not fit its card"):
         load_network(path)

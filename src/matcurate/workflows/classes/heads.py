@@ -72,7 +72,7 @@ def load_class_head(workspace: Workspace, record: ClassHeadRecord) -> PatchModel
         path = Path(folder) / "head.safetensors"
         path.write_bytes(workspace.objects.get(record.object_key))
         if record.model == EMBEDDING:
-            return load_head(path).head
+            return load_head(path)[1]
         return load_network(path)[1].to(resolve_device(None))
 
 

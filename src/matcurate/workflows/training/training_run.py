@@ -17,7 +17,7 @@ from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport
 from matcurate.uncertainty.calibration import Reliability
-from matcurate.uncertainty.pixel_storage import save_pixel_head
+from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.evaluation.evaluate import Evaluation, Means
 from matcurate.workflows.evaluation.promotion import Decision
 from matcurate.workflows.home.workspace import Workspace

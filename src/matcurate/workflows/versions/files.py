@@ -10,8 +10,8 @@ from matcurate.errors import CheckpointError
 from matcurate.learned.evidence import EVIDENCE_FILE
 from matcurate.phase.storage import Adapter, load_adapter
 from matcurate.tracking.registry import RegisteredVersion, Registry
-from matcurate.uncertainty.pixel_storage import load_pixel_head
 from matcurate.uncertainty.pixels import PixelHead
+from matcurate.uncertainty.storage import load_pixel_head
 
 ADAPTER_FILE = "adapter.safetensors"
 
@@ -48,7 +48,7 @@ def read_version_files(folder: Path, name: str) -> VersionFiles:
     adapter = load_adapter(folder / ADAPTER_FILE)
     if not (folder / EVIDENCE_FILE).exists():
         return VersionFiles(adapter, None)
-    return VersionFiles(adapter, load_pixel_head(folder / EVIDENCE_FILE).fitting(adapter.card.tensors_sha256))
+    return VersionFiles(adapter, load_pixel_head(folder / EVIDENCE_FILE, adapter.card.tensors_sha256))
 
 
 MODEL = "model"

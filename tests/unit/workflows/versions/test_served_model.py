@@ -19,8 +19,8 @@ from matcurate.phase.ratios import exact_ratio, no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.storage import load_adapter, save_adapter
 from matcurate.promptable.registry import load_backbone
-from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.uncertainty.pixels import PixelSettings
+from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.versions.served_model import ANSWERS, MAX_SOFTMAX, VACUITY, served_model, write_served_files
 
 PHASES = ("matrix", "γ'", "carbide")
