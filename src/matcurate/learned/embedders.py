@@ -44,12 +44,14 @@ class EncoderStatistics:
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """Embeddings (N, D) of crops (N, h, w) of uint8, uint16 or float; D is 1422 with the shipped network."""
         device = next(self._network.parameters()).device
-        found = []
+        embeddings = []
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
                 images = unit_variance(torch.from_numpy(crops[start : start + BATCH].astype(np.float32)).to(device))
-                found.append(torch.stack([self._pooled(images.rot90(turn, (1, 2))) for turn in range(4)]).mean(0).cpu())
-        return torch.cat(found).numpy()
+                embeddings.append(
+                    torch.stack([self._pooled(images.rot90(turn, (1, 2))) for turn in range(4)]).mean(0).cpu()
+                )
+        return torch.cat(embeddings).numpy()
 
     def _pooled(self, images: Tensor) -> Tensor:
         return pooled_statistics(images, self._network.features(SPREAD * images[:, None]), CORRELATED)

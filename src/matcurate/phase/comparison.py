@@ -50,7 +50,7 @@ def paired_difference(
     mean = float(differences.mean())
     if np.ptp(differences) == 0:
         return Difference(mean, mean, mean, len(differences))
-    found = bootstrap(
+    interval = bootstrap(
         (differences,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile", rng=rng
     ).confidence_interval
-    return Difference(mean, float(found.low), float(found.high), len(differences))
+    return Difference(mean, float(interval.low), float(interval.high), len(differences))

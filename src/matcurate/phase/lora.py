@@ -55,20 +55,20 @@ class SplitQkv(nn.Module):
 
 def split_qkv(encoder: nn.Module) -> int:
     """Split every fused ``qkv`` of an encoder in place. Returns how many there were."""
-    found = [
+    projections = [
         (name, part) for name, part in encoder.named_modules() if name.endswith(QKV) and isinstance(part, nn.Linear)
     ]
-    for name, fused in found:
+    for name, fused in projections:
         _replace(encoder, name, SplitQkv(fused).requires_grad_(False))
-    return len(found)
+    return len(projections)
 
 
 def fuse_qkv(encoder: nn.Module) -> int:
     """Undo :func:`split_qkv` in place, after :func:`merge_lora`. Returns how many there were."""
-    found = [(name, part) for name, part in encoder.named_modules() if isinstance(part, SplitQkv)]
-    for name, split in found:
+    projections = [(name, part) for name, part in encoder.named_modules() if isinstance(part, SplitQkv)]
+    for name, split in projections:
         _replace(encoder, name, split.fused())
-    return len(found)
+    return len(projections)
 
 
 def add_lora(encoder: nn.Module, targets: tuple[str, ...], settings: LoraSettings) -> int:
@@ -98,11 +98,11 @@ def add_lora(encoder: nn.Module, targets: tuple[str, ...], settings: LoraSetting
 
 def merge_lora(encoder: nn.Module) -> int:
     """Add every adapter to the weights that it was put on, and take it off, in place. Returns how many there were."""
-    found = [(name, part) for name, part in encoder.named_modules() if isinstance(part, LoraLayer)]
-    for name, part in found:
+    adapted = [(name, part) for name, part in encoder.named_modules() if isinstance(part, LoraLayer)]
+    for name, part in adapted:
         part.merge()
         _replace(encoder, name, part.get_base_layer())
-    return len(found)
+    return len(adapted)
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

@@ -154,8 +154,8 @@ class PhaseModel(nn.Module):
 
     def modules_of_ratio(self) -> tuple[PhaseLearningModule, ...]:
         """Every Phase Learning Module, that on the coarsest features first; none without."""
-        found = (self.plm, *self.skip_plms, self.decoded_plm)
-        return tuple(module for module in found if isinstance(module, PhaseLearningModule))
+        modules = (self.plm, *self.skip_plms, self.decoded_plm)
+        return tuple(module for module in modules if isinstance(module, PhaseLearningModule))
 
     def train(self, mode: bool = True) -> PhaseModel:
         """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""

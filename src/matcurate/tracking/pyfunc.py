@@ -48,7 +48,7 @@ def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Se
 def installed_requirements() -> list[str]:
     """Name this package and everything it requires, each at the version that is installed, in pip's words."""
     named = [re.split(r"[\s<>=!~;\[(]", line)[0] for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
-    return [f"{name}=={found}" for name in [DISTRIBUTION, *named] if (found := _installed(name)) is not None]
+    return [f"{name}=={installed}" for name in [DISTRIBUTION, *named] if (installed := _installed(name)) is not None]
 
 
 def _installed(name: str) -> str | None:
@@ -66,4 +66,4 @@ def _schema(columns: Sequence[Column]) -> Schema:
         "strings": Array(DataType.string),
         "numbers": Array(DataType.double),
     }
-    return Schema([ColSpec(kinds[each.kind], each.name, required=each.required) for each in columns])
+    return Schema([ColSpec(kinds[column.kind], column.name, required=column.required) for column in columns])

@@ -101,7 +101,7 @@ class NetworkLearner:
         """Train all of it that learns; then batch normalisation takes the statistics of all crops."""
         with seeded(rng, self.device):
             train_head(model, samples, labels, self.training, rng=rng)
-        if isinstance(model, PatchNetwork) and any(each.requires_grad for each in model.body.parameters()):
+        if isinstance(model, PatchNetwork) and any(parameter.requires_grad for parameter in model.body.parameters()):
             model.body.settle(samples)
 
     def by(self, objective: Objective) -> NetworkLearner:

@@ -89,7 +89,7 @@ class PixelHead(nn.Module):
         """Standardised hypercolumns (N, D)."""
         return (embeddings - self.centre) / self.scale
 
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """Hypercolumns as they are: they do not vary."""
         return whitened
 
@@ -187,12 +187,12 @@ def features_at(maps: Sequence[Tensor], span: Size, rows: Tensor, columns: Tenso
     The same numbers as of the maps enlarged bilinearly, without enlarging them.
     """
     sides = torch.tensor([span[1], span[0]], device=maps[0].device)
-    places = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
-    found = [
-        functional.grid_sample(each, places[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+    positions = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
+    features = [
+        functional.grid_sample(each, positions[None, None], padding_mode="border", align_corners=False)[0, :, 0]
         for each in maps
     ]
-    return torch.cat(found).T
+    return torch.cat(features).T
 
 
 def drawn_pixels(labels: LabelMap, count: int, balance: float, rng: np.random.Generator) -> NDArray[np.int64]:

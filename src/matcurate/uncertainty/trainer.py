@@ -62,7 +62,7 @@ class Trainable(Protocol):
     def whitened(self, embeddings: Tensor) -> Tensor:
         """What does not learn: (N, d) of embeddings (N, D), or images of crops (N, h, w)."""
 
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """The same samples as they may look another time; drawn anew for each batch."""
 
     def logits(self, whitened: Tensor) -> Tensor:
@@ -133,9 +133,9 @@ def _epoch(
     """One look at every sample (N, …): mean loss and share of right ones."""
     losses, right = 0.0, 0
     for chosen in _batches(len(truth), settings.batch, rng):
-        shown = head.varied(samples[chosen], rng)
-        logits = head.logits(shown)
-        loss = _loss(head, logits, shown, truth[chosen], settings, epoch, rng)
+        varied = head.augment(samples[chosen], rng)
+        logits = head.logits(varied)
+        loss = _loss(head, logits, varied, truth[chosen], settings, epoch, rng)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
         optimizer.zero_grad()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matcurate.errors import CatalogError
-from matcurate.learned.evidence import Calibration, judge
+from matcurate.learned.evidence import Calibration, predict_with_vacuity
 from matcurate.phase.comparison import Difference, paired_difference
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
@@ -101,16 +101,16 @@ def evaluate(
     calibration = Calibration()
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        grey, told = grey_levels(sample.pixels), no_ratio(model.phases)
+        grey, ratio = grey_levels(sample.pixels), no_ratio(model.phases)
         if evidence is None:
-            return segment_phases(model, grey, told)
-        judged = judge(model, evidence, grey, told)
-        calibration.add(judged, sample.truth)
-        labels: LabelMap = judged.shares.argmax(axis=0).astype(np.uint8)
+            return segment_phases(model, grey, ratio)
+        prediction = predict_with_vacuity(model, evidence, grey, ratio)
+        calibration.add(prediction, sample.truth)
+        labels: LabelMap = prediction.shares.argmax(axis=0).astype(np.uint8)
         return labels
 
-    found = _measure(workspace, predict, golden, seen, progress)
-    return found if evidence is None else replace(found, reliability=calibration.result())
+    evaluation = _measure(workspace, predict, golden, seen, progress)
+    return evaluation if evidence is None else replace(evaluation, reliability=calibration.result())
 
 
 def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:
@@ -123,8 +123,8 @@ def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progre
     segmenter, last = zero_shot(workspace), len(workspace.project().phases)
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        found = segmenter.segment(sample.pixels).phases
-        return np.where(found > last, 0, found).astype(np.uint8)
+        phases = segmenter.segment(sample.pixels).phases
+        return np.where(phases > last, 0, phases).astype(np.uint8)
 
     return _measure(workspace, predict, golden, lambda sample, predicted: None, progress)
 
@@ -139,15 +139,15 @@ def _measure(
     if not golden.items:
         raise CatalogError(NO_GOLDEN_SET)
     phases = workspace.project().classes
-    found: list[GoldenScore] = []
+    scores_: list[GoldenScore] = []
     for sample in golden_samples(workspace, golden):
-        progress(len(found), len(golden.items), sample.name)
+        progress(len(scores_), len(golden.items), sample.name)
         predicted = predict(sample)
         scores = score_phases(predicted, sample.truth, len(phases))
-        found.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
+        scores_.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
         seen(sample, predicted)
-    progress(len(found), len(golden.items))
-    return summarise(found, phases, golden.digest)
+    progress(len(scores_), len(golden.items))
+    return summarise(scores_, phases, golden.digest)
 
 
 NO_GOLDEN_SET = (
@@ -159,8 +159,8 @@ NO_GOLDEN_SET = (
 def summarise(images: Sequence[GoldenScore], phases: Sequence[str], golden: str) -> Evaluation:
     """Means of scores, one micrograph or more, of phases named in the order of their ids."""
     groups: dict[str, list[GoldenScore]] = {}
-    for each in images:
-        groups.setdefault(each.specimen or each.name, []).append(each)
+    for image in images:
+        groups.setdefault(image.specimen or image.name, []).append(image)
     return Evaluation(
         golden=golden,
         overall=_means(images),
@@ -190,18 +190,18 @@ def compare(
 def _means(images: Sequence[GoldenScore]) -> Means:
     return Means(
         images=len(images),
-        dice=float(np.mean([each.dice for each in images])),
-        iou=mean_of(tuple(mean_of(each.scores.iou) for each in images)),
-        fraction_error=float(np.mean([each.fraction_error for each in images])),
-        boundary_f1=mean_of(tuple(mean_of(each.scores.boundary_f1) for each in images)),
+        dice=float(np.mean([image.dice for image in images])),
+        iou=mean_of(tuple(mean_of(image.scores.iou) for image in images)),
+        fraction_error=float(np.mean([image.fraction_error for image in images])),
+        boundary_f1=mean_of(tuple(mean_of(image.scores.boundary_f1) for image in images)),
     )
 
 
 def _of_phase(images: Sequence[GoldenScore], phase: int) -> Means:
     return Means(
         images=len(images),
-        dice=mean_of(tuple(each.scores.dice[phase] for each in images)),
-        iou=mean_of(tuple(each.scores.iou[phase] for each in images)),
-        fraction_error=float(np.mean([abs(each.scores.fraction_error[phase]) for each in images])),
-        boundary_f1=mean_of(tuple(each.scores.boundary_f1[phase] for each in images)),
+        dice=mean_of(tuple(image.scores.dice[phase] for image in images)),
+        iou=mean_of(tuple(image.scores.iou[phase] for image in images)),
+        fraction_error=float(np.mean([abs(image.scores.fraction_error[phase]) for image in images])),
+        boundary_f1=mean_of(tuple(image.scores.boundary_f1[phase] for image in images)),
     )

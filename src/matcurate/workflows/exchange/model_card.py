@@ -18,7 +18,7 @@ def model_card(manifest: Manifest, preset: str) -> str:
         _section("What it learned from", _learned(manifest)),
         _section("What it scores", _scores(manifest)),
         _section("Who promoted it, or took that back", _history(manifest)),
-        _section("Limits", "\n".join(f"- {each}" for each in _limits(manifest))),
+        _section("Limits", "\n".join(f"- {limit}" for limit in _limits(manifest))),
         _section("Settings of the training", f"```json\n{preset.strip()}\n```"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -66,8 +66,8 @@ def _scores(manifest: Manifest) -> str:
         )
         for each in manifest.measured
     ]
-    said = "Means over the golden micrographs, predicted without an expert's phase ratio.\n\n"
-    return said + _table(("golden set", "images", "Dice", "error of area fractions", "boundary F1", "measured"), rows)
+    intro = "Means over the golden micrographs, predicted without an expert's phase ratio.\n\n"
+    return intro + _table(("golden set", "images", "Dice", "error of area fractions", "boundary F1", "measured"), rows)
 
 
 def _history(manifest: Manifest) -> str:

@@ -116,9 +116,11 @@ def _manifest(
 def _training_data(workspace: Workspace, digest: str | None) -> TrainingData | None:
     """What the catalog knows of a snapshot; None where it is another home's."""
     with workspace.reading() as session:
-        known = [each for each in list_snapshots(session, workspace.project().id) if each.digest == digest]
-        items = snapshot_items(session, known[0].id) if known else []
-    learned = [each for each in items if each.part is Part.TRAIN]
+        snapshots = [
+            snapshot for snapshot in list_snapshots(session, workspace.project().id) if snapshot.digest == digest
+        ]
+        items = snapshot_items(session, snapshots[0].id) if snapshots else []
+    learned = [item for item in items if item.part is Part.TRAIN]
     if not learned:
         return None
     sizes = [each.calibration for each in learned if each.calibration is not None]

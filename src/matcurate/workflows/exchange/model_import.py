@@ -53,11 +53,11 @@ def import_model(workspace: Workspace, registry: Registry, path: Path) -> Import
     """
     export = read_export(path)
     manifest = export.manifest
-    known = _known_as(registry.versions(), export)
-    if known is not None:
+    present = _known_as(registry.versions(), export)
+    if present is not None:
         raise CatalogError(
-            f"{path}: {manifest.name} of {manifest.lab} is {known.name} here already; 'curate models show "
-            f"{known.version}' shows it, --update takes over what other labs have measured since"
+            f"{path}: {manifest.name} of {manifest.lab} is {present.name} here already; 'curate models show "
+            f"{present.version}' shows it, --update takes over what other labs have measured since"
         )
     _check_fit(workspace, export, path)
     measured = tuple(_of_others(workspace, manifest))
@@ -90,15 +90,17 @@ def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> I
     CatalogError when the version is not here.
     """
     export = read_export(path)
-    known = _known_as(registry.versions(), export)
-    if known is None:
+    present = _known_as(registry.versions(), export)
+    if present is None:
         raise CatalogError(f"{path}: {export.manifest.name} of {export.manifest.lab} is not here; import it first")
-    if load_adapter_of(registry, known).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
-        raise CheckpointError(f"{path}: its weights are not those of {known.name}; ask the lab which are right")
-    here = measurements(known)
-    fresh = tuple(each for each in _of_others(workspace, export.manifest) if each.golden not in here)
-    registry.add_tags(known.version, as_tags(fresh))
-    return ImportReport(registry.version(known.version), export.manifest, fresh)
+    if load_adapter_of(registry, present).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
+        raise CheckpointError(f"{path}: its weights are not those of {present.name}; ask the lab which are right")
+    here = measurements(present)
+    fresh = tuple(
+        measurement for measurement in _of_others(workspace, export.manifest) if measurement.golden not in here
+    )
+    registry.add_tags(present.version, as_tags(fresh))
+    return ImportReport(registry.version(present.version), export.manifest, fresh)
 
 
 def _known_as(versions: Sequence[RegisteredVersion], export: ExportFile) -> RegisteredVersion | None:

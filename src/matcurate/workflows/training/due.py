@@ -66,9 +66,9 @@ def learning_state(workspace: Workspace) -> LearningState:
         micrographs = list_for_project(session, project.id)
         newest = newest_usable(list_corrections(session, project.id))
         trained: SnapshotRecord | None = last_trained(session, project.id)
-        known: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
+        items: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
     trusted, _ = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
-    masks = {(item.micrograph_id, item.phases_key) for item in known}
+    masks = {(item.micrograph_id, item.phases_key) for item in items}
     new = sum((m.id, newest[m.id].phases_key) not in masks for m in trusted)
     return LearningState(
         usable=len(trusted),

@@ -56,8 +56,8 @@ class ForgettingMatrix:
 
     def lost(self, row: VersionRow, column: GoldenColumn) -> float | None:
         """Dice that a version has less than the best of the project on a golden set; None where nobody measured."""
-        found = row.measured.get(column.golden)
-        return None if found is None else column.best_dice - found.dice
+        measurement = row.measured.get(column.golden)
+        return None if measurement is None else column.best_dice - measurement.dice
 
 
 def forgetting_matrix(
@@ -74,18 +74,18 @@ def forgetting_matrix(
     version, or an image or mask of the golden set is missing or damaged; TrackingError when MLflow does not answer.
     """
     chosen = {find_version(registry, each).version for each in wanted}
-    golden, known = golden_set(workspace), registry.versions()
-    versions = [each for each in known if not chosen or each.version in chosen]
-    missing = [each for each in versions if golden.items and golden.digest not in measurements(each)]
+    golden, registered = golden_set(workspace), registry.versions()
+    versions = [each for each in registered if not chosen or each.version in chosen]
+    missing = [version for version in versions if golden.items and golden.digest not in measurements(version)]
     problems = _measure(workspace, registry, missing, golden, progress) if measure else {}
     computed = len(missing) - len(problems) if measure else 0
     if computed:
-        known = registry.versions()
-    measured = {each.version: measurements(each) for each in known}
-    names = {each.version: each.name for each in known}
-    rows = tuple(VersionRow(each, measured[each.version], problems.get(each.version)) for each in versions)
-    shown = {digest for row in rows for digest in row.measured}
-    columns = [_column(digest, golden, measured, names) for digest in shown]
+        registered = registry.versions()
+    measured = {each.version: measurements(each) for each in registered}
+    names = {each.version: each.name for each in registered}
+    rows = tuple(VersionRow(version, measured[version.version], problems.get(version.version)) for version in versions)
+    digests = {digest for row in rows for digest in row.measured}
+    columns = [_column(digest, golden, measured, names) for digest in digests]
     order = sorted(columns, key=lambda each: (not each.here, each.lab, each.golden))
     return ForgettingMatrix(tuple(order), rows, computed)
 
@@ -105,8 +105,8 @@ def _measure(
         except (CheckpointError, ConfigError, TrackingError) as error:
             problems[version.version] = str(error)
             continue
-        found = evaluate(workspace, model, golden, progress=_part_of(progress, index, len(versions)))
-        registry.add_tags(version.version, as_tags([measurement(found, workspace.settings.lab)]))
+        evaluation = evaluate(workspace, model, golden, progress=_part_of(progress, index, len(versions)))
+        registry.add_tags(version.version, as_tags([measurement(evaluation, workspace.settings.lab)]))
     return problems
 
 
@@ -133,7 +133,7 @@ def _column(
     names: Mapping[int, str],
 ) -> GoldenColumn:
     """The best is the newest of those that scored most."""
-    scored = {number: found[digest] for number, found in measured.items() if digest in found}
+    scored = {number: scores[digest] for number, scores in measured.items() if digest in scores}
     best = max(scored, key=lambda number: (scored[number].dice, number))
     one = scored[best]
     return GoldenColumn(one.lab, digest, one.images, digest == golden.digest, names[best], one.dice)

@@ -42,7 +42,7 @@ def as_run_data(project: ProjectRecord, report: SnapshotReport) -> RunData:
 def list_models(workspace: Workspace, registry: Registry, lab: str | None = None) -> list[RegisteredVersion]:
     """Versions of the project, newest first; only those that a lab trained when one is named."""
     workspace.project()
-    return [each for each in registry.versions() if lab is None or each.tags.lab == lab]
+    return [version for version in registry.versions() if lab is None or version.tags.lab == lab]
 
 
 def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelReport:
@@ -59,8 +59,8 @@ def full_history(workspace: Workspace, registry: Registry) -> list[AliasMove]:
     """Every move of an alias, oldest first: those made here, and those that MLflow was told of by other homes."""
     with workspace.reading() as session:
         here = [_as_move(row) for row in alias_history(session, workspace.project().id)]
-    known = {(move.alias, move.at) for move in here}
-    elsewhere = [move for move in registry.history() if (move.alias, move.at) not in known]
+    local = {(move.alias, move.at) for move in here}
+    elsewhere = [move for move in registry.history() if (move.alias, move.at) not in local]
     return sorted([*here, *elsewhere], key=lambda move: move.at)
 
 
@@ -144,11 +144,11 @@ def find_version(registry: Registry, wanted: str) -> RegisteredVersion:
     Raises CatalogError when there is none.
     """
     versions = registry.versions()
-    for each in versions:
-        if wanted in (str(each.version), each.name, *each.aliases):
-            return each
-    known = ", ".join(each.name for each in versions[:5]) or "none yet"
-    raise CatalogError(f"no model version {wanted!r} (newest: {known}); name one by number, name or alias")
+    for version in versions:
+        if wanted in (str(version.version), version.name, *version.aliases):
+            return version
+    newest = ", ".join(version.name for version in versions[:5]) or "none yet"
+    raise CatalogError(f"no model version {wanted!r} (newest: {newest}); name one by number, name or alias")
 
 
 def previous_holder(moves: Sequence[AliasMove]) -> int | None:

@@ -24,15 +24,15 @@ def completed_ratio(given: Sequence[float | None], guess: Sequence[float]) -> Ra
     """
     if len(given) != len(guess):
         raise ValueError(f"{len(given)} ratios and {len(guess)} guesses; both are one for each phase but the matrix")
-    known = sum(value for value in given if value is not None)
-    if known > 1 + SLACK:
-        raise ValueError(f"the phases' ratios add up to {known:.3g}; correct them to 1 or less")
-    found = np.array([1 - sum(guess), *guess])
+    total = sum(value for value in given if value is not None)
+    if total > 1 + SLACK:
+        raise ValueError(f"the phases' ratios add up to {total:.3g}; correct them to 1 or less")
+    shares = np.array([1 - sum(guess), *guess])
     open_ = np.array([True, *(value is None for value in given)])
-    weights = np.where(open_, found.clip(0), 0.0)
+    weights = np.where(open_, shares.clip(0), 0.0)
     if not weights.sum():
         weights[0] = 1.0
-    rest = max(0.0, 1 - known)
+    rest = max(0.0, 1 - total)
     shared = weights / weights.sum() * rest + np.array([0.0, *(value or 0.0 for value in given)])
     ratio: Ratio = shared / shared.sum()
     return ratio
