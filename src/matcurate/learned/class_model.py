@@ -29,10 +29,7 @@ NOTHING_HELD_OUT = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledCrops:
-    """Embeddings (N, D) of the crops of one micrograph, or of a box in it, and the class it shows.
-
-    For a network the crops themselves (N, h, w).
-    """
+    """Embeddings (N, D) of the crops of one micrograph or box, or for a network crops (N, h, w); and their class."""
 
     name: str
     embeddings: FloatArray
@@ -40,9 +37,10 @@ class LabelledCrops:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutResult:
-    """What a head made of a micrograph, or of a piece of one, that it was not taught.
+    """Result for a micrograph, or a piece of one, that the model was not trained on.
 
-    ``vacuity``: float array (N,), of its crops, in (0, 1]; ``right``: bool array (N,), which of them were recognised.
+    ``vacuity`` (N,) of its crops, in (0, 1]; ``right`` (N,): which of them were recognised; ``recognised``: whether the
+    whole was, by the mean probability over its crops.
     """
 
     name: str
@@ -53,7 +51,7 @@ class HeldOutResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutResults:
-    """What heads made of micrographs that they were not taught."""
+    """Results for micrographs that models were not trained on."""
 
     results: tuple[HeldOutResult, ...]
 
@@ -91,11 +89,10 @@ def grow(
     rng: np.random.Generator,
     learner: PatchLearner = ON_EMBEDDINGS,
 ) -> PatchModel:
-    """A head with an output for each of these classes, of which only that of ``named`` learns.
+    """Make a head with an output for each of these classes, of which only that of ``named`` learns.
 
     A class that the head lacks gets an output, one that is gone loses it; all other weights stay bit for bit.
-
-    ``classes``: names, in the order of the outputs; ``labelled``: at least one of each class.
+    ``labelled`` has crops of each class. ``named`` is new, or more or fewer micrographs show it now.
     """
     for name in head.classes:
         if name not in classes:
@@ -119,7 +116,6 @@ def retrain(
 
     ``refit``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head before
     is not used. ``finetune``: all outputs train on, as in the paper. ``new_output_only``: no further training.
-
     ``head``: what :func:`grow` made; without it the first class begins (a network: the first two), and the others are
     grown onto it one by one.
     """

@@ -37,10 +37,9 @@ def fit_evidence(
     settings: PixelSettings = PixelSettings(),  # noqa: B008 - frozen
     progress: Progress = silent,
 ) -> PixelHead:
-    """A pixel head for a trained model, learned from labelled pictures; the model itself is not changed.
+    """Fit a pixel head to a trained model, from labelled pictures, at least one; the model itself is not changed.
 
-    ``model``: trained, on any device; ``pictures``: at least one; ``seed``: of pixels and training, non-negative;
-    ``settings``: shape and training of the head. Raises TrainingError when the loss is not finite.
+    ``classes`` are the names of the model's phases. Raises TrainingError when the loss is not finite.
     """
     rng = np.random.default_rng((seed, 2))
     features, labels = [], []
@@ -60,12 +59,10 @@ def fit_evidence(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionWithVacuity:
-    """A micrograph's phases and how well they are known.
+    """Probabilities ``shares`` (n, H, W) of a micrograph's phases, and their ``vacuity`` (H, W) in (0, 1], float32.
 
-    ``shares``: float32 array (n, H, W), probabilities of the phases by the model; ``vacuity``: float32 array (H, W), in
-    (0, 1], by the pixel head; ``disagreement``: float32 array (H, W), BALD of the pixel head's passes with dropout, in
-    nats, the same for squares of :data:`COARSE` pixels; None where no passes were asked for, or the head has no
-    dropout.
+    ``disagreement`` (H, W) is BALD of the pixel head's passes with dropout, in nats, constant in squares of
+    :data:`COARSE` pixels; None where no passes were asked for, or the head has no dropout.
     """
 
     shares: NDArray[np.float32]
@@ -81,11 +78,11 @@ def predict_with_vacuity(
     progress: Progress = silent,
     draws: int = 0,
 ) -> PredictionWithVacuity:
-    """Phases and vacuity of a micrograph of any size, in one pass of the model.
+    """Predict phases and vacuity of a micrograph of any size, in one pass of the model.
 
-    ``grey``: float32 array (H, W), in [0, 1], finite; ``ratio``: float array (n,), of the whole micrograph; zeros where
-    the expert gave none; ``draws``: passes of the head with dropout, the same for every micrograph; 0 asks for none.
-    Raises ValueError as :func:`matcurate.phase.inference.phase_shares`.
+    ``grey`` (H, W), float32 in [0, 1]; ``ratio`` (n,) of the whole micrograph, zeros where the expert gave none;
+    ``draws`` passes of the head with dropout, the same for every micrograph. Raises ValueError as
+    :func:`matcurate.phase.inference.phase_shares`.
     """
     head = head.to(next(model.parameters()).device).eval()
     kept = head.dropout_masks(draws) if draws and head.settings.dropout else None
@@ -131,9 +128,6 @@ class Calibration:
         self._correct.append((prediction.shares.argmax(axis=0) == truth)[grid][known])
 
     def result(self) -> Reliability:
-        """Errors of the segmentation found by vacuity, and the calibration of its probabilities.
-
-        Raises ValueError when nothing was added.
-        """
+        """Measure detection of errors by vacuity, and calibration of probabilities; raises ValueError of nothing."""
         confidence = np.clip(np.concatenate(self._confidence), 0.0, 1.0)
         return reliability(np.concatenate(self._vacuity), confidence, np.concatenate(self._correct))

@@ -13,14 +13,12 @@ SLACK = 0.005
 
 
 def completed_ratio(given: Sequence[float | None], guess: Sequence[float]) -> Ratio:
-    """Ratio of all phases from that of some.
+    """Complete an expert's ratio of some phases to that of all: (n,), matrix first, sum 1.
 
-    What is left of 1 goes to the matrix and to the phases without a value, in the proportions of the guess; all of it
-    to the matrix when the guess has none of them.
-
-    ``given``: area fraction of phase 1, 2, …, in [0, 1]; None where the expert said nothing; ``guess``: area fractions
-    of the same phases that a model found, with sum 1 at most. Returns float array (n,), matrix first; sum 1. Raises
-    ValueError when the lengths differ, or the given ones exceed 1.
+    ``given`` has the area fraction of phase 1, 2, …, None where the expert gave none; ``guess`` those that a model
+    found, with sum 1 at most. The rest goes to the matrix and to the phases without a value in proportion to the guess,
+    or to the matrix when the guess has none of them. Raises ValueError when the lengths differ, or the given ones
+    exceed 1.
     """
     if len(given) != len(guess):
         raise ValueError(f"{len(given)} ratios and {len(guess)} guesses; both are one for each phase but the matrix")

@@ -28,13 +28,12 @@ def phase_shares(
     window: int = WINDOW,
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
-    """Probability of every phase at every pixel.
+    """Predict the probability of every phase at every pixel, float32 (n, H, W), with sum 1 over the phases.
 
-    ``model``: put into evaluation mode, on any device; ``grey``: float32 array (H, W), in [0, 1], finite; of any size,
-    also smaller than a window; ``ratio``: float array (n,), of the whole micrograph; zeros where the expert gave none;
-    ``window``: edge of a window in pixels as the model sees them, where it does not prescribe one. Returns float32
-    array (n, H, W), in [0, 1], with sum 1 over the phases. Raises ValueError when the image is not two-dimensional,
-    empty or not finite, or the ratio has another length.
+    ``grey`` (H, W), float32 in [0, 1], finite, may be smaller than a window; ``ratio`` (n,) is that of the whole
+    micrograph, zeros where the expert gave none; ``window`` is the edge of a window in pixels as the model sees them,
+    unless it prescribes one. The model is put into evaluation mode. Raises ValueError when ``grey`` or ``ratio`` is not
+    like that.
     """
     return blended_maps(model, grey, ratio, phase_probabilities, window=window, progress=progress)
 

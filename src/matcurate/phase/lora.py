@@ -26,10 +26,7 @@ class LoraSettings(Strict):
 
 
 class SplitQkv(nn.Module):
-    """SAM's fused projection as three linear layers, so that q and v can be adapted and k cannot.
-
-    ``fused``: from C to 3 C channels: q, k and v in this order. Its weights are copied.
-    """
+    """SAM's fused projection, C to 3 C channels, as three linear layers: q and v can be adapted, k cannot."""
 
     def __init__(self, fused: nn.Linear) -> None:
         super().__init__()
@@ -72,12 +69,10 @@ def fuse_qkv(encoder: nn.Module) -> int:
 
 
 def add_lora(encoder: nn.Module, targets: tuple[str, ...], settings: LoraSettings) -> int:
-    """Freeze an encoder and put adapters on its modules of these names, in place.
+    """Freeze an encoder and put adapters on its modules of these names or endings of names, in place.
 
-    B starts at zero, so the output does not change before training.
-
-    Returns number of modules that carry an adapter now. Raises ConfigError when no module has such a name, or one of
-    that name cannot be adapted.
+    B starts at zero, so the output does not change before training. The settings' own targets replace ``targets``.
+    Returns the number of adapted modules. Raises ConfigError when no module has such a name, or one cannot be adapted.
     """
     names = settings.targets or targets
     config = LoraConfig(

@@ -24,10 +24,9 @@ from matcurate.types import UNKNOWN, BoolMask, LabelMap, Pixels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A micrograph and its phases.
+    """A micrograph to learn from.
 
-    ``grey``: float32 array (H, W), in [0, 1]; ``labels``: uint8 array (H, W), phase ids; ``UNKNOWN`` where a pixel
-    counts for nothing.
+    ``grey`` (H, W), float32 in [0, 1]; ``labels`` (H, W), uint8 phase ids or ``UNKNOWN``.
     """
 
     name: str

@@ -19,8 +19,8 @@ TOLERANCE = 2.0
 class PhaseScores:
     """One micrograph's scores, one number for each phase; None where neither truth nor prediction has the phase.
 
-    ``dice`` and ``iou``: in [0, 1]; ``boundary_f1``: f1 of boundary pixels that have one of the other's within two
-    pixels; None also where a phase has no boundary.
+    ``dice``, ``iou`` and ``boundary_f1`` lie in [0, 1]; ``fraction_error`` is predicted less true area fraction.
+    Boundary pixels agree when two pixels apart at most; without any boundary ``boundary_f1`` is None.
     """
 
     dice: tuple[float | None, ...]

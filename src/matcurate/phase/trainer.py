@@ -105,13 +105,15 @@ def train(
     report: Callable[[StepReport], None] = lambda report: None,
     progress: Progress = silent,
 ) -> TrainReport:
-    """Train a model in place; at the end it holds the weights with the best Dice on the validation part.
+    """Train a model in place; at the end it holds the weights with the best Dice on ``validation``.
 
-    ``model``: on any device; on CUDA it computes in bfloat16; ``seed``: of crops and dropout, non-negative;
-    ``validation``: for early stopping; empty: the last weights are kept; ``start``: mapping of str to tensor, learned
-    state of another model of the same shape to begin with. Raises CheckpointError, ConfigError when the checkpoint is
-    damaged, or belongs to other settings or another seed; KeyError, ValueError when ``start`` does not fit, there is no
-    picture, or a phase id is too large; TrainingError when the loss is not finite.
+    Without ``validation`` the last weights are kept. It starts with ``start``, the learned state of a model of the same
+    shape, if given. A training that was interrupted resumes from the checkpoint in ``folder``, which is removed at the
+    end; ``stop_after`` leaves after that many steps of this call, with a checkpoint. On CUDA it computes in bfloat16.
+
+    Raises CheckpointError or ConfigError when the checkpoint is damaged, or belongs to other settings or another seed;
+    KeyError or ValueError when ``start`` does not fit, there is no picture, or a phase id is too large; TrainingError
+    when the loss is not finite.
     """
     run = Run(model, settings.weight_decay, settings.plm_rate)
     loop = _TrainingLoop(
@@ -128,7 +130,7 @@ def train(
 
 
 class _TrainingLoop:
-    """A training on its way: steps, validates at the validation part, and its end."""
+    """A training in progress: steps, validations, and its end."""
 
     def __init__(self, run: Run, sampler: Sampler, settings: TrainSettings, seed: int) -> None:
         self.fingerprint = settings.fingerprint(seed)
@@ -138,7 +140,7 @@ class _TrainingLoop:
 
     @property
     def stale(self) -> bool:
-        """Whether nothing has become better for as many validates as patience lasts."""
+        """Whether Dice has not improved for as many validations as the settings' patience."""
         return self._run.stale >= self._settings.patience
 
     @property
@@ -147,7 +149,7 @@ class _TrainingLoop:
 
     @property
     def validates(self) -> bool:
-        """Whether the validation part is looked at after this step."""
+        """Whether this step is followed by a validation."""
         return self._run.step % self._settings.validate_every == 0 or self._run.step == self._settings.steps
 
     def run(
@@ -178,7 +180,7 @@ class _TrainingLoop:
         progress(self._run.step, self._settings.steps, f"loss {self._losses[-1]:.3f}")
 
     def validate(self, validation: Sequence[Picture]) -> StepReport:
-        """Measure, and remember the weights where they are the best so far."""
+        """Measure, and remember the weights if they are the best so far."""
         dice = validation_dice(self._run.model, validation) if validation else None
         self._run.keep(dice)
         losses, self._losses = self._losses, []

@@ -30,7 +30,11 @@ class Column:
 
 
 def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Sequence[Column]) -> None:
-    """Write MLflow's description of a model into a folder that does not exist yet."""
+    """Write MLflow's description of a model into a new folder; what the loader reads is put beside it afterwards.
+
+    ``loader`` is a module with ``_load_pyfunc(folder)``, which returns an object with ``predict``; ``takes`` and
+    ``answers`` are its signature.
+    """
     import mlflow.pyfunc  # takes seconds, which commands that register nothing need not pay
     from mlflow.models import ModelSignature
 

@@ -57,7 +57,7 @@ class AliasMove:
 
 
 class Registry:
-    """The registered model of one project."""
+    """The registered model of one project, in a server (``http(s)://``) or a local store such as ``sqlite:///…``."""
 
     def __init__(self, tracking_uri: str, project: str) -> None:
         self.uri = tracking_uri
@@ -93,10 +93,7 @@ class Registry:
             return sorted((_record(each, aliases) for each in versions), key=lambda each: -each.version)
 
     def version(self, number: int) -> RegisteredVersion:
-        """Return one version.
-
-        Raises TrackingError when there is none of that number.
-        """
+        """Return one version. Raises TrackingError when there is none of that number."""
         match = next((version for version in self.versions() if version.version == number), None)
         if match is None:
             raise TrackingError(f"{self.model!r} has no version {number}; 'curate models list' shows them")

@@ -60,9 +60,9 @@ class Gallery:
 
 
 class PatchClassifier:
-    """Answers for crops of homogeneous regions.
+    """Classifies crops of homogeneous regions by a trained model, with examples from a gallery.
 
-    ``gallery``: what examples are taken from; a class may have none.
+    ``embedder`` is the one that the model was trained on; for a network it gives crops as the network takes them.
     """
 
     def __init__(self, embedder: Embedder, model: PatchModel, gallery: Gallery) -> None:
@@ -72,11 +72,10 @@ class PatchClassifier:
         self._gallery = model.infer(gallery.embeddings).features
 
     def __call__(self, crops: Pixels, similar: int = SIMILAR, examples: int = EXAMPLES) -> tuple[PatchAnswer, ...]:
-        """Answers for crops (N, h, w).
+        """Classify crops (N, h, w) of the size that was learned.
 
-        ``crops``: uint8, uint16 or float array (N, h, w), of the size that was learned; ``similar``: k', number of
-        classes to rank, at least 1; fewer where there are fewer classes. Raises ValueError when ``similar`` is below 1
-        or ``examples`` below 0.
+        ``similar`` is the paper's K', the number of ranked classes, at least 1; ``examples`` the number of crops of the
+        gallery named for each. Raises ValueError when one of them is too small.
         """
         _check(similar, examples)
         output = self._model.infer(self._embedder(crops))
@@ -88,13 +87,12 @@ class PatchClassifier:
         )
 
     def together(self, embeddings: FloatArray, similar: int = SIMILAR, examples: int = EXAMPLES) -> PatchAnswer:
-        """One answer for the crops of one micrograph or region, from what the embedder makes of them (N, …).
+        """Give one answer for all crops of one micrograph or region, from their embeddings (N, …).
 
         Probabilities are means over the crops. Vacuity is their median: neither a crop of the mount nor one that
         happens to look familiar decides. Classes without evidence are ranked by their mean logits. Examples are the
-        gallery's crops that lie nearest to any of these.
-
-        Raises ValueError when there is no crop, ``similar`` is below 1 or ``examples`` below 0.
+        gallery's crops that lie nearest to any of these. Raises ValueError when there is no crop, ``similar`` is below
+        1 or ``examples`` below 0.
         """
         _check(similar, examples)
         if not len(embeddings):

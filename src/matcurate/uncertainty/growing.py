@@ -22,11 +22,9 @@ class GrowingModel(Protocol):
 
 @contextmanager
 def outputs_only(model: GrowingModel, numbers: Sequence[int]) -> Iterator[None]:
-    """Let nothing of a model learn but these outputs.
+    """Let only these outputs, by their numbers in 0 … K - 1, learn; afterwards all of the model learns again.
 
     An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
-
-    ``numbers``: of the outputs that learn, in 0 … K - 1.
     """
     outputs = model.outputs()
     others = [parameter for parameter in model.parameters() if all(parameter is not own for own in outputs)]

@@ -49,10 +49,9 @@ class HeadSettings(Strict):
 
 
 class EvidentialHead(nn.Module):
-    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z.
+    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z; the whitening does not learn.
 
-    ``classes``: names, in the order of the outputs; none twice; ``prototypes``: float array (K, d), where the classes
-    lie at first.
+    ``classes`` are names in the order of the outputs, none twice; ``prototypes`` (K, d) the initial μ.
     """
 
     def __init__(
@@ -103,9 +102,8 @@ class EvidentialHead(nn.Module):
     def extended(self, name: str, samples: FloatArray) -> EvidentialHead:
         """A head with one output more, for the class of embeddings (N, D); all other weights bit for bit.
 
-        The new output starts at their mean and with their spread, where the paper draws it at random.
-
-        Raises ValueError when the name is taken or there is no embedding.
+        The new output starts at their mean and with their spread, where the paper draws it at random. Raises ValueError
+        when the name is taken or there is no embedding.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
@@ -161,15 +159,13 @@ def begin_head(
     settings: HeadSettings,
     whitening: Whitening | None = None,
 ) -> EvidentialHead:
-    """A head before training: whitening, and every class at the mean and with the spread of its embeddings.
+    """Make a head before training: whitening, and every class at the mean and with the spread of its embeddings.
 
-    One class alone is a head, too: there is nothing to tell apart, so that training changes nothing (Bayes risk and
-    divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
+    ``embeddings`` (N, D), finite; ``labels`` (N,) in 0 … K - 1, each at least once; ``whitening`` is fitted to them by
+    default, which takes several of each class to say anything. One class alone is a head, too: training changes nothing
+    (Bayes risk and divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
 
-    ``classes``: k names, at least one; ``embeddings``: float array (N, D), of crops; ``labels``: int array (N,),
-    classes in 0 … K - 1, each at least once; ``settings``: shape of the head; ``whitening``: of embeddings of length D;
-    fitted to these by default, which takes several of each class to say anything. Raises ValueError when lengths
-    differ, an embedding is not finite, there is no class, or a class has no sample.
+    Raises ValueError when lengths differ, an embedding is not finite, there is no class, or a class has no sample.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}")

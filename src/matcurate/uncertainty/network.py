@@ -51,7 +51,8 @@ ARCHITECTURES: Mapping[NetworkName, Architecture] = {
 class GreyBody(nn.Module):
     """Features (N, D) of crops (N, h, w) of grey values in [0, 1]: a torchvision classifier without its last layer.
 
-    Grey goes into all three channels, each normalised as for the weights from ImageNet.
+    Grey goes into all three channels, each normalised as for the weights from ImageNet. New weights are drawn from
+    torch's generator.
     """
 
     mean: Tensor
@@ -127,10 +128,7 @@ class NetworkOutputs(Strict):
 
 
 class PatchNetwork(nn.Module):
-    """Logits of evidence for crops of grey values.
-
-    ``classes``: names, in the order of the outputs; none twice.
-    """
+    """Logits of evidence for crops of grey values. ``classes``: names, in the order of the outputs; none twice."""
 
     def __init__(self, body: GreyBody, classes: Sequence[str], last: nn.Linear, settings: NetworkOutputs) -> None:
         super().__init__()
@@ -175,9 +173,8 @@ class PatchNetwork(nn.Module):
     def extended(self, name: str, samples: FloatArray) -> PatchNetwork:
         """A network with one output more, for the class of crops (N, h, w); all other weights bit for bit.
 
-        Until it is trained the new output gives every crop an evidence of 1.
-
-        Raises ValueError when the name is taken or there is no crop.
+        Until it is trained the new output gives every crop an evidence of 1. Raises ValueError when the name is taken
+        or there is no crop.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
@@ -214,12 +211,12 @@ def begin_network(
     settings: NetworkOutputs = NetworkOutputs(),  # noqa: B008 - frozen
     device: torch.device | None = None,
 ) -> PatchNetwork:
-    """A network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
+    """Make a network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
 
-    ``classes``: k names, at least one; ``crops``: float array (N, h, w), grey values in [0, 1]; ``start``: weights of
-    the classifier; those of its last layer are left out. Without them all are drawn at random, and batch normalisation
-    takes the means and variances of these crops; ``device``: where it computes [the CPU]. Raises ValueError when crops
-    are too small for it or not finite; CheckpointError when the weights are those of something else.
+    ``crops`` (N, h, w), grey values in [0, 1]; ``start`` holds the classifier's weights, of which those of the last
+    layer are left out. Without them all are drawn at random, and batch normalisation takes the means and variances of
+    these crops. The default device is the CPU. Raises ValueError when crops are too small for it or not finite;
+    CheckpointError when the weights are those of something else.
     """
     if crops.ndim != 3 or min(crops.shape[1:]) < ARCHITECTURES[name].least:
         raise ValueError(f"{name} takes crops of {ARCHITECTURES[name].least} pixels at least, got {crops.shape}")

@@ -22,8 +22,8 @@ from matcurate.uncertainty.trainer import Trainable
 class PatchOutput:
     """Output of a model for samples.
 
-    ``logits`` (N, K), float64, tell apart even classes that are both far away, unlike evidence; ``alpha`` (N, K), float64,
-    are Dirichlet parameters, at least 1; ``features`` (N, d), float32, lie close together for similar samples.
+    ``logits`` (N, K), float64, tell apart even classes that are both far away, unlike evidence; ``alpha`` (N, K),
+    float64, are Dirichlet parameters, at least 1; ``features`` (N, d), float32, lie close together for similar samples.
     """
 
     logits: NDArray[np.float64]
@@ -51,10 +51,7 @@ class PatchModel(Trainable, Protocol):
 
 
 def others(classes: Sequence[str], name: str) -> list[int]:
-    """Numbers of all classes but one.
-
-    Raises ValueError when there is no such class, or no other.
-    """
+    """Numbers of all classes but one. Raises ValueError when there is no such class, or no other."""
     if name not in classes or len(classes) == 1:
         raise ValueError(f"cannot take class {name!r} out of {list(classes)}")
     return [number for number, each in enumerate(classes) if each != name]

@@ -54,8 +54,7 @@ class PixelSettings(Strict):
 class PixelHead(nn.Module):
     """Logits of evidence for hypercolumns of D numbers.
 
-    ``widths``: channels of the maps that it looks at, in their order; their sum is D; ``classes``: names of the K
-    phases, in the order of their ids.
+    ``widths`` are the channels of the maps that it takes, with sum D; ``classes`` the names of the K phases by id.
     """
 
     centre: Tensor
@@ -160,13 +159,10 @@ def fit_pixel_head(
     seed: int,
     device: torch.device | None = None,
 ) -> PixelHead:
-    """A trained head.
+    """Train a head on hypercolumns (N, D) of pixels with phases ``labels`` (N,) in 0 … K - 1; not every one must occur.
 
-    ``features``: float array (N, D), hypercolumns of pixels of labelled pictures; ``labels``: int array (N,), their
-    phases, in 0 … K - 1; not every one must occur; ``widths``: channels of the maps, in their order; ``classes``: names
-    of the K phases, in the order of their ids; ``settings``: shape and training; ``seed``: of first weights, order and
-    dropout; ``device``: where it is trained and stays [the CPU]. Raises ValueError when lengths differ, there is
-    nothing, or a label is no class; TrainingError when the loss is not finite.
+    ``widths`` are the channels of the maps, with sum D. It stays on ``device``, by default the CPU. Raises ValueError
+    when lengths differ, there is nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
     growing = settings.evidence.model_copy(update={"annealing": epochs // 2})

@@ -50,11 +50,13 @@ class KnownClasses:
 
 @dataclass(frozen=True, slots=True)
 class ClassChange:
-    """What came of naming or merging.
+    """Result of naming or merging a class.
 
-    ``classes``: all classes, in the order of the outputs; ``before`` and ``after``: of micrographs of the other classes
-    that were held out; None where there are none, or there was no head before; ``grown``: number of the head in which
-    the class's output alone has learned; None where there was no head to grow.
+    ``added``: whether it is new; ``channel``: its output of the head; ``micrographs``: ids of all that show it now;
+    ``classes``: all, in the order of the outputs; ``threshold``: vacuity above which a micrograph may be new;
+    ``before``, ``after``: accuracy on held out micrographs of the other classes, None where there are none, or no head
+    before; ``grown``: number of the head whose new output alone has learned, None where there was no head to grow;
+    ``head``: number of the head that counts now.
     """
 
     name: str
@@ -79,12 +81,11 @@ def name_micrographs(
     who: str | None = None,
     progress: Progress = silent,
 ) -> ClassChange:
-    """Name what micrographs show, and teach it to the head.
+    """Name what micrographs show, by a new class or a known one, and train the head for it.
 
-    ``box``: the part of a single micrograph that shows it; all of it by default; ``seed``: of training and of what is
-    held out, non-negative; ``who``: the user of this machine by default. Raises CatalogError when a micrograph is not
-    in the project or in its golden set, or the class was merged into another; ConfigError when the name is no name, the
-    box does not fit, or an image is too small.
+    ``box`` is the part of a single micrograph that shows it, by default all of it. Raises CatalogError when a
+    micrograph is not in the project or in its golden set, or the class was merged into another; ConfigError when the
+    name is no name, the box does not fit, or an image is too small.
     """
     wanted = name.strip()
     if not wanted or wanted.isdigit():

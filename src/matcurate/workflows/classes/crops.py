@@ -47,9 +47,7 @@ def box_of(frame: Frame) -> Box:
 def crop_boxes(box: Box, settings: ClassSettings) -> tuple[Box, ...]:
     """Squares on a grid in a box, row by row: as many as lie side by side, but no more than ``per_edge`` along an edge.
 
-    A box smaller than a crop has crops of its shorter edge.
-
-    Raises ConfigError when the box is too small for any.
+    A box smaller than a crop has crops of its shorter edge. Raises ConfigError when the box is too small for any.
     """
     edge = min(settings.crop, box.height, box.width)
     if edge < SMALLEST:

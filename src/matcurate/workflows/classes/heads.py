@@ -100,9 +100,10 @@ def make_heads(
     learner: PatchLearner,
     seed: int,
 ) -> list[TrainedHead]:
-    """The head before, grown, where it fits; then what the settings train of it. The last one is to count.
+    """Grow the head before, where it fits; then train what the settings say. The last head is to count.
 
-    ``classes``: all that there are now, in the order of the outputs.
+    ``named`` is the class that is new, or that more or fewer micrographs show now. ``threshold`` is that of the last
+    head; a grown head that is not the last keeps the one before, since its other weights stay, too.
     """
     chosen, rng, heads = workspace.settings.classes, np.random.default_rng(seed), list[TrainedHead]()
     if before is not None and fits(workspace, before, embeddings) and set(before.classes) & set(classes):

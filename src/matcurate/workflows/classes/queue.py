@@ -141,11 +141,11 @@ class ClassExpert:
 def overview(
     workspace: Workspace, *, similar: int = SIMILAR, examples: int = EXAMPLES, progress: Progress = silent
 ) -> ClassOverview:
-    """Classes of the project, and what the head makes of every micrograph that nobody has named.
+    """List the classes of the project, and what the head makes of every micrograph that nobody has named.
 
-    The golden set is left out: nothing is taught from it.
-
-    Raises ConfigError when the settings are not those that the classes were learned with.
+    ``similar`` is K', the number of classes named for each micrograph, ``examples`` that of crops of each. The golden
+    set is left out: nothing is taught from it. Raises ConfigError when the settings are not those that the classes were
+    learned with.
     """
     state = known_classes(workspace)
     named = {member.micrograph_id for member in state.members}
@@ -185,10 +185,8 @@ def overview(
 def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6) -> tuple[Path, ...]:
     """Write crops as PNG: of a class by its name; or, by the id of a micrograph, its own and those most like it.
 
-    Of a micrograph with several regions it is the least known one.
-
-    Returns ``CLASS_MICROGRAPH_ROW_COLUMN.png``, in ``out``. Raises CatalogError when there is no such class or
-    micrograph, or no class at all.
+    Of a micrograph with several regions it is the least known one. Files are named ``CLASS_MICROGRAPH_ROW_COLUMN.png``.
+    Raises CatalogError when there is no such class or micrograph, or no class at all.
     """
     state = known_classes(workspace)
     if state.head is None:

@@ -47,10 +47,7 @@ class GoldenScore:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Means over micrographs; None where nothing could be compared.
-
-    ``dice`` and ``iou`` and ``boundary_f1``: in [0, 1].
-    """
+    """Means over micrographs, in [0, 1]; None where nothing could be compared."""
 
     images: int
     dice: float | None
@@ -61,11 +58,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A model on a golden set, as it serves: without a ratio from the expert.
+    """A model on a golden set with this digest, as it serves: without a ratio from the expert.
 
-    ``golden``: digest of the golden set; ``per_phase`` and ``per_specimen``: by the phase's name, the matrix among
-    them; by the specimen's name, a micrograph without one by its own; ``images``: in the order of the golden set;
-    ``reliability``: of its uncertainty there; None for what has no head of evidence.
+    ``per_phase`` and ``per_specimen`` go by name, a micrograph without a specimen by its own; ``reliability`` is that
+    of its uncertainty, None without a head of evidence.
     """
 
     golden: str
@@ -93,10 +89,9 @@ def evaluate(
     seen: Callable[[CorrectedMicrograph, LabelMap], None] = lambda sample, predicted: None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Predict the golden micrographs and compare with the experts' masks.
+    """Predict the golden micrographs and compare with the experts' masks; with ``evidence`` its uncertainty, too.
 
-    ``golden``: at least one item. Raises CatalogError when the golden set is empty, or an image or mask of it is
-    missing or damaged.
+    Raises CatalogError when the golden set is empty, or an image or mask of it is missing or damaged.
     """
     calibration = Calibration()
 
@@ -116,9 +111,8 @@ def evaluate(
 def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:
     """What pre-segments without a champion, MatSAM with the project's preset, on the golden set.
 
-    A class that the project does not have counts as matrix.
-
-    Raises CatalogError as of :func:`evaluate`; ConfigError, CheckpointError when preset or backbone cannot be loaded.
+    A class that the project does not have counts as matrix. Raises CatalogError as of :func:`evaluate`; ConfigError,
+    CheckpointError when preset or backbone cannot be loaded.
     """
     segmenter, last = zero_shot(workspace), len(workspace.project().phases)
 

@@ -10,7 +10,7 @@ NO_GOLDEN_SET = "Nobody has measured it on a golden set: how good it is, is not 
 
 
 def model_card(manifest: Manifest, preset: str) -> str:
-    """Markdown of a version."""
+    """Write the markdown of a version; ``preset`` is the JSON of the settings of its training."""
     parts = [
         f"# {_plain(manifest.name)}\n\nA phase model of matcurate {manifest.matcurate}: it gives every pixel of a grey "
         "micrograph a phase. This file holds what was learned, not the weights of the base.",

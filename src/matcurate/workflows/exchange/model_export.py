@@ -49,7 +49,7 @@ class ExportReport:
 def export_model(
     workspace: Workspace, registry: Registry, wanted: str, out: Path, *, force: bool = False
 ) -> ExportReport:
-    """Write a version into one file.
+    """Write a version, by number, name or alias, into one file; ``force`` replaces a file that is there.
 
     Raises CatalogError when there is no such version, or the file cannot be written; CheckpointError when the version
     keeps no adapter, or a damaged one.

@@ -35,7 +35,7 @@ from matcurate.workflows.versions.served_model import write_served_files
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """A version that came from another lab."""
+    """A version that came from another lab, what its file said, and the measurements that were taken over."""
 
     version: RegisteredVersion
     manifest: Manifest
@@ -45,11 +45,10 @@ class ImportReport:
 def import_model(workspace: Workspace, registry: Registry, path: Path) -> ImportReport:
     """Register another lab's version here. No alias moves; its numbers on other golden sets come along.
 
-    What the file says about this lab's own golden set is left out: it is measured here.
-
-    Raises CheckpointError when the file is missing, damaged, no export or of a newer format; when its base is not the
-    one here, or its tensors do not fit it; CatalogError when the project has other phases, or the version is here
-    already; TrackingError when MLflow does not answer.
+    What the file says about this lab's own golden set is left out: it is measured here. Raises CheckpointError when the
+    file is missing, damaged, no export or of a newer format; when its base is not the one here, or its tensors do not
+    fit it; CatalogError when the project has other phases, or the version is here already; TrackingError when MLflow
+    does not answer.
     """
     export = read_export(path)
     manifest = export.manifest
@@ -84,10 +83,8 @@ def import_model(workspace: Workspace, registry: Registry, path: Path) -> Import
 def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> ImportReport:
     """Take over what other labs have measured of a version that is here, from a newer export of it.
 
-    Numbers that are here stay as they are.
-
-    Raises CheckpointError when the file is not a whole export, or its adapter is not that of the version here;
-    CatalogError when the version is not here.
+    Numbers that are here stay as they are. Raises CheckpointError when the file is not a whole export, or its adapter
+    is not that of the version here; CatalogError when the version is not here.
     """
     export = read_export(path)
     present = _known_as(registry.versions(), export)

@@ -75,9 +75,9 @@ class GoldenSet:
 def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: float | None = None) -> SnapshotReport:
     """Freeze the project's usable corrections. The same corrections give the same snapshot.
 
-    ``validation_share``: share of the groups for validation, in [0, 1); that of the settings by default. There is
-    always a group for training, and with two or more one for validation, unless the share is 0. Raises CatalogError
-    when the project is unknown, or nothing is left to train on.
+    ``validation_share`` of the groups, in [0, 1), by default that of the settings, is for validation. There is always a
+    group for training, and with two or more one for validation, unless the share is 0. Raises CatalogError when nothing
+    is left to train on.
     """
     project = workspace.project()
     share = workspace.settings.retrain.validation_share if validation_share is None else validation_share
@@ -154,10 +154,10 @@ def group_of(micrograph: MicrographRecord) -> str:
 def refuse_leaks(
     candidates: Sequence[MicrographRecord], micrographs: Sequence[MicrographRecord]
 ) -> tuple[list[MicrographRecord], list[Refusal]]:
-    """Part the candidates for training from those that are in the golden set or would tell about it.
+    """Separate the candidates for training from those that are in the golden set or would tell about it.
 
-    ``candidates``: may be golden themselves: they are left out without a word, as is their purpose. Returns trusted :
-    list of MicrographRecord, in the order of their content hashes; refused : list of Refusal, in the same order.
+    Returns both in the order of their content hashes. Candidates that are golden themselves are left out without a
+    refusal.
     """
     golden = [m for m in micrographs if m.golden]
     hashes = {m.content_hash for m in golden}
@@ -183,9 +183,8 @@ def split(groups: Sequence[str], seed: int, share: float) -> dict[str, Part]:
 
     A group is for validation when the first 8 bytes of SHA-256 over ``seed:group``, as a fraction of 2**64, lie below
     ``share``. Where that leaves no group for training, the one with the highest fraction crosses over; where it leaves
-    none for validation, though there are two or more and ``share`` > 0, the one with the lowest does.
-
-    ``groups``: names; repeated ones count once.
+    none for validation, though there are two or more and ``share`` > 0, the one with the lowest does. ``groups``:
+    names; repeated ones count once.
     """
     if not 0.0 <= share < 1.0:  # also refuses NaN
         raise ValueError(f"the validation share must lie in [0, 1), got {share}")

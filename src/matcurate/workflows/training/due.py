@@ -40,8 +40,9 @@ class Due:
 class LearningState:
     """What the decision stands on.
 
-    ``trained_at``: when that training ended, None when there was none; ``changed``: share of pixels changed in the
-    corrections of the version that was corrected last, oldest first.
+    ``usable`` counts micrographs with a correction to train on, ``new`` those whose mask is not in the snapshot trained
+    on last; ``trained_at`` is the end of that training; ``changed`` are the shares of changed pixels in the corrections
+    of the version that was corrected last, oldest first.
     """
 
     usable: int

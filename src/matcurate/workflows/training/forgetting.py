@@ -24,9 +24,9 @@ from matcurate.workflows.versions.models import find_version
 
 @dataclass(frozen=True, slots=True)
 class GoldenColumn:
-    """A golden set that some version of the project was measured on.
+    """A golden set that some version was measured on; ``here``.
 
-    ``lab`` and ``golden``: whose, and its digest.
+    Whether it is this lab's, ``best``: the best version.
     """
 
     lab: str
@@ -68,10 +68,11 @@ def forgetting_matrix(
     measure: bool = True,
     progress: Progress = silent,
 ) -> ForgettingMatrix:
-    """What versions score on every golden set that is known.
+    """Collect what versions, by default all, score on every known golden set.
 
-    ``wanted``: numbers, names or aliases of versions; all by default. Raises CatalogError when there is no such
-    version, or an image or mask of the golden set is missing or damaged; TrackingError when MLflow does not answer.
+    ``measure`` measures those not yet measured on this lab's golden set; their numbers are kept in MLflow. Raises
+    CatalogError when there is no such version, or an image or mask of the golden set is missing or damaged;
+    TrackingError when MLflow does not answer.
     """
     chosen = {find_version(registry, each).version for each in wanted}
     golden, registered = golden_set(workspace), registry.versions()

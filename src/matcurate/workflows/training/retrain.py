@@ -51,10 +51,11 @@ OVERLAYS = 12
 
 @dataclass(frozen=True, slots=True)
 class RetrainReport:
-    """What a retraining did; where nothing was trained, all from ``snapshot`` to ``matsam_metrics`` is None.
+    """Result of a retraining; where nothing was trained, all from ``snapshot`` to ``matsam_metrics`` is None.
 
-    ``metrics`` and ``champion_metrics``: challenger and champion on the golden set; None without one, and without a
-    champion.
+    ``metrics`` and ``champion_metrics`` are challenger and champion on the golden set; ``matsam_metrics`` MatSAM there,
+    where there is no champion yet, or one of a base that is gone: the challenger must not be worse. ``reason`` says why
+    it is due or not, ``why`` why it was promoted or not.
     """
 
     due: bool
@@ -74,13 +75,13 @@ def retrain(
 ) -> RetrainReport:
     """Train a challenger on the corrections, measure it, register it, and promote it by the policy.
 
-    Weights begin with the champion's, where phases, base and settings are the same. A training that was killed goes on
-    from its checkpoint in the home, as long as snapshot, settings, seed and champion are the same.
+    Weights begin with the champion's, where phases, base and settings are the same. A training that was killed resumes
+    from its checkpoint in the home, as long as snapshot, settings, seed and champion are the same. ``if_due`` trains
+    only when a trigger calls for it, ``dry_run`` only says whether it is due. ``progress`` may raise to stop.
 
-    ``seed``: of new weights, crops and the bootstrap, non-negative. Raises CatalogError when there are too few usable
-    corrections, or another training of the project runs in this home; ConfigError, CheckpointError when preset,
-    backbone or champion cannot be loaded; TrackingError when MLflow does not answer; TrainingError when the loss is not
-    finite.
+    Raises CatalogError when there are too few usable corrections, or another training of the project runs in this home;
+    ConfigError or CheckpointError when preset, backbone or champion cannot be loaded; TrackingError when MLflow does
+    not answer; TrainingError when the loss is not finite.
     """
     state = learning_state(workspace)
     due = decide(state, workspace.settings.retrain, utc_now())

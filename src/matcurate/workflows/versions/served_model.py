@@ -69,10 +69,7 @@ class Segmented(TypedDict):
 
 
 class ServedModel:
-    """A loaded version, as MLflow wants it.
-
-    ``model``: in evaluation mode.
-    """
+    """A loaded version, as MLflow wants it; ``phases`` are names by id."""
 
     def __init__(
         self, model: PhaseModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
@@ -132,9 +129,8 @@ def served_model(folder: Path) -> ServedModel:
     """The version whose files are in a folder, on the base that it was trained on.
 
     The built-in network is in the package; an official SAM is looked for in the checkpoint store of the home
-    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names.
-
-    Raises CheckpointError when the adapter is damaged, or its base is not at hand or another.
+    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names. Raises CheckpointError
+    when the adapter is damaged, or its base is not at hand or another.
     """
     settings = load_settings()
     files = read_version_files(folder, str(folder))
