@@ -91,10 +91,6 @@ class EvidentialHead(nn.Module):
             features = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
             return patch_output(self.logits(features), features, self.settings.evidence.bound)
 
-    def logits_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
-        """Logits (N, K) of embeddings (N, D): unlike evidence they tell apart classes that are both far away."""
-        return self.infer(embeddings).logits
-
     def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of embeddings (N, D)."""
         return self.infer(samples).alpha

@@ -208,7 +208,6 @@ def begin_network(
     start: Mapping[str, Tensor] | None,
     *,
     rng: np.random.Generator,
-    settings: NetworkOutputs = NetworkOutputs(),  # noqa: B008 - frozen
     device: torch.device | None = None,
 ) -> PatchNetwork:
     """Make a network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
@@ -230,7 +229,7 @@ def begin_network(
         body.load(start)
     features = body.of(crops[:1]).shape[1]
     last = last_layer(torch.zeros(len(classes), features, device=device), torch.zeros(len(classes), device=device))
-    return PatchNetwork(body, classes, last, settings)
+    return PatchNetwork(body, classes, last, NetworkOutputs())
 
 
 @contextmanager

@@ -96,25 +96,17 @@ class PixelHead(nn.Module):
         """Logits (N, K) of standardised hypercolumns (N, D)."""
         return self._answer(self.first(whitened))
 
-    def logits_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """Logits (B, K, H, W) of maps (B, C, h, w) that span (H', W') pixels, for the first (H, W) of them.
-
-        Raises ValueError when the maps have other channels than the head was made for.
-        """
-        return self._answer(self.hidden_of(maps, span, shape)).movedim(-1, 1)
-
     def hidden_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """What the hidden units are told (B, H, W, hidden), before they answer; arguments and errors as above."""
+        """Input of the hidden units, (B, H, W, hidden), from maps (B, C, h, w) that span ``span`` (H', W') pixels.
+
+        It is computed for the first ``shape`` (H, W) of them. Raises ValueError when the maps have other channels than the head was made for.
+        """
         weights, shift = self._folded(maps)
         parts = [
             _enlarged(functional.conv2d(each, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
             for each, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
         ]
         return (sum(parts[1:], parts[0]) + shift[:, None, None]).movedim(1, -1)
-
-    def parameters_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """Dirichlet parameters α (B, K, H, W), at least 1; arguments and errors as of :meth:`logits_of`."""
-        return self.parameters_from(self.hidden_of(maps, span, shape))
 
     def parameters_from(self, hidden: Tensor) -> Tensor:
         """Dirichlet parameters α (B, K, H, W) that follow from :meth:`hidden_of`."""
@@ -157,11 +149,10 @@ def fit_pixel_head(
     classes: Sequence[str],
     settings: PixelSettings,
     seed: int,
-    device: torch.device | None = None,
 ) -> PixelHead:
     """Train a head on hypercolumns (N, D) of pixels with phases ``labels`` (N,) in 0 … K - 1; not every one must occur.
 
-    ``widths`` are the channels of the maps, with sum D. It stays on ``device``, by default the CPU. Raises ValueError
+    ``widths`` are the channels of the maps, with sum D. Raises ValueError
     when lengths differ, there is nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
@@ -173,7 +164,7 @@ def fit_pixel_head(
     training = HeadTraining(epochs=epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        train_head(head.to(device), features, labels, training, rng=np.random.default_rng(seed))
+        train_head(head, features, labels, training, rng=np.random.default_rng(seed))
     return head
 
 

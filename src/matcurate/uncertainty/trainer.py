@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Literal, Protocol
 
 import numpy as np
@@ -75,16 +74,6 @@ class Trainable(Protocol):
         """Switch dropout on or off."""
 
 
-@dataclass(frozen=True, slots=True)
-class EpochReport:
-    """How a training stands: epochs done, mean loss and share of right answers in this one."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
-
-
 def train_head(
     head: Trainable,
     embeddings: FloatArray,
@@ -92,7 +81,6 @@ def train_head(
     settings: HeadTraining,
     *,
     rng: np.random.Generator,
-    report: Callable[[EpochReport], None] = lambda report: None,
 ) -> None:
     """Train a head in place, with Adam and a learning rate that falls along half a cosine; then set evaluation mode.
 
@@ -112,46 +100,27 @@ def train_head(
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     head.train()
     for epoch in range(settings.epochs):
-        loss, accuracy = _epoch(head, samples, truth, settings, epoch, optimizer, rng)
+        for chosen in torch.split(torch.from_numpy(rng.permutation(len(truth))), settings.batch):
+            varied = head.augment(samples[chosen], rng)
+            loss = _loss(head, varied, truth[chosen], settings, epoch, rng)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
         falling.step()
-        report(EpochReport(epoch + 1, settings.epochs, loss, accuracy))
     head.train(False)
-
-
-def _epoch(
-    head: Trainable,
-    samples: Tensor,
-    truth: Tensor,
-    settings: HeadTraining,
-    epoch: int,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    """One look at every sample (N, …): mean loss and share of right ones."""
-    losses, right = 0.0, 0
-    for chosen in _batches(len(truth), settings.batch, rng):
-        varied = head.augment(samples[chosen], rng)
-        logits = head.logits(varied)
-        loss = _loss(head, logits, varied, truth[chosen], settings, epoch, rng)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses += loss.item() * len(chosen)
-        right += int((logits.argmax(1) == truth[chosen]).sum())
-    return losses / len(truth), right / len(truth)
 
 
 def _loss(
     head: Trainable,
-    logits: Tensor,
     samples: Tensor,
     truth: Tensor,
     settings: HeadTraining,
     epoch: int,
     rng: np.random.Generator,
 ) -> Tensor:
+    logits = head.logits(samples)
     if settings.objective == "softmax":
         return functional.cross_entropy(logits, truth)
     chosen = head.settings.evidence
@@ -171,7 +140,3 @@ def _between(head: Trainable, samples: Tensor, truth: Tensor, bound: float, rng:
         return samples.sum() * 0.0
     mixed = (share * samples + (1 - share) * samples[partner])[different]
     return divergence_from_uniform(dirichlet_parameters(head.logits(mixed), bound)).mean()
-
-
-def _batches(count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    return torch.split(torch.from_numpy(rng.permutation(count)), size)
