@@ -24,7 +24,7 @@ from torch.nn import functional
 from matcurate.config import Strict
 from matcurate.types import FloatArray, LabelMap
 from matcurate.uncertainty.loss import EvidenceSettings, dirichlet_parameters
-from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.uncertainty.trainer import EvidenceModel, HeadTraining, train_head
 
 Size = tuple[int, int]
 
@@ -51,7 +51,7 @@ class PixelSettings(Strict):
     learning_rate: float = Field(default=0.004, gt=0, description="Initial learning rate.")
 
 
-class PixelHead(nn.Module):
+class PixelHead(EvidenceModel):
     """Logits of evidence for hypercolumns of D numbers.
 
     ``widths`` are the channels of the maps that it takes, with sum D; ``classes`` the names of the K phases by id.
@@ -64,7 +64,8 @@ class PixelHead(nn.Module):
         self, widths: Sequence[int], classes: Sequence[str], settings: PixelSettings, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.widths, self.classes, self.settings = tuple(widths), tuple(classes), settings
+        self.widths, self.classes = tuple(widths), tuple(classes)
+        self.settings, self.evidence = settings, settings.evidence
         self.register_buffer("centre", torch.zeros(sum(widths)))
         self.register_buffer("scale", torch.ones(sum(widths)))
         self.first = nn.Linear(sum(widths), settings.hidden)
@@ -80,17 +81,9 @@ class PixelHead(nn.Module):
         self.centre.copy_(mean)
         self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.inf))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (N, K) of hypercolumns (N, D)."""
-        return self.logits(self.whitened(features))
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
+    def whitened(self, samples: Tensor) -> Tensor:
         """Standardised hypercolumns (N, D)."""
-        return (embeddings - self.centre) / self.scale
-
-    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """Hypercolumns as they are: they do not vary."""
-        return whitened
+        return (samples - self.centre) / self.scale
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of standardised hypercolumns (N, D)."""
@@ -99,7 +92,8 @@ class PixelHead(nn.Module):
     def hidden_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
         """Input of the hidden units, (B, H, W, hidden), from maps (B, C, h, w) that span ``span`` (H', W') pixels.
 
-        It is computed for the first ``shape`` (H, W) of them. Raises ValueError when the maps have other channels than the head was made for.
+        It is computed for the first ``shape`` (H, W) of them. Raises ValueError when the maps have other channels than
+        the head was made for.
         """
         weights, shift = self._folded(maps)
         parts = [

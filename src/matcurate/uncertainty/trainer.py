@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,43 +39,31 @@ class HeadTraining(Strict):
     )
 
 
-class HasEvidence(Protocol):
-    """Settings that say how logits become evidence."""
+class EvidenceModel(nn.Module, ABC):
+    """Gives logits of evidence for named classes: a fixed first step, then what learns."""
 
-    @property
-    def evidence(self) -> EvidenceSettings:
-        """How."""
+    classes: tuple[str, ...]
+    evidence: EvidenceSettings
 
-
-class Trainable(Protocol):
-    """What can be trained here: a fixed first step, and logits of what comes out of it."""
-
-    @property
-    def settings(self) -> HasEvidence:
-        """Of its evidence."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the outputs."""
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
-        """What does not learn: (N, d) of embeddings (N, D), or images of crops (N, h, w)."""
+    def whitened(self, samples: Tensor) -> Tensor:
+        """Fixed first step: (N, d) of samples (N, …), by default the samples themselves."""
+        return samples
 
     def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """The same samples as they may look another time; drawn anew for each batch."""
+        """Vary the samples of a batch at random, by default not at all."""
+        return whitened
 
+    @abstractmethod
     def logits(self, whitened: Tensor) -> Tensor:
-        """What learns: logits (N, K)."""
+        """Logits (N, K) of what :meth:`whitened` gives."""
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All that learn."""
-
-    def train(self, mode: bool = True) -> object:
-        """Switch dropout on or off."""
+    def forward(self, samples: Tensor) -> Tensor:
+        """Logits (N, K) of samples (N, …)."""
+        return self.logits(self.whitened(samples))
 
 
 def train_head(
-    head: Trainable,
+    head: EvidenceModel,
     embeddings: FloatArray,
     labels: Labels,
     settings: HeadTraining,
@@ -113,7 +101,7 @@ def train_head(
 
 
 def _loss(
-    head: Trainable,
+    head: EvidenceModel,
     samples: Tensor,
     truth: Tensor,
     settings: HeadTraining,
@@ -123,14 +111,14 @@ def _loss(
     logits = head.logits(samples)
     if settings.objective == "softmax":
         return functional.cross_entropy(logits, truth)
-    chosen = head.settings.evidence
+    chosen = head.evidence
     loss = evidential_loss(dirichlet_parameters(logits, chosen.bound), truth, chosen.penalty_at(epoch))
     if settings.mixing:
         loss = loss + settings.mixing * _between(head, samples, truth, chosen.bound, rng)
     return loss
 
 
-def _between(head: Trainable, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
+def _between(head: EvidenceModel, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
     """Divergence from no evidence of points between samples (N, …) of different classes."""
     partner = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
     share = torch.from_numpy(rng.uniform(0.3, 0.7, len(samples))).to(samples)
