@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--named", type=int, default=4, help="Micrographs of a class to name; all but one where fewer.")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--retraining", choices=("afresh", "onward", "off"), default="afresh")
+    parser.add_argument("--retraining", choices=("refit", "finetune", "new_output_only"), default="refit")
     given = parser.parse_args()
     folders = {
         name: [Path(each) for each in text.split(",")] for name, _, text in (c.partition("=") for c in given.classes)

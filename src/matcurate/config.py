@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,9 +20,15 @@ from pydantic_settings import (
 
 from matcurate.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 Polarity = Literal["auto", "bright", "dark"]
 NetworkName = Literal["alexnet", "mobilenet_v3_small", "resnet18", "resnet34", "resnet50"]
 """Classifiers of torchvision that can be fine-tuned on microstructure classes."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -29,85 +38,127 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class LabelStudioSettings(Strict):
-    """Where the lab's Label Studio is, and which of its projects is ours."""
+@cache  # one warning in a process, however often settings are read
+def _warn_of_old_value(setting: str, old: object, new: str) -> None:
+    log.warning("%s: %r is now called %r; change it, the next version accepts the new name only", setting, old, new)
 
-    url: str | None = None
-    token_file: Path | None = None
-    project_id: int | None = None
+
+def renamed(setting: str, names: Mapping[object, str]) -> BeforeValidator:
+    """Accept old values (keys of ``names``) of a setting with a warning that names the new one."""
+
+    def translate(value: object) -> object:
+        if not isinstance(value, str | bool) or value not in names:
+            return value
+        _warn_of_old_value(setting, value, names[value])
+        return names[value]
+
+    return BeforeValidator(translate)
+
+
+RETRAINING_BEFORE = {"afresh": "refit", "onward": "finetune", "off": "new_output_only", False: "new_output_only"}
+"""Values of ``classes.retraining`` before 0.1; YAML reads a bare ``off`` as false."""
+
+
+class LabelStudioSettings(Strict):
+    """Where the lab's Label Studio is, and which of its projects this installation uses."""
+
+    url: str | None = Field(default=None, description="Address of Label Studio, such as http://localhost:8080.")
+    token_file: Path | None = Field(default=None, description="File that holds the access token of Label Studio.")
+    project_id: int | None = Field(default=None, description="Number of the project in Label Studio.")
 
 
 class BackendSettings(Strict):
     """The ML backend's address and the credentials Label Studio must present."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=9090, ge=0, le=65535)
-    username: str | None = None
-    password: SecretStr | None = None
-    webhook_secret: SecretStr | None = None
+    host: str = Field(default="127.0.0.1", description="Network address that the backend listens on.")
+    port: int = Field(default=9090, ge=0, le=65535, description="Port that the backend listens on.")
+    username: str | None = Field(default=None, description="User name that Label Studio must send; None: no login.")
+    password: SecretStr | None = Field(default=None, description="Password that Label Studio must send.")
+    webhook_secret: SecretStr | None = Field(default=None, description="Secret that every webhook call must carry.")
 
 
 class PromotionSettings(Strict):
-    """When a challenger takes the place of what pre-segments now; both are measured on the golden set."""
+    """When a new model version (challenger) replaces the champion; both are measured on the golden set."""
 
-    policy: Literal["auto", "manual"] = Field(default="auto", description="manual: only 'curate models promote' does.")
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the interval of the difference in Dice.")
-    dice_loss: float = Field(
-        default=0.02, ge=0, le=1, description="Largest mean loss of Dice that is let pass, be it significant or not."
+    policy: Literal["auto", "manual"] = Field(
+        default="auto",
+        description="auto: a better version is promoted by itself. manual: only 'curate models promote' does it.",
     )
-    fraction_tolerance: float = Field(
-        default=0.01, ge=0, le=1, description="Largest rise of the mean error of the area fractions."
+    confidence: OpenShare = Field(
+        default=0.95, description="Confidence level of the interval of the difference in Dice."
     )
-    max_ece: float | None = Field(
-        default=None, ge=0, le=1, description="Largest expected calibration error of its probabilities; None: any."
+    dice_loss: Share = Field(
+        default=0.02, description="Largest accepted drop of the mean Dice, whether significant or not."
     )
-    min_error_auroc: float | None = Field(
-        default=None, ge=0, le=1, description="At least so well must vacuity find its errors (AUROC); None: any."
+    fraction_tolerance: Share = Field(
+        default=0.01, description="Largest accepted rise of the mean error of the area fractions."
+    )
+    max_ece: Share | None = Field(
+        default=None,
+        description="Largest accepted expected calibration error of the probabilities; None disables the check.",
+    )
+    min_error_auroc: Share | None = Field(
+        default=None, description="Minimum AUROC of vacuity as an error detector; None disables the check."
     )
 
 
 class RetrainSettings(Strict):
-    """What calls for a training, how corrections are parted for it, what is trained, and what becomes of it."""
+    """When a model is retrained, on what, and how the result is promoted."""
 
-    min_corrections: int = Field(default=4, ge=1, description="Fewer usable ones are never trained on.")
-    new_corrections: int = Field(default=20, ge=1, description="So many new ones call for a training.")
-    effort_window: int = Field(default=10, ge=1, description="Newest corrections compared with earlier ones.")
-    effort_rise: float = Field(default=0.25, ge=0, allow_inf_nan=False, description="Relative rise that calls for one.")
-    effort_floor: float = Field(default=0.01, ge=0, le=1, description="Share of pixels it must rise by at least.")
-    max_age_days: float | None = Field(default=30.0, gt=0, allow_inf_nan=False, description="None: age never does.")
-    validation_share: float = Field(default=0.2, ge=0, lt=1, description="Of the specimens, for validation.")
-    backbone: str = Field(default="builtin", description="What is adapted: builtin, vit_b, vit_l or vit_h.")
+    min_corrections: int = Field(
+        default=4, ge=1, description="Number of usable corrections below which nothing is trained."
+    )
+    new_corrections: int = Field(default=20, ge=1, description="Number of new corrections that triggers retraining.")
+    effort_window: int = Field(
+        default=10, ge=1, description="Number of newest corrections whose effort is compared with that of earlier ones."
+    )
+    effort_rise: NonNegative = Field(
+        default=0.25,
+        description="Relative rise of the correction effort that triggers retraining (0.25: by a quarter).",
+    )
+    effort_floor: Share = Field(
+        default=0.01,
+        description="Minimum rise of the correction effort, as a share of the pixels, that triggers retraining.",
+    )
+    max_age_days: Positive | None = Field(
+        default=30.0, description="Age of the champion in days that triggers retraining; None: age never does."
+    )
+    validation_share: float = Field(
+        default=0.2, ge=0, lt=1, description="Share of the specimens that is kept for validation."
+    )
+    backbone: str = Field(default="builtin", description="Backbone that is adapted: builtin, vit_b, vit_l or vit_h.")
     preset: str | None = Field(
-        default=None, description="In configs/phase, or a YAML file. Default: builtin, or sam for an official SAM."
+        default=None,
+        description="Training preset: a name in configs/phase or a YAML file. Default: builtin; sam for official SAM.",
     )
     promotion: PromotionSettings = PromotionSettings()
 
 
 class RankSettings(Strict):
-    """What 'curate rank' does unless it is told otherwise."""
+    """Defaults of 'curate rank'."""
 
     strategy: str | None = Field(
-        default=None, description="Of the registry in acquisition. None: by evidence where the model has it."
+        default=None, description="Acquisition strategy by name. None: evidential where the model has evidence."
     )
-    count: int = Field(default=10, ge=1, description="Micrographs in a batch.")
-    lease_hours: float = Field(
-        default=24.0, gt=0, allow_inf_nan=False, description="Nobody else is given them so long."
+    count: int = Field(default=10, ge=1, description="Number of micrographs in a batch.")
+    lease_hours: Positive = Field(default=24.0, description="Hours a ranked micrograph stays reserved.")
+    seed: int = Field(default=0, ge=0, description="Seed of random choices.")
+    quota: int | None = Field(
+        default=None, ge=1, description="Maximum number of micrographs of one specimen in a batch; None: no limit."
     )
-    seed: int = Field(default=0, ge=0)
-    quota: int | None = Field(default=None, ge=1, description="Of one specimen in a batch at most.")
 
 
 class NetworkSettings(Strict):
-    """How a torchvision classifier is fine-tuned whole on crops."""
+    """How a torchvision classifier is fine-tuned on crops; all its weights are trained."""
 
     weights: str = Field(
         default="imagenet",
         min_length=1,
-        description="imagenet: torchvision's, from the store of checkpoints. none: drawn at random. Or a .pth file.",
+        description="Start weights. imagenet: torchvision's, from the checkpoint store. none: random. Or a .pth file.",
     )
-    epochs: int = Field(default=20, ge=1)
-    batch: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=0.001, gt=0, allow_inf_nan=False)
+    epochs: int = Field(default=20, ge=1, description="Number of passes over all crops.")
+    batch: int = Field(default=32, ge=2, description="Number of crops in one training step.")
+    learning_rate: Positive = Field(default=0.001, description="Initial learning rate.")
 
 
 class ClassSettings(Strict):
@@ -115,46 +166,61 @@ class ClassSettings(Strict):
 
     model: Literal["head"] | NetworkName = Field(
         default="head",
-        description="head: on the backbone's embeddings. Else a torchvision classifier, fine-tuned whole.",
+        description="head: a small classifier on the backbone's embeddings. Else a torchvision network, fine-tuned.",
     )
     network: NetworkSettings = NetworkSettings()
-    crop: int = Field(default=128, ge=32, description="Edge of a crop in pixels.")
-    per_edge: int = Field(default=4, ge=1, le=32, description="Crops along an edge of a region or box, at most.")
+    crop: int = Field(default=128, ge=32, description="Edge length of a crop in pixels.")
+    per_edge: int = Field(
+        default=4, ge=1, le=32, description="Maximum number of crops along each edge of a micrograph, region or box."
+    )
     regions: bool = Field(
         default=False,
-        description="Part micrographs into regions of one texture: no crop lies across a border, each region is asked.",
+        description="Whether micrographs are split into regions of one texture that are classified separately.",
     )
-    retraining: Literal["afresh", "onward", "off"] = Field(
-        default="afresh",
-        description="After a name has appended an output, all other weights bit for bit. afresh: all is fitted again "
-        "to old and new crops. onward: all outputs train on. off: the named class's output alone has learned.",
+    retraining: Annotated[
+        Literal["refit", "finetune", "new_output_only"],
+        renamed("classes.retraining", RETRAINING_BEFORE),
+    ] = Field(
+        default="refit",
+        description="What is trained after a new class got an output. refit: everything, from the start, on old and "
+        "new crops. finetune: all outputs, from their present weights. new_output_only: the new output only.",
     )
-    quantile: float = Field(
-        default=0.8, gt=0, lt=1, description="Of vacuity of known crops, held out; a median above it may be new."
+    quantile: OpenShare = Field(
+        default=0.8,
+        description="Quantile of the vacuity of held-out known crops; a micrograph with a median above it may be new.",
     )
 
 
 class ReportSettings(Strict):
-    """When 'curate report' says "stop": both must hold."""
+    """When 'curate report' says "stop": both conditions must hold."""
 
     half_width: float = Field(
-        default=0.02, gt=0, le=0.5, description="Every phase's area fraction is known to this, plus or minus."
+        default=0.02,
+        gt=0,
+        le=0.5,
+        description="Largest accepted half width of the confidence interval of every phase's area fraction.",
     )
-    least_gain: float = Field(
-        default=0.005, ge=0, le=1, description="Another round should bring less Dice than this on the golden set."
+    least_gain: Share = Field(
+        default=0.005, description="Gain of Dice by another round below which labelling may stop."
     )
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Of the intervals.")
+    confidence: OpenShare = Field(default=0.95, description="Confidence level of the intervals.")
 
 
 class WorkerSettings(Strict):
     """The job queue, and how long it waits for corrections to stop coming."""
 
     queue_url: str | None = Field(
-        default=None, description="redis://… or postgresql://… for several machines. Default: SQLite in HOME."
+        default=None,
+        description="redis://… or postgresql://… when several machines share the queue. Default: SQLite in HOME.",
     )
-    workers: int = Field(default=1, ge=1, le=64, description="Jobs at the same time in one worker.")
-    quiet_seconds: float = Field(default=120.0, ge=0, allow_inf_nan=False, description="After the last correction.")
-    longest_wait_seconds: float = Field(default=1800.0, ge=0, allow_inf_nan=False, description="After the first one.")
+    workers: int = Field(default=1, ge=1, le=64, description="Number of jobs that one worker runs at the same time.")
+    quiet_seconds: NonNegative = Field(
+        default=120.0, description="Seconds without a new correction after which corrections are processed."
+    )
+    longest_wait_seconds: NonNegative = Field(
+        default=1800.0,
+        description="Seconds after the first correction after which corrections are processed in any case.",
+    )
 
 
 class Settings(BaseSettings):
@@ -167,22 +233,37 @@ class Settings(BaseSettings):
         env_prefix="CURATE_", env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
     )
 
-    home: Path = Path(".curate")
-    project: str = "default"
-    lab: str = Field(default="local", min_length=1, description="Who trains here; every model version names it.")
-    database_url: str | None = Field(default=None, description="Default: SQLite in HOME/catalog.db.")
-    objects_url: str | None = Field(default=None, description="Any fsspec URL. Default: HOME/objects.")
+    home: Path = Field(default=Path(".curate"), description="Folder with settings, catalog and objects.")
+    project: str = Field(default="default", description="Name of the project.")
+    lab: str = Field(
+        default="local", min_length=1, description="Name of the lab; it is written into every model version."
+    )
+    database_url: str | None = Field(
+        default=None, description="Database of the catalog. Default: SQLite in HOME/catalog.db."
+    )
+    objects_url: str | None = Field(
+        default=None, description="Where images and masks are stored: any fsspec URL. Default: HOME/objects."
+    )
     tracking_uri: str | None = Field(
         default=None, description="MLflow: http(s)://SERVER, or a local store. Default: SQLite in HOME/mlflow."
     )
-    cache_dir: Path | None = Field(default=None, description="Checkpoints and embeddings. Default: HOME/cache.")
-    cache_gib: float = Field(default=10.0, gt=0, description="Bound of the embedding cache.")
-    backbone: str = "auto"
-    preset: str = "phases"
-    pre_segmentation: Literal["champion", "matsam"] = Field(
-        default="champion", description="champion: MatSAM until there is one. matsam: always MatSAM."
+    cache_dir: Path | None = Field(
+        default=None, description="Folder of checkpoints and embeddings. Default: HOME/cache."
     )
-    max_megapixels: float = Field(default=400.0, gt=0, description="Larger images are refused before decoding.")
+    cache_gib: float = Field(default=10.0, gt=0, description="Maximum size of the embedding cache in GiB.")
+    backbone: str = Field(
+        default="auto", description="Backbone of pre-segmentation: auto, builtin, vit_b, vit_l or vit_h."
+    )
+    preset: str = Field(
+        default="phases", description="Preset of pre-segmentation: a name in configs/presets, or a file."
+    )
+    pre_segmentation: Literal["champion", "matsam"] = Field(
+        default="champion",
+        description="champion: the champion model, or MatSAM while there is none. matsam: always MatSAM.",
+    )
+    max_megapixels: float = Field(
+        default=400.0, gt=0, description="Maximum image size in megapixels; larger images are refused before decoding."
+    )
     label_studio: LabelStudioSettings = LabelStudioSettings()
     backend: BackendSettings = BackendSettings()
     retrain: RetrainSettings = RetrainSettings()
@@ -213,12 +294,9 @@ class Settings(BaseSettings):
 
 
 def load_settings(home: Path | None = None) -> Settings:
-    """Settings of ``home``, else of ``$CURATE_HOME``, else of ``./.curate``.
+    """Read the settings of ``home``, else of ``$CURATE_HOME``, else of ``./.curate``.
 
-    Raises
-    ------
-    ConfigError
-        When ``config.yaml`` or the environment holds an unknown key or a bad value.
+    Raises ConfigError when ``config.yaml`` or the environment holds an unknown key or a bad value.
     """
     root = home or Path(os.environ.get("CURATE_HOME") or ".curate")
     config_file = root / "config.yaml"
@@ -240,7 +318,7 @@ def load_settings(home: Path | None = None) -> Settings:
     except ValidationError as error:
         raise ConfigError(f"{config_file} or CURATE_* variables: {first_problem(error)}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{config_file} is not valid YAML ({str(error).splitlines()[0]}); mend it") from error
+        raise ConfigError(f"{config_file} is not valid YAML ({str(error).splitlines()[0]}); fix it") from error
 
 
 def save_settings(home: Path, changes: dict[str, object]) -> None:
@@ -267,15 +345,12 @@ def configs_root() -> Path:
 def load_preset(name: str, model: type[M], folder: str) -> M:
     """Read ``configs/<folder>/<name>.yaml``, or the YAML file ``name`` points to, into ``model``.
 
-    Raises
-    ------
-    ConfigError
-        When there is no such preset, or it holds an unknown key or a bad value.
+    Raises ConfigError when there is no such preset, or it holds an unknown key or a bad value.
     """
     path = Path(name) if name.endswith((".yaml", ".yml")) else configs_root() / folder / f"{name}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in (configs_root() / folder).glob("*.yaml")))
-        raise ConfigError(f"no preset {name!r} in {folder}; use one of: {known}, or the path of a YAML file")
+        presets = ", ".join(sorted(p.stem for p in (configs_root() / folder).glob("*.yaml")))
+        raise ConfigError(f"no preset {name!r} in {folder}; use one of: {presets}, or the path of a YAML file")
     try:
         return model.model_validate(yaml.safe_load(path.read_text()) or {})
     except (ValidationError, yaml.YAMLError) as error:
@@ -284,7 +359,7 @@ def load_preset(name: str, model: type[M], folder: str) -> M:
 
 
 def first_problem(error: ValidationError) -> str:
-    """One line for the first of pydantic's complaints: where, what, and the value given."""
+    """Return one line for pydantic's first complaint: where and what, and how many more there are."""
     problem = error.errors()[0]
     where = ".".join(str(part) for part in problem["loc"]) or "value"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

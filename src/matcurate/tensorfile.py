@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from pydantic import Field, ValidationError
@@ -23,7 +25,7 @@ AGAIN = "copy or export it again"
 
 
 class TensorCard(Strict):
-    """What a file of tensors says about itself."""
+    """Header of a file of tensors."""
 
     tensors_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Over names, types, shapes and values.")
     notes: dict[str, str] = Field(default_factory=dict, description="Snapshot, seed, lab, metrics: for people.")
@@ -41,12 +43,9 @@ def write_header(path: Path, tensors: Mapping[str, Tensor], form: str, header: s
 
 
 def read_header(path: Path, form: str, what: str, remedy: str = AGAIN) -> tuple[str, dict[str, Tensor]]:
-    """Entry ``form`` of the header and the tensors, on the CPU.
+    """Read entry ``form`` of the header and the tensors, on the CPU.
 
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, or has no such entry and so is not ``what`` was asked for.
+    Raises CheckpointError when the file is missing, damaged, or has no such entry and so is not ``what`` it should be.
     """
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:
@@ -61,48 +60,79 @@ def read_header(path: Path, form: str, what: str, remedy: str = AGAIN) -> tuple[
     return metadata[form], tensors
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], form: str, card: Callable[[str], Card]) -> Card:
-    """Write tensors under the card that ``card`` makes of their digest; returns it."""
-    kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    made = card(tensors_digest(kept))
-    write_header(path, kept, form, made.model_dump_json())
-    return made
+@dataclass(frozen=True, slots=True)
+class TensorFormat(Generic[Card]):
+    """A kind of file: its entry ``name`` in the header, the card kept there, and ``what`` messages call it."""
+
+    name: str
+    card: type[Card]
+    what: str
+
+    def write(
+        self, path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None, **facts: object
+    ) -> Card:
+        """Write tensors under a card of these facts; ``path`` holds the old file or all of the new one."""
+        kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        card = self.card.model_validate({**facts, "notes": notes or {}, "tensors_sha256": tensors_digest(kept)})
+        write_header(path, kept, self.name, card.model_dump_json())
+        return card
+
+    def read(self, path: Path) -> tuple[Card, dict[str, Tensor]]:
+        """Read card and tensors, on the CPU; nothing is unpickled.
+
+        Raises CheckpointError when the file is missing, damaged or something else, or its tensors have another digest
+        than its card states.
+        """
+        header, tensors = read_header(path, self.name, self.what)
+        try:
+            card = self.card.model_validate(json.loads(header))
+        except ValidationError as error:
+            raise CheckpointError(f"{path}: its header is damaged ({first_problem(error)}); {AGAIN}") from error
+        except ValueError as error:
+            raise CheckpointError(f"{path}: its header is damaged ({error}); {AGAIN}") from error
+        if tensors_digest(tensors) != card.tensors_sha256:
+            raise CheckpointError(f"{path}: its tensors are not those it was written with (digest differs); {AGAIN}")
+        return card, tensors
 
 
-def read_tensors(path: Path, form: str, card: type[Card], what: str) -> tuple[Card, dict[str, Tensor]]:
-    """Read what :func:`write_tensors` wrote.
-
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, something else, or its tensors have another digest than its card states.
-    """
-    header, tensors = read_header(path, form, what)
+@contextmanager
+def fitting_card(path: Path) -> Iterator[None]:
+    """Turn torch's complaints about tensors of another shape than the card says into one CheckpointError."""
     try:
-        found = card.model_validate(json.loads(header))
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: its header is damaged ({first_problem(error)}); {AGAIN}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path}: its header is damaged ({error}); {AGAIN}") from error
-    if tensors_digest(tensors) != found.tensors_sha256:
-        raise CheckpointError(f"{path}: its tensors are not those it was written with (digest differs); {AGAIN}")
-    return found, tensors
+        yield
+    except (KeyError, IndexError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: its tensors do not fit its card ({reason}); {AGAIN}") from error
+
+
+def write_checkpoint(path: Path, state: Mapping[str, object]) -> None:
+    """Write the state of a training; ``path`` holds the old one or all of the new one."""
+    partial = path.with_name(f".{path.name}.part")
+    torch.save(dict(state), partial)
+    partial.replace(path)
+
+
+def read_checkpoint(path: Path, device: torch.device, remedy: str) -> dict[str, Any]:
+    """Read what :func:`write_checkpoint` wrote; raises CheckpointError with the remedy when it is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: damaged ({reason}); {remedy}") from error
+    return state
 
 
 def read_state(path: Path, what: str, remedy: str) -> dict[str, Tensor]:
     """Read the table of tensors of a checkpoint (.pth) as others publish them; code in the file is never run.
 
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, or holds something else; ``what`` it should be and the ``remedy`` are named.
+    Raises CheckpointError, which names ``what`` it should be and the remedy, when it is missing, damaged or another.
     """
     refusal = f"{path} is not {what}"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise CheckpointError(f"{refusal}: damaged, or not a file of weights; {remedy}") from error
-    if not isinstance(state, Mapping) or not all(isinstance(each, Tensor) for each in state.values()):
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{refusal}: it does not hold a table of tensors; {remedy}")
     return {str(name): value for name, value in state.items()}
 

@@ -17,8 +17,9 @@ from matcurate.phase.storage import save_adapter
 from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.registry import Origin, RegisteredVersion
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.uncertainty.pixel_storage import save_pixel_head
+from matcurate.tracking.version_tags import NO_TAGS, VersionTags
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
+from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.home.pixels import load_original
 from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
 from matcurate.workflows.versions.models import open_registry
@@ -55,7 +56,7 @@ def add_version(
     workspace: Workspace,
     folder: Path,
     seed: int = 0,
-    tags: dict[str, str] | None = None,
+    tags: VersionTags = NO_TAGS,
     snapshot: str = "a" * 64,
     evidence: bool = False,
     base: Base | None = None,

@@ -1,11 +1,18 @@
+from collections.abc import Iterator
+from inspect import isclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from matcurate.config import Strict, load_preset, load_settings, save_settings
+from matcurate.config import Settings, Strict, _warn_of_old_value, load_preset, load_settings, save_settings
 from matcurate.errors import ConfigError
+from matcurate.phase.build import PhaseSettings
+from matcurate.uncertainty.head import HeadSettings
+from matcurate.uncertainty.pixels import PixelSettings
+from matcurate.uncertainty.trainer import HeadTraining
 
 
 class Preset(Strict):
@@ -72,3 +79,41 @@ def test_preset_from_a_file_and_its_mistakes(tmp_path: Path) -> None:
         load_preset(str(file), Preset, "presets")
     with pytest.raises(ConfigError, match=r"no preset 'phasez' in presets; use one of: .*phases"):
         load_preset("phasez", Preset, "presets")
+
+
+@pytest.mark.parametrize(
+    ("text", "now"),
+    [("afresh", "refit"), ("onward", "finetune"), ("off", "new_output_only"), ("'off'", "new_output_only")],
+)
+def test_old_values_of_retraining_are_taken_with_one_warning_that_names_the_new(
+    text: str, now: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_of_old_value.cache_clear()
+    (tmp_path / "config.yaml").write_text(f"classes: {{retraining: {text}}}\n")
+    assert [load_settings(tmp_path).classes.retraining for _ in range(2)] == [now, now]
+    (message,) = caplog.messages
+    assert "classes.retraining" in message and f"{now!r}" in message
+    monkeypatch.setenv("CURATE_CLASSES__RETRAINING", text.strip("'"))
+    assert load_settings(tmp_path / "elsewhere").classes.retraining == now
+
+
+def test_other_values_of_retraining_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("classes: {retraining: true}\n")
+    with pytest.raises(ConfigError, match=r"classes.retraining"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize("model", [Settings, PhaseSettings, HeadTraining, HeadSettings, PixelSettings])
+def test_every_setting_is_described(model: type[BaseModel]) -> None:
+    assert not list(undescribed(model))
+
+
+def undescribed(model: type[BaseModel]) -> Iterator[str]:
+    """Settings without a sentence for the user, those in nested groups included."""
+    for name, field in model.model_fields.items():
+        groups = [part for part in (field.annotation, *get_args(field.annotation)) if isclass(part)]
+        nested = [part for part in groups if issubclass(part, BaseModel)]
+        if not nested and not (field.description or "").endswith("."):
+            yield f"{model.__name__}.{name}"
+        for group in nested:
+            yield from undescribed(group)

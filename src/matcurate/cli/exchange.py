@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,7 +120,7 @@ def version_json(version: RegisteredVersion) -> dict[str, Json]:
 
 def plain_tags(version: RegisteredVersion) -> dict[str, str]:
     """Tags without those that are shown as what they mean."""
-    return {key: value for key, value in version.tags.items() if not key.startswith(("alias.", "measured."))}
+    return replace(version.tags, moves={}, measured={}).stored()
 
 
 def measured_json(each: Measurement) -> dict[str, Json]:
@@ -138,7 +139,7 @@ def _matrix(matrix: ForgettingMatrix) -> dict[str, Json]:
             {
                 "name": row.version.name,
                 "version": row.version.version,
-                "lab": row.version.tags.get("lab"),
+                "lab": row.version.tags.lab,
                 "aliases": list(row.version.aliases),
                 "scores": _scores(matrix, row),
                 "problem": row.problem,
@@ -169,7 +170,7 @@ def _show_matrix(matrix: ForgettingMatrix) -> None:
     rows = []
     for row in matrix.rows:
         cells = [_cell(row.measured.get(column.golden), matrix.lost(row, column)) for column in matrix.columns]
-        rows.append([row.version.name, row.version.tags.get("lab", ""), ", ".join(row.version.aliases), *cells])
+        rows.append([row.version.name, row.version.tags.lab or "", ", ".join(row.version.aliases), *cells])
     heads = [f"{c.lab} {c.golden[:8]}{' (ours)' if c.here else ''}, {c.images} images" for c in matrix.columns]
     title = "Dice, lost against the best, (error of the area fractions)"
     emit_table(title, ["version", "trained by", "aliases", *heads], rows)

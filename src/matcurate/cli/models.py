@@ -40,8 +40,8 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
         [
             v.name,
             ", ".join(v.aliases),
-            v.tags.get("lab", ""),
-            v.tags.get("snapshot", "")[:12],
+            v.tags.lab or "",
+            (v.tags.snapshot or "")[:12],
             f"{v.created_at:%Y-%m-%d %H:%M}",
         ]
         for v in found

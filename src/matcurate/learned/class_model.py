@@ -1,4 +1,4 @@
-"""Teaching a head the microstructure classes of named micrographs, and asking what it makes of crops held out."""
+"""Train a classifier on the microstructure classes of named micrographs, and test it on crops held out."""
 
 from __future__ import annotations
 
@@ -28,30 +28,19 @@ NOTHING_HELD_OUT = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """Embeddings (N, D) of the crops of one micrograph, or of a box in it, and the class it shows.
-
-    For a network the crops themselves (N, h, w).
-    """
+class LabelledCrops:
+    """Embeddings (N, D) of the crops of one micrograph or box, or for a network crops (N, h, w); and their class."""
 
     name: str
     embeddings: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What a head made of a micrograph, or of a piece of one, that it was not taught.
+class HeldOutResult:
+    """Result for a micrograph, or a piece of one, that the model was not trained on.
 
-    Parameters
-    ----------
-    name : str
-        Its class.
-    vacuity : float array (N,)
-        Of its crops, in (0, 1].
-    right : bool array (N,)
-        Which of them were recognised.
-    recognised : bool
-        Whether it was, by the mean probability over its crops.
+    ``vacuity`` (N,) of its crops, in (0, 1]; ``right`` (N,): which of them were recognised; ``recognised``: whether the
+    whole was, by the mean probability over its crops.
     """
 
     name: str
@@ -61,27 +50,27 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
-    """What heads made of micrographs that they were not taught."""
+class HeldOutResults:
+    """Results for micrographs that models were not trained on."""
 
-    asked: tuple[Asked, ...]
+    results: tuple[HeldOutResult, ...]
 
     def threshold(self, quantile: float) -> float:
         """Vacuity that this share of known crops stays below; :data:`NOTHING_HELD_OUT` where there are none.
 
         Of crops, since there are many, while a quantile of a few micrographs is little more than the largest value.
         """
-        if not self.asked:
+        if not self.results:
             return NOTHING_HELD_OUT
-        return float(np.quantile(np.concatenate([each.vacuity for each in self.asked]), quantile))
+        return float(np.quantile(np.concatenate([result.vacuity for result in self.results]), quantile))
 
     def accuracy(self, classes: Sequence[str]) -> Accuracy | None:
         """Shares of the micrographs and crops of these classes that were recognised; None where none was held out."""
-        own = [each for each in self.asked if each.name in classes]
+        own = [result for result in self.results if result.name in classes]
         if not own:
             return None
-        crops = float(np.concatenate([each.right for each in own]).mean())
-        return Accuracy(float(np.mean([each.recognised for each in own])), crops)
+        crops = float(np.concatenate([result.right for result in own]).mean())
+        return Accuracy(float(np.mean([result.recognised for result in own])), crops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,132 +85,112 @@ def grow(
     head: PatchModel,
     named: str,
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     rng: np.random.Generator,
     learner: PatchLearner = ON_EMBEDDINGS,
 ) -> PatchModel:
-    """A head with an output for each of these classes, of which only that of ``named`` learns.
+    """Make a head with an output for each of these classes, of which only that of ``named`` learns.
 
     A class that the head lacks gets an output, one that is gone loses it; all other weights stay bit for bit.
-
-    Parameters
-    ----------
-    head : PatchModel
-        The one before, which knows some of the classes.
-    named : str
-        The class that is new, or that more or fewer micrographs show now.
-    classes : sequence of str
-        Names, in the order of the outputs.
-    shown : sequence of Shown
-        At least one of each class.
-    rng : np.random.Generator
-        Of balancing and training.
-    learner : PatchLearner
-        That the head is of.
+    ``labelled`` has crops of each class. ``named`` is new, or more or fewer micrographs show it now.
     """
     for name in head.classes:
         if name not in classes:
             head = head.without(name)
     for name in classes:
         if name not in head.classes:
-            head = head.extended(name, _joined(shown, [name])[0])
+            head = head.extended(name, _joined(labelled, [name])[0])
     with outputs_only(head, [head.classes.index(named)]):
-        return _trained(head, shown, rng, learner)
+        return _train(head, labelled, rng, learner)
 
 
 def retrain(
     head: PatchModel | None,
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     settings: ClassSettings,
     rng: np.random.Generator,
     learner: PatchLearner = ON_EMBEDDINGS,
 ) -> PatchModel:
     """Train what has grown, as the settings say.
 
-    ``afresh``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head
-    before is not looked at. ``onward``: all outputs train on, as in the paper. ``off``: nothing more is trained.
-
-    Parameters
-    ----------
-    head : PatchModel, optional
-        What :func:`grow` made; without it the first class begins (a network: the first two), and the others are
-        grown onto it one by one.
-    classes, shown, rng, learner
-        As there.
-    settings : ClassSettings
-        How.
+    ``refit`` fits whitening and centres of the classes to all crops in closed form, then trains; the head before is not
+    used. ``finetune`` trains all outputs on, as in the paper; ``new_output_only`` trains no further. ``head`` is what
+    :func:`grow` made; without it the first class begins (a network: the first two), and the others are grown onto it
+    one by one.
     """
-    if settings.retraining == "afresh":
-        return _trained(_begun(classes, shown, rng, learner), shown, rng, learner)
+    if settings.retraining == "refit":
+        return _train(_begin(classes, labelled, rng, learner), labelled, rng, learner)
     if head is None:
-        head = _begun(classes[: learner.fewest], shown, rng, learner)
+        head = _begin(classes[: learner.fewest], labelled, rng, learner)
         if learner.fewest > 1:  # nothing is known before training
-            head = _trained(head, shown, rng, learner)
+            head = _train(head, labelled, rng, learner)
         for number in range(learner.fewest, len(classes)):
-            known = classes[: number + 1]
-            head = grow(head, known[-1], known, [each for each in shown if each.name in known], rng, learner)
-    return head if settings.retraining == "off" else _trained(head, shown, rng, learner)
+            names = classes[: number + 1]
+            head = grow(head, names[-1], names, [crops for crops in labelled if crops.name in names], rng, learner)
+    return head if settings.retraining == "new_output_only" else _train(head, labelled, rng, learner)
 
 
 def hold_out(
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     settings: ClassSettings,
     seed: int,
     learner: PatchLearner = ON_EMBEDDINGS,
-) -> HeldOut:
-    """Teach heads all but a part of the micrographs, in turn, and ask them what that part shows.
+) -> HeldOutResults:
+    """Train on all but a part of the micrographs, in turn, and classify that part.
 
-    A class with one micrograph is parted into pieces of it; one with a single crop is never held out. Crops of one
+    A class with one micrograph is split into pieces; one with a single crop is never held out. Crops of one
     micrograph are more alike than those of two: such a class looks better known than it is. Nothing is held out where
     there are fewer classes than the learner takes.
     """
     if len(classes) < learner.fewest:
-        return HeldOut(())
-    pieces = _pieces(classes, shown)
-    found: list[Asked] = []
+        return HeldOutResults(())
+    pieces = _pieces(classes, labelled)
+    results: list[HeldOutResult] = []
     for fold in sorted({fold for fold, _ in pieces if fold is not None}):
         learned = [piece for number, piece in pieces if number != fold]
         head = retrain(None, classes, learned, settings, np.random.default_rng([seed, fold]), learner)
-        found += [_asked(head, piece) for number, piece in pieces if number == fold]
-    return HeldOut(tuple(found))
+        results += [_held_out_result(head, piece) for number, piece in pieces if number == fold]
+    return HeldOutResults(tuple(results))
 
 
-def _asked(head: PatchModel, piece: Shown) -> Asked:
+def _held_out_result(head: PatchModel, piece: LabelledCrops) -> HeldOutResult:
     alpha, own = head.parameters_of(piece.embeddings), head.classes.index(piece.name)
     together = int(class_means(alpha).mean(axis=0).argmax())
-    return Asked(piece.name, vacuity(alpha), alpha.argmax(axis=1) == own, together == own)
+    return HeldOutResult(piece.name, vacuity(alpha), alpha.argmax(axis=1) == own, together == own)
 
 
-def _pieces(classes: Sequence[str], shown: Sequence[Shown]) -> list[tuple[int | None, Shown]]:
+def _pieces(classes: Sequence[str], labelled: Sequence[LabelledCrops]) -> list[tuple[int | None, LabelledCrops]]:
     """Every micrograph, or piece of the only one of a class, with its fold; None for what cannot be held out."""
-    found: list[tuple[int | None, Shown]] = []
+    pieces: list[tuple[int | None, LabelledCrops]] = []
     for name in classes:
-        own = [each for each in shown if each.name == name]
+        own = [crops for crops in labelled if crops.name == name]
         if len(own) == 1:
             parts = np.array_split(own[0].embeddings, min(FOLDS, len(own[0].embeddings)))
-            own = [Shown(name, part) for part in parts]
-        found += [(number % FOLDS if len(own) > 1 else None, each) for number, each in enumerate(own)]
-    return found
+            own = [LabelledCrops(name, part) for part in parts]
+        pieces += [(number % FOLDS if len(own) > 1 else None, crops) for number, crops in enumerate(own)]
+    return pieces
 
 
-def _begun(
-    classes: Sequence[str], shown: Sequence[Shown], rng: np.random.Generator, learner: PatchLearner
+def _begin(
+    classes: Sequence[str], labelled: Sequence[LabelledCrops], rng: np.random.Generator, learner: PatchLearner
 ) -> PatchModel:
-    embeddings, labels = _joined(shown, classes)
+    embeddings, labels = _joined(labelled, classes)
     return learner.begin(classes, embeddings, labels, rng)
 
 
-def _trained(head: PatchModel, shown: Sequence[Shown], rng: np.random.Generator, learner: PatchLearner) -> PatchModel:
-    embeddings, labels = _joined(shown, head.classes)
+def _train(
+    head: PatchModel, labelled: Sequence[LabelledCrops], rng: np.random.Generator, learner: PatchLearner
+) -> PatchModel:
+    embeddings, labels = _joined(labelled, head.classes)
     chosen = balanced(labels, rng)
     learner.train(head, embeddings[chosen], labels[chosen], rng)
     return head
 
 
 def balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Places of samples (N,) such that every class comes as often as the largest; none is left out."""
+    """Indices of samples (N,) such that every class comes as often as the largest; none is left out."""
     most = int(np.bincount(labels).max())
     chosen = []
     for number in np.unique(labels):
@@ -231,8 +200,10 @@ def balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.
     return np.concatenate(chosen)
 
 
-def _joined(shown: Sequence[Shown], classes: Sequence[str]) -> tuple[FloatArray, NDArray[np.int64]]:
+def _joined(labelled: Sequence[LabelledCrops], classes: Sequence[str]) -> tuple[FloatArray, NDArray[np.int64]]:
     """Embeddings of what shows one of these classes, and the numbers of the classes."""
-    own = [each for each in shown if each.name in classes]
-    numbers = [list(classes).index(each.name) for each in own]
-    return np.concatenate([each.embeddings for each in own]), np.repeat(numbers, [len(e.embeddings) for e in own])
+    own = [crops for crops in labelled if crops.name in classes]
+    numbers = [list(classes).index(crops.name) for crops in own]
+    return np.concatenate([crops.embeddings for crops in own]), np.repeat(
+        numbers, [len(crops.embeddings) for crops in own]
+    )

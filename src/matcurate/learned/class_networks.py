@@ -1,4 +1,4 @@
-"""Networks that are fine-tuned whole on microstructure classes: what they look at, and what they begin with."""
+"""Networks that are fine-tuned whole on microstructure classes: their input and their start weights."""
 
 from __future__ import annotations
 
@@ -26,13 +26,7 @@ IMAGENET, RANDOM = "imagenet", "none"
 
 
 class GreyCrops:
-    """Crops as a network takes them: in place of embeddings, grey values in [0, 1].
-
-    Parameters
-    ----------
-    network : str
-        Of the architecture.
-    """
+    """Crops as a network takes them: in place of embeddings, grey values in [0, 1]."""
 
     def __init__(self, network: NetworkName) -> None:
         self.network = network
@@ -50,23 +44,9 @@ class GreyCrops:
 def network_learner(
     name: NetworkName, settings: NetworkSettings, cache_dir: Path, device: str | None = None
 ) -> NetworkLearner:
-    """How a network begins and is trained.
+    """Learner with start weights and training of a network; ``device`` None takes a GPU when there is one.
 
-    Parameters
-    ----------
-    name : str
-        Of the architecture.
-    settings : NetworkSettings
-        Weights to begin with, and training.
-    cache_dir : Path
-        Folder with the store of checkpoints.
-    device : str, optional
-        None takes a GPU when there is one.
-
-    Raises
-    ------
-    CheckpointError
-        When the weights are not at hand, or damaged.
+    Raises CheckpointError when the weights to begin with are not in the checkpoint store, or damaged.
     """
     training = HeadTraining(epochs=settings.epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     return NetworkLearner(name, _start(name, settings.weights, cache_dir), training, resolve_device(device))

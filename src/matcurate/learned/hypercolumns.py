@@ -1,4 +1,4 @@
-"""What a phase model makes of single pixels of a picture: to learn a pixel head from, and to measure one on."""
+"""Features of a phase model at single pixels, to train a pixel head on and to measure one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matcurate.phase.inference import WINDOW, as_seen, windows
+from matcurate.phase.inference import WINDOW, model_input, windows
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.uncertainty.pixels import features_at
@@ -25,27 +25,16 @@ class Hypercolumns:
 def hypercolumns(
     model: PhaseModel, grey: NDArray[np.float32], rows: NDArray[np.integer], columns: NDArray[np.integer]
 ) -> Hypercolumns:
-    """Features of pixels of a micrograph, as the model sees it when it is told no ratio.
+    """Features of pixels of a micrograph, as the model sees it without a ratio.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        Put into evaluation mode, on any device.
-    grey : float32 array (H, W)
-        In [0, 1], of any size.
-    rows, columns : int arrays (N,)
-        Of the pixels; N is at least 1.
-
-    Raises
-    ------
-    ValueError
-        When a pixel lies outside.
+    ``model``: put into evaluation mode, on any device; ``grey``: float32 array (H, W), in [0, 1], of any size; ``rows``
+    and ``columns``: int arrays (N,), of the pixels; N is at least 1. Raises ValueError when a pixel lies outside.
     """
     if not len(rows) or min(rows.min(), columns.min()) < 0 or rows.max() >= len(grey) or columns.max() >= grey.shape[1]:
         raise ValueError(f"needs pixels within {grey.shape}")
     model.eval()
-    image, device = as_seen(model, grey), next(model.parameters()).device
-    told = torch.from_numpy(no_ratio(model.phases)).float()[None].to(device)
+    image, device = model_input(model, grey), next(model.parameters()).device
+    ratio = torch.from_numpy(no_ratio(model.phases)).float()[None].to(device)
     # Middles of pixels, in pixels of the magnified picture.
     down, right = ((np.asarray(at) + 0.5) * model.scale - 0.5 for at in (rows, columns))
     edge, waiting = model.segmenter.window or WINDOW, np.ones(len(rows), dtype=np.bool_)
@@ -57,9 +46,9 @@ def hypercolumns(
             if not len(inside):
                 continue
             waiting[inside] = False
-            seen = model.described(image[top : top + edge, left : left + edge][None, None].to(device), told)
-            places = (torch.from_numpy(at[inside] - start).to(device) for at, start in ((down, top), (right, left)))
-            parts.append(features_at(seen.maps, seen.span, *places).half().cpu().numpy())
+            description = model.described(image[top : top + edge, left : left + edge][None, None].to(device), ratio)
+            positions = (torch.from_numpy(at[inside] - start).to(device) for at, start in ((down, top), (right, left)))
+            parts.append(features_at(description.maps, description.span, *positions).half().cpu().numpy())
             order.append(inside)
-            widths = tuple(each.shape[1] for each in seen.maps)
+            widths = tuple(level.shape[1] for level in description.maps)
     return Hypercolumns(np.concatenate(parts)[np.argsort(np.concatenate(order))], widths)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
@@ -11,14 +9,11 @@ from skimage.measure import label
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask
 
-if TYPE_CHECKING:
-    pass
-
 
 def segmentation_of(shares: NDArray[np.float32], ignored: BoolMask | None = None) -> Segmentation:
     """Segmentation that probabilities of phases (n, h, w) give, as :meth:`Learned.segment` describes it.
 
-    They are those of what is looked at of an image (H, W), where some of it is ignored (H, W).
+    They belong to the part of an image (H, W) that is not ``ignored`` (H, W).
     """
     phases = shares.argmax(axis=0).astype(np.uint8)
     instances = label(phases, background=0, connectivity=1).astype(np.uint32)

@@ -20,15 +20,17 @@ RIM = 4
 
 
 class Augmentation(Strict):
-    """How a crop is changed; each value is drawn uniformly from its range, for each crop anew."""
+    """Random changes of a crop; each value is drawn uniformly from its range for every crop."""
 
-    flip: float = Field(default=0.5, ge=0, le=1, description="Probability of a reflection, left to right.")
-    upside_down: float = Field(default=0.5, ge=0, le=1, description="Probability of a reflection, top to bottom.")
-    rotation: float = Field(default=180.0, ge=0, le=180, description="Largest angle in degrees, to either side.")
-    scale: Range = Field(default=(0.8, 1.25), description="Magnification; drawn on a logarithmic scale.")
-    intensity: Range = Field(default=(0.85, 1.15), description="Factor on grey values.")
-    gamma: Range = Field(default=(0.8, 1.25), description="Exponent of grey values.")
-    contrast: Range = Field(default=(0.8, 1.25), description="Factor on grey values about their mean.")
+    flip: float = Field(default=0.5, ge=0, le=1, description="Probability of a horizontal flip.")
+    upside_down: float = Field(default=0.5, ge=0, le=1, description="Probability of a vertical flip.")
+    rotation: float = Field(default=180.0, ge=0, le=180, description="Largest rotation in degrees, in both directions.")
+    scale: Range = Field(default=(0.8, 1.25), description="Range of the magnification; drawn on a logarithmic scale.")
+    intensity: Range = Field(default=(0.85, 1.15), description="Range of the factor on grey values.")
+    gamma: Range = Field(default=(0.8, 1.25), description="Range of the exponent of grey values.")
+    contrast: Range = Field(
+        default=(0.8, 1.25), description="Range of the factor on the distance of grey values from their mean."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
@@ -47,26 +49,10 @@ def cut(
     options: Augmentation,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Scaled, rotated and flipped square about a pixel; beyond the borders the picture is continued by reflection.
+    """Cut a scaled, rotated and flipped square about ``centre`` (row, column), which lies inside the picture.
 
-    The square is moved to lie inside as far as the picture allows.
-
-    Parameters
-    ----------
-    grey, labels : arrays (H, W)
-        Grey values in [0, 1], and phase ids.
-    centre : (row, column)
-        Inside the picture.
-    crop : int
-        Edge of the result in pixels.
-    options : Augmentation
-        Ranges.
-    rng : np.random.Generator
-        What is drawn from.
-
-    Returns
-    -------
-    float32 tensor (crop, crop), uint8 tensor (crop, crop)
+    ``grey`` (H, W) in [0, 1]; ``labels`` (H, W), phase ids. Returns float32 and uint8 tensors (crop, crop). The square
+    is moved inside as far as the picture allows; beyond its borders the picture is continued by reflection.
     """
     edge = max(1, round(crop / math.exp(rng.uniform(*np.log(options.scale)))))
     angle = float(rng.uniform(-options.rotation, options.rotation))
@@ -80,7 +66,7 @@ def cut(
     if angle:
         image = functional.rotate(image, angle, interpolation=InterpolationMode.BILINEAR)
         mask = functional.rotate(mask, angle, interpolation=InterpolationMode.NEAREST)
-        image, mask = (functional.center_crop(each, [edge, edge]) for each in (image, mask))
+        image, mask = (functional.center_crop(tensor, [edge, edge]) for tensor in (image, mask))
     if edge != crop:
         image = functional.resize(image, [crop, crop], antialias=True)
         mask = functional.resize(mask, [crop, crop], interpolation=InterpolationMode.NEAREST_EXACT)

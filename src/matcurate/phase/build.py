@@ -21,38 +21,35 @@ from matcurate.promptable.sam import SamBackbone
 
 
 class ModelSettings(Strict):
-    """What is built on a backbone; it travels with the adapter."""
+    """Shape of the model on a backbone; it is stored with the adapter."""
 
     lora: LoraSettings = LoraSettings()
     plm: PlmSettings | None = PlmSettings()
-    image_size: int = Field(default=1024, ge=16, description="Edge of what official SAM's encoder sees, in pixels.")
+    image_size: int = Field(
+        default=1024, ge=16, description="Edge length in pixels of the input of an official SAM's encoder."
+    )
     scale: float = Field(
-        default=1.0, gt=0, le=4, description="Magnification at which the model sees a micrograph; the result is not."
+        default=1.0,
+        gt=0,
+        le=4,
+        description="Factor by which micrographs are enlarged for the model; results have the original size.",
     )
 
 
 class PhaseSettings(Strict):
     """A preset: files in ``configs/phase``."""
 
-    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    name: str = Field(pattern=r"^[a-z0-9_]+$", description="Name of the preset.")
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
     validation_share: float = Field(
-        default=0.2, ge=0, lt=1, description="Part of the micrographs kept for early stopping."
+        default=0.2, ge=0, lt=1, description="Share of the micrographs that is kept for early stopping."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What an adapter is put on.
-
-    Parameters
-    ----------
-    name : str
-        Registry name of the backbone.
-    sha256 : str
-        Hex, of what is adapted: an official checkpoint, or the tensors of the built-in network.
-    """
+    """Base of an adapter: a backbone's name, and the hex SHA-256 of its checkpoint or (built-in) its tensors."""
 
     name: str
     sha256: str
@@ -68,25 +65,10 @@ def base_of(backbone: Backbone) -> Base:
 
 
 def build_model(backbone: Backbone, phases: int, settings: ModelSettings, seed: int) -> PhaseModel:
-    """Untrained model on a backbone's weights and device; the backbone itself is not changed.
+    """Build an untrained model on a backbone's weights and device; the backbone itself is not changed.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        ``builtin`` or an official SAM.
-    phases : int
-        n, at least 2.
-    settings : ModelSettings
-        Adapters and module.
-    seed : int
-        Of everything that starts at random.
-
-    Raises
-    ------
-    ConfigError
-        When the backbone has no weights, or the settings do not fit it.
-    CheckpointError
-        When the weights cannot be read.
+    ``phases``, the matrix among them, are at least 2. Raises ConfigError when the backbone has no weights or the
+    settings do not fit it; CheckpointError when the weights cannot be read.
     """
     if phases < 2:
         raise ConfigError(f"{phases} phase: segmentation needs two or more; name them or complete the masks")

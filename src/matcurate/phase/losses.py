@@ -12,14 +12,17 @@ from matcurate.types import UNKNOWN
 
 
 class LossSettings(Strict):
-    """Weights of the parts."""
+    """Weights of the terms of the loss."""
 
-    dice: float = Field(default=1.0, ge=0)
-    cross_entropy: float = Field(default=1.0, ge=0)
-    ratio: float = Field(default=1.0, ge=0, description="Of the mean square between predicted and true ratios.")
+    dice: float = Field(default=1.0, ge=0, description="Weight of the soft Dice loss.")
+    cross_entropy: float = Field(default=1.0, ge=0, description="Weight of the cross-entropy.")
+    ratio: float = Field(default=1.0, ge=0, description="Weight of the mean squared error of the phase ratio.")
     focal: float = Field(default=0.0, ge=0, description="Exponent of (1 - p) in the cross-entropy, for rare phases.")
     balance: float = Field(
-        default=0.5, ge=0, le=1, description="Cross-entropy weighs a phase by its inverse frequency to this power."
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Power of the inverse frequency by which the cross-entropy weighs each phase.",
     )
 
     @model_validator(mode="after")
@@ -30,22 +33,10 @@ class LossSettings(Strict):
 
 
 def phase_loss(logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSettings) -> Tensor:
-    """Weighted sum of soft Dice, cross-entropy and squared ratio error.
+    """Weighted sum, a scalar, of soft Dice, cross-entropy and squared ratio error.
 
-    Parameters
-    ----------
-    logits : float tensor (B, n, H, W)
-        One per phase.
-    labels : int64 tensor (B, H, W)
-        Phase ids in 0 … n - 1; pixels that are ``UNKNOWN`` count for nothing.
-    weights : float tensor (n,)
-        Of the phases in the cross-entropy.
-    settings : LossSettings
-        Weights of the parts.
-
-    Returns
-    -------
-    float tensor ()
+    ``logits`` (B, n, H, W); ``labels`` (B, H, W), int64 phase ids, pixels that are ``UNKNOWN`` count for nothing;
+    ``weights`` (n,) of the phases in the cross-entropy.
     """
     log_shares = functional.log_softmax(logits.float(), dim=1)
     known = labels != UNKNOWN

@@ -15,16 +15,10 @@ from matcurate.phase.plm import PhaseLearningModule, PlmSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """What an encoder gives.
+    """Output of an encoder for images of ``shape`` (H, W).
 
-    Parameters
-    ----------
-    features : float tensor (B, C, h, w)
-        What the Phase Learning Module works on.
-    skips : tuple of float tensors
-        What goes to the decoder as it is, finest first.
-    shape : (H, W)
-        Of the images.
+    ``features`` (B, C, h, w) are what the Phase Learning Module works on; ``skips``, finest first, go to the decoder as
+    is.
     """
 
     features: Tensor
@@ -34,18 +28,12 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Description:
-    """What a model makes of images: its answer, and the maps that led to it.
+    """Logits (B, n, H, W) of the phases, and the maps that led to them.
 
-    Parameters
-    ----------
-    logits : float tensor (B, n, H, W)
-        Of the phases.
-    maps : tuple of float tensors (B, C, h, w)
-        Features at every level of the encoder, and what the decoder gives to its head (its logits, where the two cannot
-        be parted); interpolated to one size they are a vector for each pixel (hypercolumns; Hariharan et al., CVPR
-        2015).
-    span : (H', W')
-        Pixels from the upper left corner that every map spans; at least (H, W).
+    ``maps`` (B, C, h, w) are the features of every level of the encoder, and the input of the decoder's last layer (or
+    the logits, where the two cannot be separated). Interpolated to one size they are a vector for each pixel
+    (hypercolumns; Hariharan et al., CVPR 2015). All span ``span`` (H', W') pixels from the upper left corner, at least
+    (H, W).
     """
 
     logits: Tensor
@@ -71,7 +59,7 @@ class Segmenter(nn.Module, ABC):
     channels: int
     """C of the features."""
     skip_channels: tuple[int, ...] = ()
-    """Of the skips, finest first."""
+    """Channels of the skips, finest first."""
     lora_targets: tuple[str, ...]
     """Modules of the encoder that carry adapters, unless the settings name others."""
     window: int | None
@@ -87,26 +75,26 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def levels(self, grey: Tensor) -> Levels:
-        """How this network normalises a whole micrograph (H, W) of grey values in [0, 1]."""
+        """Levels that normalise a whole micrograph (H, W) of grey values in [0, 1]."""
 
     def span(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Size that the features of images of a shape (H, W) span; larger than that where images are continued."""
         return shape
 
 
-class PartedSegmenter(Segmenter):
-    """One whose decoder and head can be parted, so that a module fits between them."""
+class SeparableSegmenter(Segmenter):
+    """A segmenter whose decoder and last layer are separate, so that a module fits between them."""
 
     decoded_channels: int
-    """Of what the decoder gives to its head."""
+    """Channels of the input of the last layer."""
 
     @abstractmethod
     def decoded(self, encoding: Encoding) -> Tensor:
-        """What the decoder makes of an encoding for its head, (B, C', h', w')."""
+        """Input of the last layer, (B, C', h', w')."""
 
     @abstractmethod
     def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Logits (B, n, H, W) of what the decoder has made."""
+        """Logits (B, n, H, W) of the input of the last layer."""
 
     def decode(self, encoding: Encoding) -> Tensor:
         """Logits (B, n, H, W) of an encoding."""
@@ -114,25 +102,11 @@ class PartedSegmenter(Segmenter):
 
 
 class PhaseModel(nn.Module):
-    """Segments micrographs into n phases, with or without an expert's ratio.
+    """Segments micrographs into n ≥ 2 phases, with or without an expert's ratio.
 
-    Parameters
-    ----------
-    segmenter : Segmenter
-        Taken over: its encoder is frozen and adapted.
-    phases : int
-        n, at least 2; the segmenter's head has as many channels.
-    lora : LoraSettings
-        Of the adapters.
-    plm : PlmSettings or None
-        None leaves the Phase Learning Module out; ratios are then not looked at.
-    scale : float
-        Magnification at which micrographs are given to it; kept for those who do.
-
-    Raises
-    ------
-    ConfigError
-        When more skips are to pass a module than there are, or decoder and head cannot be parted.
+    The encoder of ``segmenter`` is frozen and adapted. Without ``plm`` there is no Phase Learning Module, and ratios
+    are ignored. ``scale`` is the magnification of its input. Raises ConfigError when the encoder has fewer skips than
+    are to get a module, or decoder and last layer cannot be separated.
     """
 
     def __init__(
@@ -148,26 +122,14 @@ class PhaseModel(nn.Module):
         self.decoded_plm = None if plm is None or not plm.decoded else _decoded_module(segmenter, phases, plm)
 
     def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
-        """Logits of the phases.
-
-        Parameters
-        ----------
-        images : float tensor (B, 1, H, W)
-            In units of the segmenter's levels.
-        ratios : float tensor (B, n)
-            Of the phases; zeros where none is given.
-
-        Returns
-        -------
-        float tensor (B, n, H, W)
-        """
+        """Compute logits (B, n, H, W) from images (B, 1, H, W) in the segmenter's units and ratios (B, n)."""
         return self.described(images, ratios).logits
 
     def described(self, images: Tensor, ratios: Tensor) -> Description:
         """Logits and the maps that led to them; arguments as of :meth:`forward`."""
         encoding = self.aware(self.segmenter.encode(images), ratios)
         span = self.segmenter.span(encoding.shape)
-        if isinstance(self.segmenter, PartedSegmenter):
+        if isinstance(self.segmenter, SeparableSegmenter):
             last = self.segmenter.decoded(encoding)
             if self.decoded_plm is not None:
                 last = self.decoded_plm(last, ratios)
@@ -179,7 +141,7 @@ class PhaseModel(nn.Module):
         return Description(logits, (*encoding.skips, encoding.features, last), span)
 
     def aware(self, encoding: Encoding, ratios: Tensor) -> Encoding:
-        """What the modules make of an encoding and ratios (B, n); the encoding itself where there is none."""
+        """Bring ratios (B, n) into an encoding by the modules; without any it stays as it is."""
         if self.plm is None:
             return encoding
         kept = len(encoding.skips) - len(self.skip_plms)
@@ -188,8 +150,8 @@ class PhaseModel(nn.Module):
 
     def modules_of_ratio(self) -> tuple[PhaseLearningModule, ...]:
         """Every Phase Learning Module, that on the coarsest features first; none without."""
-        found = (self.plm, *self.skip_plms, self.decoded_plm)
-        return tuple(module for module in found if isinstance(module, PhaseLearningModule))
+        modules = (self.plm, *self.skip_plms, self.decoded_plm)
+        return tuple(module for module in modules if isinstance(module, PhaseLearningModule))
 
     def train(self, mode: bool = True) -> PhaseModel:
         """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""
@@ -212,12 +174,7 @@ class PhaseModel(nn.Module):
     def load_learned_state(self, state: dict[str, Tensor]) -> None:
         """Take over what :meth:`learned_state` gave.
 
-        Raises
-        ------
-        KeyError
-            When a name is missing or unknown.
-        ValueError
-            When a shape differs.
+        Raises KeyError when a name is missing or unknown; ValueError when a shape differs.
         """
         mine = self.learned_state()
         if mine.keys() != state.keys():
@@ -229,7 +186,7 @@ class PhaseModel(nn.Module):
                 mine[name].copy_(value)
 
     def parameter_counts(self) -> tuple[int, int]:
-        """How many parameters are trained, and how many there are."""
+        """Numbers of trained parameters and of all."""
         sizes = [(value.numel(), value.requires_grad) for value in self.parameters()]
         return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
 
@@ -247,6 +204,6 @@ def _skip_modules(segmenter: Segmenter, phases: int, plm: PlmSettings) -> nn.Mod
 
 
 def _decoded_module(segmenter: Segmenter, phases: int, plm: PlmSettings) -> PhaseLearningModule:
-    if not isinstance(segmenter, PartedSegmenter):
-        raise ConfigError("plm.decoded is set, but this decoder and its head cannot be parted; unset it")
+    if not isinstance(segmenter, SeparableSegmenter):
+        raise ConfigError("plm.decoded is set, but this decoder and its last layer cannot be separated; unset it")
     return PhaseLearningModule(segmenter.decoded_channels, phases, plm)

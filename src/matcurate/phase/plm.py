@@ -15,17 +15,21 @@ from torch.nn import functional
 from matcurate.config import Strict
 
 START = 0.5
-"""Of both regulators."""
+"""Initial value of both regulators."""
 
 
 class PlmSettings(Strict):
     """Widths of the Phase Learning Module."""
 
-    hidden: int = Field(default=128, ge=1, description="Channels inside the feature extractor and the ratio encoder.")
-    skips: int = Field(
-        default=0, ge=0, description="How many of the encoder's skips, coarsest first, pass a module of their own, too."
+    hidden: int = Field(
+        default=128, ge=1, description="Number of channels inside the feature extractor and the ratio encoder."
     )
-    decoded: bool = Field(default=False, description="Whether what the decoder gives to its head does, too.")
+    skips: int = Field(
+        default=0, ge=0, description="Number of skip connections, coarsest first, that get a module of their own."
+    )
+    decoded: bool = Field(
+        default=False, description="Whether the features before the last layer get a module of their own."
+    )
 
 
 class FeatureExtractor(nn.Sequential):
@@ -96,21 +100,9 @@ class FeatureAggregator(nn.Module):
 
 
 class PhaseLearningModule(nn.Module):
-    """FE, SA, RE and FA; it stands between any encoder and its decoder, and keeps the shape of the features.
+    """FE, SA, RE and FA: between an encoder and its decoder; keeps the shape of the features.
 
-    Parameters
-    ----------
-    channels : int
-        C of the feature map; even.
-    phases : int
-        n, at least 2.
-    settings : PlmSettings, optional
-        Widths.
-
-    Raises
-    ------
-    ValueError
-        For an odd C or fewer than two phases.
+    Raises ValueError for an odd number of channels or fewer than two phases.
     """
 
     def __init__(self, channels: int, phases: int, settings: PlmSettings | None = None) -> None:
@@ -124,19 +116,7 @@ class PhaseLearningModule(nn.Module):
         self.aggregator = FeatureAggregator(channels)
 
     def forward(self, features: Tensor, ratios: Tensor) -> Tensor:
-        """Bring ratios into features.
-
-        Parameters
-        ----------
-        features : float tensor (B, C, h, w)
-            From the encoder.
-        ratios : float tensor (B, n)
-            In [0, 1], with sum 1; all zero where the expert gave none.
-
-        Returns
-        -------
-        float tensor (B, C, h, w)
-        """
+        """Bring ratios (B, n), with sum 1 or all zero where not given, into features (B, C, h, w); same shape."""
         aware = self.awareness(self.extractor(features)) * self.ratio_encoder(ratios)[..., None, None]
         merged: Tensor = self.aggregator(features, aware)
         return merged

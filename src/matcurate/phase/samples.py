@@ -24,16 +24,9 @@ from matcurate.types import UNKNOWN, BoolMask, LabelMap, Pixels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A micrograph and its phases.
+    """A micrograph to learn from.
 
-    Parameters
-    ----------
-    name : str
-        For reports.
-    grey : float32 array (H, W)
-        In [0, 1].
-    labels : uint8 array (H, W)
-        Phase ids; ``UNKNOWN`` where a pixel counts for nothing.
+    ``grey`` (H, W), float32 in [0, 1]; ``labels`` (H, W), uint8 phase ids or ``UNKNOWN``.
     """
 
     name: str
@@ -48,17 +41,14 @@ class Picture:
 
 
 def grey_levels(pixels: Pixels) -> NDArray[np.float32]:
-    """What models see of a micrograph (H, W) of any type: its 8-bit proxy as float32 in [0, 1]."""
+    """Grey values that models see of a micrograph (H, W): its 8-bit proxy as float32 in [0, 1]."""
     return to_float(to_uint8(pixels))
 
 
 def picture(name: str, pixels: Pixels, labels: LabelMap, ignored: BoolMask | None = None) -> Picture:
     """Picture of pixels (H, W) of any type, and phase ids (H, W) below 255; without what is ignored (H, W), if any.
 
-    Raises
-    ------
-    ValueError
-        When an id does not fit or the sizes differ.
+    Raises ValueError when an id does not fit or the sizes differ.
     """
     if labels.size and int(labels.max()) >= UNKNOWN:
         raise ValueError(f"{name}: phase id {int(labels.max())}; {UNKNOWN - 1} is the largest")
@@ -83,29 +73,29 @@ def scaled_shape(shape: tuple[int, ...], scale: float) -> list[int]:
 
 
 class SamplingSettings(Strict):
-    """How crops are drawn, and what ratio is told with them."""
+    """Sampling of crops, and of the phase ratio that the model gets with them."""
 
-    crop: int = Field(default=256, ge=16, description="Edge of a crop in pixels.")
-    batch: int = Field(default=4, ge=1)
+    crop: int = Field(default=256, ge=16, description="Edge length of a crop in pixels.")
+    batch: int = Field(default=4, ge=1, description="Number of crops in one training step.")
     centred: float = Field(
-        default=0.5, ge=0, le=1, description="Part of the crops centred on a pixel of a phase drawn at random."
+        default=0.5, ge=0, le=1, description="Share of the crops centred on a pixel of a randomly chosen phase."
     )
-    ratio_dropout: float = Field(default=0.3, ge=0, le=1, description="Part of the crops whose ratio is not told.")
+    ratio_dropout: float = Field(default=0.3, ge=0, le=1, description="Share of the crops without a phase ratio.")
     ratio_accuracy: tuple[float, float] = Field(
-        default=(1.0, 1.0), description="Range that the accuracy of the told ratio is drawn from; the paper's is exact."
+        default=(1.0, 1.0), description="Range of the accuracy of the given phase ratio; 1 (the paper): exact."
     )
     ratio_of_picture: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Part of the crops that are told the ratio of their whole picture, as an expert tells it.",
+        description="Share of the crops that get the phase ratio of their whole micrograph, as an expert gives it.",
     )
     augmentation: Augmentation = Augmentation()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops (B, 1, c, c) in units of the segmenter, labels int64 (B, c, c), told ratios (B, n)."""
+    """Crops (B, 1, c, c) in units of the segmenter, labels int64 (B, c, c), ratios given (B, n)."""
 
     images: Tensor
     labels: Tensor
@@ -115,23 +105,7 @@ class Batch:
 class Sampler:
     """Draws the batch of a step; the same seed and step give the same batch.
 
-    Parameters
-    ----------
-    pictures : sequence of Picture
-        At least one.
-    phases : int
-        n; ids are below.
-    settings : SamplingSettings
-        Of the crops.
-    segmenter : Segmenter
-        Whose units the images are in.
-    scale : float
-        Magnification at which the model sees the pictures.
-
-    Raises
-    ------
-    ValueError
-        When there is no picture, or an id of ``phases`` or more.
+    ``pictures``: at least one. Raises ValueError when there is no picture, or an id of ``phases`` or more.
     """
 
     def __init__(
@@ -144,12 +118,12 @@ class Sampler:
     ) -> None:
         if not pictures:
             raise ValueError("there must be at least one picture to learn from")
-        self._ratios = [exact_ratio(each.labels, phases) for each in pictures]
+        self._ratios = [exact_ratio(item.labels, phases) for item in pictures]
         self.frequencies = np.mean(self._ratios, axis=0)
-        self._pictures = [resized(each, scale) for each in pictures]
+        self._pictures = [resized(item, scale) for item in pictures]
         self._phases = phases
         self._settings = settings
-        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(each.grey)) for each in self._pictures]
+        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(item.grey)) for item in self._pictures]
 
     def batch(self, seed: int, step: int) -> Batch:
         """Crops of a step."""
@@ -166,7 +140,7 @@ class Sampler:
         grey = augmented(grey, settings.augmentation, rng)
         whole = settings.ratio_of_picture > 0 and rng.random() < settings.ratio_of_picture
         exact = self._ratios[index] if whole else exact_ratio(labels.numpy(), self._phases)
-        ratio = torch.from_numpy(self._told(exact, rng)).float()
+        ratio = torch.from_numpy(self._given_ratio(exact, rng)).float()
         return (grey - levels.zero) / (levels.one - levels.zero), labels.long(), ratio
 
     def _centre(self, chosen: Picture, rng: np.random.Generator) -> tuple[int, int]:
@@ -178,6 +152,6 @@ class Sampler:
         row, column = divmod(int(rng.choice(np.flatnonzero(chosen.labels == phase))), shape[1])
         return row, column
 
-    def _told(self, exact: Ratio, rng: np.random.Generator) -> Ratio:
-        told, accuracy = rng.random() >= self._settings.ratio_dropout, rng.uniform(*self._settings.ratio_accuracy)
-        return guessed_ratio(exact, accuracy) if told else no_ratio(self._phases)
+    def _given_ratio(self, exact: Ratio, rng: np.random.Generator) -> Ratio:
+        given, accuracy = rng.random() >= self._settings.ratio_dropout, rng.uniform(*self._settings.ratio_accuracy)
+        return guessed_ratio(exact, accuracy) if given else no_ratio(self._phases)

@@ -1,4 +1,4 @@
-"""How well predicted phases agree with the truth; arrays in, values out."""
+"""Agreement of predicted phases with the truth; arrays in, values out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from matcurate.phase.ratios import exact_ratio
 from matcurate.types import UNKNOWN, BoolMask, LabelMap
 
 TOLERANCE = 2.0
-"""How far apart, in pixels, boundaries may lie and still agree."""
+"""Largest distance in pixels between boundaries that agree."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseScores:
     """One micrograph's scores, one number for each phase; None where neither truth nor prediction has the phase.
 
-    Parameters
-    ----------
-    dice, iou : tuples of n floats or None
-        In [0, 1].
-    fraction_error : tuple of n floats
-        Predicted less true area fraction.
-    boundary_f1 : tuple of n floats or None
-        F1 of boundary pixels that have one of the other's within two pixels; None also where a phase has no boundary.
+    ``dice``, ``iou`` and ``boundary_f1`` lie in [0, 1]; ``fraction_error`` is predicted less true area fraction.
+    Boundary pixels agree when two pixels apart at most; without any boundary ``boundary_f1`` is None.
     """
 
     dice: tuple[float | None, ...]
@@ -38,10 +32,7 @@ class PhaseScores:
 def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScores:
     """Compare phase ids (H, W) below ``phases``; where the truth is ``UNKNOWN``, the prediction counts for nothing.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or an id is too large.
+    Raises ValueError when the shapes differ or an id is too large.
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted {predicted.shape} and true {truth.shape} phases must have one shape")
@@ -77,12 +68,14 @@ def mean_of(values: tuple[float | None, ...]) -> float | None:
 
 
 def _boundary_f1(predicted: BoolMask, truth: BoolMask) -> float | None:
-    said, true = _boundary(predicted), _boundary(truth)
-    if not said.any() and not true.any():
+    predicted_edge, true_edge = _boundary(predicted), _boundary(truth)
+    if not predicted_edge.any() and not true_edge.any():
         return None
-    if not said.any() or not true.any():
+    if not predicted_edge.any() or not true_edge.any():
         return 0.0
-    precision, recall = (float(_near(other)[own].mean()) for own, other in ((said, true), (true, said)))
+    precision, recall = (
+        float(_near(other)[own].mean()) for own, other in ((predicted_edge, true_edge), (true_edge, predicted_edge))
+    )
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

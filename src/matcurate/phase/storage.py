@@ -13,13 +13,11 @@ from matcurate.errors import CheckpointError
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.promptable.protocol import Backbone
-from matcurate.tensorfile import AGAIN, TensorCard, read_tensors, write_tensors
-
-FORMAT = "matcurate-phase-1"
+from matcurate.tensorfile import AGAIN, TensorCard, TensorFormat
 
 
 class AdapterCard(TensorCard):
-    """What a file of an adapter says about itself."""
+    """Header of a file of an adapter."""
 
     backbone: str
     base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that it was trained on.")
@@ -27,17 +25,12 @@ class AdapterCard(TensorCard):
     settings: ModelSettings
 
 
+FORMAT = TensorFormat("matcurate-phase-1", AdapterCard, "an adapter of this project")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Adapter:
-    """An adapter as read from its file, checked.
-
-    Parameters
-    ----------
-    card : AdapterCard
-        What it fits.
-    tensors : mapping of str to tensor
-        Learned state, on the CPU.
-    """
+    """An adapter as read from its file, checked: its card, and the learned state on the CPU."""
 
     card: AdapterCard
     tensors: Mapping[str, Tensor]
@@ -47,12 +40,9 @@ class Adapter:
         return base_of(backbone).sha256 == self.card.base_sha256
 
     def model(self, backbone: Backbone) -> PhaseModel:
-        """The trained model on a backbone, in evaluation mode.
+        """Build the trained model on a backbone, in evaluation mode.
 
-        Raises
-        ------
-        CheckpointError
-            When the backbone is not the one it was trained on, or the tensors do not fit the settings.
+        Raises CheckpointError when the backbone is not the one it was trained on, or the tensors do not fit.
         """
         if not self.fits(backbone):
             base = base_of(backbone)
@@ -79,35 +69,14 @@ def save_adapter(
     settings: ModelSettings,
     notes: Mapping[str, str] | None = None,
 ) -> AdapterCard:
-    """Write adapters, module, decoder and head; ``path`` holds the old file or all of the new one, never a part.
-
-    Raises
-    ------
-    ValueError
-        When there are not as many names as the model has phases.
-    """
+    """Write adapters, module, decoder and head; ``phases`` are the names by id, as many as the model has."""
     if len(phases) != model.phases:
         raise ValueError(f"{len(phases)} names for {model.phases} phases")
 
-    def card(digest: str) -> AdapterCard:
-        return AdapterCard(
-            backbone=base.name,
-            base_sha256=base.sha256,
-            phases=phases,
-            settings=settings,
-            tensors_sha256=digest,
-            notes=dict(notes or {}),
-        )
-
-    return write_tensors(path, model.learned_state(), FORMAT, card)
+    facts = {"backbone": base.name, "base_sha256": base.sha256, "phases": phases, "settings": settings}
+    return FORMAT.write(path, model.learned_state(), notes, **facts)
 
 
 def load_adapter(path: Path) -> Adapter:
-    """Read what :func:`save_adapter` wrote; nothing is unpickled.
-
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, something else, or its tensors have another digest than it states.
-    """
-    return Adapter(*read_tensors(path, FORMAT, AdapterCard, "an adapter of this project"))
+    """Read what :func:`save_adapter` wrote; errors as of :meth:`TensorFormat.read`."""
+    return Adapter(*FORMAT.read(path))

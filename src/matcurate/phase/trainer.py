@@ -27,25 +27,29 @@ from matcurate.types import Progress, silent
 
 CHECKPOINT = "checkpoint.pt"
 ACCURACY = 0.9
-"""Of the guessed ratio in validation, as in the paper's evaluation."""
+"""Accuracy of the guessed ratio in validation, as in the paper's evaluation."""
 
 
 class TrainSettings(Strict):
-    """How a model is trained."""
+    """Settings of a training."""
 
-    steps: int = Field(default=200, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=200, ge=1, description="Maximum number of training steps.")
+    learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate.")
     plm_rate: float = Field(
-        default=1.0, gt=0, description="Learning rate of the modules, as a multiple of the others'."
+        default=1.0,
+        gt=0,
+        description="Learning rate of the Phase Learning Modules, as a multiple of ``learning_rate``.",
     )
-    weight_decay: float = Field(default=1e-2, ge=0)
-    clip: float | None = Field(
-        default=None, gt=0, description="Largest norm of the gradient, over all that learns; None: any."
+    weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
+    clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient; None: no limit.")
+    warmup: int = Field(
+        default=10, ge=0, description="Number of steps in which the learning rate rises; then it falls by a cosine."
     )
-    warmup: int = Field(default=10, ge=0, description="Steps in which the learning rate rises; then half a cosine.")
-    validate_every: int = Field(default=50, ge=1, description="Steps between looks at the validation part.")
-    patience: int = Field(default=4, ge=1, description="Looks without a better Dice after which training stops.")
-    checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
+    validate_every: int = Field(default=50, ge=1, description="Number of steps between two validations.")
+    patience: int = Field(
+        default=4, ge=1, description="Number of validations without a better Dice after which training stops."
+    )
+    checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between two checkpoints.")
     sampling: SamplingSettings = SamplingSettings()
     loss: LossSettings = LossSettings()
 
@@ -62,7 +66,7 @@ class TrainSettings(Strict):
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """How a run stands: steps done, mean loss since the last report, Dice of the validation part where there is one.
+    """State of a run: steps done, mean loss since the last report, Dice of the validation part if there is one.
 
     ``gamma`` and ``delta`` are the regulators of the module on the coarsest features, None without it; ``regulators``
     has both of every module, in the order of :meth:`PhaseModel.modules_of_ratio`.
@@ -79,7 +83,7 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """How a run ended; the model holds the weights of ``best_step``."""
+    """Result of a run; the model holds the weights of ``best_step``."""
 
     steps: int
     best_step: int
@@ -101,134 +105,61 @@ def train(
     report: Callable[[StepReport], None] = lambda report: None,
     progress: Progress = silent,
 ) -> TrainReport:
-    """Train a model in place; at the end it holds the weights with the best Dice on the validation part.
+    """Train a model in place; at the end it holds the weights with the best Dice on ``validation``.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        On any device; on CUDA it computes in bfloat16.
-    pictures : sequence of Picture
-        What is learned from.
-    settings : TrainSettings
-        Everything but the seed.
-    seed : int
-        Of crops and dropout, non-negative.
-    validation : sequence of Picture
-        For early stopping; empty: the last weights are kept.
-    start : mapping of str to tensor, optional
-        Learned state of another model of the same shape to begin with.
-    folder : Path, optional
-        Of the checkpoint; a run interrupted there goes on, and its end takes the checkpoint away.
-    stop_after : int, optional
-        Leave after this many steps of this call, with a checkpoint, for a time budget.
-    report : callable
-        Told at every look at the validation part.
-    progress : Progress
-        Told after every step.
+    Without ``validation`` the last weights are kept. It starts with ``start``, the learned state of a model of the same
+    shape, if given. A training that was interrupted resumes from the checkpoint in ``folder``, which is removed at the
+    end; ``stop_after`` leaves after that many steps of this call, with a checkpoint. On CUDA it computes in bfloat16.
 
-    Raises
-    ------
-    CheckpointError, ConfigError
-        When the checkpoint is damaged, or belongs to other settings or another seed.
-    KeyError, ValueError
-        When ``start`` does not fit, there is no picture, or a phase id is too large.
-    TrainingError
-        When the loss is not finite.
+    Raises CheckpointError or ConfigError when the checkpoint is damaged, or belongs to other settings or another seed;
+    KeyError or ValueError when ``start`` does not fit, there is no picture, or a phase id is too large; TrainingError
+    when the loss is not finite.
     """
     run = Run(model, settings.weight_decay, settings.plm_rate)
-    course = _Course(
-        run, Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale), settings, seed
-    )
-    checkpoint = None if folder is None else folder / CHECKPOINT
+    sampler = Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale)
+    weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
+    checkpoint, fingerprint = None if folder is None else folder / CHECKPOINT, settings.fingerprint(seed)
     if start is not None:
         model.load_learned_state(dict(start))
     if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, course.fingerprint)
+        run.restore(checkpoint, fingerprint)
     last = settings.steps if stop_after is None else run.step + stop_after
-    course.run(last, validation, checkpoint, report, progress)
-    return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), course.stale)
-
-
-class _Course:
-    """A training on its way: steps, looks at the validation part, and its end."""
-
-    def __init__(self, run: Run, sampler: Sampler, settings: TrainSettings, seed: int) -> None:
-        self.fingerprint = settings.fingerprint(seed)
-        self._run, self._sampler, self._settings, self._seed = run, sampler, settings, seed
-        self._weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
-        self._losses: list[float] = []
-
-    @property
-    def stale(self) -> bool:
-        """Whether nothing has become better for as many looks as patience lasts."""
-        return self._run.stale >= self._settings.patience
-
-    @property
-    def ended(self) -> bool:
-        return self.stale or self._run.step >= self._settings.steps
-
-    @property
-    def looks(self) -> bool:
-        """Whether the validation part is looked at after this step."""
-        return self._run.step % self._settings.validate_every == 0 or self._run.step == self._settings.steps
-
-    def run(
-        self,
-        last: int,
-        validation: Sequence[Picture],
-        checkpoint: Path | None,
-        report: Callable[[StepReport], None],
-        progress: Progress,
-    ) -> None:
-        """Go on to the step ``last`` or to the end, whichever comes first."""
-        while not self.ended and self._run.step < last:
-            self.advance(progress)
-            if self.looks:
-                report(self.look(validation))
-            if checkpoint is not None and (
-                self._run.step == last or self._run.step % self._settings.checkpoint_every == 0
-            ):
-                self._run.save(checkpoint, self.fingerprint)
-        if self.ended:
-            self.close(checkpoint)
-
-    def advance(self, progress: Progress) -> None:
-        """One step."""
-        begun = time.perf_counter()
-        self._losses.append(_advance(self._run, self._sampler, self._weights, self._settings, self._seed))
-        self._run.seconds += time.perf_counter() - begun
-        progress(self._run.step, self._settings.steps, f"loss {self._losses[-1]:.3f}")
-
-    def look(self, validation: Sequence[Picture]) -> StepReport:
-        """Measure, and remember the weights where they are the best so far."""
-        dice = validation_dice(self._run.model, validation) if validation else None
-        self._run.keep(dice)
-        losses, self._losses = self._losses, []
-        return _step_report(self._run, self._settings, losses, dice)
-
-    def close(self, checkpoint: Path | None) -> None:
-        """Give the model the best weights, and take the checkpoint away."""
-        if self._run.best:
-            self._run.model.load_learned_state(self._run.best)
+    losses: list[float] = []
+    while not run.ended(settings.steps, settings.patience) and run.step < last:
+        losses.append(_advance(run, sampler, weights, settings, seed))
+        progress(run.step, settings.steps, f"loss {losses[-1]:.3f}")
+        if run.step % settings.validate_every == 0 or run.step == settings.steps:
+            dice = validation_dice(model, validation) if validation else None
+            run.keep(dice)
+            report(_step_report(run, settings, losses, dice))
+            losses = []
+        if checkpoint is not None and (run.step == last or run.step % settings.checkpoint_every == 0):
+            run.save(checkpoint, fingerprint)
+    if run.ended(settings.steps, settings.patience):
+        if run.best:
+            model.load_learned_state(run.best)
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
+    seconds = run.seconds / max(1, run.step)
+    return TrainReport(run.step, run.best_step, run.best_dice, seconds, run.stale >= settings.patience)
 
 
 def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
     """Mean Dice over phases and pictures; with the module, the mean of no ratio and a guess of accuracy 0.9."""
     scores: list[float] = []
-    for each in pictures:
-        told = [no_ratio(model.phases)]
+    for picture in pictures:
+        ratios = [no_ratio(model.phases)]
         if model.plm is not None:
-            told.append(guessed_ratio(exact_ratio(each.labels, model.phases), ACCURACY))
-        for ratio in told:
-            mean = mean_of(phase_dice(segment_phases(model, each.grey, ratio), each.labels, model.phases))
+            ratios.append(guessed_ratio(exact_ratio(picture.labels, model.phases), ACCURACY))
+        for ratio in ratios:
+            mean = mean_of(phase_dice(segment_phases(model, picture.grey, ratio), picture.labels, model.phases))
             scores.append(0.0 if mean is None else mean)
     return float(np.mean(scores))
 
 
 def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSettings, seed: int) -> float:
-    """One step; returns its loss."""
+    """Take one step; returns its loss."""
+    begun = time.perf_counter()
     model, device = run.model, next(run.model.parameters()).device
     for group in run.optimizer.param_groups:
         group["lr"] = group["rate"] * settings.learning_rate_at(run.step)
@@ -247,11 +178,13 @@ def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSetting
         torch.nn.utils.clip_grad_norm_((value for value in model.parameters() if value.requires_grad), settings.clip)
     run.optimizer.step()
     run.step += 1
-    return float(loss.detach())
+    value = float(loss.detach())
+    run.seconds += time.perf_counter() - begun
+    return value
 
 
 def _step_report(run: Run, settings: TrainSettings, losses: Sequence[float], dice: float | None) -> StepReport:
     modules = run.model.modules_of_ratio()
-    regulators = tuple((each.aggregator.gamma.item(), each.aggregator.delta.item()) for each in modules)
+    regulators = tuple((module.aggregator.gamma.item(), module.aggregator.delta.item()) for module in modules)
     gamma, delta = regulators[0] if regulators else (None, None)
     return StepReport(run.step, settings.steps, float(np.mean(losses)), dice, gamma, delta, regulators)

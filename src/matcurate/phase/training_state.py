@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from matcurate.errors import CheckpointError, ConfigError
+from matcurate.errors import ConfigError
 from matcurate.phase.model import PhaseModel
+from matcurate.tensorfile import read_checkpoint, write_checkpoint
 
 
 class Run:
@@ -33,6 +33,10 @@ class Run:
         else:
             self.stale += 1
 
+    def ended(self, steps: int, patience: int) -> bool:
+        """Whether all steps are done, or Dice has not improved for ``patience`` validations."""
+        return self.stale >= patience or self.step >= steps
+
     def save(self, path: Path, fingerprint: str) -> None:
         """Write all of it; ``path`` holds the old file or all of the new one."""
         state = {
@@ -46,25 +50,15 @@ class Run:
             "best_dice": self.best_dice,
             "stale": self.stale,
         }
-        partial = path.with_name(f".{path.name}.part")
-        torch.save(state, partial)
-        partial.replace(path)
+        write_checkpoint(path, state)
 
     def restore(self, path: Path, fingerprint: str) -> None:
         """Take over what :meth:`save` wrote.
 
-        Raises
-        ------
-        CheckpointError
-            When the file is damaged.
-        ConfigError
-            When it belongs to other settings or another seed.
+        Raises CheckpointError when it is damaged, ConfigError when it belongs to other settings or another seed.
         """
-        try:
-            state = torch.load(path, map_location=next(self.model.parameters()).device, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise CheckpointError(f"{path}: damaged ({reason}); remove it, and train from the start") from error
+        device = next(self.model.parameters()).device
+        state = read_checkpoint(path, device, "remove it, and train from the start")
         if state["fingerprint"] != fingerprint:
             raise ConfigError(f"{path}: of other settings or another seed; resume with those, or choose another folder")
         self.model.load_learned_state(state["learned"])
@@ -75,7 +69,7 @@ class Run:
 
 
 def parameter_groups(model: PhaseModel, plm_rate: float) -> list[dict[str, object]]:
-    """What learns, in groups that differ in their learning rate as a multiple."""
+    """Trained parameters in groups, each with its multiple of the learning rate."""
     modules = {id(value) for module in model.modules_of_ratio() for value in module.parameters()}
     learning = [value for value in model.parameters() if value.requires_grad]
     return [

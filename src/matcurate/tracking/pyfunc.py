@@ -1,4 +1,4 @@
-"""What makes a model version's folder one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
+"""Describe a model version's folder for ``mlflow models serve`` and ``mlflow.pyfunc.load_model``.
 
 Our own loader is named by its module and imported where the model is served: nothing is pickled, so that loading a
 version runs no code but what is installed.
@@ -30,16 +30,10 @@ class Column:
 
 
 def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Sequence[Column]) -> None:
-    """Write MLflow's description of a model into a folder that does not exist yet.
+    """Write MLflow's description of a model into a new folder; what the loader reads is put beside it afterwards.
 
-    Parameters
-    ----------
-    folder : Path
-        Made; what the loader reads is to be put beside the description.
-    loader : str
-        Module with ``_load_pyfunc(folder)``, which returns an object with ``predict``.
-    takes, answers : sequence of Column
-        The signature.
+    ``loader`` is a module with ``_load_pyfunc(folder)``, which returns an object with ``predict``; ``takes`` and
+    ``answers`` are its signature.
     """
     import mlflow.pyfunc  # takes seconds, which commands that register nothing need not pay
     from mlflow.models import ModelSignature
@@ -58,7 +52,7 @@ def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Se
 def installed_requirements() -> list[str]:
     """Name this package and everything it requires, each at the version that is installed, in pip's words."""
     named = [re.split(r"[\s<>=!~;\[(]", line)[0] for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
-    return [f"{name}=={found}" for name in [DISTRIBUTION, *named] if (found := _installed(name)) is not None]
+    return [f"{name}=={installed}" for name in [DISTRIBUTION, *named] if (installed := _installed(name)) is not None]
 
 
 def _installed(name: str) -> str | None:
@@ -76,4 +70,4 @@ def _schema(columns: Sequence[Column]) -> Schema:
         "strings": Array(DataType.string),
         "numbers": Array(DataType.double),
     }
-    return Schema([ColSpec(kinds[each.kind], each.name, required=each.required) for each in columns])
+    return Schema([ColSpec(kinds[column.kind], column.name, required=column.required) for column in columns])

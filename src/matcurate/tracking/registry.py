@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,52 +16,23 @@ from mlflow.exceptions import MlflowException
 
 from matcurate.errors import TrackingError
 from matcurate.tracking.store import open_client, translated
+from matcurate.tracking.version_tags import NO_TAGS, VersionTags
+from matcurate.tracking.version_tags import Origin as Origin  # registering a version takes one
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _HISTORY = "alias_change."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a model version was made from; without it none is registered.
-
-    Parameters
-    ----------
-    snapshot : str
-        Digest of the snapshot it was trained on.
-    base, base_sha256 : str
-        Backbone and the digest of its weights.
-    settings_sha256 : str
-        Digest of all settings of the training.
-    lab : str
-        Who trained it.
-    """
-
-    snapshot: str
-    base: str
-    base_sha256: str
-    settings_sha256: str
-    lab: str
-
-    def __post_init__(self) -> None:
-        for name in ("snapshot", "base_sha256", "settings_sha256"):
-            if not _SHA256.fullmatch(getattr(self, name)):
-                raise ValueError(f"{name} must be a hex SHA-256, got {getattr(self, name)!r}")
-        if not self.base or not self.lab:
-            raise ValueError("a model version needs the names of its base and its lab")
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVersion:
-    """A version of a project's model; ``tags`` hold its :class:`Origin` and more."""
+    """A version of a project's model."""
 
     model: str
     version: int
     run_id: str
     created_at: datetime
     aliases: tuple[str, ...] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: VersionTags = NO_TAGS
 
     @property
     def name(self) -> str:
@@ -86,15 +57,7 @@ class AliasMove:
 
 
 class Registry:
-    """The registered model of one project.
-
-    Parameters
-    ----------
-    tracking_uri : str
-        ``http(s)://`` server or a local store such as ``sqlite:///…``.
-    project : str
-        Its name; one registered model for each project.
-    """
+    """The registered model of one project, in a server (``http(s)://``) or a local store such as ``sqlite:///…``."""
 
     def __init__(self, tracking_uri: str, project: str) -> None:
         self.uri = tracking_uri
@@ -102,13 +65,10 @@ class Registry:
         with translated(tracking_uri, "to open"):
             self._client = open_client(tracking_uri)
 
-    def register(self, run_id: str, folder: str, origin: Origin, tags: Mapping[str, str] | None = None) -> int:
+    def register(self, run_id: str, folder: str, origin: Origin, tags: VersionTags = NO_TAGS) -> int:
         """Make a version from the files that a finished run keeps in ``folder``. Doing it again gives the same one.
 
-        Raises
-        ------
-        TrackingError
-            When the run has not finished or keeps nothing there, or MLflow does not answer.
+        Raises TrackingError when the run has not finished or keeps nothing there, or MLflow does not answer.
         """
         with translated(self.uri, f"a version from run {run_id}"):
             run: Run = self._client.get_run(run_id)
@@ -116,11 +76,11 @@ class Registry:
                 raise TrackingError(f"run {run_id} is {run.info.status}, not FINISHED; register what has ended well")
             if not self._client.list_artifacts(run_id, folder):
                 raise TrackingError(f"run {run_id} keeps no files in {folder!r}; log them before registering")
-            known = [each.version for each in self.versions() if each.run_id == run_id]
-            if known:
-                return known[0]
+            registered = [version.version for version in self.versions() if version.run_id == run_id]
+            if registered:
+                return registered[0]
             self._ensure_model()
-            values = {**(tags or {}), **asdict(origin), "folder": folder}
+            values = replace(tags, **asdict(origin), folder=folder).stored()
             source = f"{run.info.artifact_uri}/{folder}"
             made = self._client.create_model_version(self.model, source, run_id, tags=values)
             return int(made.version)
@@ -128,26 +88,20 @@ class Registry:
     def versions(self) -> list[RegisteredVersion]:
         """All versions, newest first; none when nothing was ever registered."""
         with translated(self.uri, f"the versions of {self.model!r}"):
-            found = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
+            versions = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
             aliases = self._aliases()
-            return sorted((_record(each, aliases) for each in found), key=lambda each: -each.version)
+            return sorted((_record(version, aliases) for version in versions), key=lambda version: -version.version)
 
     def version(self, number: int) -> RegisteredVersion:
-        """Return one version.
-
-        Raises
-        ------
-        TrackingError
-            When there is none of that number.
-        """
-        found = next((each for each in self.versions() if each.version == number), None)
-        if found is None:
+        """Return one version. Raises TrackingError when there is none of that number."""
+        match = next((version for version in self.versions() if version.version == number), None)
+        if match is None:
             raise TrackingError(f"{self.model!r} has no version {number}; 'curate models list' shows them")
-        return found
+        return match
 
     def by_alias(self, alias: str) -> RegisteredVersion | None:
         """Return the version an alias stands for, None when it stands for none."""
-        return next((each for each in self.versions() if alias in each.aliases), None)
+        return next((version for version in self.versions() if alias in version.aliases), None)
 
     def move_alias(self, move: AliasMove) -> None:
         """Let an alias stand for another version (or none), and write down there who did it, when and why.
@@ -155,32 +109,29 @@ class Registry:
         The registered model's tags keep every move (``alias_change.MOMENT.ALIAS``), the version's own tags its last
         one (``alias.ALIAS``).
         """
-        said = json.dumps({**asdict(move), "at": move.at.isoformat()}, ensure_ascii=False)
+        record = json.dumps({**asdict(move), "at": move.at.isoformat()}, ensure_ascii=False)
         with translated(self.uri, f"alias {move.alias!r}"):
             key = f"{_HISTORY}{move.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{move.alias}"
-            self._client.set_registered_model_tag(self.model, key, said)
+            self._client.set_registered_model_tag(self.model, key, record)
             try:
                 self._point(move.alias, move.version)
             except MlflowException:
                 self._client.delete_registered_model_tag(self.model, key)  # it did not happen
                 raise
             if move.version is not None:
-                self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
+                self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", record)
 
-    def add_tags(self, version: int, tags: Mapping[str, str]) -> None:
+    def add_tags(self, version: int, tags: VersionTags) -> None:
         """Add tags to a version; one of the same name is replaced.
 
-        Raises
-        ------
-        TrackingError
-            When there is no such version, or MLflow does not answer.
+        Raises TrackingError when there is no such version, or MLflow does not answer.
         """
         with translated(self.uri, f"tags of version {version} of {self.model!r}"):
-            for key, value in tags.items():
+            for key, value in tags.stored().items():
                 self._client.set_model_version_tag(self.model, str(version), key, value)
 
     def history(self) -> list[AliasMove]:
-        """Every move of an alias that MLflow has been told of, oldest first."""
+        """Every move of an alias that MLflow knows of, oldest first."""
         with translated(self.uri, f"the history of {self.model!r}"):
             tags = self._client.get_registered_model(self.model).tags
         moves = [json.loads(value) for key, value in sorted(tags.items()) if key.startswith(_HISTORY)]
@@ -188,9 +139,11 @@ class Registry:
 
     def download(self, version: RegisteredVersion, target: Path) -> Path:
         """Fetch a version's files into ``target``; returns the folder that holds them."""
+        if version.tags.folder is None:
+            raise TrackingError(f"{version.name} does not say where its files are; register its run again")
         target.mkdir(parents=True, exist_ok=True)
         with translated(self.uri, f"the files of {version.name}"):
-            return Path(self._client.download_artifacts(version.run_id, version.tags["folder"], str(target)))
+            return Path(self._client.download_artifacts(version.run_id, version.tags.folder, str(target)))
 
     def _point(self, alias: str, version: int | None) -> None:
         if version is None:
@@ -207,10 +160,10 @@ class Registry:
 
     def _aliases(self) -> dict[int, tuple[str, ...]]:
         models = self._client.search_registered_models(f"name='{_quoted(self.model)}'")
-        found: dict[int, list[str]] = {}
+        names_of: dict[int, list[str]] = {}
         for alias, version in (models[0].aliases if models else {}).items():
-            found.setdefault(int(version), []).append(alias)
-        return {version: tuple(sorted(names)) for version, names in found.items()}
+            names_of.setdefault(int(version), []).append(alias)
+        return {version: tuple(sorted(names)) for version, names in names_of.items()}
 
 
 def model_name(project: str) -> str:
@@ -237,9 +190,9 @@ def _quoted(name: str) -> str:
     return name
 
 
-def _record(found: ModelVersion, aliases: Mapping[int, tuple[str, ...]]) -> RegisteredVersion:
-    number = int(found.version)
-    moment = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+def _record(version: ModelVersion, aliases: Mapping[int, tuple[str, ...]]) -> RegisteredVersion:
+    number = int(version.version)
+    moment = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     return RegisteredVersion(
-        str(found.name), number, str(found.run_id), moment, aliases.get(number, ()), dict(found.tags)
+        str(version.name), number, str(version.run_id), moment, aliases.get(number, ()), VersionTags.read(version.tags)
     )

@@ -1,7 +1,7 @@
-"""What a texture looks like to an encoder, as one vector for each crop: statistics of its feature maps.
+"""Texture of a crop as one vector: statistics of an encoder's feature maps.
 
 Means, standard deviations and correlations of channels describe a texture wherever its parts lie; they are the Gram
-matrices of Gatys et al., parted into sizes and correlations.
+matrices of Gatys et al., split into sizes and correlations.
 
 References
 ----------
@@ -23,7 +23,7 @@ COMPRESSION = 3.0
 
 
 class Embedder(Protocol):
-    """Whatever turns crops into vectors of one length."""
+    """Turns crops into vectors of one length."""
 
     @property
     def digest(self) -> str:
@@ -36,20 +36,11 @@ class Embedder(Protocol):
 
 
 def pooled_statistics(images: Tensor, levels: Sequence[Tensor], correlated: int) -> Tensor:
-    """One vector for each crop, in logarithms: sign(x) log(1 + 3 |x|).
+    """Pool one vector for each crop, (N, D), in logarithms: sign(x) log(1 + 3 |x|).
 
-    Parameters
-    ----------
-    images : float tensor (N, h, w)
-        Crops with zero mean and unit variance; their third and fourth moments come first.
-    levels : sequence of float tensor (N, C, h', w')
-        Feature maps of an encoder, finest first: mean and standard deviation of every channel.
-    correlated : int
-        Of so many levels, from the first on, the correlations of all pairs of channels as well.
-
-    Returns
-    -------
-    float tensor (N, D)
+    ``images`` (N, h, w) have zero mean and unit variance: their third and fourth moments come first. ``levels`` are
+    feature maps (N, C, h', w') of an encoder, finest first: mean and standard deviation of every channel, and for the
+    first ``correlated`` levels the correlations of all pairs of channels.
     """
     flat = images.flatten(1)
     parts = [flat.pow(3).mean(1, keepdim=True), flat.pow(4).mean(1, keepdim=True)]

@@ -4,50 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-
-class Grows(Protocol):
-    """A model whose outputs are rows of some of its parameters."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All that learn."""
-
-    def outputs(self) -> tuple[nn.Parameter, ...]:
-        """Those with one row for each class, in the order of the classes."""
+from matcurate.uncertainty.patch_model import PatchModel
 
 
 @contextmanager
-def outputs_only(model: Grows, numbers: Sequence[int]) -> Iterator[None]:
-    """Let nothing of a model learn but these outputs.
+def outputs_only(model: PatchModel, numbers: Sequence[int]) -> Iterator[None]:
+    """Let only these outputs, by their numbers in 0 … K - 1, learn; afterwards all of the model learns again.
 
     An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
-
-    Parameters
-    ----------
-    model : Grows
-        Afterwards all of it learns again.
-    numbers : sequence of int
-        Of the outputs that learn, in 0 … K - 1.
     """
     outputs = model.outputs()
-    others = [each for each in model.parameters() if all(each is not own for own in outputs)]
+    others = [parameter for parameter in model.parameters() if all(parameter is not own for own in outputs)]
     hooks = [
-        each.register_hook(lambda gradient: _rows(gradient, numbers))  # type: ignore[no-untyped-call]
-        for each in outputs
+        output.register_hook(lambda gradient: _rows(gradient, numbers))  # type: ignore[no-untyped-call]
+        for output in outputs
     ]
-    for each in others:
-        each.requires_grad_(False)
+    for parameter in others:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
-        for each in others:
-            each.requires_grad_(True)
+        for parameter in others:
+            parameter.requires_grad_(True)
 
 
 def _rows(gradient: Tensor, numbers: Sequence[int]) -> Tensor:

@@ -16,41 +16,41 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from matcurate.config import Strict
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import Look, look_at, others
+from matcurate.uncertainty.patch_model import PatchModel, PatchOutput, others, patch_output
 from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 
 
 class HeadSettings(Strict):
-    """Shape of the head; it travels with the weights."""
+    """Shape of the head; it is stored with the weights."""
 
-    axes: int = Field(default=128, ge=1, description="Main axes of the embeddings that are kept, at most.")
-    shrinkage: float = Field(default=0.02, gt=0, le=1, description="Of the covariance within classes.")
+    axes: int = Field(
+        default=128, ge=1, description="Maximum number of principal axes of the embeddings that are kept."
+    )
+    shrinkage: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="Shrinkage of the covariance within classes, against chance in few samples.",
+    )
     strength: float = Field(
-        default=40.0, gt=0, allow_inf_nan=False, description="Evidence in the middle of a class at first, over K."
+        default=40.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Evidence at the centre of a class before training, divided by the number of classes.",
     )
     evidence: EvidenceSettings = EvidenceSettings()
 
 
-class EvidentialHead(nn.Module):
-    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z.
+class EvidentialHead(PatchModel):
+    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z; the whitening does not learn.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        Names, in the order of the outputs; none twice.
-    whitening : Whitening
-        Fixed: it does not learn.
-    prototypes : float array (K, d)
-        Where the classes lie at first.
-    settings : HeadSettings
-        Frozen.
+    ``classes`` are names in the order of the outputs, none twice; ``prototypes`` (K, d) the initial μ.
     """
 
     def __init__(
@@ -60,61 +60,40 @@ class EvidentialHead(nn.Module):
         if len(set(classes)) != len(classes) or len(classes) != len(prototypes):
             raise ValueError(f"{len(prototypes)} classes need as many names, none twice; got {list(classes)}")
         self.classes = tuple(classes)
-        self.settings = settings
+        self.settings, self.evidence = settings, settings.evidence
         self.register_buffer("centre", torch.from_numpy(whitening.centre).float())
         self.register_buffer("projection", torch.from_numpy(whitening.projection).float())
         self.prototypes = nn.Parameter(torch.from_numpy(np.asarray(prototypes)).float())
         self.log_precision = nn.Parameter(torch.full((len(classes),), -float(np.log(whitening.projection.shape[1]))))
         self.bias = nn.Parameter(torch.full((len(classes),), self._first_bias(len(classes))))
 
-    def whitened(self, embeddings: Tensor) -> Tensor:
+    def whitened(self, samples: Tensor) -> Tensor:
         """Whitened (N, d) of embeddings (N, D)."""
-        found: Tensor = (embeddings - self.get_buffer("centre")) @ self.get_buffer("projection")
-        return found
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Logits (N, K) of embeddings (N, D)."""
-        return self.logits(self.whitened(embeddings))
-
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """Embeddings as they are: they do not vary."""
-        return whitened
+        features: Tensor = (samples - self.get_buffer("centre")) @ self.get_buffer("projection")
+        return features
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of whitened embeddings (N, d)."""
         return self.bias - self.log_precision.exp() * self._distances(whitened)
 
-    def look(self, samples: FloatArray) -> Look:
-        """What it makes of embeddings (N, D); places are whitened embeddings (N, d)."""
+    def infer(self, samples: FloatArray) -> PatchOutput:
+        """Compute the output for embeddings (N, D); its features are whitened embeddings (N, d)."""
         with torch.inference_mode():
-            places = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
-            return look_at(self.logits(places), places, self.settings.evidence.bound)
-
-    def logits_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
-        """Logits (N, K) of embeddings (N, D): unlike evidence they tell apart classes that are both far away."""
-        return self.look(embeddings).logits
-
-    def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
-        """Dirichlet parameters α (N, K) of embeddings (N, D)."""
-        return self.look(samples).alpha
+            features = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
+            return patch_output(self.logits(features), features, self.settings.evidence.bound)
 
     def extended(self, name: str, samples: FloatArray) -> EvidentialHead:
-        """A head with one output more, for the class of embeddings (N, D); all other weights bit for bit.
+        """Add an output for the class of embeddings (N, D); it starts at their mean and with their spread.
 
-        The new output starts at their mean and with their spread, where the paper draws it at random.
-
-        Raises
-        ------
-        ValueError
-            When the name is taken or there is no embedding.
+        The paper draws it at random.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
         with torch.no_grad():
-            places = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
-            prototype = places.mean(0)
-            spread = (places - prototype).square().sum(1).median()
-            alike = -spread.log() if len(places) > 1 and spread > 0 else self.log_precision.median()
+            features = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
+            prototype = features.mean(0)
+            spread = (features - prototype).square().sum(1).median()
+            alike = -spread.log() if len(features) > 1 and spread > 0 else self.log_precision.median()
             return self._with(
                 (*self.classes, name),
                 {
@@ -125,25 +104,21 @@ class EvidentialHead(nn.Module):
             )
 
     def outputs(self) -> tuple[nn.Parameter, ...]:
-        """What learns and has one row for each class: prototypes, precisions, biases."""
+        """Parameters with one row for each class: prototypes, precisions, biases."""
         return self.prototypes, self.log_precision, self.bias
 
     def without(self, name: str) -> EvidentialHead:
-        """A head with one output less; all other weights bit for bit.
-
-        Raises
-        ------
-        ValueError
-            When there is no such class, or no other.
-        """
+        """Remove an output."""
         kept = others(self.classes, name)
         with torch.no_grad():
-            rows = {each: self.get_parameter(each)[kept] for each in ("prototypes", "log_precision", "bias")}
+            rows = {
+                parameter: self.get_parameter(parameter)[kept] for parameter in ("prototypes", "log_precision", "bias")
+            }
             return self._with([self.classes[number] for number in kept], rows)
 
     def _with(self, classes: Sequence[str], rows: Mapping[str, Tensor]) -> EvidentialHead:
         """A head with other outputs on the same whitening."""
-        fixed = Whitening(*(self.get_buffer(each).double().cpu().numpy() for each in ("centre", "projection")))
+        fixed = Whitening(*(self.get_buffer(buffer).double().cpu().numpy() for buffer in ("centre", "projection")))
         head = EvidentialHead(classes, fixed, rows["prototypes"].cpu().numpy(), self.settings).to(self.bias.device)
         head.load_state_dict({**self.state_dict(), **rows})
         return head
@@ -165,28 +140,13 @@ def begin_head(
     settings: HeadSettings,
     whitening: Whitening | None = None,
 ) -> EvidentialHead:
-    """A head before training: whitening, and every class at the mean and with the spread of its embeddings.
+    """Make a head before training: whitening, and every class at the mean and with the spread of its embeddings.
 
-    One class alone is a head, too: there is nothing to tell apart, so that training changes nothing (Bayes risk and
-    divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
+    ``embeddings`` (N, D), finite; ``labels`` (N,) in 0 … K - 1, each at least once; ``whitening`` is fitted to them by
+    default, which takes several of each class to say anything. One class alone is a head, too: training changes nothing
+    (Bayes risk and divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
 
-    Parameters
-    ----------
-    classes : sequence of str
-        K names, at least one.
-    embeddings : float array (N, D)
-        Of crops.
-    labels : int array (N,)
-        Classes in 0 … K - 1, each at least once.
-    settings : HeadSettings
-        Shape of the head.
-    whitening : Whitening, optional
-        Of embeddings of length D; fitted to these by default, which takes several of each class to say anything.
-
-    Raises
-    ------
-    ValueError
-        When lengths differ, an embedding is not finite, there is no class, or a class has no sample.
+    Raises ValueError when lengths differ, an embedding is not finite, there is no class, or a class has no sample.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}")

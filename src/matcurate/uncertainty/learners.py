@@ -1,4 +1,4 @@
-"""How a head on embeddings and a network on crops begin, and how each is trained."""
+"""Start and training of a head on embeddings, and of a network on crops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Objective = Literal["evidence", "softmax"]
 
 
 class PatchLearner(Protocol):
-    """How a kind of model begins, and how it is trained."""
+    """Start and training of a kind of model."""
 
     @property
     def fewest(self) -> int:
@@ -33,20 +33,11 @@ class PatchLearner(Protocol):
     ) -> PatchModel:
         """A model before training, of samples (N, …) of K classes, which labels (N,) number.
 
-        Raises
-        ------
-        ValueError
-            When lengths differ, a sample is not finite, there is no class, or a class has no sample.
+        Raises ValueError when lengths differ, a sample is not finite, there is no class, or a class has no sample.
         """
 
     def train(self, model: PatchModel, samples: FloatArray, labels: Labels, rng: np.random.Generator) -> None:
-        """Train it in place on samples of all its classes.
-
-        Raises
-        ------
-        TrainingError
-            When the loss is not finite.
-        """
+        """Train it in place on samples of all its classes. Raises TrainingError when the loss is not finite."""
 
     def by(self, objective: Objective) -> PatchLearner:
         """The same with another loss."""
@@ -83,16 +74,7 @@ class HeadLearner:
 class NetworkLearner:
     """A whole network on crops (N, h, w): see :func:`~matcurate.uncertainty.network.begin_network`.
 
-    Parameters
-    ----------
-    name : str
-        Of the architecture.
-    start : mapping of str to Tensor, optional
-        Weights of the classifier to begin with; drawn at random without.
-    training : HeadTraining
-        Of all weights.
-    device : torch.device, optional
-        Where it computes [the CPU].
+    ``start`` holds the classifier's weights to begin with, None draws them at random; the default device is the CPU.
     """
 
     name: NetworkName
@@ -115,7 +97,7 @@ class NetworkLearner:
         """Train all of it that learns; then batch normalisation takes the statistics of all crops."""
         with seeded(rng, self.device):
             train_head(model, samples, labels, self.training, rng=rng)
-        if isinstance(model, PatchNetwork) and any(each.requires_grad for each in model.body.parameters()):
+        if isinstance(model, PatchNetwork) and any(parameter.requires_grad for parameter in model.body.parameters()):
             model.body.settle(samples)
 
     def by(self, objective: Objective) -> NetworkLearner:

@@ -21,11 +21,19 @@ IGNORED = -100
 
 
 class EvidenceSettings(Strict):
-    """How logits become evidence, and how the penalty grows."""
+    """Evidence of logits, and growth of the penalty."""
 
-    bound: float = Field(default=10.0, gt=0, le=20, description="Largest |log evidence|; reached smoothly.")
-    penalty: float = Field(default=1.0, ge=0, description="Weight of the KL divergence once it has grown.")
-    annealing: int = Field(default=10, ge=0, description="Epochs in which the penalty grows from 0; 0: there at once.")
+    bound: float = Field(
+        default=10.0, gt=0, le=20, description="Bound of the absolute value of log evidence, approached smoothly."
+    )
+    penalty: float = Field(
+        default=1.0, ge=0, description="Final weight of the KL divergence from the uniform Dirichlet distribution."
+    )
+    annealing: int = Field(
+        default=10,
+        ge=0,
+        description="Number of epochs in which that weight grows from 0; 0: full weight from the start.",
+    )
 
     def penalty_at(self, epoch: float) -> float:
         """Weight λ = penalty · min(1, epoch / annealing) of the penalty, ``epoch`` counted from 0."""
@@ -46,26 +54,11 @@ def dirichlet_parameters(logits: Tensor, bound: float) -> Tensor:
 
 
 def evidential_loss(alpha: Tensor, labels: Tensor, penalty: float) -> Tensor:
-    """Mean of Bayes risk + ``penalty`` · KL over samples or pixels.
+    """Mean of Bayes risk + ``penalty`` · KL over samples or pixels, a float32 scalar.
 
-    Parameters
-    ----------
-    alpha : float tensor (N, K) or (N, K, H, W)
-        Dirichlet parameters, at least 1.
-    labels : int64 tensor (N,) or (N, H, W)
-        Classes in 0 … K - 1; :data:`IGNORED` is left out.
-    penalty : float
-        Weight λ of the divergence, not negative.
-
-    Returns
-    -------
-    float32 tensor ()
-        0, with a gradient of 0, where every label is left out.
-
-    Raises
-    ------
-    ValueError
-        When shapes do not fit or a label is no class.
+    ``alpha`` (N, K) or (N, K, H, W), at least 1; ``labels`` (N,) or (N, H, W), int64 in 0 … K - 1, :data:`IGNORED` is
+    left out: the loss is 0, with a gradient of 0, where every label is. Raises ValueError when shapes do not fit or a
+    label is no class.
     """
     classes = alpha.shape[1]
     if alpha.ndim not in (2, 4) or labels.shape != (alpha.shape[0], *alpha.shape[2:]):

@@ -1,4 +1,4 @@
-"""A torchvision classifier that is fine-tuned whole: its last linear layer gives log evidence, and all weights learn.
+"""A torchvision classifier that is fine-tuned: its last linear layer gives log evidence, and all weights learn.
 
 The paper does so with an AlexNet trained on ImageNet. New outputs begin at 0 here, where the paper draws them.
 
@@ -25,15 +25,15 @@ from matcurate.config import NetworkName, Strict
 from matcurate.errors import CheckpointError
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import Look, look_at, others
+from matcurate.uncertainty.patch_model import PatchModel, PatchOutput, others, patch_output
 
 AT_ONCE = 64
-"""Crops that are looked at together."""
+"""Crops in one batch of inference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What must be known of a torchvision classifier: path of its last linear layer, least edge of a crop in pixels."""
+    """A torchvision classifier: path of its last linear layer, least edge of a crop in pixels."""
 
     last: str
     least: int = 32
@@ -51,12 +51,8 @@ ARCHITECTURES: Mapping[NetworkName, Architecture] = {
 class GreyBody(nn.Module):
     """Features (N, D) of crops (N, h, w) of grey values in [0, 1]: a torchvision classifier without its last layer.
 
-    Grey goes into all three channels, each normalised as for the weights from ImageNet.
-
-    Parameters
-    ----------
-    name : str
-        Of the architecture; its weights are drawn from torch's generator.
+    Grey goes into all three channels, each normalised as for the weights from ImageNet. New weights are drawn from
+    torch's generator.
     """
 
     mean: Tensor
@@ -69,42 +65,39 @@ class GreyBody(nn.Module):
         path, _, leaf = ARCHITECTURES[name].last.rpartition(".")
         setattr(self.layers.get_submodule(path), leaf, nn.Identity())
         normal = get_model_weights(name)["IMAGENET1K_V1"].transforms()
-        for each, values in (("mean", normal.mean), ("deviation", normal.std)):
-            self.register_buffer(each, torch.tensor(values)[:, None, None], persistent=False)
+        for buffer, values in (("mean", normal.mean), ("deviation", normal.std)):
+            self.register_buffer(buffer, torch.tensor(values)[:, None, None], persistent=False)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Features (N, D) of crops (N, h, w)."""
         images = (crops[:, None] - self.mean) / self.deviation
         if self.training and len(images) == 1:
             images = images.expand(2, -1, -1, -1)  # one crop alone has no variance to normalise by
-        found: Tensor = self.layers(images)
-        return found[: len(crops)]
+        features: Tensor = self.layers(images)
+        return features[: len(crops)]
 
     def train(self, mode: bool = True) -> GreyBody:
         """Switch dropout, and batch statistics where they belong to weights that learn."""
         super().train(mode)
-        for each in self._normalising():
-            each.train(mode and each.weight.requires_grad)
+        for layer in self._normalising():
+            layer.train(mode and layer.weight.requires_grad)
         return self
 
     def of(self, crops: FloatArray) -> NDArray[np.float32]:
         """Features (N, D) of crops (N, h, w), on the CPU."""
         with torch.inference_mode():
             parts = torch.split(torch.from_numpy(crops.astype(np.float32)), AT_ONCE)
-            found = torch.cat([self(part.to(self.mean.device)).cpu() for part in parts])
-        return np.asarray(found.numpy())
+            features = torch.cat([self(part.to(self.mean.device)).cpu() for part in parts])
+        return np.asarray(features.numpy())
 
     def load(self, start: Mapping[str, Tensor]) -> None:
         """Take over the weights of a classifier but those of its last layer.
 
-        Raises
-        ------
-        CheckpointError
-            When they are those of something else.
+        Raises CheckpointError when they are those of something else.
         """
         last = f"{ARCHITECTURES[self.name].last}."
         try:
-            self.layers.load_state_dict({each: value for each, value in start.items() if not each.startswith(last)})
+            self.layers.load_state_dict({key: value for key, value in start.items() if not key.startswith(last)})
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights to begin with are not those of {self.name}; set classes.network.weights to a file of "
@@ -114,57 +107,38 @@ class GreyBody(nn.Module):
     def settle(self, crops: FloatArray) -> None:
         """Let batch normalisation take over means and variances of all crops, where those of few counted before."""
         layers = self._normalising()
-        momenta = [each.momentum for each in layers]
-        for each in layers:
-            each.reset_running_stats()
-            each.momentum = None  # the mean over all batches
-            each.train()
+        momenta = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # the mean over all batches
+            layer.train()
         self.of(crops)
-        for each, momentum in zip(layers, momenta, strict=True):
-            each.momentum = momentum
-            each.eval()
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
 
     def _normalising(self) -> list[nn.BatchNorm2d]:
-        return [each for each in self.modules() if isinstance(each, nn.BatchNorm2d)]
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 class NetworkOutputs(Strict):
-    """How logits become evidence; it travels with the weights."""
+    """Settings of the outputs; they are stored with the weights."""
 
     evidence: EvidenceSettings = EvidenceSettings()
 
 
-class PatchNetwork(nn.Module):
-    """Logits of evidence for crops of grey values.
-
-    Parameters
-    ----------
-    body : GreyBody
-        Learns, too.
-    classes : sequence of str
-        Names, in the order of the outputs; none twice.
-    last : nn.Linear
-        From features to outputs.
-    settings : NetworkOutputs
-        Frozen.
-    """
+class PatchNetwork(PatchModel):
+    """Logits of evidence for crops of grey values. ``classes``: names, in the order of the outputs; none twice."""
 
     def __init__(self, body: GreyBody, classes: Sequence[str], last: nn.Linear, settings: NetworkOutputs) -> None:
         super().__init__()
         if len(set(classes)) != len(classes) or len(classes) != last.out_features:
             raise ValueError(f"{last.out_features} classes need as many names, none twice; got {list(classes)}")
-        self.body, self.classes, self.last, self.settings = body, tuple(classes), last, settings
+        self.body, self.classes, self.last = body, tuple(classes), last
+        self.settings, self.evidence = settings, settings.evidence
         self.train(False)
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """Logits (N, K) of crops (N, h, w) of grey values in [0, 1]."""
-        return self.logits(self.whitened(crops))
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
-        """Crops (N, h, w) as they are: everything learns."""
-        return embeddings
-
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """Crops (N, h, w), square, each in one of its eight orientations."""
         turns, mirrored = rng.integers(0, 4, len(whitened)), rng.integers(0, 2, len(whitened))
         drawn = zip(whitened, turns, mirrored, strict=True)
@@ -172,48 +146,30 @@ class PatchNetwork(nn.Module):
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of crops (N, h, w)."""
-        found: Tensor = self.last(self.body(whitened))
-        return found
+        logits: Tensor = self.last(self.body(whitened))
+        return logits
 
     def outputs(self) -> tuple[nn.Parameter, ...]:
-        """What learns and has one row for each class: weights and biases of the last layer."""
+        """Parameters with one row for each class: weights and biases of the last layer."""
         return self.last.get_parameter("weight"), self.last.get_parameter("bias")
 
-    def look(self, samples: FloatArray) -> Look:
-        """What it makes of crops (N, h, w); places are features (N, D)."""
+    def infer(self, samples: FloatArray) -> PatchOutput:
+        """Compute the output for crops (N, h, w); its features (N, D) are those of the body."""
         with torch.inference_mode():
-            places = torch.from_numpy(self.body.of(samples)).to(self.last.bias.device)
-            return look_at(self.last(places), places, self.settings.evidence.bound)
-
-    def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
-        """Dirichlet parameters α (N, K) of crops (N, h, w)."""
-        return self.look(samples).alpha
+            features = torch.from_numpy(self.body.of(samples)).to(self.last.bias.device)
+            return patch_output(self.last(features), features, self.settings.evidence.bound)
 
     def extended(self, name: str, samples: FloatArray) -> PatchNetwork:
-        """A network with one output more, for the class of crops (N, h, w); all other weights bit for bit.
-
-        Until it is trained the new output gives every crop an evidence of 1.
-
-        Raises
-        ------
-        ValueError
-            When the name is taken or there is no crop.
-        """
+        """Add an output for the class of crops (N, h, w); until it is trained it gives every crop an evidence of 1."""
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
-        rows = [torch.cat([each, torch.zeros_like(each[:1])]) for each in self.outputs()]
+        rows = [torch.cat([output, torch.zeros_like(output[:1])]) for output in self.outputs()]
         return self._with((*self.classes, name), *rows)
 
     def without(self, name: str) -> PatchNetwork:
-        """A network with one output less; all other weights bit for bit.
-
-        Raises
-        ------
-        ValueError
-            When there is no such class, or no other.
-        """
+        """Remove an output."""
         kept = others(self.classes, name)
-        return self._with([self.classes[number] for number in kept], *(each[kept] for each in self.outputs()))
+        return self._with([self.classes[number] for number in kept], *(output[kept] for output in self.outputs()))
 
     def _with(self, classes: Sequence[str], weight: Tensor, bias: Tensor) -> PatchNetwork:
         """A network with other outputs, whose training leaves this one alone."""
@@ -223,7 +179,7 @@ class PatchNetwork(nn.Module):
 def last_layer(weight: Tensor, bias: Tensor) -> nn.Linear:
     """A layer of weights (K, D) and biases (K,)."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")  # nothing is drawn
-    layer.weight, layer.bias = (nn.Parameter(each.detach().clone()) for each in (weight, bias))
+    layer.weight, layer.bias = (nn.Parameter(values.detach().clone()) for values in (weight, bias))
     return layer
 
 
@@ -234,35 +190,14 @@ def begin_network(
     start: Mapping[str, Tensor] | None,
     *,
     rng: np.random.Generator,
-    settings: NetworkOutputs = NetworkOutputs(),  # noqa: B008 - frozen
     device: torch.device | None = None,
 ) -> PatchNetwork:
-    """A network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
+    """Make a network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
 
-    Parameters
-    ----------
-    name : str
-        Of the architecture.
-    classes : sequence of str
-        K names, at least one.
-    crops : float array (N, h, w)
-        Grey values in [0, 1].
-    start : mapping of str to Tensor, optional
-        Weights of the classifier; those of its last layer are left out. Without them all are drawn at random, and
-        batch normalisation takes the means and variances of these crops.
-    rng : np.random.Generator
-        Of weights drawn at random.
-    settings : NetworkOutputs
-        How logits become evidence.
-    device : torch.device, optional
-        Where it computes [the CPU].
-
-    Raises
-    ------
-    ValueError
-        When crops are too small for it or not finite.
-    CheckpointError
-        When the weights are those of something else.
+    ``crops`` (N, h, w), grey values in [0, 1]; ``start`` holds the classifier's weights, of which those of the last
+    layer are left out. Without them all are drawn at random, and batch normalisation takes the means and variances of
+    these crops. The default device is the CPU. Raises ValueError when crops are too small for it or not finite;
+    CheckpointError when the weights are those of something else.
     """
     if crops.ndim != 3 or min(crops.shape[1:]) < ARCHITECTURES[name].least:
         raise ValueError(f"{name} takes crops of {ARCHITECTURES[name].least} pixels at least, got {crops.shape}")
@@ -276,7 +211,7 @@ def begin_network(
         body.load(start)
     features = body.of(crops[:1]).shape[1]
     last = last_layer(torch.zeros(len(classes), features, device=device), torch.zeros(len(classes), device=device))
-    return PatchNetwork(body, classes, last, settings)
+    return PatchNetwork(body, classes, last, NetworkOutputs())
 
 
 @contextmanager

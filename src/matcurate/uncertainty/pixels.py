@@ -1,6 +1,6 @@
-"""Evidence for every pixel: a small perceptron on what a segmentation model has made of it.
+"""Evidence for every pixel: a small perceptron on the features of a segmentation model.
 
-It looks at the features of all levels at once (hypercolumns), and leaves the segmentation itself as it is.
+It takes the features of all levels at once (hypercolumns), and leaves the segmentation itself as it is.
 
 References
 ----------
@@ -24,39 +24,37 @@ from torch.nn import functional
 from matcurate.config import Strict
 from matcurate.types import FloatArray, LabelMap
 from matcurate.uncertainty.loss import EvidenceSettings, dirichlet_parameters
-from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.uncertainty.trainer import EvidenceModel, HeadTraining, train_head
 
 Size = tuple[int, int]
 
 
 class PixelSettings(Strict):
-    """Shape and training of a pixel head; it travels with the weights."""
+    """Shape and training of a pixel head; stored with the weights."""
 
-    hidden: int = Field(default=64, ge=1, description="Width of the perceptron's one hidden layer.")
-    dropout: float = Field(default=0.2, ge=0, lt=1, description="Of hidden units, in training and for draws.")
-    pixels: int = Field(default=4000, ge=1, description="Pixels drawn of every picture to learn from.")
+    hidden: int = Field(default=64, ge=1, description="Number of units in the hidden layer.")
+    dropout: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="Dropout probability of hidden units, in training and for Monte Carlo draws.",
+    )
+    pixels: int = Field(default=4000, ge=1, description="Number of training pixels drawn from every micrograph.")
     balance: float = Field(
-        default=0.5, ge=0, le=1, description="Pixels are drawn by the inverse frequency of their phase to this power."
+        default=0.5, ge=0, le=1, description="Power of the inverse frequency of its phase by which a pixel is drawn."
     )
     evidence: EvidenceSettings = EvidenceSettings(penalty=0.1)
-    steps: int = Field(default=300, ge=2, description="Of training, about; the penalty grows in the first half.")
-    batch: int = Field(default=512, ge=1, description="Pixels of a step.")
-    learning_rate: float = Field(default=0.004, gt=0)
+    steps: int = Field(
+        default=300, ge=2, description="Approximate number of training steps; the KL penalty grows in the first half."
+    )
+    batch: int = Field(default=512, ge=1, description="Number of pixels in one training step.")
+    learning_rate: float = Field(default=0.004, gt=0, description="Initial learning rate.")
 
 
-class PixelHead(nn.Module):
+class PixelHead(EvidenceModel):
     """Logits of evidence for hypercolumns of D numbers.
 
-    Parameters
-    ----------
-    widths : sequence of int
-        Channels of the maps that it looks at, in their order; their sum is D.
-    classes : sequence of str
-        Names of the K phases, in the order of their ids.
-    settings : PixelSettings
-        Frozen.
-    generator : torch.Generator
-        Of the first weights.
+    ``widths`` are the channels of the maps that it takes, with sum D; ``classes`` the names of the K phases by id.
     """
 
     centre: Tensor
@@ -66,7 +64,8 @@ class PixelHead(nn.Module):
         self, widths: Sequence[int], classes: Sequence[str], settings: PixelSettings, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.widths, self.classes, self.settings = tuple(widths), tuple(classes), settings
+        self.widths, self.classes = tuple(widths), tuple(classes)
+        self.settings, self.evidence = settings, settings.evidence
         self.register_buffer("centre", torch.zeros(sum(widths)))
         self.register_buffer("scale", torch.ones(sum(widths)))
         self.first = nn.Linear(sum(widths), settings.hidden)
@@ -82,44 +81,26 @@ class PixelHead(nn.Module):
         self.centre.copy_(mean)
         self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.inf))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (N, K) of hypercolumns (N, D)."""
-        return self.logits(self.whitened(features))
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
+    def whitened(self, samples: Tensor) -> Tensor:
         """Standardised hypercolumns (N, D)."""
-        return (embeddings - self.centre) / self.scale
-
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """Hypercolumns as they are: they do not vary."""
-        return whitened
+        return (samples - self.centre) / self.scale
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of standardised hypercolumns (N, D)."""
         return self._answer(self.first(whitened))
 
-    def logits_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """Logits (B, K, H, W) of maps (B, C, h, w) that span (H', W') pixels, for the first (H, W) of them.
-
-        Raises
-        ------
-        ValueError
-            When the maps have other channels than the head was made for.
-        """
-        return self._answer(self.hidden_of(maps, span, shape)).movedim(-1, 1)
-
     def hidden_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """What the hidden units are told (B, H, W, hidden), before they answer; arguments and errors as above."""
+        """Input of the hidden units, (B, H, W, hidden), from maps (B, C, h, w) that span ``span`` (H', W') pixels.
+
+        It is computed for the first ``shape`` (H, W) of them. Raises ValueError when the maps have other channels than
+        the head was made for.
+        """
         weights, shift = self._folded(maps)
         parts = [
-            _enlarged(functional.conv2d(each, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
-            for each, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
+            _enlarged(functional.conv2d(level, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
+            for level, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
         ]
         return (sum(parts[1:], parts[0]) + shift[:, None, None]).movedim(1, -1)
-
-    def parameters_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """Dirichlet parameters α (B, K, H, W), at least 1; arguments and errors as of :meth:`logits_of`."""
-        return self.parameters_from(self.hidden_of(maps, span, shape))
 
     def parameters_from(self, hidden: Tensor) -> Tensor:
         """Dirichlet parameters α (B, K, H, W) that follow from :meth:`hidden_of`."""
@@ -143,7 +124,7 @@ class PixelHead(nn.Module):
 
     def _folded(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """First layer with the standardisation in it: weights (hidden, D) and shift (hidden,)."""
-        given = tuple(each.shape[1] for each in maps)
+        given = tuple(level.shape[1] for level in maps)
         if given != self.widths:
             raise ValueError(f"maps have {given} channels, the head was made for {self.widths}")
         weights = self.first.weight / self.scale
@@ -162,33 +143,11 @@ def fit_pixel_head(
     classes: Sequence[str],
     settings: PixelSettings,
     seed: int,
-    device: torch.device | None = None,
 ) -> PixelHead:
-    """A trained head.
+    """Train a head on hypercolumns (N, D) of pixels with phases ``labels`` (N,) in 0 … K - 1; not every one must occur.
 
-    Parameters
-    ----------
-    features : float array (N, D)
-        Hypercolumns of pixels of labelled pictures.
-    labels : int array (N,)
-        Their phases, in 0 … K - 1; not every one must occur.
-    widths : sequence of int
-        Channels of the maps, in their order.
-    classes : sequence of str
-        Names of the K phases, in the order of their ids.
-    settings : PixelSettings
-        Shape and training.
-    seed : int
-        Of first weights, order and dropout.
-    device : torch.device, optional
-        Where it is trained and stays [the CPU].
-
-    Raises
-    ------
-    ValueError
-        When lengths differ, there is nothing, or a label is no class.
-    TrainingError
-        When the loss is not finite.
+    ``widths`` are the channels of the maps, with sum D. Raises ValueError
+    when lengths differ, there is nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
     growing = settings.evidence.model_copy(update={"annealing": epochs // 2})
@@ -199,7 +158,7 @@ def fit_pixel_head(
     training = HeadTraining(epochs=epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        train_head(head.to(device), features, labels, training, rng=np.random.default_rng(seed))
+        train_head(head, features, labels, training, rng=np.random.default_rng(seed))
     return head
 
 
@@ -209,12 +168,12 @@ def features_at(maps: Sequence[Tensor], span: Size, rows: Tensor, columns: Tenso
     The same numbers as of the maps enlarged bilinearly, without enlarging them.
     """
     sides = torch.tensor([span[1], span[0]], device=maps[0].device)
-    places = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
-    found = [
-        functional.grid_sample(each, places[None, None], padding_mode="border", align_corners=False)[0, :, 0]
-        for each in maps
+    positions = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
+    features = [
+        functional.grid_sample(level, positions[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+        for level in maps
     ]
-    return torch.cat(found).T
+    return torch.cat(features).T
 
 
 def drawn_pixels(labels: LabelMap, count: int, balance: float, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -9,6 +9,7 @@ from loop_samples import make_workspace
 from matcurate.cli.app import run
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.tracking.version_tags import VersionTags
 from matcurate.workflows.versions.models import open_registry
 
 
@@ -22,7 +23,8 @@ def home(tmp_path_factory):
     for lab in ("north", "south"):
         with live_run(registry.uri, "default", RunReport("train")) as live:
             live.files(folder / "weights.txt", "model")
-        registry.register(live.id, "model", Origin("a" * 64, "builtin", "b" * 64, "c" * 64, lab), {"dice": "0.91"})
+        origin = Origin("a" * 64, "builtin", "b" * 64, "c" * 64, lab)
+        registry.register(live.id, "model", origin, VersionTags(other={"dice": "0.91"}))
     return folder / "home"
 
 

@@ -115,7 +115,7 @@ def test_classes_are_named_listed_and_merged_with_a_network(tmp_path: Path) -> N
             cv2.imwrite(str(tmp_path / f"{name}{number}.png"), sheet[SHAPE[0] * number : SHAPE[0] * (number + 1)])
         ids[name] = [each.id for each in ingest(workspace, sorted(tmp_path.glob(f"{name}?.png"))).added]
     quick = NetworkSettings(weights="none", epochs=1, batch=8)
-    network = opened(workspace, model=NAME, network=quick, retraining="onward")
+    network = opened(workspace, model=NAME, network=quick, retraining="finetune")
     with pytest.raises(ConfigError, match="there would be one; set"):
         name_micrographs(network, "cells", ids["cells"][:1])
     assert not known_classes(network).names

@@ -91,10 +91,10 @@ def test_a_changed_tensor_is_refused(saved, tmp_path):
 
 def test_a_file_from_before_modules_elsewhere_and_magnification_is_read(saved, tmp_path):
     with safe_open(str(saved[0]), framework="pt") as file:
-        header = json.loads(file.metadata()[FORMAT])
+        header = json.loads(file.metadata()[FORMAT.name])
         tensors = {name: file.get_tensor(name) for name in file.keys()}
     del header["settings"]["scale"], header["settings"]["plm"]["skips"], header["settings"]["plm"]["decoded"]
-    save_file(tensors, tmp_path / "old.safetensors", {FORMAT: json.dumps(header)})
+    save_file(tensors, tmp_path / "old.safetensors", {FORMAT.name: json.dumps(header)})
     adapter = load_adapter(tmp_path / "old.safetensors")
     assert adapter.card.settings == SETTINGS
     assert len(adapter.model(small_backbone()).modules_of_ratio()) == 1
@@ -104,7 +104,7 @@ def test_half_a_file_another_file_and_no_file_are_refused(saved, tmp_path):
     data = saved[0].read_bytes()
     (tmp_path / "half").write_bytes(data[: len(data) // 2])
     save_file({"a": torch.zeros(1)}, tmp_path / "other")
-    save_file({"a": torch.zeros(1)}, tmp_path / "header", {FORMAT: "{}"})
+    save_file({"a": torch.zeros(1)}, tmp_path / "header", {FORMAT.name: "{}"})
     for name, reason in (
         ("half", "not a whole"),
         ("other", "not an adapter"),

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from matcurate.errors import TrackingError
 from matcurate.tracking.registry import AliasMove, Origin, Registry, champion_alias, model_name
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.tracking.version_tags import VersionTags
 
 ORIGIN = Origin("a" * 64, "builtin", "b" * 64, "c" * 64, "north")
 T0 = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
@@ -41,13 +42,13 @@ def move(alias: str, version: int | None, previous: int | None = None, minutes: 
 def test_versions_are_numbered_and_traceable(registry: Registry, uri: str, tmp_path: Path) -> None:
     assert registry.versions() == []
     first, second = trained(uri, tmp_path), trained(uri, tmp_path)
-    assert registry.register(first, "model", ORIGIN, {"dice": "0.9"}) == 1
+    assert registry.register(first, "model", ORIGIN, VersionTags.read({"dice": "0.9"})) == 1
     assert registry.register(second, "model", ORIGIN) == 2
     assert registry.register(first, "model", ORIGIN) == 1  # again is the same
     newest, oldest = registry.versions()
     assert (newest.version, newest.run_id, oldest.version, oldest.run_id) == (2, second, 1, first)
     assert oldest.name == f"{registry.model}-v1" and abs(oldest.created_at - datetime.now(UTC)) < timedelta(minutes=5)
-    assert oldest.tags == {
+    assert oldest.tags.stored() == {
         "snapshot": "a" * 64, "base": "builtin", "base_sha256": "b" * 64, "settings_sha256": "c" * 64,
         "lab": "north", "dice": "0.9", "folder": "model",
     }  # fmt: skip
@@ -102,7 +103,7 @@ def test_aliases_move_and_everything_is_written_down(registry: Registry, uri: st
     stored = MlflowClient(tracking_uri=uri, registry_uri=uri).get_registered_model(registry.model).tags
     key = "alias_change.20261121T120200.123456Z.champion"
     assert '"who": "ann"' in stored[key] and '"why": "because 2"' in stored[key]
-    assert '"why": "because 2"' in champion.tags["alias.champion"]
+    assert '"why": "because 2"' in champion.tags.moves["champion"]
 
 
 def test_an_alias_of_a_version_that_does_not_exist_is_refused(registry: Registry, uri: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Crops of micrographs for microstructure classes, and their embeddings, which are computed once and kept.
 
-A micrograph is parted into regions of one texture, and its crops lie in the largest rectangle of each.
+A micrograph is split into regions of one texture, and its crops lie in the largest rectangle of each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ranking.score_store import load_embedding, put_embedding
 
 METHODS = {True: f"texture {VERSION} in the frame", False: "the frame"}
-"""Of parting micrographs into regions of one texture, or of taking them whole, without data bars and borders."""
+"""Names of splitting micrographs into regions of one texture, and of taking them whole without bars and borders."""
 SMALLEST = 32
 """Least edge of a crop in pixels: the encoder halves it four times."""
 
@@ -47,12 +47,7 @@ def box_of(frame: Frame) -> Box:
 def crop_boxes(box: Box, settings: ClassSettings) -> tuple[Box, ...]:
     """Squares on a grid in a box, row by row: as many as lie side by side, but no more than ``per_edge`` along an edge.
 
-    A box smaller than a crop has crops of its shorter edge.
-
-    Raises
-    ------
-    ConfigError
-        When the box is too small for any.
+    A box smaller than a crop has crops of its shorter edge. Raises ConfigError when the box is too small for any.
     """
     edge = min(settings.crop, box.height, box.width)
     if edge < SMALLEST:
@@ -69,86 +64,71 @@ def cut(pixels: Pixels, box: Box) -> Pixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropEmbeddings:
-    """Embeddings of the crops of a project's micrographs, kept in the object store.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    embedder : Embedder
-        What makes them.
-    """
+    """Embeddings of the crops of a project's micrographs, kept in the object store."""
 
     workspace: Workspace
     embedder: Embedder
 
     def __call__(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
-        """Embeddings (N, D) of the crops :meth:`places` of a box.
+        """Embeddings (N, D) of the crops :meth:`boxes` of a box.
 
-        Raises
-        ------
-        ConfigError
-            When the box is too small, or the backbone has no features.
-        UnreadableImageError
-            When the stored original cannot be read.
+        Raises ConfigError when the box is too small, or the backbone has no features; UnreadableImageError when the
+        stored original cannot be read.
         """
-        return np.concatenate([self.of_box(micrograph, each) for each in self._parts(micrograph, box)])
+        return np.concatenate([self.of_box(micrograph, part) for part in self._parts(micrograph, box)])
 
-    def places(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
+    def boxes(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
         """Crops of a box: of a whole micrograph those of its regions, one after the other. Errors as above."""
         parts = self._parts(micrograph, box)
         return tuple(crop for part in parts for crop in crop_boxes(part, self.workspace.settings.classes))
 
     def regions(self, micrograph: MicrographRecord) -> tuple[RegionRecord, ...]:
-        """Regions of one texture, the largest first: one that is the whole micrograph where it is not parted.
+        """Regions of one texture, the largest first: one that is the whole micrograph where it is not split.
 
-        Raises
-        ------
-        UnreadableImageError
-            When the stored original cannot be read.
+        Raises UnreadableImageError when the stored original cannot be read.
         """
         chosen = self.workspace.settings.classes
         if min(micrograph.shape) < SMALLEST:
             return (RegionRecord(whole(micrograph), 1.0),)
-        asked = (micrograph.id, f"{METHODS[chosen.regions]}{_counting(micrograph)}", chosen.crop)
+        key = (micrograph.id, f"{METHODS[chosen.regions]}{_counting(micrograph)}", chosen.crop)
         with self.workspace.reading() as session:
-            known = stored_regions(session, *asked)
-        if known is not None:
-            return known
+            stored = stored_regions(session, *key)
+        if stored is not None:
+            return stored
         pixels, ignored = load_counted(self.workspace, micrograph)
         frame = frame_within(ignored, pixels.shape)
         regions: tuple[RegionRecord, ...] = (RegionRecord(box_of(frame), 1.0),)
         if chosen.regions:
-            found = texture_regions(looked_at(pixels, ignored), chosen.crop, np.random.default_rng(0))
+            parts = texture_regions(looked_at(pixels, ignored), chosen.crop, np.random.default_rng(0))
             regions = tuple(
-                RegionRecord(Box(frame.top + each.top, frame.left + each.left, each.height, each.width), each.share)
-                for each in found
+                RegionRecord(Box(frame.top + part.top, frame.left + part.left, part.height, part.width), part.share)
+                for part in parts
             )
         with self.workspace.writing() as session:
-            store_regions(session, *asked, regions)
+            store_regions(session, *key, regions)
         return regions
 
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""
         chosen = self.workspace.settings.classes
         digest = f"{self._digest(chosen)}{_counting(micrograph)}"
-        places, asked = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
+        boxes, key_parts = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
         with self.workspace.reading() as session:
-            key = embedding_key(session, *asked)
+            key = embedding_key(session, *key_parts)
         if key is not None:
             return load_embedding(self.workspace, key)
         pixels = _pixels(self.workspace, micrograph)
-        found = self.embedder(np.stack([cut(pixels, place) for place in places])).astype(np.float32)
-        key = put_embedding(self.workspace, found)
+        embeddings = self.embedder(np.stack([cut(pixels, part) for part in boxes])).astype(np.float32)
+        key = put_embedding(self.workspace, embeddings)
         with self.workspace.writing() as session:
-            store_embedding(session, *asked, key)
-        return found
+            store_embedding(session, *key_parts, key)
+        return embeddings
 
     def _parts(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
-        return tuple(each.box for each in self.regions(micrograph)) if box == whole(micrograph) else (box,)
+        return tuple(region.box for region in self.regions(micrograph)) if box == whole(micrograph) else (box,)
 
     def _digest(self, chosen: ClassSettings) -> str:
-        """Of the embedder and the density of the grid, which decides what crops there are."""
+        """Digest of the embedder and of the density of the grid, which decides what crops there are."""
         return f"{self.embedder.digest}-{chosen.per_edge}"
 
 
@@ -159,8 +139,8 @@ class CropPixels(CropEmbeddings):
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Grey values (N, crop, crop) in [0, 1] of the crops :func:`crop_boxes` of a box; errors as of embeddings."""
         chosen = self.workspace.settings.classes
-        places, grey = crop_boxes(box, chosen), to_float(_pixels(self.workspace, micrograph))
-        return padded(np.stack([cut(grey, place) for place in places]), chosen.crop)
+        boxes, grey = crop_boxes(box, chosen), to_float(_pixels(self.workspace, micrograph))
+        return padded(np.stack([cut(grey, part) for part in boxes]), chosen.crop)
 
 
 def _counting(micrograph: MicrographRecord) -> str:
@@ -181,12 +161,8 @@ def _pixels(workspace: Workspace, micrograph: MicrographRecord) -> Pixels:
 def open_embeddings(workspace: Workspace) -> CropEmbeddings:
     """Embeddings by the backbone of the settings, where ``auto`` stands for the built-in network; or crops as they are.
 
-    Raises
-    ------
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    ConfigError
-        When crops are too small for the network of the settings.
+    Raises CheckpointError when the backbone's checkpoint is missing; ConfigError when crops are too small for the
+    network of the settings.
     """
     chosen = workspace.settings.classes
     if chosen.model == "head":

@@ -12,7 +12,7 @@ import numpy as np
 from matcurate.catalog.class_records import ClassHeadRecord
 from matcurate.config import Settings
 from matcurate.errors import ConfigError
-from matcurate.learned.class_model import ON_EMBEDDINGS, Shown, grow, retrain
+from matcurate.learned.class_model import ON_EMBEDDINGS, LabelledCrops, grow, retrain
 from matcurate.learned.class_networks import network_learner
 from matcurate.promptable.devices import resolve_device
 from matcurate.uncertainty.head import EvidentialHead
@@ -24,12 +24,13 @@ from matcurate.workflows.classes.crops import CropEmbeddings
 from matcurate.workflows.home.workspace import Workspace
 
 GROWN = "its output alone has learned"
+TRAINED = {"refit": "refitted", "finetune": "fine-tuned"}
 EMBEDDING = "embedding"
 """What the catalog calls a head on embeddings; a network goes by its name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MadeHead:
+class TrainedHead:
     """A head, how it was made, and the vacuity above which a micrograph may be of a new class."""
 
     head: PatchModel
@@ -38,14 +39,9 @@ class MadeHead:
 
 
 def class_learner(settings: Settings, classes: int) -> PatchLearner:
-    """What learns this many classes by the settings.
+    """Learner for this many classes by the settings.
 
-    Raises
-    ------
-    ConfigError
-        When they are too few.
-    CheckpointError
-        When the weights that a network is to begin with are not at hand.
+    Raises ConfigError when they are too few; CheckpointError when the start weights of a network are missing.
     """
     chosen = settings.classes
     if chosen.model == "head":
@@ -62,16 +58,13 @@ def class_learner(settings: Settings, classes: int) -> PatchLearner:
 def load_class_head(workspace: Workspace, record: ClassHeadRecord) -> PatchModel:
     """Read a stored head, or a network, which comes to the GPU where there is one.
 
-    Raises
-    ------
-    CheckpointError
-        When its file is damaged.
+    Raises CheckpointError when its file is damaged.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "head.safetensors"
         path.write_bytes(workspace.objects.get(record.object_key))
         if record.model == EMBEDDING:
-            return load_head(path).head
+            return load_head(path)[1]
         return load_network(path)[1].to(resolve_device(None))
 
 
@@ -100,36 +93,24 @@ def make_heads(
     before: ClassHeadRecord | None,
     named: str,
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     threshold: float,
     embeddings: CropEmbeddings,
     learner: PatchLearner,
     seed: int,
-) -> list[MadeHead]:
-    """The head before, grown, where it fits; then what the settings train of it. The last one is to count.
+) -> list[TrainedHead]:
+    """Grow the head before, where it fits; then train what the settings say. The last head is to count.
 
-    Parameters
-    ----------
-    before : ClassHeadRecord, optional
-        The head that counts so far.
-    named : str
-        The class that is new, or that more or fewer micrographs show now.
-    classes : sequence of str
-        All that there are now, in the order of the outputs.
-    shown : sequence of Shown
-        What shows them.
-    threshold : float
-        Of the last one; a grown head that is not the last keeps the one before, since its other weights stay, too.
-    learner : PatchLearner
-        Of the settings.
-    seed : int
-        Of training.
+    ``named`` is the class that is new, or that more or fewer micrographs show now. ``threshold`` is that of the last
+    head; a grown head that is not the last keeps the one before, since its other weights stay, too.
     """
-    chosen, rng, found = workspace.settings.classes, np.random.default_rng(seed), list[MadeHead]()
+    chosen, rng, heads = workspace.settings.classes, np.random.default_rng(seed), list[TrainedHead]()
     if before is not None and fits(workspace, before, embeddings) and set(before.classes) & set(classes):
-        grown = grow(load_class_head(workspace, before), named, classes, shown, rng, learner)
-        found.append(MadeHead(grown, GROWN, threshold if chosen.retraining == "off" else before.threshold))
-    if chosen.retraining != "off" or not found:
-        head = retrain(found[0].head if found else None, classes, shown, chosen, rng, learner)
-        found.append(MadeHead(head, f"trained {chosen.retraining}" if found else "the first", threshold))
-    return found
+        grown = grow(load_class_head(workspace, before), named, classes, labelled, rng, learner)
+        heads.append(
+            TrainedHead(grown, GROWN, threshold if chosen.retraining == "new_output_only" else before.threshold)
+        )
+    if chosen.retraining != "new_output_only" or not heads:
+        head = retrain(heads[0].head if heads else None, classes, labelled, chosen, rng, learner)
+        heads.append(TrainedHead(head, TRAINED[chosen.retraining] if heads else "the first", threshold))
+    return heads

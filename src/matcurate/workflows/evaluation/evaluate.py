@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matcurate.errors import CatalogError
-from matcurate.learned.evidence import Calibration, judge
+from matcurate.learned.evidence import Calibration, predict_with_vacuity
 from matcurate.phase.comparison import Difference, paired_difference
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
@@ -47,17 +47,7 @@ class GoldenScore:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Means over micrographs; None where nothing could be compared.
-
-    Parameters
-    ----------
-    images : int
-        How many micrographs.
-    dice, iou, boundary_f1 : float or None
-        In [0, 1].
-    fraction_error : float
-        Of the absolute errors of the area fraction.
-    """
+    """Means over micrographs, in [0, 1]; None where nothing could be compared."""
 
     images: int
     dice: float | None
@@ -68,20 +58,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A model on a golden set, as it serves: without a ratio from the expert.
+    """A model on a golden set with this digest, as it serves: without a ratio from the expert.
 
-    Parameters
-    ----------
-    golden : str
-        Digest of the golden set.
-    overall : Means
-        Over phases, then over micrographs.
-    per_phase, per_specimen : mapping of str to Means
-        By the phase's name, the matrix among them; by the specimen's name, a micrograph without one by its own.
-    images : tuple of GoldenScore
-        In the order of the golden set.
-    reliability : Reliability or None
-        Of its uncertainty there; None for what has no head of evidence.
+    ``per_phase`` and ``per_specimen`` go by name, a micrograph without a specimen by its own; ``reliability`` is that
+    of its uncertainty, None without a head of evidence.
     """
 
     golden: str
@@ -109,60 +89,36 @@ def evaluate(
     seen: Callable[[CorrectedMicrograph, LabelMap], None] = lambda sample, predicted: None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Predict the golden micrographs and compare with the experts' masks.
+    """Predict the golden micrographs and compare with the experts' masks; with ``evidence`` its uncertainty, too.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    model : PhaseModel
-        Of the project's phases and the matrix.
-    golden : GoldenSet
-        At least one item.
-    evidence : PixelHead, optional
-        That belongs to the model: its uncertainty is measured too.
-    seen : callable
-        Told every micrograph with what was predicted for it, ids (H, W).
-    progress : Progress
-        Told the number of micrographs done.
-
-    Raises
-    ------
-    CatalogError
-        When the golden set is empty, or an image or mask of it is missing or damaged.
+    Raises CatalogError when the golden set is empty, or an image or mask of it is missing or damaged.
     """
     calibration = Calibration()
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        grey, told = grey_levels(sample.pixels), no_ratio(model.phases)
+        grey, ratio = grey_levels(sample.pixels), no_ratio(model.phases)
         if evidence is None:
-            return segment_phases(model, grey, told)
-        judged = judge(model, evidence, grey, told)
-        calibration.add(judged, sample.truth)
-        labels: LabelMap = judged.shares.argmax(axis=0).astype(np.uint8)
+            return segment_phases(model, grey, ratio)
+        prediction = predict_with_vacuity(model, evidence, grey, ratio)
+        calibration.add(prediction, sample.truth)
+        labels: LabelMap = prediction.shares.argmax(axis=0).astype(np.uint8)
         return labels
 
-    found = _measure(workspace, predict, golden, seen, progress)
-    return found if evidence is None else replace(found, reliability=calibration.result())
+    evaluation = _measure(workspace, predict, golden, seen, progress)
+    return evaluation if evidence is None else replace(evaluation, reliability=calibration.result())
 
 
 def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:
-    """What pre-segments without a champion, MatSAM with the project's preset, on the golden set.
+    """Evaluate MatSAM with the project's preset, which pre-segments without a champion, on the golden set.
 
-    A class that the project does not have counts as matrix.
-
-    Raises
-    ------
-    CatalogError
-        As of :func:`evaluate`.
-    ConfigError, CheckpointError
-        When preset or backbone cannot be loaded.
+    A class that the project does not have counts as matrix. Raises CatalogError as of :func:`evaluate`; ConfigError,
+    CheckpointError when preset or backbone cannot be loaded.
     """
     segmenter, last = zero_shot(workspace), len(workspace.project().phases)
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        found = segmenter.segment(sample.pixels).phases
-        return np.where(found > last, 0, found).astype(np.uint8)
+        phases = segmenter.segment(sample.pixels).phases
+        return np.where(phases > last, 0, phases).astype(np.uint8)
 
     return _measure(workspace, predict, golden, lambda sample, predicted: None, progress)
 
@@ -177,15 +133,15 @@ def _measure(
     if not golden.items:
         raise CatalogError(NO_GOLDEN_SET)
     phases = workspace.project().classes
-    found: list[GoldenScore] = []
+    scored: list[GoldenScore] = []
     for sample in golden_samples(workspace, golden):
-        progress(len(found), len(golden.items), sample.name)
+        progress(len(scored), len(golden.items), sample.name)
         predicted = predict(sample)
         scores = score_phases(predicted, sample.truth, len(phases))
-        found.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
+        scored.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
         seen(sample, predicted)
-    progress(len(found), len(golden.items))
-    return summarise(found, phases, golden.digest)
+    progress(len(scored), len(golden.items))
+    return summarise(scored, phases, golden.digest)
 
 
 NO_GOLDEN_SET = (
@@ -197,8 +153,8 @@ NO_GOLDEN_SET = (
 def summarise(images: Sequence[GoldenScore], phases: Sequence[str], golden: str) -> Evaluation:
     """Means of scores, one micrograph or more, of phases named in the order of their ids."""
     groups: dict[str, list[GoldenScore]] = {}
-    for each in images:
-        groups.setdefault(each.specimen or each.name, []).append(each)
+    for image in images:
+        groups.setdefault(image.specimen or image.name, []).append(image)
     return Evaluation(
         golden=golden,
         overall=_means(images),
@@ -213,15 +169,12 @@ def compare(
 ) -> Comparison:
     """Paired bootstrap of Dice and of the error of the area fractions.
 
-    Raises
-    ------
-    ValueError
-        When they were not measured on the same golden set.
+    Raises ValueError when they were not measured on the same golden set.
     """
     if challenger.golden != champion.golden:
         raise ValueError("models are compared on one golden set only")
-    dice = [np.array([image.dice for image in each.images]) for each in (challenger, champion)]
-    error = [np.array([image.fraction_error for image in each.images]) for each in (challenger, champion)]
+    dice = [np.array([image.dice for image in evaluation.images]) for evaluation in (challenger, champion)]
+    error = [np.array([image.fraction_error for image in evaluation.images]) for evaluation in (challenger, champion)]
     return Comparison(
         paired_difference(dice[0], dice[1], rng, confidence=confidence),
         paired_difference(error[0], error[1], rng, confidence=confidence),
@@ -231,18 +184,18 @@ def compare(
 def _means(images: Sequence[GoldenScore]) -> Means:
     return Means(
         images=len(images),
-        dice=float(np.mean([each.dice for each in images])),
-        iou=mean_of(tuple(mean_of(each.scores.iou) for each in images)),
-        fraction_error=float(np.mean([each.fraction_error for each in images])),
-        boundary_f1=mean_of(tuple(mean_of(each.scores.boundary_f1) for each in images)),
+        dice=float(np.mean([image.dice for image in images])),
+        iou=mean_of(tuple(mean_of(image.scores.iou) for image in images)),
+        fraction_error=float(np.mean([image.fraction_error for image in images])),
+        boundary_f1=mean_of(tuple(mean_of(image.scores.boundary_f1) for image in images)),
     )
 
 
 def _of_phase(images: Sequence[GoldenScore], phase: int) -> Means:
     return Means(
         images=len(images),
-        dice=mean_of(tuple(each.scores.dice[phase] for each in images)),
-        iou=mean_of(tuple(each.scores.iou[phase] for each in images)),
-        fraction_error=float(np.mean([abs(each.scores.fraction_error[phase]) for each in images])),
-        boundary_f1=mean_of(tuple(each.scores.boundary_f1[phase] for each in images)),
+        dice=mean_of(tuple(image.scores.dice[phase] for image in images)),
+        iou=mean_of(tuple(image.scores.iou[phase] for image in images)),
+        fraction_error=float(np.mean([abs(image.scores.fraction_error[phase]) for image in images])),
+        boundary_f1=mean_of(tuple(image.scores.boundary_f1[phase] for image in images)),
     )

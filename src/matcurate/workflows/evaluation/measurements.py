@@ -1,4 +1,4 @@
-"""What a model version scored on golden sets, wherever it was measured: in its tags, and travelling with exports."""
+"""Scores of a model version on golden sets of all labs: in its tags, and in its exports."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from pydantic import AwareDatetime, Field, ValidationError
 from matcurate.config import Strict, first_problem
 from matcurate.errors import TrackingError
 from matcurate.tracking.registry import RegisteredVersion
+from matcurate.tracking.version_tags import VersionTags
 from matcurate.workflows.evaluation.evaluate import Evaluation
 
-TAG = "measured."
-"""Before the digest of a golden set in the name of a version's tag."""
 SHA256 = r"^[0-9a-f]{64}$"
 LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"
 """One line of text that a terminal shows as it is."""
@@ -38,55 +37,45 @@ class Measurement(Strict):
         return f"{self.lab} {self.golden[:8]}"
 
 
-def measurement(found: Evaluation, lab: str, at: datetime | None = None) -> Measurement:
+def measurement(evaluation: Evaluation, lab: str, at: datetime | None = None) -> Measurement:
     """Means of an evaluation on a lab's golden set.
 
-    Raises
-    ------
-    ValueError
-        When no phase occurs anywhere, so that there is no Dice.
+    Raises ValueError when no phase occurs anywhere, so that there is no Dice.
     """
-    overall = asdict(found.overall)
-    return Measurement(lab=lab, golden=found.golden, at=at or datetime.now(UTC), **overall)
+    overall = asdict(evaluation.overall)
+    return Measurement(lab=lab, golden=evaluation.golden, at=at or datetime.now(UTC), **overall)
 
 
-def as_tags(measured: Iterable[Measurement]) -> dict[str, str]:
-    """Tags of a model version."""
-    return {f"{TAG}{each.golden}": each.model_dump_json() for each in measured}
+def as_tags(measured: Iterable[Measurement]) -> VersionTags:
+    """Tags of a model version that hold measurements."""
+    return VersionTags(measured={one.golden: one.model_dump_json() for one in measured})
 
 
 def measurements(version: RegisteredVersion) -> dict[str, Measurement]:
-    """What is known of a version, by digest of the golden set.
+    """Read the measurements of a version, by digest of the golden set.
 
-    Versions from before these tags have their lab's golden set in ``golden`` and ``golden_*``, to four digits.
-
-    Raises
-    ------
-    TrackingError
-        When a tag was changed by hand to something else.
+    Versions from before these tags have their lab's golden set in ``golden`` and ``golden_*``, to four digits. Raises
+    TrackingError when a tag was changed by hand to something else.
     """
-    found: dict[str, Measurement] = {}
+    measured: dict[str, Measurement] = {}
     try:
         if (older := _older(version)) is not None:
-            found[older.golden] = older
-        for key, value in version.tags.items():
-            if key.startswith(TAG):
-                each = Measurement.model_validate_json(value)
-                found[each.golden] = each
+            measured[older.golden] = older
+        for value in version.tags.measured.values():
+            one = Measurement.model_validate_json(value)
+            measured[one.golden] = one
     except ValidationError as error:
         raise TrackingError(
             f"{version.name} has a damaged measurement in MLflow ({first_problem(error)}); delete its tags "
-            f"'golden*' or '{TAG}*' that were changed and measure again"
+            "'golden*' or 'measured.*' that were changed and measure again"
         ) from error
-    return found
+    return measured
 
 
 def _older(version: RegisteredVersion) -> Measurement | None:
     tags = version.tags
-    if "golden" not in tags or "golden_dice" not in tags:
+    if tags.golden is None or "dice" not in tags.golden_means:
         return None
-    means = {name: tags.get(f"golden_{name}") for name in ("images", "dice", "iou", "fraction_error", "boundary_f1")}
-    known = {name: float(value) for name, value in means.items() if value is not None}
-    return Measurement.model_validate(
-        {"lab": tags.get("lab", ""), "golden": tags["golden"], "at": version.created_at, **known}
-    )
+    names = ("images", "dice", "iou", "fraction_error", "boundary_f1")
+    means = {name: float(value) for name, value in tags.golden_means.items() if name in names}
+    return Measurement.model_validate({"lab": tags.lab or "", "golden": tags.golden, "at": version.created_at, **means})

@@ -49,27 +49,10 @@ class ExportReport:
 def export_model(
     workspace: Workspace, registry: Registry, wanted: str, out: Path, *, force: bool = False
 ) -> ExportReport:
-    """Write a version into one file.
+    """Write a version, by number, name or alias, into one file; ``force`` replaces a file that is there.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    registry : Registry
-        Of its project.
-    wanted : str
-        Number, name or alias of the version.
-    out : Path
-        File to write.
-    force : bool
-        Replace a file that is there.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such version, or the file cannot be written.
-    CheckpointError
-        When the version keeps no adapter, or a damaged one.
+    Raises CatalogError when there is no such version, or the file cannot be written; CheckpointError when the version
+    keeps no adapter, or a damaged one.
     """
     if out.is_dir() or not out.parent.is_dir():
         raise CatalogError(f"{out}: not a file in a folder that exists; name another")
@@ -92,7 +75,7 @@ def export_model(
         manifest = _manifest(workspace, registry, version, adapter, origin)
     except ValidationError as error:
         raise CatalogError(
-            f"{version.name} cannot be described for others ({first_problem(error)}); mend it in MLflow"
+            f"{version.name} cannot be described for others ({first_problem(error)}); correct its tags in MLflow"
         ) from error
     card = model_card(manifest, members[SETTINGS].decode()).encode()
     try:
@@ -107,43 +90,45 @@ def _manifest(
 ) -> Manifest:
     lab, tags = workspace.settings.lab, version.tags
     moves = [_move(lab, move, version) for move in full_history(workspace, registry) if _concerns(move, version)]
-    measured = tuple(sorted(measurements(version).values(), key=lambda each: (each.lab, each.golden)))
+    measured = tuple(sorted(measurements(version).values(), key=lambda one: (one.lab, one.golden)))
     if origin is not None:
         changes = {"exported_by": lab, "measured": measured, "history": (*origin.history, *moves), "members": {}}
         return Manifest.model_validate({**origin.model_dump(), **changes, "matcurate": __version__})
     return Manifest(
         matcurate=__version__,
         exported_by=lab,
-        lab=tags["lab"],
+        lab=tags.lab or "",
         name=version.name,
         run_id=version.run_id,
         created_at=version.created_at,
         backbone=adapter.card.backbone,
         base_sha256=adapter.card.base_sha256,
         phases=adapter.card.phases,
-        snapshot=tags["snapshot"],
-        settings_sha256=tags["settings_sha256"],
-        start=tags.get("start", ""),
-        training=_training_data(workspace, tags["snapshot"]),
+        snapshot=tags.snapshot or "",
+        settings_sha256=tags.settings_sha256 or "",
+        start=tags.start or "",
+        training=_training_data(workspace, tags.snapshot),
         measured=measured,
         history=tuple(moves),
     )
 
 
-def _training_data(workspace: Workspace, digest: str) -> TrainingData | None:
-    """What the catalog knows of a snapshot; None where it is another home's."""
+def _training_data(workspace: Workspace, digest: str | None) -> TrainingData | None:
+    """Size of a snapshot in the catalog; None where it is another home's."""
     with workspace.reading() as session:
-        known = [each for each in list_snapshots(session, workspace.project().id) if each.digest == digest]
-        items = snapshot_items(session, known[0].id) if known else []
-    learned = [each for each in items if each.part is Part.TRAIN]
+        snapshots = [
+            snapshot for snapshot in list_snapshots(session, workspace.project().id) if snapshot.digest == digest
+        ]
+        items = snapshot_items(session, snapshots[0].id) if snapshots else []
+    learned = [item for item in items if item.part is Part.TRAIN]
     if not learned:
         return None
-    sizes = [each.calibration for each in learned if each.calibration is not None]
+    sizes = [item.calibration for item in learned if item.calibration is not None]
     edges = [edge for size in sizes for edge in (size.nm_per_px, size.nm_per_px_y)]
     return TrainingData(
         micrographs=len(learned),
         validation=len(items) - len(learned),
-        specimens=len({(each.lab, each.specimen) for each in learned if each.specimen is not None}),
+        specimens=len({(item.lab, item.specimen) for item in learned if item.specimen is not None}),
         nm_per_px=(min(edges), max(edges)) if len(sizes) == len(learned) else None,
     )
 

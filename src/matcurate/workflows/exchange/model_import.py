@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from matcurate.learned.evidence import EVIDENCE_FILE
 from matcurate.phase.storage import Adapter
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.evaluation.measurements import TAG, Measurement, as_tags, measurements
+from matcurate.tracking.version_tags import VersionTags
+from matcurate.workflows.evaluation.measurements import Measurement, as_tags, measurements
 from matcurate.workflows.exchange.export_file import (
     ADAPTER,
     CARD,
@@ -34,17 +35,7 @@ from matcurate.workflows.versions.served_model import write_served_files
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """A version that came from another lab.
-
-    Parameters
-    ----------
-    version : RegisteredVersion
-        Here.
-    manifest : Manifest
-        What its file said.
-    measured : tuple of Measurement
-        What was taken over of other labs' golden sets.
-    """
+    """A version that came from another lab, what its file said, and the measurements that were taken over."""
 
     version: RegisteredVersion
     manifest: Manifest
@@ -54,88 +45,73 @@ class ImportReport:
 def import_model(workspace: Workspace, registry: Registry, path: Path) -> ImportReport:
     """Register another lab's version here. No alias moves; its numbers on other golden sets come along.
 
-    What the file says about this lab's own golden set is left out: it is measured here.
-
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, no export or of a newer format; when its base is not the one here, or its
-        tensors do not fit it.
-    CatalogError
-        When the project has other phases, or the version is here already.
-    TrackingError
-        When MLflow does not answer.
+    What the file says about this lab's own golden set is left out: it is measured here. Raises CheckpointError when the
+    file is missing, damaged, no export or of a newer format; when its base is not the one here, or its tensors do not
+    fit it; CatalogError when the project has other phases, or the version is here already; TrackingError when MLflow
+    does not answer.
     """
     export = read_export(path)
     manifest = export.manifest
-    known = _known_as(registry.versions(), export)
-    if known is not None:
+    present = _known_as(registry.versions(), export)
+    if present is not None:
         raise CatalogError(
-            f"{path}: {manifest.name} of {manifest.lab} is {known.name} here already; 'curate models show "
-            f"{known.version}' shows it, --update takes over what other labs have measured since"
+            f"{path}: {manifest.name} of {manifest.lab} is {present.name} here already; 'curate models show "
+            f"{present.version}' shows it, --update takes over what other labs have measured since"
         )
     _check_fit(workspace, export, path)
     measured = tuple(_of_others(workspace, manifest))
-    who, at = current_user(), datetime.now(UTC)
-    tags = {
-        "imported_from": manifest.exported_by,
-        "imported_by": who,
-        "imported_at": at.isoformat(timespec="seconds"),
-        "original_name": manifest.name,
-        "original_run": manifest.run_id,
-        "adapter_sha256": manifest.members[ADAPTER].sha256,
-        "export_sha256": export.sha256,
-        "start": manifest.start,
-        **as_tags(measured),
-    }
+    facts = VersionTags(
+        imported_from=manifest.exported_by,
+        imported_by=current_user(),
+        imported_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        original_name=manifest.name,
+        original_run=manifest.run_id,
+        adapter_sha256=manifest.members[ADAPTER].sha256,
+        export_sha256=export.sha256,
+        start=manifest.start,
+    )
     origin = Origin(manifest.snapshot, manifest.backbone, manifest.base_sha256, manifest.settings_sha256, manifest.lab)
-    run_tags = {name: value for name, value in tags.items() if not name.startswith(TAG)}
-    report = RunReport("import", {"file": path.name}, tags={**run_tags, "lab": manifest.lab})
+    report = RunReport("import", {"file": path.name}, tags=replace(facts, lab=manifest.lab).stored())
     with live_run(registry.uri, workspace.project().name, report) as live, tempfile.TemporaryDirectory() as name:
         folder = Path(name) / MODEL
         _write_files(folder, export)
         live.files(folder, MODEL)
-    number = registry.register(live.id, MODEL, origin, tags)
+    number = registry.register(live.id, MODEL, origin, replace(facts, measured=as_tags(measured).measured))
     return ImportReport(registry.version(number), manifest, measured)
 
 
 def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> ImportReport:
     """Take over what other labs have measured of a version that is here, from a newer export of it.
 
-    Numbers that are here stay as they are.
-
-    Raises
-    ------
-    CheckpointError
-        When the file is not a whole export, or its adapter is not that of the version here.
-    CatalogError
-        When the version is not here.
+    Numbers that are here stay as they are. Raises CheckpointError when the file is not a whole export, or its adapter
+    is not that of the version here; CatalogError when the version is not here.
     """
     export = read_export(path)
-    known = _known_as(registry.versions(), export)
-    if known is None:
+    present = _known_as(registry.versions(), export)
+    if present is None:
         raise CatalogError(f"{path}: {export.manifest.name} of {export.manifest.lab} is not here; import it first")
-    if load_adapter_of(registry, known).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
-        raise CheckpointError(f"{path}: its weights are not those of {known.name}; ask the lab which are right")
-    here = measurements(known)
-    fresh = tuple(each for each in _of_others(workspace, export.manifest) if each.golden not in here)
-    registry.add_tags(known.version, as_tags(fresh))
-    return ImportReport(registry.version(known.version), export.manifest, fresh)
+    if load_adapter_of(registry, present).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
+        raise CheckpointError(f"{path}: its weights are not those of {present.name}; ask the lab which are right")
+    here = measurements(present)
+    fresh = tuple(one for one in _of_others(workspace, export.manifest) if one.golden not in here)
+    registry.add_tags(present.version, as_tags(fresh))
+    return ImportReport(registry.version(present.version), export.manifest, fresh)
 
 
 def _known_as(versions: Sequence[RegisteredVersion], export: ExportFile) -> RegisteredVersion | None:
     """The version here that a file holds, were it made here or imported."""
     run, adapter = export.manifest.run_id, export.manifest.members[ADAPTER].sha256
-
-    def is_it(tags: Mapping[str, str], run_id: str) -> bool:
-        return run in (run_id, tags.get("original_run")) or adapter == tags.get("adapter_sha256")
-
-    return next((each for each in versions if is_it(each.tags, each.run_id)), None)
+    same = (
+        version
+        for version in versions
+        if run in (version.run_id, version.tags.original_run) or adapter == version.tags.adapter_sha256
+    )
+    return next(same, None)
 
 
 def _of_others(workspace: Workspace, manifest: Manifest) -> list[Measurement]:
     own = golden_set(workspace).digest
-    return [each for each in manifest.measured if each.golden != own]
+    return [one for one in manifest.measured if one.golden != own]
 
 
 def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:

@@ -235,19 +235,14 @@ def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
         found.append(
             VersionPoint(
                 name=version.name,
-                learned=learned.get(version.tags.get("snapshot", "")),
+                learned=learned.get(version.tags.snapshot or ""),
                 dice=None if measured is None else measured.dice,
                 fraction_error=None if measured is None else measured.fraction_error,
                 champion=CHAMPION in version.aliases,
-                calibration=_calibration(version.tags),
+                calibration={name: float(value) for name, value in version.tags.calibration.items()},
             )
         )
     return tuple(found)
-
-
-def _calibration(tags: Mapping[str, str]) -> dict[str, float]:
-    prefix = "calibration_"
-    return {name.removeprefix(prefix): float(value) for name, value in tags.items() if name.startswith(prefix)}
 
 
 def _expected_gain(versions: Sequence[VersionPoint], size: int) -> float | None:

@@ -1,4 +1,4 @@
-"""Whether it is time to train again, and why."""
+"""Decide whether it is time to train again, and say why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
 
-from matcurate.catalog.columns import utc_now
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.learning_records import SnapshotItemRecord, SnapshotRecord
 from matcurate.catalog.micrographs import list_for_project
@@ -38,18 +37,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class LearningState:
-    """What the decision stands on.
+    """Basis of the decision.
 
-    Parameters
-    ----------
-    usable : int
-        Micrographs with a correction that may be trained on.
-    new : int
-        Those of them whose mask is not in the snapshot that was trained on last.
-    trained_at : datetime or None
-        When that training ended, None when there was none.
-    changed : tuple of float
-        Share of pixels changed in the corrections of the version that was corrected last, oldest first.
+    ``usable`` counts micrographs with a correction to train on, ``new`` those whose mask is not in the snapshot trained
+    on last; ``trained_at`` is the end of that training; ``changed`` are the shares of changed pixels in the corrections
+    of the version that was corrected last, oldest first.
     """
 
     usable: int
@@ -58,34 +50,19 @@ class LearningState:
     changed: tuple[float, ...]
 
 
-def check_due(workspace: Workspace, now: datetime | None = None) -> Due:
-    """Look at the catalog and decide by the settings' section ``retrain``.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    now : datetime, optional
-        With a time zone; this moment by default.
-
-    Raises
-    ------
-    CatalogError
-        When the project is unknown, or a mask is missing or damaged.
-    """
-    return decide(learning_state(workspace), workspace.settings.retrain, now or utc_now())
-
-
 def learning_state(workspace: Workspace) -> LearningState:
-    """Read what :func:`decide` needs. Golden micrographs and what they refuse count for nothing here."""
+    """Read what :func:`decide` needs; golden micrographs and what they refuse count for nothing here.
+
+    Raises CatalogError when a mask is missing or damaged.
+    """
     project = workspace.project()
     with workspace.reading() as session:
         micrographs = list_for_project(session, project.id)
         newest = newest_usable(list_corrections(session, project.id))
         trained: SnapshotRecord | None = last_trained(session, project.id)
-        known: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
+        items: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
     trusted, _ = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
-    masks = {(item.micrograph_id, item.phases_key) for item in known}
+    masks = {(item.micrograph_id, item.phases_key) for item in items}
     new = sum((m.id, newest[m.id].phases_key) not in masks for m in trusted)
     return LearningState(
         usable=len(trusted),
@@ -103,7 +80,7 @@ def newest_version_changes(efforts: Sequence[Effort]) -> tuple[float, ...]:
 
 
 def decide(state: LearningState, settings: RetrainSettings, now: datetime) -> Due:
-    """Decide by what is known. Without new corrections, or with too few at all, it is never due."""
+    """Decide whether a training is due. Without new corrections, or with too few at all, it is never due."""
     triggers = (
         _enough_new(state, settings),
         _effort_rising(state.changed, settings),
@@ -118,7 +95,7 @@ def decide(state: LearningState, settings: RetrainSettings, now: datetime) -> Du
 
 
 def _enough_new(state: LearningState, settings: RetrainSettings) -> Trigger:
-    text = f"{state.new} new corrections ({settings.new_corrections} call for a training)"
+    text = f"{state.new} new corrections ({settings.new_corrections} trigger retraining)"
     return Trigger("new corrections", state.new >= settings.new_corrections, text)
 
 
@@ -126,22 +103,22 @@ def _effort_rising(changed: Sequence[float], settings: RetrainSettings) -> Trigg
     """The newest ``effort_window`` corrections against all earlier ones of the same version, at least as many."""
     window = settings.effort_window
     if len(changed) < 2 * window:
-        text = f"{len(changed)} corrections of the newest version tell nothing about effort yet ({2 * window} do)"
+        text = f"{len(changed)} corrections of the newest version are too few to compare effort ({2 * window} needed)"
         return Trigger("effort", False, text)
     before, after = fmean(changed[:-window]), fmean(changed[-window:])
     met = after >= before * (1 + settings.effort_rise) and after - before >= settings.effort_floor
     text = (
         f"effort {after:.1%} of the pixels after {before:.1%} "
-        f"({settings.effort_rise:.0%} and {settings.effort_floor:.1%} more call for a training)"
+        f"({settings.effort_rise:.0%} and {settings.effort_floor:.1%} more trigger retraining)"
     )
     return Trigger("effort", met, text)
 
 
 def _old(trained_at: datetime | None, settings: RetrainSettings, now: datetime) -> Trigger:
     if settings.max_age_days is None:
-        return Trigger("age", False, "age calls for no training")
+        return Trigger("age", False, "age does not trigger retraining")
     if trained_at is None:
         return Trigger("age", False, "never trained")
     days = (now - trained_at).total_seconds() / 86400
-    text = f"last training {days:.1f} days ago ({settings.max_age_days:g} call for a training)"
+    text = f"last training {days:.1f} days ago ({settings.max_age_days:g} trigger retraining)"
     return Trigger("age", days >= settings.max_age_days, text)

@@ -24,19 +24,7 @@ from matcurate.workflows.versions.models import find_version
 
 @dataclass(frozen=True, slots=True)
 class GoldenColumn:
-    """A golden set that some version of the project was measured on.
-
-    Parameters
-    ----------
-    lab, golden : str
-        Whose, and its digest.
-    images : int
-        How many micrographs.
-    here : bool
-        Whether it is this lab's own, as it is now.
-    best, best_dice : str, float
-        The version of the project that scored most on it.
-    """
+    """A golden set, whether it is the one ``here``, and the version that scored ``best`` on it."""
 
     lab: str
     golden: str
@@ -65,8 +53,8 @@ class ForgettingMatrix:
 
     def lost(self, row: VersionRow, column: GoldenColumn) -> float | None:
         """Dice that a version has less than the best of the project on a golden set; None where nobody measured."""
-        found = row.measured.get(column.golden)
-        return None if found is None else column.best_dice - found.dice
+        score = row.measured.get(column.golden)
+        return None if score is None else column.best_dice - score.dice
 
 
 def forgetting_matrix(
@@ -77,42 +65,26 @@ def forgetting_matrix(
     measure: bool = True,
     progress: Progress = silent,
 ) -> ForgettingMatrix:
-    """What versions score on every golden set that is known.
+    """Collect what versions, by default all, score on every known golden set.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    registry : Registry
-        Of its project.
-    wanted : sequence of str
-        Numbers, names or aliases of versions; all by default.
-    measure : bool
-        Measure those that are not yet measured on this lab's golden set; their numbers are kept in MLflow.
-    progress : Progress
-        Told the golden micrographs done.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such version, or an image or mask of the golden set is missing or damaged.
-    TrackingError
-        When MLflow does not answer.
+    ``measure`` measures those not yet measured on this lab's golden set; their numbers are kept in MLflow. Raises
+    CatalogError when there is no such version, or an image or mask of the golden set is missing or damaged;
+    TrackingError when MLflow does not answer.
     """
-    chosen = {find_version(registry, each).version for each in wanted}
-    golden, known = golden_set(workspace), registry.versions()
-    versions = [each for each in known if not chosen or each.version in chosen]
-    missing = [each for each in versions if golden.items and golden.digest not in measurements(each)]
+    chosen = {find_version(registry, name).version for name in wanted}
+    golden, registered = golden_set(workspace), registry.versions()
+    versions = [version for version in registered if not chosen or version.version in chosen]
+    missing = [version for version in versions if golden.items and golden.digest not in measurements(version)]
     problems = _measure(workspace, registry, missing, golden, progress) if measure else {}
     computed = len(missing) - len(problems) if measure else 0
     if computed:
-        known = registry.versions()
-    measured = {each.version: measurements(each) for each in known}
-    names = {each.version: each.name for each in known}
-    rows = tuple(VersionRow(each, measured[each.version], problems.get(each.version)) for each in versions)
-    shown = {digest for row in rows for digest in row.measured}
-    columns = [_column(digest, golden, measured, names) for digest in shown]
-    order = sorted(columns, key=lambda each: (not each.here, each.lab, each.golden))
+        registered = registry.versions()
+    measured = {version.version: measurements(version) for version in registered}
+    names = {version.version: version.name for version in registered}
+    rows = tuple(VersionRow(version, measured[version.version], problems.get(version.version)) for version in versions)
+    digests = {digest for row in rows for digest in row.measured}
+    columns = [_column(digest, golden, measured, names) for digest in digests]
+    order = sorted(columns, key=lambda column: (not column.here, column.lab, column.golden))
     return ForgettingMatrix(tuple(order), rows, computed)
 
 
@@ -131,8 +103,8 @@ def _measure(
         except (CheckpointError, ConfigError, TrackingError) as error:
             problems[version.version] = str(error)
             continue
-        found = evaluate(workspace, model, golden, progress=_part_of(progress, index, len(versions)))
-        registry.add_tags(version.version, as_tags([measurement(found, workspace.settings.lab)]))
+        evaluation = evaluate(workspace, model, golden, progress=_part_of(progress, index, len(versions)))
+        registry.add_tags(version.version, as_tags([measurement(evaluation, workspace.settings.lab)]))
     return problems
 
 
@@ -159,7 +131,7 @@ def _column(
     names: Mapping[int, str],
 ) -> GoldenColumn:
     """The best is the newest of those that scored most."""
-    scored = {number: found[digest] for number, found in measured.items() if digest in found}
+    scored = {number: scores[digest] for number, scores in measured.items() if digest in scores}
     best = max(scored, key=lambda number: (scored[number].dice, number))
     one = scored[best]
     return GoldenColumn(one.lab, digest, one.images, digest == golden.digest, names[best], one.dice)

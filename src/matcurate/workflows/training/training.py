@@ -1,4 +1,4 @@
-"""Training of a phase model on a snapshot: where its weights begin, and going on where it was killed."""
+"""Training of a phase model on a snapshot: where its weights begin, and how it resumes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ from matcurate.phase.samples import Picture, picture
 from matcurate.phase.storage import Adapter
 from matcurate.phase.trainer import CHECKPOINT, StepReport, TrainReport, train
 from matcurate.promptable.protocol import Backbone
-from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
+from matcurate.tracking.registry import CHAMPION, Origin, RegisteredVersion, Registry
 from matcurate.types import Progress
 from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.home.backbones import backbone_of
 from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.snapshots.samples import snapshot_samples
-from matcurate.workflows.versions.files import (
-    load_files_of,
-)
+from matcurate.workflows.versions.files import load_files_of
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""
@@ -43,7 +41,7 @@ class Champion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What is going to be trained, on what, from where.
+    """Plan of a training: what, on what, from which weights.
 
     ``start`` says in words where the weights begin; ``warm`` holds the adapter they begin with, None from scratch.
     """
@@ -56,12 +54,16 @@ class Plan:
     warm: Adapter | None
     start: str
 
+    def origin(self, snapshot: SnapshotRecord, lab: str) -> Origin:
+        """Return what a version trained by this plan is made from."""
+        return Origin(snapshot.digest, self.base.name, self.base.sha256, self.settings_sha256, lab)
+
     @property
     def settings_sha256(self) -> str:
         """Hex SHA-256 over the preset, the phases, the seed and the weights at the start."""
         tensors = None if self.warm is None else self.warm.card.tensors_sha256
-        said = [self.preset.model_dump(mode="json"), self.base.sha256, self.phases, self.seed, tensors]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        facts = [self.preset.model_dump(mode="json"), self.base.sha256, self.phases, self.seed, tensors]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,12 +78,7 @@ class Trained:
 def load_champion(registry: Registry) -> Champion | None:
     """The project's champion with its adapter; None where there is none yet.
 
-    Raises
-    ------
-    CheckpointError
-        When its files hold no adapter, or a damaged one.
-    TrackingError
-        When MLflow does not answer.
+    Raises CheckpointError when its files hold no adapter, or a damaged one; TrackingError when MLflow does not answer.
     """
     version = registry.by_alias(CHAMPION)
     if version is None:
@@ -93,12 +90,8 @@ def load_champion(registry: Registry) -> Champion | None:
 def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Plan:
     """Read the settings, and decide where the weights begin.
 
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or backbone, or one without weights.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
+    Raises ConfigError for an unknown preset or backbone, or one without weights; CheckpointError when the backbone's
+    checkpoint is missing.
     """
     settings = workspace.settings.retrain
     backbone = backbone_of(workspace, settings.backbone)
@@ -125,12 +118,12 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
 
 def _lineage(version: RegisteredVersion) -> str:
     """Name of a version, and of one that was imported its name in the lab that trained it."""
-    original = version.tags.get("original_name")
-    return version.name if original is None else f"{version.name} ({original} of {version.tags['lab']})"
+    original = version.tags.original_name
+    return version.name if original is None else f"{version.name} ({original} of {version.tags.lab})"
 
 
 def checkpoint_folder(workspace: Workspace, registry: Registry, plan: Plan, snapshot: SnapshotRecord) -> Path:
-    """Where the checkpoint of a training is kept; another snapshot, setting or start has another folder."""
+    """Folder of the checkpoint of a training; another snapshot, setting or start has another folder."""
     name = hashlib.sha256(f"{snapshot.digest} {plan.settings_sha256}".encode()).hexdigest()[:16]
     return training_folder(workspace, registry) / name
 
@@ -141,7 +134,7 @@ def training_folder(workspace: Workspace, registry: Registry) -> Path:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Whether a training was left in the folder that can go on."""
+    """Whether the folder holds a training that can be resumed."""
     return (folder / CHECKPOINT).exists()
 
 
@@ -162,14 +155,8 @@ def train_on(
 ) -> Trained:
     """Train on a snapshot's training part, stop early by its validation part, go on from the folder's checkpoint.
 
-    Raises
-    ------
-    CatalogError
-        When an image or a mask is missing or damaged.
-    CheckpointError
-        When the checkpoint is damaged.
-    TrainingError
-        When the loss is not finite.
+    Raises CatalogError when an image or a mask is missing or damaged; CheckpointError when the checkpoint is damaged;
+    TrainingError when the loss is not finite.
     """
     learned, kept = (_pictures(workspace, snapshot, part) for part in (Part.TRAIN, Part.VALIDATION))
     model = build_model(plan.backbone, len(plan.phases), plan.preset.model, plan.seed)
@@ -191,4 +178,4 @@ def train_on(
 
 def _pictures(workspace: Workspace, snapshot: SnapshotRecord, part: Part) -> list[Picture]:
     samples = snapshot_samples(workspace, snapshot, part)
-    return [picture(each.name, each.pixels, each.phases, each.ignored) for each in samples]
+    return [picture(sample.name, sample.pixels, sample.phases, sample.ignored) for sample in samples]

@@ -1,4 +1,4 @@
-"""What a training leaves in MLflow: parameters, metrics, data, and the files of its model version."""
+"""Record of a training in MLflow: parameters, metrics, data, and the files of its model version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport
 from matcurate.uncertainty.calibration import Reliability
-from matcurate.uncertainty.pixel_storage import save_pixel_head
+from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.evaluation.evaluate import Evaluation, Means
 from matcurate.workflows.evaluation.promotion import Decision
 from matcurate.workflows.home.workspace import Workspace
@@ -29,7 +29,7 @@ from matcurate.workflows.versions.served_model import write_served_files
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GoldenComparison:
     """Challenger, champion and, without a champion, MatSAM on the golden set, and what follows from it."""
 
     metrics: Evaluation | None
@@ -41,14 +41,10 @@ class Judgement:
 def run_report(
     workspace: Workspace, plan: Plan, snapshot: SnapshotReport, golden: GoldenSet, resumed: bool
 ) -> RunReport:
-    """What is known of a run before it trains."""
+    """Describe a run before it trains."""
     project, options = workspace.project(), plan.preset.train
     tags = {
-        "lab": workspace.settings.lab,
-        "snapshot": snapshot.snapshot.digest,
-        "base": plan.base.name,
-        "base_sha256": plan.base.sha256,
-        "settings_sha256": plan.settings_sha256,
+        **asdict(plan.origin(snapshot.snapshot, workspace.settings.lab)),
         "matcurate": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -72,24 +68,24 @@ def run_report(
 
 
 def step_metrics(step: StepReport) -> dict[str, float]:
-    """Metrics of one look at the validation part."""
+    """Metrics of one validation."""
     named = {"loss": step.loss, "validation_dice": step.dice, "gamma": step.gamma, "delta": step.delta}
     return {name: value for name, value in named.items() if value is not None}
 
 
-def keep_results(
-    live: LiveRun, plan: Plan, trained: Trained, snapshot: SnapshotReport, judgement: Judgement, lab: str
+def log_results(
+    live: LiveRun, plan: Plan, trained: Trained, snapshot: SnapshotReport, outcome: GoldenComparison, lab: str
 ) -> None:
     """Log what the run has found, what was decided, and the files of its model version."""
     measured = {
-        "golden": judgement.metrics,
-        "champion": judgement.champion_metrics,
-        "matsam": judgement.matsam_metrics,
+        "golden": outcome.metrics,
+        "champion": outcome.champion_metrics,
+        "matsam": outcome.matsam_metrics,
     }
-    for name, found in measured.items():
-        if found is not None:
-            live.metrics(flat_metrics(name, found))
-    decision = judgement.decision
+    for name, evaluation in measured.items():
+        if evaluation is not None:
+            live.metrics(flat_metrics(name, evaluation))
+    decision = outcome.decision
     live.parameters({"promoted": str(decision.promoted), "why": decision.why, "best_step": trained.report.best_step})
     notes = {"snapshot": snapshot.snapshot.digest, "lab": lab, "seed": str(plan.seed), "start": plan.start}
     with tempfile.TemporaryDirectory() as name:
@@ -101,12 +97,12 @@ def keep_results(
         live.files(folder, MODEL)
 
 
-def flat_metrics(prefix: str, found: Evaluation) -> dict[str, float]:
+def flat_metrics(prefix: str, evaluation: Evaluation) -> dict[str, float]:
     """Metrics by name; a phase by its id, since MLflow refuses many characters in names."""
     means: Mapping[str, Means | Reliability] = {
-        prefix: found.overall,
-        **{f"{prefix}_phase_{index}": each for index, each in enumerate(found.per_phase.values())},
-        **({} if found.reliability is None else {f"{prefix}_calibration": found.reliability}),
+        prefix: evaluation.overall,
+        **{f"{prefix}_phase_{index}": each for index, each in enumerate(evaluation.per_phase.values())},
+        **({} if evaluation.reliability is None else {f"{prefix}_calibration": evaluation.reliability}),
     }
     return {
         f"{name}_{score}": float(value)

@@ -10,45 +10,42 @@ from matcurate.errors import CheckpointError
 from matcurate.learned.evidence import EVIDENCE_FILE
 from matcurate.phase.storage import Adapter, load_adapter
 from matcurate.tracking.registry import RegisteredVersion, Registry
-from matcurate.uncertainty.pixel_storage import load_pixel_head
 from matcurate.uncertainty.pixels import PixelHead
+from matcurate.uncertainty.storage import load_pixel_head
 
 ADAPTER_FILE = "adapter.safetensors"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VersionFiles:
-    """What a version has learned: its adapter, and its head of evidence, which versions from elsewhere may lack."""
+    """Weights of a version: its adapter, and its head of evidence, which versions from elsewhere may lack."""
 
     adapter: Adapter
     evidence: PixelHead | None
 
 
 def load_files_of(registry: Registry, version: RegisteredVersion) -> VersionFiles:
-    """What a version has learned; errors as of :func:`load_champion`."""
+    """Load the weights of a version; errors as of :func:`load_champion`."""
     with tempfile.TemporaryDirectory() as folder:
         return read_version_files(registry.download(version, Path(folder)), version.name)
 
 
 def load_adapter_of(registry: Registry, version: RegisteredVersion) -> Adapter:
-    """A version's adapter; errors as of :func:`load_champion`."""
+    """Load a version's adapter; errors as of :func:`load_champion`."""
     return load_files_of(registry, version).adapter
 
 
 def read_version_files(folder: Path, name: str) -> VersionFiles:
     """Read a version's files from a folder.
 
-    Raises
-    ------
-    CheckpointError
-        When there is no adapter, a file is damaged, or the two do not belong together.
+    Raises CheckpointError when there is no adapter, a file is damaged, or the two do not belong together.
     """
     if not (folder / ADAPTER_FILE).exists():
         raise CheckpointError(f"{name} keeps no {ADAPTER_FILE}; 'curate models rollback' or name a version that does")
     adapter = load_adapter(folder / ADAPTER_FILE)
     if not (folder / EVIDENCE_FILE).exists():
         return VersionFiles(adapter, None)
-    return VersionFiles(adapter, load_pixel_head(folder / EVIDENCE_FILE).fitting(adapter.card.tensors_sha256))
+    return VersionFiles(adapter, load_pixel_head(folder / EVIDENCE_FILE, adapter.card.tensors_sha256))
 
 
 MODEL = "model"

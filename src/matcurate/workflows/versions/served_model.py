@@ -1,6 +1,6 @@
 """A model version behind ``mlflow models serve``: images in, masks and uncertainty out.
 
-MLflow imports this module by its name and calls :func:`_load_pyfunc`. What is asked and answered are JSON records, one
+MLflow imports this module by its name and calls :func:`_load_pyfunc`. Requests and answers are JSON records, one
 for each image; see :data:`TAKES` and :data:`ANSWERS`.
 """
 
@@ -19,7 +19,7 @@ from matcurate.imaging.ignored import ignored_of, looked_at, spread_out
 from matcurate.imaging.labels import encode_labels
 from matcurate.imaging.proxy import encode_png
 from matcurate.imaging.read import decode_micrograph
-from matcurate.learned.evidence import judge
+from matcurate.learned.evidence import predict_with_vacuity
 from matcurate.learned.segmentation import segmentation_of
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
@@ -45,13 +45,13 @@ ANSWERS = (
 fractions of the mask, of what is no data bar or scale bar. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1.
 ``uncertainty_kind``: what it is."""
 VACUITY = "vacuity"
-"""How little evidence there is, by the version's head of evidence."""
+"""Lack of evidence, by the version's head of evidence."""
 MAX_SOFTMAX = "1 - max softmax"
-"""How sure the network sounds, of a version without such a head: a texture that it never saw may sound sure."""
+"""Uncertainty of a version without such a head: it may be low for a texture never seen."""
 
 
 class Table(Protocol):
-    """What MLflow hands over: a pandas.DataFrame."""
+    """Input from MLflow: a pandas.DataFrame."""
 
     def to_dict(self, orient: str) -> list[dict[str, object]]:
         """Rows as dictionaries, for the orientation ``records``."""
@@ -69,19 +69,7 @@ class Segmented(TypedDict):
 
 
 class ServedModel:
-    """A loaded version, as MLflow wants it.
-
-    Parameters
-    ----------
-    model : PhaseModel
-        In evaluation mode.
-    phases : sequence of str
-        Names by id.
-    evidence : PixelHead or None
-        That belongs to the model.
-    max_megapixels : float
-        Larger images are refused before they are decoded.
-    """
+    """A loaded version, as MLflow wants it; ``phases`` are names by id."""
 
     def __init__(
         self, model: PhaseModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
@@ -94,10 +82,8 @@ class ServedModel:
     def predict(self, model_input: Table) -> list[Segmented]:
         """Answer rows of :data:`TAKES`, in their order.
 
-        Raises
-        ------
-        UnreadableImageError
-            When an image is not base64 of one we can read, or a ratio has another length or sum; it names the row.
+        Raises UnreadableImageError when an image is not base64 of one we can read, or a ratio has another length or
+        sum; it names the row.
         """
         return [self._answer(row, f"image {index}") for index, row in enumerate(model_input.to_dict("records"))]
 
@@ -111,18 +97,18 @@ class ServedModel:
         grey, ratio = grey_levels(looked_at(micrograph.pixels, ignored)), self._ratio(row.get("ratio"), name)
         if self._evidence is None:
             shares = phase_shares(self._model, grey, ratio)
-            unsure = 1 - shares.max(axis=0)
+            uncertainty = 1 - shares.max(axis=0)
         else:
-            judged = judge(self._model, self._evidence, grey, ratio)
-            shares, unsure = judged.shares, judged.vacuity
-        found = segmentation_of(shares, ignored)
-        unsure = spread_out(unsure, ignored)
+            prediction = predict_with_vacuity(self._model, self._evidence, grey, ratio)
+            shares, uncertainty = prediction.shares, prediction.vacuity
+        segmentation = segmentation_of(shares, ignored)
+        uncertainty = spread_out(uncertainty, ignored)
         return Segmented(
-            mask=_text(encode_labels(found.phases, ".png")),
+            mask=_text(encode_labels(segmentation.phases, ".png")),
             phases=list(self._phases),
-            fractions=[found.phase_fractions.get(phase, 0.0) for phase in range(len(self._phases))],
-            uncertainty=_text(encode_png(np.rint(unsure * 255).astype(np.uint8))),
-            mean_uncertainty=float(unsure.mean(where=True if ignored is None else ~ignored)),
+            fractions=[segmentation.phase_fractions.get(phase, 0.0) for phase in range(len(self._phases))],
+            uncertainty=_text(encode_png(np.rint(uncertainty * 255).astype(np.uint8))),
+            mean_uncertainty=float(uncertainty.mean(where=True if ignored is None else ~ignored)),
             uncertainty_kind=MAX_SOFTMAX if self._evidence is None else VACUITY,
         )
 
@@ -143,12 +129,8 @@ def served_model(folder: Path) -> ServedModel:
     """The version whose files are in a folder, on the base that it was trained on.
 
     The built-in network is in the package; an official SAM is looked for in the checkpoint store of the home
-    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names.
-
-    Raises
-    ------
-    CheckpointError
-        When the adapter is damaged, or its base is not at hand or another.
+    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names. Raises CheckpointError
+    when the adapter is damaged, or its base is missing or another.
     """
     settings = load_settings()
     files = read_version_files(folder, str(folder))

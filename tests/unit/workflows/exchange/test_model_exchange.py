@@ -63,9 +63,9 @@ def test_a_version_arrives_as_it_left(north, file, store, tmp_path):
     tags, (original,) = report.version.tags, open_registry(north).versions()
     said = {
         "lab": "north", "imported_from": "north", "original_name": "north-v1", "original_run": original.run_id,
-        "snapshot": "a" * 64, "base_sha256": original.tags["base_sha256"], "export_sha256": read_export(file).sha256,
+        "snapshot": "a" * 64, "base_sha256": original.tags.base_sha256, "export_sha256": read_export(file).sha256,
     }  # fmt: skip
-    assert said.items() <= tags.items() and tags["imported_by"] and tags["imported_at"]
+    assert said.items() <= tags.stored().items() and tags.imported_by and tags.imported_at
     assert measurements(report.version) == {THERE.golden: THERE}
     here, there = load_adapter_of(registry, report.version), load_adapter_of(open_registry(north), original)
     assert here.card == there.card

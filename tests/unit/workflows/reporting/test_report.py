@@ -1,6 +1,7 @@
 """The report of a project: what is counted, when it says stop, and the page."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -54,7 +55,7 @@ def lab(store, tmp_path_factory):
         measured = Measurement(
             lab="steel", golden=golden, images=1, dice=dice, fraction_error=0.01, at=datetime.now(UTC)
         )
-        tags = {**as_tags([measured]), "calibration_ece": "0.031"}
+        tags = replace(as_tags([measured]), calibration={"ece": "0.031"})
         add_version(made, folder / "files", seed=number, tags=tags, snapshot=snapshot.digest)
     promote(made, open_registry(made), "2", why="better", who="ann")
     for columns in (40, 120):  # predictions of a quarter and of three quarters

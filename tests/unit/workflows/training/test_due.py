@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from learning_samples import add_disc, correct, half, predicted
-from loop_samples import make_workspace, with_settings
+from loop_samples import make_workspace
 
 from matcurate.catalog.snapshots import mark_trained
 from matcurate.config import RetrainSettings, load_settings, save_settings
 from matcurate.errors import ConfigError
 from matcurate.workflows.snapshots.snapshot import take_snapshot
-from matcurate.workflows.training.due import LearningState, check_due, decide, learning_state
+from matcurate.workflows.training.due import LearningState, decide, learning_state
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SETTINGS = RetrainSettings(
@@ -26,25 +26,25 @@ def state(usable=10, new=1, days=1.0, changed=()):
 @pytest.mark.parametrize(
     ("known", "due", "reason"),
     [
-        (state(new=5), True, "5 new corrections (5 call for a training)"),
+        (state(new=5), True, "5 new corrections (5 trigger retraining)"),
         (state(usable=2, new=2), False, "2 usable corrections, 3 needed to train"),
         (state(new=0, days=99), False, "no new corrections since the last training"),
-        (state(days=10), True, "last training 10.0 days ago (10 call for a training)"),
-        (state(new=7, days=12), True, "7 new corrections (5 call for a training); last training 12.0 days ago (10 "),
+        (state(days=10), True, "last training 10.0 days ago (10 trigger retraining)"),
+        (state(new=7, days=12), True, "7 new corrections (5 trigger retraining); last training 12.0 days ago (10 "),
         # earlier mean (.04 + .06) / 2 = .05; newest mean (.07 + .08) / 2 = .075 = 1.5 times, .025 more
         (state(changed=[0.04, 0.06, 0.07, 0.08]), True, "effort 7.5% of the pixels after 5.0% (50% and 2.0% more"),
         # the same with all earlier ones: (.04 + .06 + .08) / 3 = .06; .075 is not 1.5 times .06
         (
             state(changed=[0.04, 0.06, 0.08, 0.07, 0.08]),
             False,
-            "1 new corrections (5 call for a training); effort 7.5%",
+            "1 new corrections (5 trigger retraining); effort 7.5%",
         ),
         # three times, but only .01 more
         (state(changed=[0.005, 0.005, 0.015, 0.015]), False, "1 new corrections"),
         (
             state(changed=[0.0, 0.9, 0.9]),
             False,
-            "1 new corrections (5 call for a training); 3 corrections of the newest",
+            "1 new corrections (5 trigger retraining); 3 corrections of the newest",
         ),
     ],
 )
@@ -98,9 +98,10 @@ def test_the_settings_decide(tmp_path):
     workspace = make_workspace(tmp_path / "home")
     for _ in range(2):
         correct(workspace, add_disc(workspace, tmp_path / "in"), half())
-    assert check_due(workspace).reason == "2 usable corrections, 4 needed to train"
+    state = learning_state(workspace)
+    assert decide(state, workspace.settings.retrain, NOW).reason == "2 usable corrections, 4 needed to train"
     save_settings(tmp_path / "home", {"retrain": {"min_corrections": 2, "new_corrections": 2}})
-    assert check_due(with_settings(workspace, load_settings(tmp_path / "home"))).due
+    assert decide(state, load_settings(tmp_path / "home").retrain, NOW).due
     save_settings(tmp_path / "home", {"retrain": {"new_correction": 2}})
     with pytest.raises(ConfigError, match=r"retrain\.new_correction"):
         load_settings(tmp_path / "home")

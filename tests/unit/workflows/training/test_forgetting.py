@@ -8,6 +8,7 @@ from lab_samples import add_version, make_lab, teach_disc
 from matcurate.errors import CatalogError
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.tracking.version_tags import VersionTags
 from matcurate.workflows.evaluation.evaluate import evaluate
 from matcurate.workflows.evaluation.measurements import Measurement, as_tags, measurements
 from matcurate.workflows.home.backbones import backbone_of
@@ -19,8 +20,8 @@ from matcurate.workflows.versions.models import open_registry
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def scored(dice: float, golden: str = "d" * 64, lab: str = "south") -> dict[str, str]:
-    return as_tags([Measurement(lab=lab, golden=golden, images=3, dice=dice, fraction_error=0.125, at=AT)])
+def scored(dice: float, golden: str = "d" * 64, lab: str = "south") -> Measurement:
+    return Measurement(lab=lab, golden=golden, images=3, dice=dice, fraction_error=0.125, at=AT)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,8 @@ def test_losses_are_against_the_best_of_each_golden_set(store, tmp_path):
     """Three versions, of which south measured two and east one; nobody has a golden set here."""
     lab = make_lab(tmp_path / "home", "a", store)
     registry = open_registry(lab)
-    for seed, tags in enumerate([scored(0.75), scored(0.5) | scored(0.25, "e" * 64, "east"), {}]):
-        add_version(lab, tmp_path / "files", seed, tags)
+    for seed, measured in enumerate([[scored(0.75)], [scored(0.5), scored(0.25, "e" * 64, "east")], []]):
+        add_version(lab, tmp_path / "files", seed, as_tags(measured))
     matrix = forgetting_matrix(lab, registry)
     assert [(c.lab, c.golden[0], c.images, c.here, c.best, c.best_dice) for c in matrix.columns] == [
         ("east", "e", 3, False, "a-v2", 0.25), ("south", "d", 3, False, "a-v1", 0.75),
@@ -87,7 +88,7 @@ def test_a_version_that_cannot_be_loaded_does_not_stop_the_others(store, tmp_pat
 def test_versions_from_before_say_what_they_scored(store, tmp_path):
     tags = {"golden": "f" * 64, "golden_images": "2", "golden_dice": "0.8751", "golden_fraction_error": "0.01"}
     lab = make_lab(tmp_path / "home", "d", store)
-    version = add_version(lab, tmp_path / "files", tags=tags)
+    version = add_version(lab, tmp_path / "files", tags=VersionTags.read(tags))
     (known,) = measurements(version).values()
     assert (known.lab, known.golden, known.images, known.dice, known.at) == (
         "d",

@@ -103,7 +103,7 @@ def test_corrections_become_a_champion_that_can_be_traced(workspace, tmp_path):
     with workspace.reading() as session:
         snapshot = last_trained(session, workspace.project().id)
     said = {"snapshot": snapshot.digest, "base": "builtin", "base_sha256": adapter.card.base_sha256, "lab": "north"}
-    assert said.items() <= version.tags.items() and snapshot.digest == report.snapshot
+    assert said.items() <= version.tags.stored().items() and snapshot.digest == report.snapshot
     client = MlflowClient(registry.uri)
     run = client.get_run(report.run_id)
     assert run.data.metrics["golden_dice"] == pytest.approx(report.metrics.overall.dice)
@@ -132,7 +132,7 @@ def test_the_next_begins_with_the_champion_and_a_bad_one_is_refused(workspace, t
     assert again.dice == second.champion_metrics.overall.dice and again.at > registry.by_alias("champion").created_at
     refused = registry.by_alias("challenger")
     assert refused.name == second.model_version
-    assert refused.tags["promotion"] == second.why and refused.tags["start"] == f"from {first.model_version}"
+    assert refused.tags.promotion == second.why and refused.tags.start == f"from {first.model_version}"
     (move,) = [m for m in show_model(workspace, registry, second.model_version).history]
     assert move.alias == "challenger" and second.why in move.why
     document = as_document(second)
@@ -206,7 +206,7 @@ def test_other_settings_begin_anew_and_by_hand_nothing_is_promoted(workspace, tm
     second = retrain(workspace)
     registry = open_registry(workspace)
     tags = registry.by_alias("challenger").tags
-    assert tags["start"] == f"from the base: {first.model_version} has other settings of the model"
+    assert tags.start == f"from the base: {first.model_version} has other settings of the model"
     assert not second.promoted and registry.by_alias("champion").name == first.model_version
     assert second.champion_metrics == first.metrics
 
@@ -224,7 +224,7 @@ def test_a_champion_of_an_earlier_built_in_network_is_replaced(workspace, tmp_pa
     assert report.champion_metrics is None and report.matsam_metrics is not None
     champion = registry.by_alias("champion")
     assert champion.name == report.model_version == choose_presegmenter(workspace).version
-    assert champion.tags["start"] == f"from the base: {old.name} has other base and settings of the model"
+    assert champion.tags.start == f"from the base: {old.name} has other base and settings of the model"
 
 
 def test_the_job_trains_when_it_is_due(workspace, tmp_path, monkeypatch):
