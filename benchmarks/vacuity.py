@@ -18,8 +18,6 @@ from matcurate.bench.folders import class_names, labelled_pictures
 from matcurate.config import load_preset, load_settings
 from matcurate.imaging import heat_overlay, read_micrograph, to_uint8
 from matcurate.imaging.overlay import overlay
-from matcurate.imaging.proxy import to_uint8
-from matcurate.imaging.read import read_micrograph
 from matcurate.learned.evidence import Calibration, fit_evidence, predict_with_vacuity
 from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.model import PhaseModel
