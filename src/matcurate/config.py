@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -150,11 +151,21 @@ class WorkerSettings(Strict):
     """The job queue, and how long it waits for corrections to stop coming."""
 
     queue_url: str | None = Field(
-        default=None, description="redis://… or postgresql://… for several machines. Default: SQLite in HOME."
+        default=None, description="postgresql://… for several machines. Default: the catalog's, else SQLite in HOME."
     )
     workers: int = Field(default=1, ge=1, le=64, description="Jobs at the same time in one worker.")
     quiet_seconds: float = Field(default=120.0, ge=0, allow_inf_nan=False, description="After the last correction.")
     longest_wait_seconds: float = Field(default=1800.0, ge=0, allow_inf_nan=False, description="After the first one.")
+
+    @field_validator("queue_url")
+    @classmethod
+    def _postgresql(cls, url: str | None) -> str | None:
+        if url is None or url.startswith(("postgresql:", "postgresql+psycopg:", "postgres:")):
+            return url
+        if url.startswith(("redis:", "rediss:")):
+            warnings.warn("worker.queue_url: Redis is not used any more; leave it out", FutureWarning, stacklevel=2)
+            return None
+        raise ValueError("write postgresql://USER@HOST/NAME, or leave it out for SQLite")
 
 
 class Settings(BaseSettings):
@@ -195,6 +206,13 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """Catalog URL, SQLite in the home by default."""
         return self.database_url or f"sqlite:///{(self.home / 'catalog.db').absolute()}"
+
+    @property
+    def resolved_queue_url(self) -> str:
+        """Database of the job queue: PostgreSQL where it or the catalog is there, else SQLite in the home."""
+        url = self.worker.queue_url or self.database_url or ""
+        file = f"sqlite:///{(self.home / 'jobs.db').absolute()}"
+        return f"postgresql:{url.partition(':')[2]}" if url.startswith("postgres") else file
 
     @property
     def resolved_objects_url(self) -> str:

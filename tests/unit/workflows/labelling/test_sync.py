@@ -5,6 +5,7 @@ from datetime import UTC, timedelta
 import numpy as np
 import pytest
 from loop_samples import LS_PROJECT, START, disc, png
+from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
 
 from matcurate.catalog.corrections import list_corrections, revisions
 from matcurate.catalog.events import MAX_ATTEMPTS, enqueue, given_up, pending
@@ -17,7 +18,6 @@ from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.rle import encode_rle
 from matcurate.workflows.labelling import inbox as module
-from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.labelling.push import push
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.presegment.presegment import presegment
