@@ -78,7 +78,8 @@ def _snapshot(workspace: Workspace, job: JobRecord, progress: Progress) -> Resul
 
 def _retrain(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
     """Train; a person is not asked whether it is due."""
-    return as_document(retrain(workspace, if_due=job.trigger in (SCHEDULE, CORRECTIONS), progress=progress))
+    if_due = job.trigger in (SCHEDULE, CORRECTIONS)
+    return as_document(retrain(workspace, if_due=if_due, progress=progress, job=job.workflow_id))
 
 
 def _rank(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:

@@ -162,7 +162,8 @@ def test_what_the_queue_has_given_up_has_failed(workspace):
 def test_what_is_in_the_queue_is_json(workspace):
     enqueue(workspace, "snapshot", "ann")
     with queue_client(workspace.settings) as client, client._sys_db.engine.connect() as connection:
-        stored = connection.execute(text("SELECT inputs, serialization FROM workflow_status")).one()
+        query = "SELECT i.inputs, serialization FROM workflow_input i JOIN workflow_status USING (workflow_uuid)"
+        stored = connection.execute(text(query)).one()
     assert tuple(stored) == ('{"namedArgs":{},"positionalArgs":[1]}', "portable_json")
 
 

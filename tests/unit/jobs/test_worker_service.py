@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOS
+from job_samples import begin_as
 from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace, write_discs
 
 from matcurate.catalog import jobs as table
 from matcurate.catalog.learning_records import JobState
 from matcurate.catalog.predictions import list_predictions
-from matcurate.config import WorkerSettings, load_settings, save_settings
+from matcurate.config import load_settings, save_settings
 from matcurate.errors import CatalogError
 from matcurate.jobs import chunks, kinds
 from matcurate.jobs import worker as module
@@ -26,7 +27,7 @@ from matcurate.jobs.queue import LOST_AFTER, job_of, jobs_of, put_back, take_ove
 from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
 from matcurate.workflows.home import queue
-from matcurate.workflows.home.queue import enqueue, queue_client, queue_name, statuses
+from matcurate.workflows.home.queue import enqueue, queue_client, queue_name
 from matcurate.workflows.ingest.ingest import ingest
 
 
@@ -114,19 +115,9 @@ def test_a_job_of_a_stopped_worker_waits_again_and_is_done_by_the_next(workspace
     assert job_of(workspace, job.id).result == {"trigger": "bob"} and work.begun == [job.id] * 2
 
 
-def run_as(workspace, job, executor: str) -> None:
-    """As if a worker of that name had begun the job and been killed."""
-    with queue_client(workspace.settings) as client, client._sys_db.engine.begin() as connection:
-        flows = client._sys_db.tables.workflow_status
-        mine = flows.update().where(flows.c.workflow_uuid == job.workflow_id)
-        connection.execute(mine.values(status="PENDING", executor_id=executor))
-    with workspace.writing() as session:
-        table.begin_job(session, job.id)
-
-
 def test_what_a_worker_ran_that_is_gone_for_good_is_taken_over(workspace):
     job, _ = enqueue(workspace, "snapshot", "ann")
-    run_as(workspace, job, "elsewhere-0")
+    begin_as(workspace, job, "elsewhere-0")
     with workspace.writing() as session:
         table.keep_alive(session, "elsewhere-0")
     assert (take_over(workspace), state(workspace, job)) == (0, JobState.RUNNING)

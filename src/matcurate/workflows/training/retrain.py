@@ -12,11 +12,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from matcurate.catalog.columns import utc_now
-from matcurate.catalog.snapshots import mark_trained
+from matcurate.catalog.snapshots import mark_trained, snapshot_named
 from matcurate.errors import CatalogError
 from matcurate.imaging.overlay import write_overlay
 from matcurate.phase.trainer import StepReport
-from matcurate.tracking.registry import CHALLENGER, Origin, Registry
+from matcurate.tracking.reach import state_of
+from matcurate.tracking.registry import CHALLENGER, Origin, RegisteredVersion, Registry, champion_alias
 from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.uncertainty.calibration import Reliability
@@ -24,6 +25,7 @@ from matcurate.workflows.evaluation.evaluate import Evaluation, compare, evaluat
 from matcurate.workflows.evaluation.measurements import as_tags, measurement
 from matcurate.workflows.evaluation.promotion import decide_promotion
 from matcurate.workflows.home.backbones import backbone_of
+from matcurate.workflows.home.queue import PROMOTION, enqueue
 from matcurate.workflows.home.workspace import Workspace, current_user
 from matcurate.workflows.snapshots.samples import CorrectedMicrograph
 from matcurate.workflows.snapshots.snapshot import GoldenSet, SnapshotReport, golden_set, take_snapshot
@@ -86,7 +88,13 @@ class RetrainReport:
 
 
 def retrain(
-    workspace: Workspace, *, if_due: bool = False, dry_run: bool = False, seed: int = 0, progress: Progress = silent
+    workspace: Workspace,
+    *,
+    if_due: bool = False,
+    dry_run: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
+    job: str | None = None,
 ) -> RetrainReport:
     """Train a challenger on the corrections, measure it, register it, and promote it by the policy.
 
@@ -105,6 +113,8 @@ def retrain(
         Of new weights, crops and the bootstrap, non-negative.
     progress : Progress
         Told steps and golden micrographs done; may raise to stop.
+    job : str, optional
+        Name of the worker's job: when it is done again after a kill, what it has registered is not trained again.
 
     Raises
     ------
@@ -117,6 +127,8 @@ def retrain(
     TrainingError
         When the loss is not finite.
     """
+    if job is not None and (registered := _registered_by(workspace, job)) is not None:
+        return registered
     state = learning_state(workspace)
     due = decide(state, workspace.settings.retrain, utc_now())
     if dry_run:
@@ -133,7 +145,7 @@ def retrain(
     snapshot = take_snapshot(workspace)
     registry = open_registry(workspace)
     with _alone(workspace, registry):
-        return _train_and_judge(workspace, registry, due, snapshot, golden, seed, progress)
+        return _train_and_judge(workspace, registry, due, snapshot, golden, seed, progress, job)
 
 
 def as_document(report: RetrainReport) -> dict[str, object]:
@@ -182,6 +194,7 @@ def _train_and_judge(
     golden: GoldenSet,
     seed: int,
     progress: Progress,
+    job: str | None,
 ) -> RetrainReport:
     champion = load_champion(registry)
     plan = make_plan(workspace, champion, seed)
@@ -195,10 +208,10 @@ def _train_and_judge(
         trained = train_on(workspace, snapshot.snapshot, plan, folder, report, progress)
         judgement = _judge(workspace, live, trained, champion, golden, seed, progress)
         keep_results(live, plan, trained, snapshot, judgement, workspace.settings.lab)
-    version = _register(workspace, registry, live.id, plan, snapshot, judgement)
     if champion is not None and judgement.champion_metrics is not None:
         measured = measurement(judgement.champion_metrics, workspace.settings.lab)
         registry.add_tags(champion.version.version, as_tags([measured]))
+    version = _register(workspace, registry, live.id, plan, snapshot, judgement, job)
     with workspace.writing() as session:
         mark_trained(session, snapshot.snapshot.id)
     remove_checkpoints(workspace, registry)
@@ -262,6 +275,7 @@ def _register(
     plan: Plan,
     snapshot: SnapshotReport,
     judgement: Judgement,
+    job: str | None,
 ) -> str:
     """Make the run's model a version, the challenger, and champion of project and lab where that was decided.
 
@@ -271,7 +285,9 @@ def _register(
         The version's name.
     """
     decision, lab, digest = judgement.decision, workspace.settings.lab, snapshot.snapshot.digest
-    tags = {"start": plan.start, "promotion": decision.why}
+    tags = {"start": plan.start, "promotion": decision.why, "promoted": str(decision.promoted)}
+    if job is not None:
+        tags["job"] = job
     if judgement.metrics is not None:
         overall = asdict(judgement.metrics.overall)
         tags |= {f"golden_{name}": f"{value:.4g}" for name, value in overall.items() if value is not None}
@@ -280,14 +296,42 @@ def _register(
         tags |= as_tags([measurement(judgement.metrics, lab)])
     origin = Origin(digest, plan.base.name, plan.base.sha256, plan.settings_sha256, lab)
     number = registry.register(run_id, MODEL, origin, tags)
-    who = f"{current_user()}, by 'curate retrain'"
-    outcome = "to be promoted" if decision.promoted else "not promoted"
-    why = f"trained on snapshot {snapshot.snapshot.name}; {outcome}: {decision.why}"
-    move_alias(workspace, registry, CHALLENGER, number, who=who, why=why)
-    if decision.promoted:
-        for whose in (None, lab):  # the project's champion, and the lab's own
-            promote(workspace, registry, str(number), why=decision.why, lab=whose, who=who)
-    return registry.version(number).name
+    version = registry.version(number)
+    _move_aliases(workspace, registry, version)
+    return version.name
+
+
+def _move_aliases(workspace: Workspace, registry: Registry, version: RegisteredVersion) -> None:
+    """Make a new version the challenger, and champion of project and lab where that was decided."""
+    who, why, lab = f"{current_user()}, by 'curate retrain'", version.tags["promotion"], workspace.settings.lab
+    promoted = version.tags["promoted"] == str(True)
+    if CHALLENGER not in version.aliases:
+        outcome = "to be promoted" if promoted else "not promoted"
+        reason = f"trained on snapshot {version.tags['snapshot'][:12]}; {outcome}: {why}"
+        move_alias(workspace, registry, CHALLENGER, version.version, who=who, why=reason)
+    for whose in (None, lab) if promoted else ():  # the project's champion, and the lab's own
+        if champion_alias(whose) not in version.aliases:
+            promote(workspace, registry, str(version.version), why=why, lab=whose, who=who)
+
+
+def _registered_by(workspace: Workspace, job: str) -> RetrainReport | None:
+    """Finish what a job had begun that registered a version and was killed; None when it has registered none."""
+    if state_of(workspace.settings.resolved_tracking_uri) != "there":
+        return None
+    registry = open_registry(workspace)
+    version = next((version for version in registry.versions() if version.tags.get("job") == job), None)
+    if version is None:
+        return None
+    _move_aliases(workspace, registry, version)
+    promoted, snapshot = version.tags["promoted"] == str(True), version.tags["snapshot"]
+    if promoted:
+        enqueue(workspace, "presegment", PROMOTION)  # as promoting does: it may have been killed in between
+    with workspace.writing() as session:
+        mark_trained(session, snapshot_named(session, workspace.project().id, snapshot[:12]).id)
+    remove_checkpoints(workspace, registry)
+    reason = "trained before its worker was killed; the figures are in MLflow"
+    name, why = version.name, version.tags["promotion"]
+    return RetrainReport(True, reason, snapshot, version.run_id, name, None, None, None, promoted, why)
 
 
 def _calibration_tags(trusted: Reliability | None) -> dict[str, str]:

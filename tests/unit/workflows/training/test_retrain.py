@@ -14,12 +14,13 @@ from mlflow import MlflowClient
 from matcurate.catalog.snapshots import last_trained
 from matcurate.config import PromotionSettings, RetrainSettings
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
-from matcurate.jobs.kinds import job_of, run_job
+from matcurate.jobs.kinds import run_job
+from matcurate.jobs.queue import job_of
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
 from matcurate.workflows.evaluation.measurements import measurements
 from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.queue import enqueue
 from matcurate.workflows.home.workspace import initialise
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 from matcurate.workflows.training.retrain import as_document, retrain
@@ -228,10 +229,11 @@ def test_a_champion_of_an_earlier_built_in_network_is_replaced(workspace, tmp_pa
 
 
 def test_the_job_trains_when_it_is_due(workspace, tmp_path, monkeypatch):
-    job, _ = ask(workspace, "retrain", "corrections")
-    assert run_job(workspace, job.id, threading.Event()).result["due"] is False
+    job, _ = enqueue(workspace, "retrain", "corrections")
+    run_job(workspace, job.id, threading.Event())
+    assert job_of(workspace, job.id).result["due"] is False
     teach(workspace, tmp_path / "a", golden=1)
-    job, _ = ask(workspace, "retrain", "corrections")
+    job, _ = enqueue(workspace, "retrain", "corrections")
     run_job(workspace, job.id, threading.Event())
     done = job_of(workspace, job.id)
     assert done.error is None and done.result["promoted"] and done.result["metrics"]["images"] == 1
