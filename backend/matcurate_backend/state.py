@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
+from matcurate.workflows.home.queue import queue_client
 from matcurate.workflows.home.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.labelling.tasks import TaskQuestion
@@ -79,6 +80,9 @@ class BackendState:
         """Handle stored webhooks; at first and then every ten minutes pull everything, since webhooks get lost."""
         if self.settings.label_studio.project_id is None:
             return
+        if self._reconciled is None:
+            with queue_client(self.settings):
+                pass  # opened now, so that no webhook waits for it
         reports = [handle_webhooks(self.workspace, self.client)]
         if self._reconciled is None or time.monotonic() - self._reconciled > RECONCILE_SECONDS:
             reports.append(pull_corrections(self.workspace, self.client))

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import yaml
+from forked import worker
 from label_studio_stand_in import PROJECT, StandIn, serving
 
 from matcurate.catalog.learning_records import JobRecord, JobState
@@ -125,14 +122,15 @@ def killed_at_random(
         for kind in LOOP:
             enqueue(workspace, kind, "faults")
         with worker(homes[0]) as process:
-            wait_until(lambda: any(job.state is JobState.RUNNING for job in jobs_of(workspace)), 120)
+            wait_until(lambda: any(job.state is JobState.RUNNING for job in jobs_of(workspace)), 600)
             time.sleep(rng.uniform(0, 6))
             at_hand.update([job.kind for job in jobs_of(workspace) if job.state is JobState.RUNNING] or ["nothing"])
             process.kill()
     with worker(homes[0]) as process:
         finish(workspace)
-        process.send_signal(signal.SIGTERM)
-        stopped = process.wait(60)
+        process.terminate()
+        process.join(60)
+        stopped = process.exitcode
     kinds = Counter(f"{job.kind} {job.state.value}" for job in jobs_of(workspace, 1000))
     return {"kills": kills, "at_hand": at_hand, "jobs": kinds, "exit": stopped, "seconds": time.monotonic() - began}
 
@@ -149,8 +147,8 @@ def killed_for_good(workspace: Workspace, homes: list[Path]) -> dict[str, object
         began = time.monotonic()
         finish(workspace)
         seconds = time.monotonic() - began
-        other.send_signal(signal.SIGTERM)
-        other.wait(60)
+        other.terminate()
+        other.join(60)
     with queue_client(workspace.settings) as client:
         parts = client.list_workflows(workflow_id_prefix=f"{job.workflow_id}-", load_input=False)
     by = Counter(str(part.executor_id) for part in parts)
@@ -210,19 +208,6 @@ def faults_of(workspace: Workspace) -> list[str]:
 
 def ended(job: JobRecord, flows: dict[str, str]) -> bool:
     return flows.get(job.workflow_id) == "SUCCESS" and (job.result is None) != (job.error is None)
-
-
-@contextmanager
-def worker(home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker in a process of its own, killed at the end if it still runs."""
-    environment = {**os.environ, "CURATE_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    with (home / "worker.log").open("ab") as log:
-        process = subprocess.Popen([sys.executable, "-m", "matcurate.jobs"], env=environment, stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def wait_until(holds: Callable[[], bool], seconds: float) -> None:

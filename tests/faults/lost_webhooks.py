@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
 import httpx
 import numpy as np
+from forked import backend
 from killed_workers import SIZE, draw, make_home, wait_until
 from label_studio_stand_in import PROJECT, StandIn, serving
 
@@ -88,7 +86,7 @@ def sent(
                 number += 1
                 if number in killed_after:
                     process.kill()
-                    process.wait()
+                    process.join()
                 answer = tell(http, action, annotation)
                 outcomes["lost" if answer is None else "answered"] += 1
                 if answer is not None:
@@ -165,20 +163,6 @@ def is_up(http: httpx.Client) -> bool:
 
 def metrics(http: httpx.Client) -> str:
     return http.get("/metrics").text
-
-
-@contextmanager
-def backend(home: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The backend in a process of its own, killed at the end if it still runs."""
-    command = [sys.executable, "-m", "uvicorn", "--factory", "matcurate_backend.app:create_app", "--port", str(port)]
-    environment = {**os.environ, "CURATE_HOME": str(home), "OMP_NUM_THREADS": "1"}
-    with (home / "backend.log").open("ab") as log:
-        process = subprocess.Popen([*command, "--log-level", "warning"], env=environment, stdout=log, stderr=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The worker process: DBOS runs what waits in the queue; it says that it is there, and stops cleanly."""
+"""The worker process: runs what waits in DBOS's queue, takes over from workers that are gone, and stops cleanly."""
 
 from __future__ import annotations
 
@@ -146,7 +146,8 @@ class Worker:
         predicted = self._share(workspace, job)
         outcome = DBOS.run_step({"name": job.kind}, work, workspace, job, self._stopping, predicted)
         end(workspace, job, outcome)
-        log.info("job %d (%s), asked for by %s: %s", job.id, job.kind, job.trigger, "; ".join(outcome))
+        state = "failed" if "error" in outcome else "done"
+        log.info("job %d (%s), asked for by %s: %s", job.id, job.kind, job.trigger, state)
 
     def _share(self, workspace: Workspace, job: JobRecord) -> int:
         """Let all workers predict what a large job has to look at; returns how many micrographs that were."""

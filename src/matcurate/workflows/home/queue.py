@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import make_url
@@ -132,8 +133,8 @@ def _client(url: str) -> DBOSClient:
 
     file = make_url(url).database
     if url.startswith("sqlite") and file is not None:
-        with sqlite3.connect(file) as connection:
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(file)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")  # those who look do not wait for those who write
-        connection.close()
     DBOS.migrate(url)
     return DBOSClient(system_database_url=url, serializer=DBOSPortableJSONSerializer(), retry_connection_errors=False)
