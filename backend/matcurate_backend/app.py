@@ -54,12 +54,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             log.info("serving %s", app.state.live.current().model_version)  # loads the model before the first call
         except CurateError as error:
             log.error("not ready: %s", error)  # tried again with each call that needs the model
-        app.state.inbox = BackgroundThread("inbox", app.state.live.drain)
+        app.state.webhooks = BackgroundThread("webhooks", app.state.live.drain)
         following = BackgroundThread("champion", app.state.live.follow, FOLLOW_SECONDS)
-        for thread in (app.state.inbox, following):
+        for thread in (app.state.webhooks, following):
             thread.wake()
         yield
-        for thread in (app.state.inbox, following):
+        for thread in (app.state.webhooks, following):
             thread.stop()
 
     app = FastAPI(title="matcurate backend", version=__version__, lifespan=lifespan)

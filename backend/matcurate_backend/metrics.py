@@ -23,7 +23,7 @@ class Metrics:
         self.corrections = Counter(
             "matcurate_corrections", "Corrections taken into the catalog.", ["outcome"], registry=self.registry
         )
-        self.inbox_pending = Gauge("matcurate_inbox_pending", "Events waiting in the inbox.", registry=self.registry)
+        self.inbox_pending = Gauge("matcurate_inbox_pending", "Webhooks not handled yet.", registry=self.registry)
 
     def render(self) -> bytes:
         """Prometheus text format."""

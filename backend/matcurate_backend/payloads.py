@@ -96,7 +96,7 @@ class WebhookRequest(BaseModel):
 
 
 class WebhookResponse(BaseModel):
-    """Acknowledgement; the work is in the inbox."""
+    """Acknowledgement; what it names is pulled afterwards."""
 
     status: str = "accepted"
 

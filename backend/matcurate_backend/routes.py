@@ -69,13 +69,13 @@ def predict(request: PredictRequest, state: State) -> PredictResponse:
 
 @router.post("/webhook", dependencies=[Depends(require_webhook_secret)])
 def webhook(request: WebhookRequest, call: Request, state: State) -> WebhookResponse:
-    """Put the event into the inbox, or the training among the jobs, and answer at once.
+    """Store which annotations have changed, or ask for a training, and answer at once.
 
     Label Studio waits one second at most.
     """
     state.receive(request.action, request.project.id if request.project else None, request.annotation_ids)
-    inbox: BackgroundThread = call.app.state.inbox
-    inbox.wake()
+    webhooks: BackgroundThread = call.app.state.webhooks
+    webhooks.wake()
     return WebhookResponse()
 
 

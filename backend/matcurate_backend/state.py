@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
-from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.queue import queue_client
 from matcurate.workflows.home.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
-from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.labelling.tasks import TaskQuestion
+from matcurate.workflows.labelling.webhook import handle_webhooks, pending_webhooks, receive_webhook
 from matcurate.workflows.presegment.predict import Answer, answer_tasks, check_label_config
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 from matcurate.workflows.presegment.serving import Serving
@@ -21,9 +21,6 @@ from matcurate.workflows.versions.names import model_version_names
 from matcurate_backend.metrics import Metrics
 
 RECONCILE_SECONDS = 600.0
-START_TRAINING, PAGE = "START_TRAINING", "the page"
-"""What Label Studio sends for its button, and who then has asked."""
-
 DECIDING = ("project", "backbone", "preset", "cache_dir", "pre_segmentation", "tracking_uri")
 """Settings that decide which model serves."""
 
@@ -71,30 +68,29 @@ class BackendState:
         return answers
 
     def receive(self, action: str, ls_project_id: int | None, annotation_ids: Sequence[int]) -> None:
-        """Put a webhook into the inbox; the button that starts a training asks for the job."""
+        """Store a webhook and count it."""
         self.metrics.webhooks.labels(action).inc()
-        if action == START_TRAINING:
-            if ls_project_id in (None, self.settings.label_studio.project_id):
-                ask(self.workspace, "retrain", PAGE)
-            return
-        receive_event(self.workspace, action, ls_project_id, annotation_ids)
+        receive_webhook(self.workspace, action, ls_project_id, annotation_ids)
 
     def known_versions(self) -> list[str]:
         """Model versions of the project, newest first."""
         return model_version_names(self.workspace)
 
     def drain(self) -> None:
-        """Empty the inbox; at first and then every ten minutes pull everything, since webhooks get lost."""
+        """Handle stored webhooks; at first and then every ten minutes pull everything, since webhooks get lost."""
         if self.settings.label_studio.project_id is None:
             return
-        reports = [drain_inbox(self.workspace, self.client)]
+        if self._reconciled is None:
+            with queue_client(self.settings):
+                pass  # opened now, so that no webhook waits for it
+        reports = [handle_webhooks(self.workspace, self.client)]
         if self._reconciled is None or time.monotonic() - self._reconciled > RECONCILE_SECONDS:
             reports.append(pull_corrections(self.workspace, self.client))
             self._reconciled = time.monotonic()
         for report in reports:
             for outcome, count in report.outcomes.items():
                 self.metrics.corrections.labels(outcome).inc(count)
-        self.metrics.inbox_pending.set(pending_events(self.workspace))
+        self.metrics.inbox_pending.set(pending_webhooks(self.workspace))
 
 
 class LiveState:
@@ -117,7 +113,7 @@ class LiveState:
             return self._state
 
     def drain(self) -> None:
-        """Empty the inbox of the current state."""
+        """Handle what webhooks have told the current state."""
         self.current().drain()
 
     def follow(self) -> None:

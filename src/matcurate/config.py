@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -211,7 +212,7 @@ class WorkerSettings(Strict):
 
     queue_url: str | None = Field(
         default=None,
-        description="redis://… or postgresql://… when several machines share the queue. Default: SQLite in HOME.",
+        description="postgresql://… when several machines share the queue. Default: the catalog's, else SQLite in HOME.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Number of jobs that one worker runs at the same time.")
     quiet_seconds: NonNegative = Field(
@@ -221,6 +222,16 @@ class WorkerSettings(Strict):
         default=1800.0,
         description="Seconds after the first correction after which corrections are processed in any case.",
     )
+
+    @field_validator("queue_url")
+    @classmethod
+    def _postgresql(cls, url: str | None) -> str | None:
+        if url is None or url.startswith(("postgresql:", "postgresql+psycopg:", "postgres:")):
+            return url
+        if url.startswith(("redis:", "rediss:")):
+            warnings.warn("worker.queue_url: Redis is not used any more; leave it out", FutureWarning, stacklevel=2)
+            return None
+        raise ValueError("write postgresql://USER@HOST/NAME, or leave it out for SQLite")
 
 
 class Settings(BaseSettings):
@@ -276,6 +287,13 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """Catalog URL, SQLite in the home by default."""
         return self.database_url or f"sqlite:///{(self.home / 'catalog.db').absolute()}"
+
+    @property
+    def resolved_queue_url(self) -> str:
+        """Database of the job queue: PostgreSQL where it or the catalog is there, else SQLite in the home."""
+        url = self.worker.queue_url or self.database_url or ""
+        file = f"sqlite:///{(self.home / 'jobs.db').absolute()}"
+        return f"postgresql:{url.partition(':')[2]}" if url.startswith("postgres") else file
 
     @property
     def resolved_objects_url(self) -> str:

@@ -23,10 +23,10 @@ from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
-from matcurate.jobs.kinds import job_of, jobs_of
+from matcurate.jobs.queue import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.queue import enqueue
 from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
 from matcurate.workflows.ingest.ingest import ingest
 from matcurate.workflows.labelling.regions import RegionCodec
@@ -87,7 +87,7 @@ def test_from_new_micrographs_to_a_snapshot(
 ) -> None:
     added = micrographs(workspace, tmp_path)
     before = learning_state(workspace).usable
-    asked, _ = ask(workspace, "presegment", "test")
+    asked, _ = enqueue(workspace, "presegment", "test")
     done = eventually(lambda: ended(workspace, asked.id))
     assert done.state is JobState.DONE, done.error
     assert done.result is not None and int(str(done.result["predictions"])) >= 3
@@ -114,7 +114,7 @@ def test_from_new_micrographs_to_a_snapshot(
         return None
 
     eventually(by_corrections)
-    wanted, _ = ask(workspace, "snapshot", "test")
+    wanted, _ = enqueue(workspace, "snapshot", "test")
     frozen = eventually(lambda: ended(workspace, wanted.id))
     assert frozen.result is not None
     with workspace.reading() as session:

@@ -26,7 +26,7 @@ from matcurate.catalog.records import MicrographRecord
 from matcurate.catalog.tasks import links_for_project
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
-from matcurate.jobs.kinds import jobs_of
+from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.phase.scores import score_phases
 from matcurate.workflows.home.workspace import (

@@ -1,4 +1,4 @@
-"""Jobs and the schedule: what waits for the worker, what runs, what became of it."""
+"""Jobs, workers and the schedule: what was asked for, what became of it, and who works."""
 
 from __future__ import annotations
 
@@ -11,137 +11,68 @@ from sqlmodel import Session, col, delete, select
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.learning_records import JobRecord, JobState, ScheduleRecord
-from matcurate.catalog.learning_tables import WAITING, Job, Schedule
+from matcurate.catalog.learning_tables import WAITING, Job, Schedule, Worker
 from matcurate.errors import CatalogError
 
-LEASE = timedelta(minutes=2)
-"""A running job whose worker has not been heard of for so long has been given up by it."""
 
-
-def queue_job(
+def add_job(
     session: Session, project_id: int, kind: str, trigger: str, not_before: datetime | None = None
 ) -> tuple[JobRecord, bool]:
-    """Ask for a job. One of its kind that waits already is the answer, as it is.
-
-    Returns
-    -------
-    record : JobRecord
-        The job that waits.
-    added : bool
-        Whether it is new.
-    """
+    """Add a job unless one of its kind waits; returns the one that waits, and whether it is new."""
     now = utc_now()
-    row = Job(
-        project_id=project_id,
-        kind=kind,
-        trigger=trigger,
-        state=JobState.QUEUED.value,
-        created_at=now,
-        not_before=not_before or now,
-    )
+    row = Job(project_id=project_id, kind=kind, trigger=trigger, created_at=now, not_before=not_before or now)
     added = insert_if_absent(session, row, ["project_id", "kind"], WAITING)
     waiting = _waiting(session, project_id, kind)
     if waiting is None:  # begun between the two statements: PostgreSQL, another worker
-        return queue_job(session, project_id, kind, trigger, not_before)
+        return add_job(session, project_id, kind, trigger, not_before)
     return _record(waiting), added
 
 
-def put_off(session: Session, job_id: int, not_before: datetime, trigger: str | None = None) -> JobRecord:
+def reschedule(session: Session, job_id: int, not_before: datetime, trigger: str | None = None) -> JobRecord:
     """Let a job that waits begin at another moment, and name what asked for that."""
     row = _get(session, job_id)
-    if row.state == JobState.QUEUED.value:
+    if row.started_at is None and row.finished_at is None:
         row.not_before = not_before
         row.trigger = trigger or row.trigger
         session.flush()
     return _record(row)
 
 
-def ready_jobs(session: Session, project_id: int, now: datetime | None = None) -> list[JobRecord]:
-    """Jobs of a project that may begin, the oldest first."""
-    query = select(Job).where(
-        Job.project_id == project_id, Job.state == JobState.QUEUED.value, col(Job.not_before) <= (now or utc_now())
-    )
-    return [_record(row) for row in session.exec(query.order_by(col(Job.id)))]
-
-
-def begin_job(session: Session, project_id: int, job_id: int) -> JobRecord | None:
-    """Take a job to run it; None when the project has none that waits under this id, or another of its kind runs.
-
-    A job whose worker is gone (:data:`LEASE`) is marked as failed first, so that it blocks nobody.
-    """
-    now = utc_now()
-    give_up_lost_jobs(session, now)
-    mine = select(Job).where(Job.id == job_id, Job.project_id == project_id)
-    row = session.exec(mine.with_for_update()).one_or_none()
-    if row is None or row.state != JobState.QUEUED.value:
+def begin_job(session: Session, job_id: int) -> JobRecord | None:
+    """Note that a job runs, also one whose last worker was killed; None when it has ended (cancelled)."""
+    row = session.exec(select(Job).where(Job.id == job_id).with_for_update()).one_or_none()
+    if row is None or row.finished_at is not None:
         return None
-    rival = select(Job.id).where(
-        Job.project_id == row.project_id, Job.kind == row.kind, Job.state == JobState.RUNNING.value
-    )
-    if session.exec(rival).first() is not None:
-        return None
-    row.state, row.started_at, row.alive_at = JobState.RUNNING.value, now, now
-    row.done, row.total, row.note, row.error = 0, 0, "", None
+    row.started_at = row.started_at or utc_now()
+    row.done, row.total, row.note = 0, 0, ""
     session.flush()
     return _record(row)
 
 
-def give_up_lost_jobs(session: Session, now: datetime | None = None) -> int:
-    """Mark running jobs as failed whose worker was not heard of for :data:`LEASE`; returns how many."""
-    at = now or utc_now()
-    lost = session.exec(
-        update(Job)
-        .where(col(Job.state) == JobState.RUNNING.value, col(Job.alive_at) < at - LEASE)
-        .values(
-            state=JobState.FAILED.value,
-            finished_at=at,
-            error="the worker that ran it is gone; start 'curate worker' and ask again",
-        )
-        .returning(col(Job.id))
-    )
-    return len(lost.all())
+def report_progress(session: Session, job_id: int, note: str, progress: tuple[int, int] | None = None) -> bool:
+    """Note what is at hand, and how much of how much is done; False when the job has ended (cancelled)."""
+    counts = {} if progress is None else dict(zip(("done", "total"), progress, strict=True))
+    return _unless_finished(session, job_id, note=note, **counts)
 
 
-def report_progress(session: Session, job_id: int, done: int, total: int, note: str) -> None:
-    """Note how far a running job has come."""
-    _while_running(session, job_id, done=done, total=total, note=note, alive_at=utc_now())
-
-
-def keep_alive(session: Session, job_id: int) -> None:
-    """Note that the worker of a running job is there."""
-    _while_running(session, job_id, alive_at=utc_now())
-
-
-def finish_job(session: Session, job_id: int, result: Mapping[str, object]) -> None:
-    """Note what came of a job; values that JSON can hold."""
-    _while_running(session, job_id, state=JobState.DONE.value, result=dict(result), finished_at=utc_now())
-
-
-def fail_job(session: Session, job_id: int, error: str) -> None:
-    """Note why a job could not be done."""
-    _while_running(session, job_id, state=JobState.FAILED.value, error=error, finished_at=utc_now())
+def end_job(
+    session: Session, job_id: int, result: Mapping[str, object] | None = None, error: str | None = None
+) -> bool:
+    """Note what came of a job, in values that JSON can hold, or why it failed; False when it had ended before."""
+    kept = None if result is None else dict(result)
+    return _unless_finished(session, job_id, result=kept, error=error, finished_at=utc_now())
 
 
 def requeue_job(session: Session, job_id: int) -> None:
-    """Let a job that was stopped wait again; when another of its kind waits, that one stands for it."""
+    """Let a job that was stopped count as waiting again, unless another of its kind waits."""
     row = _get(session, job_id)
-    if row.state != JobState.RUNNING.value:
-        return
-    if _waiting(session, row.project_id, row.kind) is not None:
-        fail_job(session, job_id, "the worker was stopped; another job of this kind waits")
-        return
-    row.state, row.started_at, row.alive_at = JobState.QUEUED.value, None, None
-    session.flush()
+    if row.finished_at is None and _waiting(session, row.project_id, row.kind) is None:
+        row.started_at = None
+        session.flush()
 
 
 def get_job(session: Session, project_id: int, job_id: int) -> JobRecord:
-    """Return a job of a project.
-
-    Raises
-    ------
-    CatalogError
-        When it has none of that id.
-    """
+    """Return a job of a project; raises CatalogError when it has none of that id."""
     row = _get(session, job_id)
     if row.project_id != project_id:
         raise CatalogError(f"job {job_id} belongs to another project; set CURATE_PROJECT to its name")
@@ -152,6 +83,22 @@ def list_jobs(session: Session, project_id: int, limit: int = 50) -> list[JobRec
     """Jobs of a project, newest first."""
     query = select(Job).where(Job.project_id == project_id).order_by(col(Job.id).desc()).limit(limit)
     return [_record(row) for row in session.exec(query)]
+
+
+def unfinished_jobs(session: Session, project_id: int) -> list[JobRecord]:
+    """Jobs of a project that wait or run, oldest first."""
+    query = select(Job).where(Job.project_id == project_id, col(Job.finished_at).is_(None)).order_by(col(Job.id))
+    return [_record(row) for row in session.exec(query)]
+
+
+def keep_alive(session: Session, worker: str) -> None:
+    """Note that a worker is there."""
+    session.merge(Worker(name=worker, alive_at=utc_now()))
+
+
+def workers_alive(session: Session, within: timedelta) -> set[str]:
+    """Names of the workers that were heard of ``within`` that time."""
+    return set(session.exec(select(Worker.name).where(col(Worker.alive_at) > utc_now() - within)))
 
 
 def set_schedule(session: Session, project_id: int, cron: str) -> ScheduleRecord:
@@ -179,10 +126,7 @@ def mark_fired(session: Session, project_id: int, minute: datetime) -> bool:
     """Note that a schedule fires in ``minute``; False when another worker was first."""
     fired = session.exec(
         update(Schedule)
-        .where(
-            col(Schedule.project_id) == project_id,
-            func.coalesce(col(Schedule.fired_at) < minute, True),
-        )
+        .where(col(Schedule.project_id) == project_id, func.coalesce(col(Schedule.fired_at) < minute, True))
         .values(fired_at=minute)
         .returning(col(Schedule.project_id))
     )
@@ -190,12 +134,12 @@ def mark_fired(session: Session, project_id: int, minute: datetime) -> bool:
 
 
 def _waiting(session: Session, project_id: int, kind: str) -> Job | None:
-    query = select(Job).where(Job.project_id == project_id, Job.kind == kind, Job.state == JobState.QUEUED.value)
-    return session.exec(query).one_or_none()
+    return session.exec(select(Job).where(Job.project_id == project_id, Job.kind == kind, WAITING)).one_or_none()
 
 
-def _while_running(session: Session, job_id: int, **values: object) -> None:
-    session.exec(update(Job).where(col(Job.id) == job_id, col(Job.state) == JobState.RUNNING.value).values(**values))
+def _unless_finished(session: Session, job_id: int, **values: object) -> bool:
+    open_row = (col(Job.id) == job_id) & col(Job.finished_at).is_(None)
+    return session.exec(update(Job).where(open_row).values(**values).returning(col(Job.id))).first() is not None
 
 
 def _get(session: Session, job_id: int) -> Job:
@@ -206,4 +150,8 @@ def _get(session: Session, job_id: int) -> Job:
 
 
 def _record(row: Job) -> JobRecord:
-    return JobRecord(state=JobState(row.state), **row.model_dump(exclude={"state"}))
+    if row.finished_at is not None:
+        state = JobState.DONE if row.error is None else JobState.FAILED
+    else:
+        state = JobState.QUEUED if row.started_at is None else JobState.RUNNING
+    return JobRecord(state=state, **row.model_dump())

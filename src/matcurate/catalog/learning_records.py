@@ -140,29 +140,14 @@ class JobState(StrEnum):
 class JobRecord:
     """Work for the worker.
 
-    Parameters
-    ----------
-    id, project_id : int
-        Catalog ids.
-    kind : str
-        What is to be done.
-    trigger : str
-        What asked for it: ``schedule``, ``corrections``, or a person's name.
-    state : JobState
-        ``error`` says why when it failed, ``result`` what came of it when it is done.
-    done, total : int
-        Progress; ``note`` is what is at hand.
-    not_before : datetime
-        A queued job waits until then.
-    alive_at : datetime or None
-        When the worker that runs it was last heard of.
+    ``trigger`` is ``schedule``, ``corrections``, ``promotion`` or a person's name. A job that waits begins after
+    ``not_before``; ``result`` says what came of it, ``error`` why it failed.
     """
 
     id: int
     project_id: int
     kind: str
     trigger: str
-    state: JobState
     done: int
     total: int
     note: str
@@ -171,8 +156,13 @@ class JobRecord:
     created_at: datetime
     not_before: datetime
     started_at: datetime | None
-    alive_at: datetime | None
     finished_at: datetime | None
+    state: JobState
+
+    @property
+    def workflow_id(self) -> str:
+        """Its name in DBOS; jobs of other installations on the same database have others."""
+        return f"job-{self.id}-{self.created_at:%Y%m%dT%H%M%S.%f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The catalog's tables about learning: snapshots, who moved which model alias, jobs and the schedule.
+"""The catalog's tables about learning: snapshots, who moved which model alias, jobs, workers and the schedule.
 
 As in :mod:`matcurate.catalog.tables`, rows stay inside this package.
 """
@@ -67,14 +67,14 @@ class AliasChange(CatalogTable, table=True):
     changed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-WAITING, RUNNING = text("state = 'queued'"), text("state = 'running'")
-"""Conditions of the unique indices on jobs."""
+WAITING = text("started_at IS NULL AND finished_at IS NULL")
+"""Condition of the unique index on jobs."""
 
 
 class Job(CatalogTable, table=True):
-    """Work for the worker: what was asked for, by whom, and how far it has come.
+    """What was asked for, by whom, how far it has come, and what became of it; its queue is DBOS's.
 
-    Of one kind a project has at most one job that waits and one that runs.
+    Of one kind a project has at most one job that waits.
     """
 
     __table_args__ = (
@@ -86,21 +86,12 @@ class Job(CatalogTable, table=True):
             sqlite_where=WAITING,
             postgresql_where=WAITING,
         ),
-        Index(
-            "uq_job_running",
-            "project_id",
-            "kind",
-            unique=True,
-            sqlite_where=RUNNING,
-            postgresql_where=RUNNING,
-        ),
     )
 
     id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     kind: str
     trigger: str
-    state: str
     done: int = 0
     total: int = 0
     note: str = ""
@@ -109,8 +100,14 @@ class Job(CatalogTable, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     not_before: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    alive_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class Worker(CatalogTable, table=True):
+    """When a worker was last heard of; its name is its executor id in DBOS."""
+
+    name: str = Field(primary_key=True)
+    alive_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Schedule(CatalogTable, table=True):

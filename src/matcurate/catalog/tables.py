@@ -209,7 +209,7 @@ class CorrectionRevision(CatalogTable, table=True):
 
 
 class Event(CatalogTable, table=True):
-    """Inbox of webhooks: stored at once, handled later, kept."""
+    """Webhooks: stored at once, handled later, kept; ``error`` says why one could not be handled."""
 
     __table_args__ = (
         Index(
@@ -220,13 +220,9 @@ class Event(CatalogTable, table=True):
     id: int = Field(default=None, primary_key=True)
     action: str
     ls_project_id: int | None = None
-    ls_task_id: int | None = None
     ls_annotation_id: int | None = None
-    payload: dict[str, object] = Field(sa_type=JSON)
     received_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     handled_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    claimed_until: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    attempts: int = 0
     error: str | None = None
 
 

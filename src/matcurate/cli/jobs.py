@@ -11,7 +11,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, session
 
 if TYPE_CHECKING:
-    from matcurate.jobs.kinds import JobRecord
+    from matcurate.jobs.queue import JobRecord
 
 jobs = typer.Typer(help="Jobs of the worker: what waits, runs, and became of it.")
 
@@ -47,7 +47,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Show one job: how far it is, what came of it, or why it failed."""
-    from matcurate.jobs.kinds import job_of
+    from matcurate.jobs.queue import job_of
     from matcurate.workflows.home.workspace import open_workspace
 
     job = job_of(open_workspace(session(ctx).settings), job_id)
@@ -60,18 +60,35 @@ def show(
 @jobs.command()
 def add(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="sync, presegment, snapshot or retrain (when due).")],
+    kind: Annotated[str, typer.Argument(help="sync, presegment, snapshot, retrain or rank.")],
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""
-    from matcurate.workflows.home.queue import ask
+    from matcurate.workflows.home.queue import enqueue
     from matcurate.workflows.home.workspace import current_user, open_workspace
 
-    job, added = ask(open_workspace(session(ctx).settings), kind, current_user())
+    job, added = enqueue(open_workspace(session(ctx).settings), kind, current_user())
     if as_json:
         emit_json({**_as_json(job), "added": added})
     else:
         emit_table("Asked for" if added else "Waits already", ["job", "kind"], [[job.id, job.kind]])
+
+
+@jobs.command()
+def cancel(
+    ctx: typer.Context,
+    job_id: Annotated[int, typer.Argument(metavar="ID", help="Number of the job.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Cancel a job that waits, or stop one that runs at its next progress report."""
+    from matcurate.jobs.queue import cancel as cancel_job
+    from matcurate.workflows.home.workspace import current_user, open_workspace
+
+    job = cancel_job(open_workspace(session(ctx).settings), job_id, current_user())
+    if as_json:
+        emit_json(_as_json(job))
+    else:
+        emit_table("Cancelled", ["job", "kind"], [[job.id, job.kind]])
 
 
 def worker(ctx: typer.Context) -> None:
@@ -90,8 +107,7 @@ def schedule(
     as_json: JsonFlag = False,
 ) -> None:
     """Set, show or remove when the worker pulls corrections, predicts new micrographs and, when due, trains."""
-    from matcurate.jobs.kinds import SCHEDULED
-    from matcurate.jobs.schedule import current_schedule, unschedule
+    from matcurate.jobs.schedule import SCHEDULED, current_schedule, unschedule
     from matcurate.jobs.schedule import schedule as store
     from matcurate.workflows.home.workspace import open_workspace
 
@@ -111,7 +127,7 @@ def schedule(
 
 
 def _list(ctx: typer.Context, limit: int, as_json: bool) -> None:
-    from matcurate.jobs.kinds import jobs_of
+    from matcurate.jobs.queue import jobs_of
     from matcurate.workflows.home.workspace import open_workspace
 
     found = jobs_of(open_workspace(session(ctx).settings), limit)

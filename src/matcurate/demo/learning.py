@@ -16,7 +16,7 @@ from matcurate.catalog.records import MicrographRecord
 from matcurate.demo.pictures import DemoSet
 from matcurate.errors import CatalogError
 from matcurate.imaging.labels import decode_labels, read_labels
-from matcurate.jobs.kinds import JobRecord, jobs_of
+from matcurate.jobs.queue import JobRecord, jobs_of
 from matcurate.phase.scores import mean_of, score_phases
 from matcurate.types import Progress, silent
 from matcurate.workflows.home.workspace import Workspace

@@ -1,8 +1,4 @@
-"""Work for the worker: asking for it, doing it, and the kinds there are.
-
-The catalog's job table is the truth: asking needs nothing but the catalog, so a request handler does it in
-milliseconds, and nothing is lost while no worker runs. The worker's queue only carries the ids of jobs that are ready.
-"""
+"""What jobs there are, and doing them."""
 
 from __future__ import annotations
 
@@ -11,76 +7,64 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from matcurate.catalog.jobs import (
-    begin_job,
-    fail_job,
-    finish_job,
-    get_job,
-    give_up_lost_jobs,
-    list_jobs,
-    ready_jobs,
-    requeue_job,
-)
-from matcurate.catalog.learning_records import JobRecord as JobRecord  # entry points name the type
-from matcurate.catalog.learning_records import Part
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from matcurate.catalog.jobs import begin_job, end_job
+from matcurate.catalog.learning_records import JobRecord, Part
 from matcurate.errors import CatalogError, CurateError
 from matcurate.jobs.reporter import JobReporter
+from matcurate.jobs.schedule import SCHEDULED
 from matcurate.types import Progress
-from matcurate.workflows.home.queue import (
-    CORRECTIONS,
-    PROMOTION,
-    SCHEDULE,
-    ask,
-)
+from matcurate.workflows.home.queue import CORRECTIONS, PROMOTION, SCHEDULE, add_or_hasten, submit
 from matcurate.workflows.home.workspace import Workspace, label_studio_client
 from matcurate.workflows.labelling.push import push
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.presegment.presegment import Selection, presegment
 from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
+from matcurate.workflows.ranking.rank import as_document as ranking_document
+from matcurate.workflows.ranking.rank import rank_project
+from matcurate.workflows.ranking.scorer import open_scorer
 from matcurate.workflows.snapshots.snapshot import take_snapshot
+from matcurate.workflows.training.retrain import as_document, retrain
 
 log = logging.getLogger(__name__)
 
-
 Result = Mapping[str, object]
-Run = Callable[[Workspace, str, Progress], Result]
-"""Does the work; told who or what has asked for it."""
+Run = Callable[[Workspace, JobRecord, Progress], Result]
+"""Does the work of a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """A kind of work: what it is called, in one line what it does, and what does it."""
+    """A kind of work: its name, in one line what it does, and what does it."""
 
     name: str
     purpose: str
     run: Run
 
 
-def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+def _sync(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
     with label_studio_client(workspace.settings) as client:
         report = pull_corrections(workspace, client, progress=progress)
     return {**report.outcomes, "failed": list(report.failed)}
 
 
-def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+def _presegment(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
     """Predict what is new; a champion predicts everything again that it has not seen."""
     segmenter = choose_presegmenter(workspace)
     selection: Selection = "all" if isinstance(segmenter, Learned) else "new"
-    scorer = None
-    if trigger == PROMOTION and workspace.settings.label_studio.project_id is not None:
-        from matcurate.workflows.ranking.scorer import open_scorer  # torch, as below
-
-        scorer = open_scorer(workspace, segmenter)  # ranking follows
+    connected = workspace.settings.label_studio.project_id is not None
+    scorer = open_scorer(workspace, segmenter) if job.trigger == PROMOTION and connected else None  # ranking follows
     report = presegment(workspace, segmenter, selection, progress=progress, scorer=scorer)
     result: dict[str, object] = {"predicted": len(report.done), "failed": list(report.failed)}
-    if workspace.settings.label_studio.project_id is not None:
+    if connected:
         with label_studio_client(workspace.settings) as client:
             pushed = push(workspace, client, segmenter.version, progress)
         result |= {"tasks": pushed.tasks, "predictions": pushed.predictions}
     return {**result, "model_version": segmenter.version}
 
 
-def _snapshot(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+def _snapshot(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
     progress(0, 1)
     report = take_snapshot(workspace)
     return {
@@ -92,18 +76,14 @@ def _snapshot(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     }
 
 
-def _retrain(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+def _retrain(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
     """Train; a person is not asked whether it is due."""
-    # torch and MLflow take seconds to import, which asking for a job need not pay.
-    from matcurate.workflows.training.retrain import as_document, retrain
-
-    return as_document(retrain(workspace, if_due=trigger in (SCHEDULE, CORRECTIONS), progress=progress))
+    if_due = job.trigger in (SCHEDULE, CORRECTIONS)
+    return as_document(retrain(workspace, if_due=if_due, progress=progress, job=job.workflow_id))
 
 
-def _rank(workspace: Workspace, trigger: str, progress: Progress) -> Result:
-    from matcurate.workflows.ranking.rank import as_document, rank_project  # torch, as above
-
-    return as_document(rank_project(workspace, workspace.settings.rank, trigger, progress))
+def _rank(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
+    return ranking_document(rank_project(workspace, workspace.settings.rank, job.trigger, progress))
 
 
 KINDS: Mapping[str, JobKind] = {
@@ -116,83 +96,57 @@ KINDS: Mapping[str, JobKind] = {
         JobKind("rank", "choose what the experts see next, and let Label Studio serve it first", _rank),
     )
 }
-SCHEDULED = ("sync", "presegment", "retrain")
-"""What a schedule asks for: one after the other, each when the one before has ended, well or not."""
 
 
-def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> JobRecord | None:
-    """Do a job that waits. None when it is not to be done now: it has been, or another of its kind runs.
+def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> None:
+    """Do a job from beginning to end; raises KeyboardInterrupt when it is stopped or was cancelled meanwhile."""
+    job = begin(workspace, job_id)
+    if job is not None:
+        end(workspace, job, work(workspace, job, stopping))
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    job_id : int
-        Which.
-    stopping : threading.Event
-        When set, the job is stopped at its next progress report and waits again.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        When it was stopped.
-    """
-    project = workspace.project()
+_patient = retry(
+    retry=retry_if_exception_type(CatalogError), wait=wait_exponential(max=30), stop=stop_after_delay(300), reraise=True
+)
+"""A catalog that is busy or restarts fails no job."""
+
+
+@_patient
+def begin(workspace: Workspace, job_id: int) -> JobRecord | None:
+    """Note that a job runs; None when it was cancelled."""
     with workspace.writing() as session:
-        job = begin_job(session, project.id, job_id)
-    if job is None:
-        return None
-    reporter = JobReporter(workspace, job.id, stopping)
+        return begin_job(session, job_id)
+
+
+def work(workspace: Workspace, job: JobRecord, stopping: threading.Event, predicted: int = 0) -> dict[str, object]:
+    """Do a job's work: its ``result``, or the ``error`` that it failed with.
+
+    ``predicted``: how many micrographs all workers together have predicted for it before.
+
+    Raises KeyboardInterrupt at the next progress report once ``stopping`` is set, or when the job was cancelled.
+    """
     try:
-        with reporter.heartbeat():
-            result = _kind(job.kind).run(workspace, job.trigger, reporter)
+        result = dict(_kind(job.kind).run(workspace, job, JobReporter(workspace, job.id, stopping)))
+        if isinstance(own := result.get("predicted"), int):
+            result["predicted"] = own + predicted
+        return {"result": result}
     except CurateError as error:
         log.warning("job %d (%s): %s", job.id, job.kind, error)
-        _fail(workspace, job.id, str(error))
-    except KeyboardInterrupt:
-        wait_again(workspace, job.id)
-        raise
-    except BaseException as error:  # a defect: it is written down and goes on
-        _fail(workspace, job.id, f"defect: {type(error).__name__}: {error}")
-        raise
-    else:
-        with workspace.writing() as session:
-            finish_job(session, job.id, result)
-    _go_on(workspace, job)
-    return job_of(workspace, job.id)
+        return {"error": str(error)}
+    except Exception as error:  # a defect: it is written down, and the worker goes on
+        log.exception("job %d (%s)", job.id, job.kind)
+        return {"error": f"defect: {type(error).__name__}: {error}"}
 
 
-def wait_again(workspace: Workspace, job_id: int) -> None:
-    """Let a job that was stopped wait for the next worker, unless another of its kind waits already."""
+@_patient
+def end(workspace: Workspace, job: JobRecord, outcome: Mapping[str, object]) -> None:
+    """Store what came of a job together with the job that follows it: both or neither, and once."""
+    project = workspace.project()
     with workspace.writing() as session:
-        requeue_job(session, job_id)
-
-
-def ready(workspace: Workspace) -> list[JobRecord]:
-    """The project's jobs that may begin now, the oldest first."""
-    project = workspace.project()
-    with workspace.reading() as session:
-        return ready_jobs(session, project.id)
-
-
-def give_up_lost(workspace: Workspace) -> int:
-    """Mark jobs as failed whose worker is gone; returns how many."""
-    with workspace.writing() as session:
-        return give_up_lost_jobs(session)
-
-
-def jobs_of(workspace: Workspace, limit: int = 50) -> list[JobRecord]:
-    """The project's jobs, newest first."""
-    project = workspace.project()
-    with workspace.reading() as session:
-        return list_jobs(session, project.id, limit)
-
-
-def job_of(workspace: Workspace, job_id: int) -> JobRecord:
-    """One of the project's jobs; raises CatalogError when there is none of that id."""
-    project = workspace.project()
-    with workspace.reading() as session:
-        return get_job(session, project.id, job_id)
+        ended = end_job(session, job.id, **outcome)  # type: ignore[arg-type]
+        following = _following(workspace, job) if ended else None
+        added = [] if following is None else [add_or_hasten(session, project.id, *following)[0]]
+    submit(workspace, project, added)
 
 
 def _kind(name: str) -> JobKind:
@@ -201,14 +155,10 @@ def _kind(name: str) -> JobKind:
     return KINDS[name]
 
 
-def _fail(workspace: Workspace, job_id: int, error: str) -> None:
-    with workspace.writing() as session:
-        fail_job(session, job_id, error)
-
-
-def _go_on(workspace: Workspace, job: JobRecord) -> None:
-    """Ask for what the schedule wants after this job, and for the new champion's order when it has predicted."""
+def _following(workspace: Workspace, job: JobRecord) -> tuple[str, str] | None:
+    """Kind and trigger of what the schedule wants after this job, or of the new champion's order of micrographs."""
     if job.trigger == SCHEDULE and job.kind in SCHEDULED[:-1]:
-        ask(workspace, SCHEDULED[SCHEDULED.index(job.kind) + 1], SCHEDULE)
+        return SCHEDULED[SCHEDULED.index(job.kind) + 1], SCHEDULE
     if (job.kind, job.trigger) == ("presegment", PROMOTION) and workspace.settings.label_studio.project_id is not None:
-        ask(workspace, "rank", PROMOTION)
+        return "rank", PROMOTION
+    return None

@@ -2,57 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
 from datetime import datetime
+from zoneinfo import ZoneInfo, available_timezones
 
-from huey import crontab
+from croniter import croniter
 
 from matcurate.catalog.jobs import get_schedule, mark_fired, remove_schedule, set_schedule
 from matcurate.catalog.learning_records import JobRecord, ScheduleRecord
 from matcurate.errors import ConfigError
-from matcurate.jobs.kinds import SCHEDULED
-from matcurate.workflows.home.queue import SCHEDULE, ask
+from matcurate.workflows.home.queue import SCHEDULE, enqueue
 from matcurate.workflows.home.workspace import Workspace
 
-FIELDS = ("minute", "hour", "day", "month", "day_of_week")
-
-
-def parse_cron(expression: str) -> Callable[[datetime], bool]:
-    """Whether a moment's minute is one of a cron expression's.
-
-    Five fields: minute, hour, day of the month, month, day of the week (0 and 7 are Sunday); each ``*``, a number,
-    ``a-b``, ``*/n`` (not for days of the week) or a list of these by commas. A moment must fit all five.
-
-    Raises
-    ------
-    ConfigError
-        When it is none.
-    """
-    parts = expression.split()
-    if len(parts) != len(FIELDS):
-        raise ConfigError(
-            f"{expression!r} has {len(parts)} fields; a schedule has five: minute hour day month weekday, "
-            'as in "0 2 * * *" for every night at two'
-        )
-    try:
-        fits: Callable[[datetime], bool] = crontab(**dict(zip(FIELDS, parts, strict=True)), strict=True)
-    except ValueError as error:
-        raise ConfigError(f'{expression!r} is no schedule: {error}; write for instance "0 2 * * *"') from error
-    return fits
+FIELDS = 5
+SCHEDULED = ("sync", "presegment", "retrain")
+"""What a schedule asks for: one after the other, each when the one before has ended, well or not."""
 
 
 def schedule(workspace: Workspace, expression: str) -> ScheduleRecord:
     """Store when the project's jobs are asked for; replaces what was stored before.
 
-    Raises
-    ------
-    ConfigError
-        When the expression is none.
+    Five fields: minute, hour, day of the month, month, day of the week (0 and 7 are Sunday). Raises ConfigError when
+    the expression is none.
     """
-    parse_cron(expression)
+    parts = expression.split()
+    if len(parts) != FIELDS:
+        raise ConfigError(
+            f"{expression!r} has {len(parts)} fields; a schedule has five: minute hour day month weekday, "
+            'as in "0 2 * * *" for every night at two'
+        )
+    if not croniter.is_valid(expression):
+        raise ConfigError(f'{expression!r} is no schedule; write for instance "0 2 * * *"')
     project = workspace.project()
     with workspace.writing() as session:
-        return set_schedule(session, project.id, " ".join(expression.split()))
+        return set_schedule(session, project.id, " ".join(parts))
 
 
 def current_schedule(workspace: Workspace) -> ScheduleRecord | None:
@@ -69,21 +52,20 @@ def unschedule(workspace: Workspace) -> bool:
         return remove_schedule(session, project.id)
 
 
-def fire_schedule(workspace: Workspace, now: datetime) -> JobRecord | None:
-    """Ask for the first of the scheduled jobs when ``now`` fits; the others follow it.
+def fire_schedule(workspace: Workspace, moment: datetime) -> JobRecord | None:
+    """Ask for the first of the scheduled jobs when all five fields fit a moment; the others follow it.
 
-    Called as often as one likes: of all calls, by all workers, within one minute, one has an effect.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    now : datetime
-        With the time zone in which the expression is meant.
+    DBOS lets either the day of the month or that of the week fit. Of all calls for one minute one has an effect.
     """
     found = current_schedule(workspace)
-    if found is None or not parse_cron(found.cron)(now):
+    if found is None or not croniter.match(found.cron, moment.astimezone(ZoneInfo(local_zone())), day_or=False):
         return None
     with workspace.writing() as session:
-        first = mark_fired(session, found.project_id, now.replace(second=0, microsecond=0))
-    return ask(workspace, SCHEDULED[0], SCHEDULE)[0] if first else None
+        first = mark_fired(session, found.project_id, moment.replace(second=0, microsecond=0))
+    return enqueue(workspace, SCHEDULED[0], SCHEDULE)[0] if first else None
+
+
+def local_zone() -> str:
+    """IANA name of this machine's time zone; UTC where the system does not tell."""
+    name = os.environ.get("TZ", "").lstrip(":") or os.path.realpath("/etc/localtime").partition("zoneinfo/")[2]
+    return name if name in available_timezones() else "UTC"

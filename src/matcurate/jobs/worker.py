@@ -1,112 +1,194 @@
-"""The worker process: feeds the queue with jobs that are ready, fires the schedule, and stops cleanly."""
+"""The worker process: runs what waits in DBOS's queue, takes over from workers that are gone, and stops cleanly."""
 
 from __future__ import annotations
 
+import itertools
 import logging
+import platform
 import signal
 import sys
 import threading
 import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from dbos import DBOS, DBOSPortableJSONSerializer
+from filelock import FileLock, Timeout
+
+from matcurate.catalog.jobs import keep_alive
+from matcurate.catalog.learning_records import JobRecord
 from matcurate.config import Settings, load_settings
 from matcurate.errors import CurateError
-from matcurate.jobs.kinds import give_up_lost, ready, run_job, wait_again
-from matcurate.jobs.queue import open_queue
-from matcurate.jobs.schedule import fire_schedule
+from matcurate.jobs.chunks import ChunkWorker, scores
+from matcurate.jobs.kinds import begin, end, work
+from matcurate.jobs.queue import KILLS, put_back, reconcile, take_over
+from matcurate.jobs.reporter import JobReporter
+from matcurate.jobs.schedule import current_schedule, fire_schedule, local_zone
+from matcurate.workflows.home.queue import JOB, chunk_queue_name, queue_client, queue_name
 from matcurate.workflows.home.workspace import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
-RESEND_SECONDS = 30.0
-"""A job that was sent and still waits is sent again: another machine may have dropped it."""
-TIDY_SECONDS = 60.0
-STOP_SECONDS = 30.0
+POLL_SECONDS = 0.5
+TIDY_SECONDS = 5.0
+STOP_SECONDS = 30
 """How long a stopped worker waits for its jobs to reach their next progress report."""
+CHUNK_JOB = "chunk"
+ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
 class Worker:
     """One worker of an installation.
 
     Settings are read again while it runs, so that ``curate init``, ``connect`` and edits of ``config.yaml`` count
-    from the next job on; the queue's address counts from the next start.
+    from the next job on; the queue's address and the number of jobs at the same time count from the next start.
 
-    Parameters
-    ----------
-    settings : Settings
-        Of the installation.
-
-    Raises
-    ------
-    CurateError
-        When the project has not been created, or the queue's address cannot be used.
+    Raises CurateError when the project has not been created, or the queue cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._workspace = open_workspace(settings)
-        self._workspace.project()
+        self._project = self._workspace.project()
         self._stopping = threading.Event()
-        self._sent: dict[int, float] = {}
-        self._doing: set[int] = set()
-        self._tidied = float("-inf")
-        self._queue = open_queue(settings)
-        self._send = self._queue.task(name="run_job")(self.do)
+        self._chunks = threading.local()
 
     def run(self) -> None:
         """Work until SIGTERM, SIGINT or SIGHUP; to be called in the main thread."""
-        options = {"workers": self._workspace.settings.worker.workers, "worker_type": "thread", "periodic": False}
-        consumer = self._queue.create_consumer(max_delay=POLL_SECONDS, shutdown_timeout=STOP_SECONDS, **options)
-        consumer.start()  # sets handlers of its own
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
-        log.info("worker started for project %r", self._workspace.settings.project)
-        trouble = ""
-        while not self._stopping.wait(POLL_SECONDS):
-            try:
-                self.feed(datetime.now().astimezone())
-                trouble = ""
-            except CurateError as error:
-                if str(error) != trouble:  # said once, not every second
-                    log.warning("%s", error)
-                trouble = str(error)
-        consumer.stop(graceful=True)
-        self.put_back()
+        with self.working():
+            log.info("worker started for project %r", self._workspace.settings.project)
+            trouble = ""
+            while not self._stopping.is_set():
+                try:
+                    self.tidy()
+                    trouble = ""
+                except CurateError as error:
+                    if str(error) != trouble:  # said once, not every few seconds
+                        log.warning("%s", error)
+                    trouble = str(error)
+                self._stopping.wait(TIDY_SECONDS)
         log.info("worker stopped")
 
-    def feed(self, now: datetime) -> int:
-        """Send what is ready to the queue, the schedule's jobs included; returns how many were sent."""
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Run what waits in the queue; at the end jobs stop at their next progress report, and wait again."""
+        settings = self._workspace.settings
+        with executor_id(settings.home) as self._name:
+            self._say_alive()  # before it is given anything
+            self._register()
+            self._launch(settings)
+            try:
+                yield
+            finally:
+                self._stopping.set()
+                DBOS.destroy(workflow_completion_timeout_sec=STOP_SECONDS, destroy_registry=True)
+                stopped = put_back(self._current(), self._name)
+                log.info("%d jobs or parts of jobs wait for the next worker", stopped)
+
+    def tidy(self) -> None:
+        """Say that this worker is there, take over from those that are gone, and follow the schedule."""
         workspace = self._current()
-        fire_schedule(workspace, now)
-        if time.monotonic() - self._tidied > TIDY_SECONDS:
-            self._tidied = time.monotonic()
-            give_up_lost(workspace)
-        waiting = [job for job in ready(workspace) if self._is_new(job.id)]
-        for job in waiting:
-            self._sent[job.id] = time.monotonic()
-            self._send(job.id)
-        return len(waiting)
+        self._say_alive()
+        reconcile(workspace)
+        take_over(workspace)
+        apply_schedule(workspace, self._fire)
 
-    def do(self, job_id: int) -> None:
-        """Do the job of a message."""
-        self._doing.add(job_id)
-        try:
-            job = run_job(self._current(), job_id, self._stopping)
-            if job is not None:
-                log.info("job %d (%s), asked for by %s: %s", job.id, job.kind, job.trigger, job.state.value)
-        finally:
-            self._doing.discard(job_id)
-            self._sent.clear()  # one that could not begin beside this one may begin now
+    def _register(self) -> None:
+        """Tell DBOS what there is to do; it is one for each process, its functions belong to the module that asks."""
 
-    def put_back(self) -> None:
-        """Let jobs wait again that did not reach a progress report in time; they end with this process."""
-        for job_id in tuple(self._doing):
-            log.warning("job %d did not stop within %.0f s; it waits for the next worker", job_id, STOP_SECONDS)
-            wait_again(self._current(), job_id)
+        @DBOS.workflow(name=JOB, max_recovery_attempts=KILLS)
+        def job(job_id: int) -> None:
+            self._do(job_id)
 
-    def _is_new(self, job_id: int) -> bool:
-        return time.monotonic() - self._sent.get(job_id, float("-inf")) > RESEND_SECONDS
+        @DBOS.workflow(name=CHUNK_JOB, max_recovery_attempts=KILLS)
+        def chunk(job_id: int, ids: list[int], scored: bool) -> int:
+            return self._do_chunk(job_id, ids, scored)
+
+        @DBOS.workflow(name="schedule")
+        def fire(at: datetime, context: object) -> None:
+            fire_schedule(self._current(), at)
+
+        self._fire = fire
+
+    def _launch(self, settings: Settings) -> None:
+        queue, chunks = queue_name(self._project), chunk_queue_name(self._project)
+        with queue_client(settings):  # makes or upgrades the database
+            DBOS(
+                config={
+                    "name": queue,
+                    "system_database_url": settings.resolved_queue_url,
+                    "serializer": DBOSPortableJSONSerializer(),
+                    "executor_id": self._name,
+                    "application_version": "1",  # what an earlier version has begun is gone on with
+                    "console_log_level": "WARNING",
+                    "scheduler_polling_interval_sec": TIDY_SECONDS,
+                }
+            )
+            DBOS.listen_queues([queue, chunks])
+            DBOS.launch()
+            workers, poll = settings.worker.workers, POLL_SECONDS
+            # one job of a kind at a time, by whichever worker
+            DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=workers, polling_interval_sec=poll)
+            DBOS.register_queue(chunks, worker_concurrency=workers, polling_interval_sec=poll)
+
+    def _do(self, job_id: int) -> None:
+        """Do a job; when this process is killed the next one does it again from its last completed step."""
+        workspace = self._current()
+        job = begin(workspace, job_id)
+        if job is None:
+            return
+        predicted = self._share(workspace, job)
+        outcome = DBOS.run_step({"name": job.kind}, work, workspace, job, self._stopping, predicted)
+        end(workspace, job, outcome)
+        state = "failed" if "error" in outcome else "done"
+        log.info("job %d (%s), asked for by %s: %s", job.id, job.kind, job.trigger, state)
+
+    def _share(self, workspace: Workspace, job: JobRecord) -> int:
+        """Let all workers predict what a large job has to look at; returns how many micrographs that were."""
+        chunks = DBOS.run_step({"name": "split"}, lambda: self._chunk_worker().split(workspace, job))
+        if not chunks:
+            return 0
+        report, total = JobReporter(workspace, job.id, self._stopping), sum(map(len, chunks))
+        names = {f"{job.workflow_id}-{index}": ids for index, ids in enumerate(chunks)}
+        with queue_client(workspace.settings) as client:
+            for name, ids in names.items():
+                client.enqueue(
+                    {
+                        "workflow_name": CHUNK_JOB,
+                        "queue_name": chunk_queue_name(self._project),
+                        "workflow_id": name,
+                    },
+                    *(job.id, ids, scores(job)),
+                )
+            while True:
+                flows = client.list_workflows(workflow_ids=list(names), load_input=False)
+                ended = [flow for flow in flows if flow.status in ENDED]
+                report(sum(len(names[flow.workflow_id]) for flow in ended), total, "shared between workers")
+                if len(ended) == len(names):
+                    return sum(flow.output or 0 for flow in ended)
+                time.sleep(POLL_SECONDS)
+
+    def _do_chunk(self, job_id: int, ids: list[int], scored: bool) -> int:
+        workspace = self._current()
+        report = JobReporter(workspace, job_id, self._stopping, counts=False)
+        return DBOS.run_step({"name": "chunk"}, lambda: self._chunk_worker().do(workspace, ids, scored, report))
+
+    def _chunk_worker(self) -> ChunkWorker:
+        """One for each thread: a model is no two threads' at a time."""
+        if not hasattr(self._chunks, "worker"):
+            self._chunks.worker = ChunkWorker()
+        worker: ChunkWorker = self._chunks.worker
+        return worker
+
+    def _say_alive(self) -> None:
+        with self._current().writing() as session:
+            keep_alive(session, self._name)
 
     def _current(self) -> Workspace:
         settings = load_settings(self._workspace.settings.home)
@@ -118,10 +200,39 @@ class Worker:
         self._stopping.set()
 
 
+def apply_schedule(workspace: Workspace, fire: Callable[[datetime, Any], None]) -> None:
+    """Let DBOS call ``fire`` when the schedule says so; for a worker, whose time zone counts."""
+    wanted, name = current_schedule(workspace), queue_name(workspace.project())
+    present = DBOS.get_schedule(name)
+    if present is not None and (wanted is None or present["schedule"] != wanted.cron):
+        DBOS.delete_schedule(name)
+        present = None
+    if present is None and wanted is not None:
+        DBOS.create_schedule(schedule_name=name, workflow_fn=fire, schedule=wanted.cron, cron_timezone=local_zone())
+
+
+@contextmanager
+def executor_id(home: Path) -> Iterator[str]:
+    """Hold the lowest number that no other worker of this home has; yields machine, home and number as one name.
+
+    A worker that starts again is thus the one that it was, and goes on with what it ran.
+    """
+    folder = home.absolute() / "workers"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count():
+        lock = FileLock(folder / f"{platform.node()}-{number}.lock", timeout=0)
+        try:
+            with lock:
+                yield f"{platform.node()}-{zlib.crc32(str(folder).encode()):08x}-{number}"
+                return
+        except Timeout:
+            continue
+
+
 def main() -> int:
     """Run a worker for the home in ``CURATE_HOME``; 0 when it was stopped, 1 when it could not start."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("huey", "alembic", "mlflow"):
+    for noisy in ("dbos", "alembic", "mlflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         Worker(load_settings()).run()

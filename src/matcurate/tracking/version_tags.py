@@ -49,6 +49,8 @@ class VersionTags:
     folder: str | None = None
     start: str | None = None
     promotion: str | None = None
+    promoted: str | None = None
+    job: str | None = None
     imported_from: str | None = None
     imported_by: str | None = None
     imported_at: str | None = None

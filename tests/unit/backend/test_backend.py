@@ -18,7 +18,7 @@ from matcurate.catalog.learning_records import JobState
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import LabelStudioAuthError, LabelStudioUnreachableError
-from matcurate.jobs.kinds import jobs_of
+from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.annotations import decode_annotation, encode_prediction
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
@@ -221,12 +221,12 @@ def test_errors_have_their_codes(http, workspace, monkeypatch, error, code):
 
 @pytest.fixture
 def quiet(http):
-    """The inbox thread stopped, so that the inbox can be looked into."""
-    http.app.state.inbox.stop()
+    """The thread that handles webhooks stopped, so that one can see what waits."""
+    http.app.state.webhooks.stop()
     return http
 
 
-def inbox(workspace):
+def waiting(workspace):
     with workspace.reading() as session:
         return [(e.action, e.ls_project_id, e.ls_annotation_id) for e in pending(session)]
 
@@ -236,7 +236,7 @@ def test_webhooks_leave_one_row_for_each_annotation(quiet, workspace):
     webhook(quiet, "ANNOTATION_UPDATED", annotation=annotation(5))
     webhook(quiet, "ANNOTATIONS_CREATED", annotation=[annotation(6), annotation(7)], task=[{"id": 6}, {"id": 7}])
     webhook(quiet, "ANNOTATIONS_DELETED", annotations=[{"id": 5}, {"id": 5}])
-    assert inbox(workspace) == [
+    assert waiting(workspace) == [
         ("ANNOTATION_CREATED", LS_PROJECT, 5),
         ("ANNOTATION_UPDATED", LS_PROJECT, 5),
         ("ANNOTATIONS_CREATED", LS_PROJECT, 6),
@@ -257,7 +257,7 @@ def test_webhooks_leave_one_row_for_each_annotation(quiet, workspace):
 )
 def test_other_events_are_accepted_and_ignored(quiet, workspace, body):
     assert webhook(quiet, **body).json() == {"status": "accepted"}
-    assert inbox(workspace) == []
+    assert waiting(workspace) == []
 
 
 def test_the_button_on_the_page_asks_for_a_training_once(quiet, workspace):
@@ -265,7 +265,7 @@ def test_the_button_on_the_page_asks_for_a_training_once(quiet, workspace):
         assert webhook(quiet, "START_TRAINING").json() == {"status": "accepted"}
     assert webhook(quiet, "START_TRAINING", project={"id": LS_PROJECT + 1}).status_code == 200  # another project's
     (job,) = jobs_of(workspace)
-    assert (job.kind, job.trigger, job.state) == ("retrain", "the page", JobState.QUEUED) and inbox(workspace) == []
+    assert (job.kind, job.trigger, job.state) == ("retrain", "the page", JobState.QUEUED) and waiting(workspace) == []
 
 
 def test_the_same_webhook_twice_is_one_correction(http, workspace, studio):
@@ -274,7 +274,8 @@ def test_the_same_webhook_twice_is_one_correction(http, workspace, studio):
     made = studio.annotate(on_task, encode_prediction(MASK, CONFIG))
     for _ in range(2):
         webhook(http, "ANNOTATION_CREATED", annotation=annotation(made, on_task))
-    eventually(lambda: metric(http, 'matcurate_corrections_total{outcome="unchanged"}') and not inbox(workspace))
+        eventually(lambda: corrections(workspace) and not waiting(workspace))
+    assert metric(http, 'matcurate_webhooks_total{action="ANNOTATION_CREATED"} 2.0')
     (found,) = corrections(workspace)
     assert (found.micrograph_id, found.ls_annotation_id) == (2, made)
     eventually(lambda: metric(http, "matcurate_inbox_pending 0.0"))
@@ -341,7 +342,7 @@ def test_webhooks_need_the_secret_or_the_credentials(quiet, workspace):
     ):
         assert quiet.post("/webhook", json=body, headers=headers, auth=auth).status_code == code
     webhook(quiet, "ANNOTATION_CREATED", annotation=annotation(5), headers={SECRET_HEADER: "guess"})
-    assert inbox(workspace) == []
+    assert waiting(workspace) == []
 
 
 def test_a_secret_alone_is_enough_to_guard_webhooks(quiet, workspace):

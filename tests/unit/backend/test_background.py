@@ -30,7 +30,7 @@ def started():
     threads = []
 
     def start(drain, period=60.0):
-        thread = BackgroundThread("inbox", drain, period)
+        thread = BackgroundThread("webhooks", drain, period)
         threads.append(thread)
         thread.wake()
         return thread
@@ -66,7 +66,7 @@ def test_survives_what_can_be_expected_to_fail_and_says_it_once(started, caplog)
             thread.wake()
         assert drain.called.acquire(timeout=5)
     assert thread.alive
-    assert [each.getMessage() for each in caplog.records] == ["inbox: no answer; trying again every 60 s"] * 2
+    assert [each.getMessage() for each in caplog.records] == ["webhooks: no answer; trying again every 60 s"] * 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -88,7 +88,7 @@ def test_stop_ends_it_for_good_and_does_not_wait_for_ever(monkeypatch):
         begun.set()
         release.wait(20)
 
-    thread = BackgroundThread("inbox", long_work)
+    thread = BackgroundThread("webhooks", long_work)
     thread.wake()
     assert begun.wait(5)
     thread.stop()
@@ -97,4 +97,4 @@ def test_stop_ends_it_for_good_and_does_not_wait_for_ever(monkeypatch):
     thread._thread.join(5)
     thread.wake()
     assert not thread.alive
-    BackgroundThread("inbox", long_work).stop()  # never started
+    BackgroundThread("webhooks", long_work).stop()  # never started

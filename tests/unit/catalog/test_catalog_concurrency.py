@@ -8,7 +8,6 @@ from multiprocessing.synchronize import Barrier
 from catalog_samples import annotation, hash_of, image, key_of
 from sqlalchemy import Engine
 
-from matcurate.catalog import events
 from matcurate.catalog.corrections import correction_of, list_corrections, record_correction, revisions
 from matcurate.catalog.engine import open_catalog, reading, writing
 from matcurate.catalog.micrographs import add_micrograph, list_for_project
@@ -18,7 +17,6 @@ from matcurate.catalog.tasks import task_link
 
 SPAWN = mp.get_context("spawn")
 IMAGES = 60
-EVENTS = 40
 STATES = 12
 WORKERS = 3
 
@@ -48,23 +46,6 @@ def ingest_all(url: str, seed: int) -> list[int]:
                 added.append(number)
     engine.dispose()
     return added
-
-
-def drain(url: str, _seed: int) -> list[int]:
-    """Claim and handle until nothing waits; return the handled ids."""
-    engine, handled = open_catalog(url), []
-    Gate.barrier.wait(60)
-    while True:
-        with writing(engine) as session:
-            claimed = events.claim(session, limit=3)
-        if not claimed:
-            break
-        for event in claimed:
-            with writing(engine) as session:
-                events.mark_handled(session, event.id)
-            handled.append(event.id)
-    engine.dispose()
-    return handled
 
 
 def correct(url: str, seed: int) -> list[str]:
@@ -99,15 +80,6 @@ def test_processes_create_one_catalog_and_ingest_each_image_once(catalog_url: st
     engine.dispose()
     assert {m.content_hash: m.specimen for m in stored} == {hash_of(n): f"S{n % 3}" for n in range(IMAGES)}
     assert len(stored) == IMAGES
-
-
-def test_no_event_is_handled_twice(engine: Engine, catalog_url: str) -> None:
-    with writing(engine) as session:
-        ids = [events.enqueue(session, "ANNOTATION_CREATED", {"n": n}).id for n in range(EVENTS)]
-    handled = in_processes(drain, catalog_url)
-    assert sorted(number for numbers in handled for number in numbers) == ids
-    with reading(engine) as session:
-        assert events.count_pending(session) == 0
 
 
 def test_webhooks_of_one_annotation_in_several_processes(engine: Engine, catalog_url: str, task: TaskLink) -> None:

@@ -7,7 +7,18 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine
 
 from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.jobs import begin_job, finish_job, list_jobs, mark_fired, queue_job, ready_jobs, set_schedule
+from matcurate.catalog.jobs import (
+    add_job,
+    begin_job,
+    end_job,
+    keep_alive,
+    list_jobs,
+    mark_fired,
+    requeue_job,
+    set_schedule,
+    unfinished_jobs,
+    workers_alive,
+)
 from matcurate.catalog.records import ProjectRecord
 
 MINUTE = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -23,26 +34,49 @@ def at_once(engine: Engine, work: Callable[..., object], times: int = 8) -> list
 
 
 def test_many_who_ask_get_one_job(engine: Engine, project: ProjectRecord) -> None:
-    answers = at_once(engine, lambda session: queue_job(session, project.id, "train", "ann"))
+    answers = at_once(engine, lambda session: add_job(session, project.id, "train", "ann"))
     assert sorted(added for _, added in answers) == [False] * 7 + [True]  # type: ignore[misc]
     assert len({job.id for job, _ in answers}) == 1  # type: ignore[misc]
 
 
-def test_many_workers_begin_it_once(engine: Engine, project: ProjectRecord) -> None:
+def test_a_job_ends_once_and_only_waiting_ones_are_shared(engine: Engine, project: ProjectRecord) -> None:
     with writing(engine) as session:
-        job, _ = queue_job(session, project.id, "train", "ann")
-    begun = at_once(engine, lambda session: begin_job(session, project.id, job.id))
-    assert sum(each is not None for each in begun) == 1
+        job, _ = add_job(session, project.id, "train", "ann")
+        assert (
+            begin_job(session, job.id) is not None and begin_job(session, job.id) is not None
+        )  # its worker was killed
+        later, added = add_job(session, project.id, "train", "bob")
+        assert added and later.id != job.id
+    assert sorted(at_once(engine, lambda session: end_job(session, job.id, {"dice": 0.9}))) == [False] * 7 + [True]
     with writing(engine) as session:
-        later, added = queue_job(session, project.id, "train", "bob")
-        assert added and begin_job(session, project.id, later.id) is None
-        finish_job(session, job.id, {"dice": 0.9})
-        assert begin_job(session, project.id, later.id) is not None
+        assert begin_job(session, job.id) is None and not end_job(session, job.id, error="late")
+        assert [each.id for each in unfinished_jobs(session, project.id)] == [later.id]
     with reading(engine) as session:
         assert [(j.state, j.result) for j in list_jobs(session, project.id)] == [
-            ("running", None),
+            ("queued", None),
             ("done", {"dice": 0.9}),
         ]
+
+
+def test_a_stopped_job_waits_again_unless_another_does(engine: Engine, project: ProjectRecord) -> None:
+    with writing(engine) as session:
+        job, _ = add_job(session, project.id, "train", "ann")
+        begin_job(session, job.id)
+        requeue_job(session, job.id)
+        assert add_job(session, project.id, "train", "bob") == (list_jobs(session, project.id)[0], False)
+        begin_job(session, job.id)
+        add_job(session, project.id, "train", "bob")
+        requeue_job(session, job.id)
+        assert [each.started_at is None for each in unfinished_jobs(session, project.id)] == [False, True]
+
+
+def test_workers_are_alive_for_a_while(engine: Engine, project: ProjectRecord) -> None:
+    with writing(engine) as session:
+        for _ in range(2):
+            keep_alive(session, "here-0")
+    with reading(engine) as session:
+        assert workers_alive(session, timedelta(minutes=1)) == {"here-0"}
+        assert workers_alive(session, timedelta(0)) == set()
 
 
 def test_many_workers_fire_a_minute_once(engine: Engine, project: ProjectRecord) -> None:
@@ -51,13 +85,3 @@ def test_many_workers_fire_a_minute_once(engine: Engine, project: ProjectRecord)
     assert sorted(at_once(engine, lambda session: mark_fired(session, project.id, MINUTE))) == [False] * 7 + [True]
     with writing(engine) as session:
         assert mark_fired(session, project.id, MINUTE + timedelta(days=1))
-
-
-def test_what_is_ready_comes_in_the_order_of_asking(engine: Engine, project: ProjectRecord) -> None:
-    with writing(engine) as session:
-        queue_job(session, project.id, "b", "ann", MINUTE)
-        queue_job(session, project.id, "a", "ann", MINUTE + timedelta(hours=1))
-        queue_job(session, project.id, "c", "ann", MINUTE)
-    with reading(engine) as session:
-        assert [j.kind for j in ready_jobs(session, project.id, MINUTE)] == ["b", "c"]
-        assert [j.kind for j in ready_jobs(session, project.id, MINUTE + timedelta(hours=1))] == ["b", "a", "c"]

@@ -8,7 +8,7 @@ from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace
 
 from matcurate.cli.app import run
-from matcurate.jobs.kinds import ready, run_job
+from matcurate.jobs.kinds import run_job
 
 
 @pytest.fixture
@@ -31,10 +31,18 @@ def test_a_job_from_asking_to_its_result(workspace, curate, tmp_path):
     asked = curate("jobs", "add", "snapshot", "--json")
     assert (asked["kind"], asked["state"], asked["added"]) == ("snapshot", "queued", True)
     assert not curate("jobs", "add", "snapshot", "--json")["added"]
-    run_job(workspace, ready(workspace)[0].id, threading.Event())
+    run_job(workspace, asked["id"], threading.Event())
     shown = curate("jobs", "show", str(asked["id"]), "--json")
     assert (shown["state"], shown["result"]["train"], shown["error"]) == ("done", 1, None)
     assert curate("jobs", "--json") == curate("jobs", "list", "--json") == {"jobs": [shown]}
+
+
+def test_a_job_is_cancelled(curate):
+    asked = curate("jobs", "add", "snapshot", "--json")
+    gone = curate("jobs", "cancel", str(asked["id"]), "--json")
+    assert gone["state"] == "failed" and gone["error"].startswith("cancelled by ")
+    assert curate("jobs", "--json") == {"jobs": [gone]}
+    assert "job 1 has ended already (failed)" in curate("jobs", "cancel", "1", code=1)
 
 
 def test_unknown_jobs_are_one_line(curate):

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from job_samples import begin_as
 from loop_samples import disc, make_workspace, with_settings
 
-from matcurate.catalog.jobs import begin_job, fail_job, finish_job, report_progress
+from matcurate.catalog.jobs import end_job, report_progress
 from matcurate.catalog.model_versions import ensure_model_version
 from matcurate.catalog.predictions import store_prediction
 from matcurate.catalog.records import NewPrediction
@@ -15,9 +16,9 @@ from matcurate.demo.learning import UntouchedMicrograph, follow_learning
 from matcurate.demo.pictures import labelled_set
 from matcurate.errors import CatalogError
 from matcurate.imaging.dataset import write_sample
-from matcurate.jobs.kinds import jobs_of
+from matcurate.jobs.queue import jobs_of
 from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.queue import enqueue
 from matcurate.workflows.ingest.ingest import ingest
 
 DONE = {"run_id": "run8", "model_version": "new-v1", "promoted": True, "why": "better"}
@@ -58,8 +59,8 @@ def worker(workspace, does):
 
     def step(done, total, note=""):
         job = jobs_of(workspace)[0]
+        begin_as(workspace, job)
         with workspace.writing() as session:
-            begin_job(session, 1, job.id)
             does(session, job)
 
     return step
@@ -67,14 +68,13 @@ def worker(workspace, does):
 
 def test_the_champions_predictions_stand_beside_those_before(stage):
     workspace, data = stage
-    finished, _ = ask(workspace, "retrain", "an earlier one")
+    finished, _ = enqueue(workspace, "retrain", "an earlier one")
     with workspace.writing() as session:
-        begin_job(session, 1, finished.id)
-        finish_job(session, finished.id, {"run_id": None})
-    ask(workspace, "retrain", "corrections")
+        end_job(session, finished.id, {"run_id": None})
+    enqueue(workspace, "retrain", "corrections")
 
-    steps = [lambda session, job: report_progress(session, job.id, 3, 10, "loss")]
-    steps.append(lambda session, job: finish_job(session, job.id, DONE))
+    steps = [lambda session, job: report_progress(session, job.id, "loss", (3, 10))]
+    steps.append(lambda session, job: end_job(session, job.id, DONE))
     seen = []
 
     def progress(done, total, note=""):
@@ -82,9 +82,9 @@ def test_the_champions_predictions_stand_beside_those_before(stage):
         if jobs_of(workspace)[0].kind == "retrain":
             worker(workspace, steps.pop(0))(done, total, note)
             if not steps:
-                ask(workspace, "presegment", "promotion")
+                enqueue(workspace, "presegment", "promotion")
         else:
-            worker(workspace, lambda session, job: finish_job(session, job.id, {}))(done, total, note)
+            worker(workspace, lambda session, job: end_job(session, job.id, {}))(done, total, note)
 
     report = follow_learning(workspace, data, "matsam", progress)
     assert seen[:2] == ["waiting for retrain", "the worker: retrain, 30 %"] and seen[-1] == "waiting for presegment"
@@ -98,7 +98,7 @@ def test_what_is_served_next_is_told_where_label_studio_is_connected(stage):
     workspace, data = stage
     label_studio = workspace.settings.label_studio.model_copy(update={"project_id": 3})
     connected = with_settings(workspace, workspace.settings.model_copy(update={"label_studio": label_studio}))
-    ask(workspace, "retrain", "corrections")
+    enqueue(workspace, "retrain", "corrections")
     results = {
         "retrain": DONE,
         "presegment": {},
@@ -108,9 +108,9 @@ def test_what_is_served_next_is_told_where_label_studio_is_connected(stage):
 
     def progress(done, total, note=""):
         kind = left.pop(0)
-        worker(workspace, lambda session, job: finish_job(session, job.id, results[kind]))(done, total, note)
+        worker(workspace, lambda session, job: end_job(session, job.id, results[kind]))(done, total, note)
         if left:
-            ask(workspace, left[0], "promotion")
+            enqueue(workspace, left[0], "promotion")
 
     assert follow_learning(connected, data, "matsam", progress).next_images == ("b", "a")
     assert left == []
@@ -118,15 +118,15 @@ def test_what_is_served_next_is_told_where_label_studio_is_connected(stage):
 
 def test_a_failed_training_is_one_line_and_nothing_due_is_none(stage):
     workspace, data = stage
-    ask(workspace, "retrain", "corrections")
-    broken = worker(workspace, lambda session, job: fail_job(session, job.id, "no golden set"))
+    enqueue(workspace, "retrain", "corrections")
+    broken = worker(workspace, lambda session, job: end_job(session, job.id, error="no golden set"))
     with pytest.raises(CatalogError, match=r"'retrain' failed: no golden set; see logs/worker\.log"):
         follow_learning(workspace, data, "matsam", broken)
-    ask(workspace, "retrain", "corrections")
-    idle = worker(workspace, lambda session, job: finish_job(session, job.id, {"run_id": None}))
+    enqueue(workspace, "retrain", "corrections")
+    idle = worker(workspace, lambda session, job: end_job(session, job.id, {"run_id": None}))
     assert follow_learning(workspace, data, "matsam", idle) is None
-    ask(workspace, "retrain", "corrections")
-    refused = worker(workspace, lambda session, job: finish_job(session, job.id, DONE | {"promoted": False}))
+    enqueue(workspace, "retrain", "corrections")
+    refused = worker(workspace, lambda session, job: end_job(session, job.id, DONE | {"promoted": False}))
     report = follow_learning(workspace, data, "matsam", refused)
     assert not report.promoted and report.untouched == ()
 

@@ -1,30 +1,34 @@
-"""The worker: what its queue carries, and a real one in a process of its own."""
+"""The worker: one in this process, and one in a process of its own."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from huey.registry import Message
+from dbos import DBOS
+from job_samples import begin_as
 from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace
+from loop_samples import make_workspace, write_discs
 
+from matcurate.catalog import jobs as table
 from matcurate.catalog.learning_records import JobState
-from matcurate.config import WorkerSettings, load_settings, save_settings
-from matcurate.errors import CatalogError, ConfigError
-from matcurate.jobs import kinds as jobs
-from matcurate.jobs.kinds import JobKind, job_of
-from matcurate.jobs.queue import JsonSerializer, open_queue, queue_name
-from matcurate.jobs.schedule import schedule
-from matcurate.jobs.worker import Worker
-from matcurate.workflows.home import queue as home_queue
-from matcurate.workflows.home.queue import ask
+from matcurate.catalog.predictions import list_predictions
+from matcurate.config import load_settings, save_settings
+from matcurate.errors import CatalogError
+from matcurate.jobs import chunks, kinds
+from matcurate.jobs import worker as module
+from matcurate.jobs.kinds import JobKind
+from matcurate.jobs.queue import LOST_AFTER, job_of, jobs_of, put_back, take_over
+from matcurate.jobs.schedule import schedule, unschedule
+from matcurate.jobs.worker import Worker, executor_id
+from matcurate.workflows.home import queue
+from matcurate.workflows.home.queue import enqueue, queue_client, queue_name
+from matcurate.workflows.ingest.ingest import ingest
 
 
 @pytest.fixture
@@ -32,87 +36,150 @@ def workspace(tmp_path):
     return make_workspace(tmp_path / "home", connected=False)
 
 
-SERVERS = [os.environ.get("CURATE_TEST_POSTGRES_URL"), os.environ.get("CURATE_TEST_REDIS_URL")]
+@pytest.fixture
+def quick(monkeypatch):
+    """Look often, stop soon."""
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(module, "STOP_SECONDS", 1)
 
 
-@pytest.fixture(params=[None, *filter(None, SERVERS)], ids=lambda url: str(url).split(":")[0])
-def queue(request, workspace):
-    """A queue in a file, and in every server that the environment names."""
-    found = open_queue(with_url(workspace.settings, request.param))
-    yield found
-    found.flush()
+class Work:
+    """A kind of job that runs until it is released, and reports progress all the time."""
+
+    def __init__(self, reports: bool = True) -> None:
+        self.reports, self.begun, self.released = reports, [], threading.Event()
+
+    def __call__(self, workspace, job, progress):
+        self.begun.append(job.id)
+        while not self.released.wait(0.02):
+            if self.reports:
+                progress(1, 1)
+        return {"trigger": job.trigger}
 
 
-def with_url(settings, url):
-    return settings.model_copy(update={"worker": WorkerSettings(queue_url=url)})
+@pytest.fixture
+def add_kind(monkeypatch):
+    def add(name, run):
+        monkeypatch.setattr(kinds, "KINDS", {**kinds.KINDS, name: JobKind(name, "", run)})
+        monkeypatch.setattr(queue, "KINDS", (*queue.KINDS, name))
+        return run
+
+    return add
 
 
-def test_messages_are_json_and_come_back_whole(queue):
-    send = queue.task(name="run_job")(lambda job_id: None)
-    send(7)
-    (stored,) = queue.storage.enqueued_items()
-    assert json.loads(stored)["args"] == [7]
-    task = queue.dequeue()
-    assert task.args == [7] and task.name == "run_job" and queue.dequeue() is None
-    message = Message("id", "name", None, 0, 0, None, [1], {"a": 2})
-    assert JsonSerializer().deserialize(JsonSerializer().serialize(message)) == message
+def wait_until(holds, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"not within {seconds} s"
+        time.sleep(0.02)
 
 
-def test_a_pickle_in_the_queue_is_not_opened(workspace):
-    import pickle
-
-    with pytest.raises(ValueError):  # it is not JSON
-        JsonSerializer().deserialize(pickle.dumps(Message("id", "name")))
+def state(workspace, job) -> JobState:
+    return job_of(workspace, job.id).state
 
 
-@pytest.mark.parametrize("url", ["mysql://host/x", "queue.db", "amqp://host"])
-def test_other_queues_are_refused(workspace, url):
-    with pytest.raises(ConfigError, match="redis://HOST:PORT/N or postgresql://"):
-        open_queue(with_url(workspace.settings, url))
+def test_one_of_a_kind_at_a_time_other_kinds_beside_it(workspace, quick, add_kind):
+    one, other = add_kind("one", Work()), add_kind("other", Work())
+    workspace = make_workspace_with(workspace, workers=2)
+    first, second = enqueue(workspace, "one", "ann")[0], enqueue(workspace, "other", "ann")[0]
+    with Worker(workspace.settings).working():
+        wait_until(lambda: one.begun and other.begun)
+        third, added = enqueue(workspace, "one", "bob")
+        assert added and state(workspace, first) is state(workspace, second) is JobState.RUNNING
+        time.sleep(0.3)
+        assert one.begun == [first.id] and state(workspace, third) is JobState.QUEUED
+        one.released.set()
+        wait_until(lambda: state(workspace, third) is JobState.DONE)
+        other.released.set()
+        wait_until(lambda: state(workspace, second) is JobState.DONE)
+    assert [job_of(workspace, job.id).result for job in (first, third)] == [{"trigger": "ann"}, {"trigger": "bob"}]
+    assert one.begun == [first.id, third.id] and other.begun == [second.id]
 
 
-def test_installations_do_not_share_a_queue(workspace, tmp_path):
-    other = make_workspace(tmp_path / "other", connected=False)
-    assert queue_name(workspace.settings) != queue_name(other.settings)
-    assert queue_name(workspace.settings) == queue_name(load_settings(tmp_path / "home"))
+def make_workspace_with(workspace, **settings):
+    save_settings(workspace.settings.home, {"worker": settings})
+    return module.open_workspace(load_settings(workspace.settings.home))
 
 
-def test_what_is_ready_is_sent_once_and_the_schedule_with_it(workspace):
-    worker = Worker(workspace.settings)
-    now = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
-    assert worker.feed(now) == 0
-    ask(workspace, "snapshot", "ann")
-    assert (worker.feed(now), worker.feed(now)) == (1, 0)
-    schedule(workspace, "0 2 * * *")
-    assert worker.feed(now) == 1
-    job = job_of(workspace, 1)
-    worker.do(job.id)
-    assert job_of(workspace, job.id).state is JobState.FAILED  # nothing to freeze
-    assert worker.feed(now) == 1  # what could not begin beside it is sent again
+@pytest.mark.parametrize("reports", [True, False], ids=["at its next report", "not in time"])
+def test_a_job_of_a_stopped_worker_waits_again_and_is_done_by_the_next(workspace, quick, add_kind, reports):
+    work = add_kind("work", Work(reports))
+    job, _ = enqueue(workspace, "work", "ann")
+    with Worker(workspace.settings).working():
+        wait_until(lambda: work.begun)
+    assert (state(workspace, job), job_of(workspace, job.id).started_at) == (JobState.QUEUED, None)
+    assert enqueue(workspace, "work", "bob") == (job_of(workspace, job.id), False)
+    work.released.set()
+    with Worker(workspace.settings).working():
+        wait_until(lambda: state(workspace, job) is JobState.DONE)
+    assert job_of(workspace, job.id).result == {"trigger": "bob"} and work.begun == [job.id] * 2
 
 
-def test_a_job_that_does_not_stop_in_time_waits_for_the_next_worker(workspace, monkeypatch):
-    began, released = threading.Event(), threading.Event()
+def test_what_a_worker_ran_that_is_gone_for_good_is_taken_over(workspace):
+    job, _ = enqueue(workspace, "snapshot", "ann")
+    begin_as(workspace, job, "elsewhere-0")
+    with workspace.writing() as session:
+        table.keep_alive(session, "elsewhere-0")
+    assert (take_over(workspace), state(workspace, job)) == (0, JobState.RUNNING)
+    with workspace.writing() as session:
+        session.merge(table.Worker(name="elsewhere-0", alive_at=datetime.now(UTC) - LOST_AFTER - timedelta(seconds=1)))
+    waiting, _ = enqueue(workspace, "snapshot", "bob")
+    assert (take_over(workspace), state(workspace, job)) == (1, JobState.QUEUED)
+    assert enqueue(workspace, "snapshot", "eve")[0].id == waiting.id  # the other one was there first
+    with Worker(workspace.settings).working():
+        wait_until(lambda: {job.state for job in jobs_of(workspace)} == {JobState.FAILED})  # nothing to freeze
+    assert put_back(workspace, "elsewhere-0") == 0
 
-    def stuck(space, trigger, progress):
-        began.set()
-        released.wait(60)
-        return {}
 
-    monkeypatch.setattr(jobs, "KINDS", {**jobs.KINDS, "stuck": JobKind("stuck", "", stuck)})
-    monkeypatch.setattr(home_queue, "KINDS", tuple(jobs.KINDS))
-    worker = Worker(workspace.settings)
-    job, _ = ask(workspace, "stuck", "ann")
-    thread = threading.Thread(target=worker.do, args=(job.id,))
-    thread.start()
-    assert began.wait(60)
-    worker.put_back()
-    assert job_of(workspace, job.id).state is JobState.QUEUED
-    released.set()
-    thread.join()
-    assert job_of(workspace, job.id).state is JobState.QUEUED  # too late: it is the next worker's
-    worker.put_back()
-    assert job_of(workspace, job.id).state is JobState.QUEUED
+def test_a_worker_that_starts_again_is_the_one_that_it_was(workspace, tmp_path):
+    with executor_id(tmp_path / "home") as first, executor_id(tmp_path / "home") as second:
+        assert first.endswith("-0") and second == first[:-1] + "1"
+    with executor_id(tmp_path / "home") as again, executor_id(tmp_path / "other") as other:
+        assert again == first and other != first
+
+
+def test_large_jobs_are_shared_in_chunks(tmp_path, quick, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 2)
+    workspace = make_workspace(tmp_path / "home", connected=False)
+    ingest(workspace, write_discs(tmp_path / "images", 5))
+    with Worker(workspace.settings).working():
+        job, _ = enqueue(workspace, "presegment", "ann")
+        wait_until(lambda: state(workspace, job) is JobState.DONE)
+        ranked, _ = enqueue(workspace, "rank", "ann")
+        wait_until(lambda: state(workspace, ranked) is JobState.DONE)
+    parts = statuses_of_parts(workspace, job)
+    assert list(parts.values()) == [("SUCCESS", 2), ("SUCCESS", 2), ("SUCCESS", 1)]
+    assert job_of(workspace, job.id).result["predicted"] == 5
+    assert list(statuses_of_parts(workspace, ranked).values()) == [("SUCCESS", 0)] * 3  # predicted, and now scored
+    with workspace.reading() as session:
+        assert len(list_predictions(session, 1)) == 5
+    assert job_of(workspace, ranked.id).result["pool"] == 5
+
+
+def statuses_of_parts(workspace, job):
+    with queue_client(workspace.settings) as client:
+        parts = client.list_workflows(workflow_id_prefix=f"{job.workflow_id}-")
+    return {part.workflow_id: (part.status, part.output) for part in sorted(parts, key=lambda part: part.workflow_id)}
+
+
+def test_the_schedule_is_dbos_s_and_follows_the_catalog(workspace, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    name, worker = queue_name(workspace.project()), Worker(workspace.settings)
+    with worker.working():
+        for cron in ("0 2 * * *", "5 3 * * *"):
+            schedule(workspace, cron)
+            worker.tidy()
+            found = DBOS.get_schedule(name)
+            assert (found["schedule"], found["cron_timezone"]) == (cron, "Asia/Kolkata")
+        schedule(workspace, "* * * * *")
+        worker.tidy()
+        DBOS.trigger_schedule(name)
+        wait_until(lambda: jobs_of(workspace))
+        unschedule(workspace)
+        worker.tidy()
+        assert DBOS.get_schedule(name) is None
+    (job,) = jobs_of(workspace)
+    assert (job.kind, job.trigger) == ("sync", "schedule")
 
 
 def test_without_a_project_there_is_no_worker(tmp_path):
@@ -127,25 +194,15 @@ def start(home: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
-def wait_for(workspace, job_id: int, seconds: float = 60) -> JobState:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        state = job_of(workspace, job_id).state
-        if state in (JobState.DONE, JobState.FAILED):
-            return state
-        time.sleep(0.2)
-    pytest.fail(f"job {job_id} is {state} after {seconds} s")
-
-
 def test_curate_worker_does_jobs_sees_new_settings_and_stops_on_sigterm(workspace, tmp_path):
     correct(workspace, add_disc(workspace, tmp_path / "in"), half())
-    first, _ = ask(workspace, "snapshot", "ann")
+    first, _ = enqueue(workspace, "snapshot", "ann")
     process = start(tmp_path / "home")
     try:
-        assert wait_for(workspace, first.id) is JobState.DONE
+        wait_until(lambda: state(workspace, first) is JobState.DONE, 60)
         save_settings(tmp_path / "home", {"retrain": {"validation_share": 0.5}})
-        second, _ = ask(workspace, "snapshot", "ann")
-        assert wait_for(workspace, second.id) is JobState.DONE
+        second, _ = enqueue(workspace, "snapshot", "ann")
+        wait_until(lambda: state(workspace, second) is JobState.DONE, 60)
         names = [job_of(workspace, job.id).result for job in (first, second)]
         assert names[0]["snapshot"] != names[1]["snapshot"]  # the share is part of a snapshot's content
     finally:

@@ -11,11 +11,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from matcurate.catalog.columns import utc_now
-from matcurate.catalog.snapshots import mark_trained
+from matcurate.catalog.snapshots import mark_trained, snapshot_named
 from matcurate.errors import CatalogError
 from matcurate.imaging.overlay import write_overlay
 from matcurate.phase.trainer import StepReport
-from matcurate.tracking.registry import CHALLENGER, Registry
+from matcurate.tracking.reach import state_of
+from matcurate.tracking.registry import CHALLENGER, RegisteredVersion, Registry, champion_alias
 from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.tracking.version_tags import VersionTags
 from matcurate.types import LabelMap, Progress, silent
@@ -24,6 +25,7 @@ from matcurate.workflows.evaluation.evaluate import Evaluation, Means, compare, 
 from matcurate.workflows.evaluation.measurements import as_tags, measurement
 from matcurate.workflows.evaluation.promotion import decide_promotion
 from matcurate.workflows.home.backbones import backbone_of
+from matcurate.workflows.home.queue import PROMOTION, enqueue
 from matcurate.workflows.home.workspace import Workspace, current_user
 from matcurate.workflows.snapshots.samples import CorrectedMicrograph
 from matcurate.workflows.snapshots.snapshot import GoldenSet, SnapshotReport, golden_set, take_snapshot
@@ -70,7 +72,13 @@ class RetrainReport:
 
 
 def retrain(
-    workspace: Workspace, *, if_due: bool = False, dry_run: bool = False, seed: int = 0, progress: Progress = silent
+    workspace: Workspace,
+    *,
+    if_due: bool = False,
+    dry_run: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
+    job: str | None = None,
 ) -> RetrainReport:
     """Train a challenger on the corrections, measure it, register it, and promote it by the policy.
 
@@ -78,10 +86,14 @@ def retrain(
     from its checkpoint in the home, as long as snapshot, settings, seed and champion are the same. ``if_due`` trains
     only when a trigger calls for it, ``dry_run`` only says whether it is due. ``progress`` may raise to stop.
 
+    ``job`` names the worker's job: when it is done again after a kill, what it has registered is not trained again.
+
     Raises CatalogError when there are too few usable corrections, or another training of the project runs in this home;
     ConfigError or CheckpointError when preset, backbone or champion cannot be loaded; TrackingError when MLflow does
     not answer; TrainingError when the loss is not finite.
     """
+    if job is not None and (registered := _registered_by(workspace, job)) is not None:
+        return registered
     state = learning_state(workspace)
     due = decide(state, workspace.settings.retrain, utc_now())
     if dry_run:
@@ -98,7 +110,7 @@ def retrain(
     snapshot = take_snapshot(workspace)
     registry = open_registry(workspace)
     with _training_lock(workspace, registry):
-        return _train_and_compare(workspace, registry, due, snapshot, golden, seed, progress)
+        return _train_and_compare(workspace, registry, due, snapshot, golden, seed, progress, job)
 
 
 def as_document(report: RetrainReport) -> dict[str, object]:
@@ -141,6 +153,7 @@ def _train_and_compare(
     golden: GoldenSet,
     seed: int,
     progress: Progress,
+    job: str | None,
 ) -> RetrainReport:
     champion = load_champion(registry)
     plan = make_plan(workspace, champion, seed)
@@ -154,10 +167,10 @@ def _train_and_compare(
         trained = train_on(workspace, snapshot.snapshot, plan, folder, report, progress)
         outcome = _compare_on_golden_set(workspace, live, trained, champion, golden, seed, progress)
         log_results(live, plan, trained, snapshot, outcome, workspace.settings.lab)
-    version = _register(workspace, registry, live.id, plan, snapshot, outcome)
     if champion is not None and outcome.champion_metrics is not None:
         measured = measurement(outcome.champion_metrics, workspace.settings.lab)
         registry.add_tags(champion.version.version, as_tags([measured]))
+    version = _register(workspace, registry, live.id, plan, snapshot, outcome, job)
     with workspace.writing() as session:
         mark_trained(session, snapshot.snapshot.id)
     remove_checkpoints(workspace, registry)
@@ -221,13 +234,14 @@ def _register(
     plan: Plan,
     snapshot: SnapshotReport,
     outcome: GoldenComparison,
+    job: str | None,
 ) -> str:
     """Make the run's model a version, the challenger, and champion of project and lab where that was decided.
 
     Returns the version's name.
     """
     decision, lab = outcome.decision, workspace.settings.lab
-    tags = VersionTags(start=plan.start, promotion=decision.why)
+    tags = VersionTags(start=plan.start, promotion=decision.why, promoted=str(decision.promoted), job=job)
     if outcome.metrics is not None:
         tags = replace(
             tags,
@@ -237,14 +251,42 @@ def _register(
             measured=as_tags([measurement(outcome.metrics, lab)]).measured,
         )
     number = registry.register(run_id, MODEL, plan.origin(snapshot.snapshot, lab), tags)
-    who = f"{current_user()}, by 'curate retrain'"
-    result = "to be promoted" if decision.promoted else "not promoted"
-    why = f"trained on snapshot {snapshot.snapshot.name}; {result}: {decision.why}"
-    move_alias(workspace, registry, CHALLENGER, number, who=who, why=why)
-    if decision.promoted:
-        for whose in (None, lab):  # the project's champion, and the lab's own
-            promote(workspace, registry, str(number), why=decision.why, lab=whose, who=who)
-    return registry.version(number).name
+    version = registry.version(number)
+    _move_aliases(workspace, registry, version)
+    return version.name
+
+
+def _move_aliases(workspace: Workspace, registry: Registry, version: RegisteredVersion) -> None:
+    """Make a new version the challenger, and champion of project and lab where that was decided."""
+    who, why, lab = f"{current_user()}, by 'curate retrain'", version.tags.promotion or "", workspace.settings.lab
+    promoted, snapshot = version.tags.promoted == str(True), version.tags.snapshot or ""
+    if CHALLENGER not in version.aliases:
+        result = "to be promoted" if promoted else "not promoted"
+        reason = f"trained on snapshot {snapshot[:12]}; {result}: {why}"
+        move_alias(workspace, registry, CHALLENGER, version.version, who=who, why=reason)
+    for whose in (None, lab) if promoted else ():  # the project's champion, and the lab's own
+        if champion_alias(whose) not in version.aliases:
+            promote(workspace, registry, str(version.version), why=why, lab=whose, who=who)
+
+
+def _registered_by(workspace: Workspace, job: str) -> RetrainReport | None:
+    """Finish what a job had begun that registered a version and was killed; None when it has registered none."""
+    if state_of(workspace.settings.resolved_tracking_uri) != "there":
+        return None
+    registry = open_registry(workspace)
+    version = next((version for version in registry.versions() if version.tags.job == job), None)
+    if version is None:
+        return None
+    _move_aliases(workspace, registry, version)
+    promoted, snapshot = version.tags.promoted == str(True), version.tags.snapshot or ""
+    if promoted:
+        enqueue(workspace, "presegment", PROMOTION)  # as promoting does: it may have been killed in between
+    with workspace.writing() as session:
+        mark_trained(session, snapshot_named(session, workspace.project().id, snapshot[:12]).id)
+    remove_checkpoints(workspace, registry)
+    reason = "trained before its worker was killed; the figures are in MLflow"
+    name, why = version.name, version.tags.promotion or ""
+    return RetrainReport(True, reason, snapshot, version.run_id, name, None, None, None, promoted, why)
 
 
 def _four_digits(scores: Means | Reliability | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ from matcurate.tracking.registry import CHAMPION, Registry, champion_alias
 from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these two
 from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
 from matcurate.tracking.runs import RunData
-from matcurate.workflows.home.queue import PROMOTION, ask
+from matcurate.workflows.home.queue import PROMOTION, enqueue
 from matcurate.workflows.home.workspace import Workspace, current_user
 from matcurate.workflows.snapshots.snapshot import SnapshotReport
 
@@ -163,7 +163,7 @@ def previous_holder(moves: Sequence[AliasMove]) -> int | None:
 def _show(workspace: Workspace, move: AliasMove) -> None:
     """Ask for a new champion's predictions; the backend follows by itself."""
     if move.alias == CHAMPION:
-        ask(workspace, "presegment", PROMOTION)
+        enqueue(workspace, "presegment", PROMOTION)
 
 
 def _as_move(row: AliasChangeRecord) -> AliasMove:

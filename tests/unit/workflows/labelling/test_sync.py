@@ -1,25 +1,25 @@
-"""Sync and the inbox: nothing lost, nothing twice, whatever arrives in whatever order."""
+"""Sync and webhooks: nothing lost, nothing twice, whatever arrives in whatever order."""
 
 from datetime import UTC, timedelta
 
 import numpy as np
 import pytest
 from loop_samples import LS_PROJECT, START, disc, png
+from sqlmodel import select
 
 from matcurate.catalog.corrections import list_corrections, revisions
-from matcurate.catalog.events import MAX_ATTEMPTS, enqueue, given_up, pending
 from matcurate.catalog.predictions import prediction_for
+from matcurate.catalog.tables import Event
 from matcurate.catalog.tasks import links_for_project
 from matcurate.errors import ConfigError, LabelStudioAuthError, LabelStudioUnreachableError
 from matcurate.imaging.labels import decode_labels
-from matcurate.jobs.kinds import jobs_of
+from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.rle import encode_rle
-from matcurate.workflows.labelling import inbox as module
-from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.labelling.push import push
 from matcurate.workflows.labelling.sync import pull_corrections
+from matcurate.workflows.labelling.webhook import handle_webhooks, pending_webhooks, receive_webhook
 from matcurate.workflows.presegment.presegment import presegment
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
@@ -258,38 +258,42 @@ def test_labels_that_are_no_phases_are_refused(loop):
         pull_corrections(workspace, studio)
 
 
-# the inbox
+# webhooks
 
 
 def receive(workspace, *ids, action="ANNOTATION_CREATED", project=LS_PROJECT):
-    return receive_event(workspace, action, project, list(ids))
+    receive_webhook(workspace, action, project, list(ids))
 
 
 def test_the_same_webhook_twice_is_one_correction(loop):
     workspace, studio, tasks = loop
     annotation = studio.annotate(tasks[1], drawn())
-    assert receive(workspace, annotation) == 1 and receive(workspace, annotation) == 1
-    assert pending_events(workspace) == 2
-    assert outcomes(drain_inbox(workspace, studio), added=1, unchanged=1)
-    assert pending_events(workspace) == 0 and len(corrections(workspace)) == 1
+    for _ in range(2):
+        receive(workspace, annotation)
+    assert pending_webhooks(workspace) == 2
+    assert outcomes(handle_webhooks(workspace, studio), added=1)
+    receive(workspace, annotation)
+    assert outcomes(handle_webhooks(workspace, studio), unchanged=1)
+    assert pending_webhooks(workspace) == 0 and len(corrections(workspace)) == 1
 
 
 def test_only_annotations_ask_for_anything(loop):
     workspace, studio, _ = loop
-    assert receive(workspace, 1, 2, action="START_TRAINING") == 0
-    assert receive(workspace, action="TASKS_DELETED") == 0
+    receive(workspace, 1, 2, action="TASKS_DELETED")
+    receive(workspace, action="ANNOTATION_CREATED")
+    assert pending_webhooks(workspace) == 0
     before = len(studio.calls)
-    assert outcomes(drain_inbox(workspace, studio)) and len(studio.calls) == before
+    assert outcomes(handle_webhooks(workspace, studio)) and len(studio.calls) == before
 
 
 def test_deletion_by_webhook(loop):
     workspace, studio, tasks = loop
     annotation = studio.annotate(tasks[1], drawn())
     receive(workspace, annotation)
-    drain_inbox(workspace, studio)
+    handle_webhooks(workspace, studio)
     studio.annotations.delete(annotation)
     receive(workspace, annotation, 4711, action="ANNOTATIONS_DELETED")
-    assert outcomes(drain_inbox(workspace, studio), retracted=1, unchanged=1)
+    assert outcomes(handle_webhooks(workspace, studio), retracted=1, unchanged=1)
     assert corrections(workspace) == []
 
 
@@ -297,10 +301,10 @@ def test_deletion_of_a_task_by_webhook_keeps_its_corrections(loop):
     workspace, studio, tasks = loop
     annotation = studio.annotate(tasks[1], drawn())
     receive(workspace, annotation)
-    drain_inbox(workspace, studio)
+    handle_webhooks(workspace, studio)
     del studio.stored_annotations[annotation], studio.stored_tasks[tasks[1]]
     receive(workspace, annotation, action="ANNOTATIONS_DELETED")
-    assert outcomes(drain_inbox(workspace, studio), unchanged=1)
+    assert outcomes(handle_webhooks(workspace, studio), unchanged=1)
     assert len(corrections(workspace)) == 1
 
 
@@ -309,56 +313,46 @@ def test_annotations_of_other_projects_are_none_of_ours(loop):
     foreign = studio.annotate(tasks[1], drawn(), project=LS_PROJECT + 1)
     ours = studio.annotate(tasks[2], drawn())
     receive(workspace, ours, project=LS_PROJECT + 1)
-    assert outcomes(drain_inbox(workspace, studio))
+    assert outcomes(handle_webhooks(workspace, studio))
     receive(workspace, foreign, ours, project=None)  # a webhook that does not say its project
-    assert outcomes(drain_inbox(workspace, studio), added=1, unchanged=1)
+    assert outcomes(handle_webhooks(workspace, studio), added=1, unchanged=1)
     assert [c.ls_annotation_id for c in corrections(workspace)] == [ours]
 
 
-def test_an_event_that_fails_is_tried_again_and_given_up_with_its_reason(loop, monkeypatch):
-    workspace, studio, tasks = loop
-    monkeypatch.setattr(module, "RETRY_AFTER", timedelta(0))
-    wrong = drawn()
-    wrong[0]["value"]["brushlabels"] = ["cementite"]
-    annotation = studio.annotate(tasks[1], wrong)
-    receive(workspace, annotation)
-    report = drain_inbox(workspace, studio)
-    assert len(report.failed) == MAX_ATTEMPTS and pending_events(workspace) == 0
+def reasons(workspace):
+    """Of all webhooks, oldest first: whether it is handled, and the reason when that failed."""
     with workspace.reading() as session:
-        (left,) = given_up(session)
-    assert "cementite" in left.error
-    studio.annotate(tasks[1], drawn(), minutes=2, annotation_id=annotation)
-    assert outcomes(pull_corrections(workspace, studio), added=1)
+        return [(row.handled_at is not None, row.error) for row in session.exec(select(Event).order_by(Event.id))]
 
 
-def test_a_failing_event_waits_and_the_others_are_handled(loop):
+def test_a_webhook_that_fails_keeps_its_reason_and_sync_comes_back_to_it(loop):
     workspace, studio, tasks = loop
     wrong = drawn()
     wrong[0]["value"]["brushlabels"] = ["cementite"]
     bad, good = studio.annotate(tasks[1], wrong), studio.annotate(tasks[2], drawn())
     receive(workspace, bad, good)
-    report = drain_inbox(workspace, studio)
+    report = handle_webhooks(workspace, studio)
     assert outcomes(report, added=1) and len(report.failed) == 1
-    with workspace.reading() as session:
-        assert [(e.ls_annotation_id, e.attempts) for e in pending(session)] == [(bad, 1)]
+    (failed, handled) = reasons(workspace)
+    assert failed[0] and "cementite" in failed[1] and handled == (True, None)
+    studio.annotate(tasks[1], drawn(), minutes=2, annotation_id=bad)
+    assert outcomes(pull_corrections(workspace, studio), added=1, unchanged=1)
 
 
-def test_an_outage_puts_every_event_back_uncounted(loop, monkeypatch):
+def test_in_an_outage_the_webhooks_wait_and_what_came_before_asks_for_training(loop):
     workspace, studio, tasks = loop
-    monkeypatch.setattr(module, "RETRY_AFTER", timedelta(0))
-    ids = [studio.annotate(task, drawn()) for task in tasks.values()]
-    receive(workspace, *ids)
+    receive(workspace, *[studio.annotate(task, drawn()) for task in tasks.values()])
     studio.outage_after = len(studio.calls) + 4  # project, annotation and task of the first, annotation of the second
-    for left in (2, 2):
+    for _ in range(2):
         with pytest.raises(LabelStudioUnreachableError):
-            drain_inbox(workspace, studio)
-        with workspace.reading() as session:
-            assert [e.attempts for e in pending(session)] == [0] * left
+            handle_webhooks(workspace, studio)
+        assert reasons(workspace) == [(True, None), (False, None), (False, None)]
+    assert [job.trigger for job in jobs_of(workspace)] == ["corrections"]
     studio.outage_after = None
-    assert outcomes(drain_inbox(workspace, studio), added=2)
+    assert outcomes(handle_webhooks(workspace, studio), added=2)
 
 
-def test_a_refused_token_costs_no_attempts(loop, monkeypatch):
+def test_while_the_token_is_refused_the_webhooks_wait(loop, monkeypatch):
     workspace, studio, tasks = loop
     receive(workspace, studio.annotate(tasks[1], drawn()))
 
@@ -366,16 +360,23 @@ def test_a_refused_token_costs_no_attempts(loop, monkeypatch):
         raise LabelStudioAuthError("Label Studio does not accept the token")
 
     monkeypatch.setattr(studio.annotations, "get", refused)
-    assert drain_inbox(workspace, studio).failed == ["Label Studio does not accept the token"]
-    with workspace.reading() as session:
-        assert [e.attempts for e in pending(session)] == [0]
     monkeypatch.setattr(studio.annotations, "of_task", refused)
-    with pytest.raises(LabelStudioAuthError):
-        pull_corrections(workspace, studio)
+    for pull in (handle_webhooks, pull_corrections):
+        with pytest.raises(LabelStudioAuthError):
+            pull(workspace, studio)
+    assert reasons(workspace) == [(False, None)]
 
 
-def test_an_event_without_an_annotation_is_put_aside(loop):
-    workspace, studio, _ = loop
-    with workspace.writing() as session:
-        enqueue(session, "ANNOTATION_CREATED", {}, ls_project_id=LS_PROJECT)
-    assert outcomes(drain_inbox(workspace, studio)) and pending_events(workspace) == 0
+def test_webhooks_that_come_while_others_are_handled_are_handled_too(loop, monkeypatch):
+    workspace, studio, tasks = loop
+    first, second = studio.annotate(tasks[1], drawn()), studio.annotate(tasks[2], drawn())
+    receive(workspace, first)
+    get = studio.annotations.get
+
+    def meanwhile(annotation_id):
+        if annotation_id == first:
+            receive(workspace, second)
+        return get(annotation_id)
+
+    monkeypatch.setattr(studio.annotations, "get", meanwhile)
+    assert outcomes(handle_webhooks(workspace, studio), added=2) and pending_webhooks(workspace) == 0

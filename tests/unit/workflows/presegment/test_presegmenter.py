@@ -9,7 +9,7 @@ from loop_samples import make_workspace, with_settings
 
 from matcurate.catalog.learning_records import JobState
 from matcurate.errors import CheckpointError, TrackingError
-from matcurate.jobs.kinds import jobs_of
+from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.annotations import decode_annotation
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.phase.build import ModelSettings, base_of, build_model

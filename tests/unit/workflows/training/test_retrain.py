@@ -14,14 +14,16 @@ from mlflow import MlflowClient
 from matcurate.catalog.snapshots import last_trained
 from matcurate.config import PromotionSettings, RetrainSettings
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
-from matcurate.jobs.kinds import job_of, run_job
+from matcurate.jobs.kinds import run_job
+from matcurate.jobs.queue import job_of, jobs_of
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
 from matcurate.workflows.evaluation.measurements import measurements
 from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.queue import ask
+from matcurate.workflows.home.queue import enqueue
 from matcurate.workflows.home.workspace import initialise
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
+from matcurate.workflows.training import retrain as module
 from matcurate.workflows.training.retrain import as_document, retrain
 from matcurate.workflows.versions.files import ADAPTER_FILE
 from matcurate.workflows.versions.models import open_registry, promote, show_model
@@ -228,10 +230,34 @@ def test_a_champion_of_an_earlier_built_in_network_is_replaced(workspace, tmp_pa
 
 
 def test_the_job_trains_when_it_is_due(workspace, tmp_path, monkeypatch):
-    job, _ = ask(workspace, "retrain", "corrections")
-    assert run_job(workspace, job.id, threading.Event()).result["due"] is False
+    job, _ = enqueue(workspace, "retrain", "corrections")
+    run_job(workspace, job.id, threading.Event())
+    assert job_of(workspace, job.id).result["due"] is False
     teach(workspace, tmp_path / "a", golden=1)
-    job, _ = ask(workspace, "retrain", "corrections")
+    job, _ = enqueue(workspace, "retrain", "corrections")
     run_job(workspace, job.id, threading.Event())
     done = job_of(workspace, job.id)
     assert done.error is None and done.result["promoted"] and done.result["metrics"]["images"] == 1
+
+
+def test_a_job_that_is_killed_after_registering_trains_no_second_version(workspace, tmp_path, monkeypatch):
+    teach(workspace, tmp_path / "a", golden=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_move_aliases", killed)
+        with pytest.raises(KeyboardInterrupt):
+            retrain(workspace, job="job-1")
+    registry = open_registry(workspace)
+    (version,) = registry.versions()
+    assert version.aliases == ()
+    report = retrain(workspace, if_due=True, job="job-1")
+    assert [each.name for each in registry.versions()] == [version.name] == [report.model_version]
+    assert report.promoted and (report.run_id, report.metrics) == (version.run_id, None)
+    assert set(registry.versions()[0].aliases) == {"challenger", "champion", "champion-north"}
+    assert [(job.kind, job.trigger) for job in jobs_of(workspace)] == [("presegment", "promotion")]
+    with workspace.reading() as session:
+        assert last_trained(session, workspace.project().id) is not None
+    assert not retrain(workspace, if_due=True, job="job-2").due  # another one asks anew whether it is due
+
+
+def killed(*_):
+    raise KeyboardInterrupt
