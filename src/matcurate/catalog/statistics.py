@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, String, cast, exists, func
 from sqlalchemy.orm import Mapped
 from sqlmodel import Session, col, select
 
+from matcurate.catalog.conversion import to_value
 from matcurate.catalog.corrections import as_record, is_usable, joined_with_tasks
 from matcurate.catalog.learning_records import Part
 from matcurate.catalog.learning_tables import Snapshot, SnapshotItem
-from matcurate.catalog.predictions import as_record as as_prediction
 from matcurate.catalog.ranking_tables import Ranking, RankingItem
 from matcurate.catalog.records import CorrectionRecord, PredictionRecord
 from matcurate.catalog.tables import Correction, Micrograph, ModelVersion, Prediction, ProjectMicrograph
@@ -97,7 +97,7 @@ def corrected_predictions(session: Session, project_id: int) -> list[CorrectedPr
         .order_by(col(Correction.ls_updated_at), col(Correction.id))
     )
     return [
-        CorrectedPrediction(as_record(row, task), as_prediction(prediction), name)
+        CorrectedPrediction(as_record(row, task), to_value(PredictionRecord, prediction), name)
         for row, task, prediction, name in session.execute(query)
     ]
 

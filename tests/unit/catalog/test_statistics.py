@@ -164,7 +164,11 @@ def test_sizes_of_snapshots(engine: Engine, project: ProjectRecord, ingest: Call
             (correction,) = list_corrections(session, project.id, micrograph_id=micrograph.id)
             items.append(
                 SnapshotItemRecord(
-                    micrograph.id, correction.id, part, hash_of(number), key_of(1), None, None, None, None, None, None
+                    micrograph_id=micrograph.id,
+                    correction_id=correction.id,
+                    part=part,
+                    content_hash=hash_of(number),
+                    phases_key=key_of(1),
                 )
             )
         for digest, content in (("aa", items), ("bb", items[2:])):
