@@ -15,17 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sqlalchemy import insert
+from sqlalchemy import MetaData
 
-from matcurate.catalog.columns import CatalogTable
 from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.tables import Correction, LabelStudioTask, Micrograph, Prediction, ProjectMicrograph
 from matcurate.config import load_settings
 from matcurate.workflows.home.pixels import put_labels
 from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
@@ -55,52 +52,55 @@ def fill(workspace: Workspace, count: int, corrected: int) -> None:
             session, project.id, "v1", backbone="builtin", backbone_digest="0" * 64, preset="phases", settings={}
         )
 
-    def rows(table: type[CatalogTable], number: int) -> dict[str, object]:
-        if table is Micrograph:
-            return {
-                "id": number,
-                "content_hash": f"{number:064x}",
-                "page": 0,
-                "name": f"m{number}.png",
-                "source_path": f"/data/session/m{number}.png",
-                "object_key": image,
-                "proxy_key": f"{number:066x}.png",
-                "width": SHAPE[1],
-                "height": SHAPE[0],
-                "dtype": "uint8",
-                "golden": number % 100 == 0,
-                "ignores_bars": False,
-                "added_at": now,
-                "acquisition": {"instrument": "SEM", "voltage_kv": 15.0, "detector": "SE2", "magnification": 5000.0},
-            }
-        own: dict[str, object] = {"micrograph_id": number}
-        if table is ProjectMicrograph:
-            return own | {"project_id": project.id, "added_at": now}
-        if table is LabelStudioTask:
-            task = {"id": number, "project_id": project.id, "ls_project_id": 1, "ls_task_id": number}
-            return own | task | {"linked_at": now}
-        if table is Prediction:
-            shares = {"phase": float(rng.uniform(0.2, 0.3))}
-            made = {"id": number, "model_version_id": version.id, "phases_key": masks[0], "created_at": now}
-            return own | made | {"score": 0.5, "phase_fractions": shares}
+    def micrograph(number: int) -> dict[str, object]:
+        return {
+            "id": number,
+            "content_hash": f"{number:064x}",
+            "page": 0,
+            "name": f"m{number}.png",
+            "source_path": f"/data/session/m{number}.png",
+            "object_key": image,
+            "proxy_key": f"{number:066x}.png",
+            "width": SHAPE[1],
+            "height": SHAPE[0],
+            "dtype": "uint8",
+            "golden": number % 100 == 0,
+            "ignores_bars": False,
+            "added_at": now,
+            "acquisition": {"instrument": "SEM", "voltage_kv": 15.0, "detector": "SE2", "magnification": 5000.0},
+        }
+
+    def member(number: int) -> dict[str, object]:
+        return {"project_id": project.id, "micrograph_id": number, "added_at": now}
+
+    def task(number: int) -> dict[str, object]:
+        ids = {"id": number, "project_id": project.id, "micrograph_id": number}
+        return ids | {"ls_project_id": 1, "ls_task_id": number, "linked_at": now}
+
+    def prediction(number: int) -> dict[str, object]:
+        ids = {"id": number, "micrograph_id": number, "model_version_id": version.id}
+        shares = {"phase": float(rng.uniform(0.2, 0.3))}
+        return ids | {"phases_key": masks[0], "score": 0.5, "phase_fractions": shares, "created_at": now}
+
+    def correction(number: int) -> dict[str, object]:
+        ids = {"project_id": project.id, "micrograph_id": number, "task_id": number, "parent_prediction_id": number}
         state = {"digest": "0" * 64, "revision": 1, "skipped": False, "phases_key": masks[1], "result_key": result}
         moments = dict.fromkeys(("ls_created_at", "ls_updated_at", "received_at"), now)
-        parents = {"project_id": project.id, "task_id": number, "parent_prediction_id": number}
-        return own | state | moments | parents | {"ls_annotation_id": number}
+        return ids | state | moments | {"ls_annotation_id": number}
 
-    def batches(total: int) -> Iterator[range]:
-        return (range(first, min(first + BATCH, total + 1)) for first in range(1, total + 1, BATCH))
-
-    for table, total in (
-        (Micrograph, count),
-        (ProjectMicrograph, count),
-        (LabelStudioTask, count),
-        (Prediction, count),
-        (Correction, corrected),
+    tables = MetaData()
+    tables.reflect(workspace.engine)
+    for name, row, total in (
+        ("micrograph", micrograph, count),
+        ("project_micrograph", member, count),
+        ("label_studio_task", task, count),
+        ("prediction", prediction, count),
+        ("correction", correction, corrected),
     ):
-        for numbers in batches(total):
+        for first in range(1, total + 1, BATCH):
             with workspace.writing() as session:
-                session.execute(insert(table), [rows(table, number) for number in numbers])
+                rows = [row(number) for number in range(first, min(first + BATCH, total + 1))]
+                session.connection().execute(tables.tables[name].insert(), rows)
 
 
 def seconds(home: Path, command: tuple[str, ...]) -> float:
