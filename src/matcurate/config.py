@@ -212,7 +212,7 @@ class WorkerSettings(Strict):
 
     queue_url: str | None = Field(
         default=None,
-        description="postgresql://… when several machines share the queue. Default: the catalog's, else SQLite in HOME.",
+        description="postgresql://… when several machines share jobs. Default: the catalog's, else SQLite in HOME.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Number of jobs that one worker runs at the same time.")
     quiet_seconds: NonNegative = Field(

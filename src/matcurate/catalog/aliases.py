@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.conversion import all_values, to_value
 from matcurate.catalog.learning_records import AliasChangeRecord
 from matcurate.catalog.learning_tables import AliasChange
 
@@ -22,13 +23,7 @@ def append_alias_change(
     why: str,
     at: datetime | None = None,
 ) -> AliasChangeRecord:
-    """Note that an alias goes from the version ``previous`` to ``version``.
-
-    Raises
-    ------
-    ValueError
-        When who or why is empty.
-    """
+    """Note that an alias goes from the version ``previous`` to ``version``; ValueError when who or why is empty."""
     if not who.strip() or not why.strip():
         raise ValueError(f"alias {alias!r} is not moved without who and why")
     row = AliasChange(
@@ -42,7 +37,7 @@ def append_alias_change(
     )
     session.add(row)
     session.flush()
-    return AliasChangeRecord(**row.model_dump())
+    return to_value(AliasChangeRecord, row)
 
 
 def alias_history(session: Session, project_id: int, alias: str | None = None) -> list[AliasChangeRecord]:
@@ -50,4 +45,4 @@ def alias_history(session: Session, project_id: int, alias: str | None = None) -
     query = select(AliasChange).where(AliasChange.project_id == project_id)
     if alias is not None:
         query = query.where(AliasChange.alias == alias)
-    return [AliasChangeRecord(**row.model_dump()) for row in session.exec(query.order_by(col(AliasChange.id)))]
+    return all_values(session, AliasChangeRecord, query.order_by(col(AliasChange.id)))

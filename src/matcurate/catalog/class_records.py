@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,20 +34,10 @@ class RegionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ClassRecord:
-    """A microstructure class.
+    """A microstructure class, by the expert who named it first.
 
-    Parameters
-    ----------
-    id, project_id : int
-        Catalog ids.
-    name : str
-        As the expert called it.
-    channel : int, optional
-        Output of the head, from 0; None when it was merged into another class.
-    named_by, named_at : str, datetime
-        Who named it first, and when.
-    merged_into : str, optional
-        The class that has its micrographs now, at the end of a chain of mergers.
+    ``channel`` is its output of the head, from 0, None when it was merged; ``merged_into`` names the class at the end
+    of the chain of mergers, which has its micrographs now.
     """
 
     id: int
@@ -74,26 +63,11 @@ class MemberRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewClassHead:
-    """A trained state of a project's head.
+    """A trained state of a project's head, its file in the object store, and why and by whom it was made.
 
-    Parameters
-    ----------
-    object_key : str
-        Its file in the object store.
-    model : str
-        How crops are looked at: ``embedding`` or a network's name.
-    embedder_sha256 : str
-        What makes the embeddings it takes.
-    crop : int
-        Edge of its crops in pixels.
-    classes : tuple of str
-        In the order of its outputs.
-    threshold : float
-        Vacuity in (0, 1] of an image above which it may be a new class.
-    seed : int
-        Of its training.
-    why, made_by : str
-        What was named or merged, and by whom.
+    ``model`` is ``embedding`` or a network's name, ``embedder_sha256`` what makes the embeddings it takes, ``crop`` the
+    edge of its crops in pixels, ``classes`` are in the order of its outputs. Above ``threshold``, a vacuity in (0, 1],
+    an image may show a new class.
     """
 
     object_key: str
@@ -107,22 +81,13 @@ class NewClassHead:
     made_by: str
 
     def __post_init__(self) -> None:
-        if not 0 < self.threshold <= 1 or math.isnan(self.threshold):
+        if not 0 < self.threshold <= 1:  # also refuses NaN
             raise ValueError(f"a threshold of vacuity lies in (0, 1], got {self.threshold}")
 
 
-@dataclass(frozen=True, slots=True)
-class ClassHeadRecord:
-    """A stored head; ``number`` counts a project's heads from 1, the other fields are :class:`NewClassHead`'s."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassHeadRecord(NewClassHead):
+    """A stored head; ``number`` counts a project's heads from 1."""
 
     number: int
-    object_key: str
-    model: str
-    embedder_sha256: str
-    crop: int
-    classes: tuple[str, ...]
-    threshold: float
-    seed: int
-    why: str
-    made_by: str
     made_at: datetime

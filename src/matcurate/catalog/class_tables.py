@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlmodel import JSON, Field
 
-from matcurate.catalog.columns import CatalogTable, UtcDateTime, utc_now
+from matcurate.catalog.columns import CatalogTable, NumberedTable, UtcDateTime, utc_now
 from matcurate.catalog.ranking_tables import METADATA as METADATA  # those of the other modules are referred to here
 
 
-class MicrostructureClass(CatalogTable, table=True):
+class MicrostructureClass(NumberedTable, table=True):
     """A class that an expert has named. Classes that are merged into no other have the head's outputs, by id."""
 
     __tablename__ = "microstructure_class"
@@ -25,7 +25,6 @@ class MicrostructureClass(CatalogTable, table=True):
         CheckConstraint("merged_into <> id", name="not_into_itself"),
     )
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     name: str
     named_by: str
@@ -35,7 +34,7 @@ class MicrostructureClass(CatalogTable, table=True):
     merged_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class ClassMember(CatalogTable, table=True):
+class ClassMember(NumberedTable, table=True):
     """What an expert said that a box of a micrograph shows; it stays when the class is merged."""
 
     __tablename__ = "class_member"
@@ -51,7 +50,6 @@ class ClassMember(CatalogTable, table=True):
         Index(None, "class_id"),
     )
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int
     class_id: int
     micrograph_id: int
@@ -63,13 +61,12 @@ class ClassMember(CatalogTable, table=True):
     named_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class ClassHead(CatalogTable, table=True):
+class ClassHead(NumberedTable, table=True):
     """One trained state of a project's head; rows are only ever appended, the highest number counts."""
 
     __tablename__ = "class_head"
     __table_args__ = (UniqueConstraint("project_id", "number"),)
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     number: int
     object_key: str

@@ -17,6 +17,7 @@ from matcurate.catalog.class_records import (
 )
 from matcurate.catalog.class_tables import ClassHead, ClassMember, CropEmbedding, MicrostructureClass, TexturePart
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.conversion import one_value, to_row, to_value
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.errors import CatalogError
 
@@ -26,18 +27,8 @@ def list_classes(session: Session, project_id: int) -> list[ClassRecord]:
     rows = _rows(session, project_id)
     channels = {row.id: number for number, row in enumerate(row for row in rows if row.merged_into is None)}
     by_id = {row.id: row for row in rows}
-    return [
-        ClassRecord(
-            id=row.id,
-            project_id=row.project_id,
-            name=row.name,
-            channel=channels.get(row.id),
-            named_by=row.named_by,
-            named_at=row.named_at,
-            merged_into=None if row.merged_into is None else _present(by_id, row).name,
-        )
-        for row in rows
-    ]
+    into = {row.id: _present(by_id, row).name for row in rows if row.merged_into is not None}
+    return [to_value(ClassRecord, row, channel=channels.get(row.id), merged_into=into.get(row.id)) for row in rows]
 
 
 def list_members(session: Session, project_id: int) -> list[MemberRecord]:
@@ -46,13 +37,12 @@ def list_members(session: Session, project_id: int) -> list[MemberRecord]:
     query = select(ClassMember).where(ClassMember.project_id == project_id)
     ordered = query.order_by(col(ClassMember.micrograph_id), col(ClassMember.top), col(ClassMember.left))
     return [
-        MemberRecord(
-            row.micrograph_id,
-            Box(row.top, row.left, row.height, row.width),
-            _present(by_id, by_id[row.class_id]).name,
-            by_id[row.class_id].name,
-            row.named_by,
-            row.named_at,
+        to_value(
+            MemberRecord,
+            row,
+            box=to_value(Box, row),
+            class_name=_present(by_id, by_id[row.class_id]).name,
+            named_as=by_id[row.class_id].name,
         )
         for row in session.exec(ordered)
     ]
@@ -61,33 +51,10 @@ def list_members(session: Session, project_id: int) -> list[MemberRecord]:
 def name_class(
     session: Session, project_id: int, name: str, boxes: Sequence[tuple[int, Box]], who: str
 ) -> tuple[ClassRecord, bool]:
-    """Note that boxes of micrographs show a class; a box that was named before is named anew.
+    """Note that boxes of micrographs (by id) show a class; a box that was named before is renamed.
 
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    project_id : int
-        The project.
-    name : str
-        Of a class that there is, or of a new one.
-    boxes : sequence of (int, Box)
-        Ids of micrographs of the project, and the part that shows the class.
-    who : str
-        Who says so.
-
-    Returns
-    -------
-    record : ClassRecord
-        The class.
-    added : bool
-        Whether it is new.
-
-    Raises
-    ------
-    CatalogError
-        When the class was merged into another, a micrograph is not in the project, or a class would be left without
-        micrographs.
+    Returns the class and whether it is new. Raises CatalogError when it was merged into another, a micrograph is not
+    in the project, or a class would be left without micrographs.
     """
     added = insert_if_absent(
         session, MicrostructureClass(project_id=project_id, name=name, named_by=who), ["project_id", "name"]
@@ -101,22 +68,19 @@ def name_class(
             row.class_id, row.named_by, row.named_at = record.id, who, utc_now()
     session.flush()
     shown = {member.class_name for member in list_members(session, project_id)}
-    for each in list_classes(session, project_id):
-        if each.channel is not None and each.name not in shown:
+    for other in list_classes(session, project_id):
+        if other.channel is not None and other.name not in shown:
             raise CatalogError(
-                f"class {each.name!r} would have no micrograph left; run 'curate classes merge' with {each.name!r} and "
-                f"{name!r} if they are one, or name another micrograph {each.name!r} first"
+                f"class {other.name!r} would have no micrograph left; run 'curate classes merge' with {other.name!r} "
+                f"and {name!r} if they are one, or name another micrograph {other.name!r} first"
             )
     return class_named(session, project_id, name), added
 
 
 def merge_classes(session: Session, project_id: int, old: str, into: str, who: str) -> ClassRecord:
-    """Let one class take another's micrographs; the other's output of the head goes. Returns the one that stays.
+    """Give the micrographs of ``old``, whose output of the head goes, to ``into``, and return that class.
 
-    Raises
-    ------
-    CatalogError
-        When one of them is not there or was merged already, or both are the same.
+    Raises CatalogError when one of them is not there or was merged already, or both are the same.
     """
     gone, stays = class_named(session, project_id, old), class_named(session, project_id, into)
     if gone.id == stays.id:
@@ -128,57 +92,34 @@ def merge_classes(session: Session, project_id: int, old: str, into: str, who: s
 
 
 def class_named(session: Session, project_id: int, name: str) -> ClassRecord:
-    """Return the class of that name.
-
-    Raises
-    ------
-    CatalogError
-        When there is none, or it was merged into another.
-    """
-    found = {each.name: each for each in list_classes(session, project_id)}
-    if name not in found:
-        raise CatalogError(f"no class {name!r} ({', '.join(found) or 'none yet'}); 'curate classes name' adds one")
-    if found[name].merged_into is not None:
-        raise CatalogError(
-            f"class {name!r} was merged into {found[name].merged_into!r}; use that one, or choose a new name"
-        )
-    return found[name]
+    """Return the class of that name; CatalogError when there is none, or it was merged into another."""
+    classes = {record.name: record for record in list_classes(session, project_id)}
+    if name not in classes:
+        raise CatalogError(f"no class {name!r} ({', '.join(classes) or 'none yet'}); 'curate classes name' adds one")
+    record = classes[name]
+    if record.merged_into is not None:
+        raise CatalogError(f"class {name!r} was merged into {record.merged_into!r}; use that one, or choose a new name")
+    return record
 
 
 def append_head(session: Session, project_id: int, new: NewClassHead, after: int) -> ClassHeadRecord:
     """Store a head as the project's newest, after the one of number ``after`` (0: the first).
 
-    Raises
-    ------
-    CatalogError
-        When another one has been stored since: nothing of this transaction may then stay.
+    Raises CatalogError when another one has been stored since: nothing of this transaction may then stay.
     """
     newest = newest_head(session, project_id)
     if (newest.number if newest else 0) != after:
         raise CatalogError("somebody else has named classes in the meantime; nothing was changed, run it again")
-    row = ClassHead(
-        project_id=project_id,
-        number=after + 1,
-        object_key=new.object_key,
-        model=new.model,
-        embedder_sha256=new.embedder_sha256,
-        crop=new.crop,
-        classes=list(new.classes),
-        threshold=new.threshold,
-        seed=new.seed,
-        why=new.why,
-        made_by=new.made_by,
-    )
+    row = to_row(ClassHead, new, project_id=project_id, number=after + 1)
     session.add(row)
     session.flush()
-    return _head(row)
+    return to_value(ClassHeadRecord, row)
 
 
 def newest_head(session: Session, project_id: int) -> ClassHeadRecord | None:
     """Return the head that counts, None before the first class."""
     query = select(ClassHead).where(ClassHead.project_id == project_id).order_by(col(ClassHead.number).desc()).limit(1)
-    row = session.exec(query).one_or_none()
-    return None if row is None else _head(row)
+    return one_value(session, ClassHeadRecord, query)
 
 
 def embedding_key(session: Session, micrograph_id: int, embedder_sha256: str, crop: int, box: Box) -> str | None:
@@ -196,7 +137,7 @@ def store_embedding(
 
 
 def stored_regions(session: Session, micrograph_id: int, method: str, crop: int) -> tuple[RegionRecord, ...] | None:
-    """Regions of one texture that a micrograph was parted into for crops of this edge, None when it has not been."""
+    """Regions of one texture in a micrograph, for crops of this edge; None when they have not been looked for."""
     row = session.get(TexturePart, (micrograph_id, method, crop))
     if row is None:
         return None
@@ -207,8 +148,8 @@ def store_regions(
     session: Session, micrograph_id: int, method: str, crop: int, regions: Sequence[RegionRecord]
 ) -> None:
     """Note what regions a micrograph has; those noted first stay."""
-    told = [[each.box.top, each.box.left, each.box.height, each.box.width, each.share] for each in regions]
-    row = TexturePart(micrograph_id=micrograph_id, method=method, crop=crop, regions=told)
+    sides = [[*asdict(region.box).values(), region.share] for region in regions]
+    row = TexturePart(micrograph_id=micrograph_id, method=method, crop=crop, regions=sides)
     insert_if_absent(session, row, ["micrograph_id", "method", "crop"])
 
 
@@ -222,8 +163,3 @@ def _present(by_id: dict[int, MicrostructureClass], row: MicrostructureClass) ->
     while row.merged_into is not None:
         row = by_id[row.merged_into]
     return row
-
-
-def _head(row: ClassHead) -> ClassHeadRecord:
-    values = row.model_dump(exclude={"id", "project_id", "classes"})
-    return ClassHeadRecord(classes=tuple(row.classes), **values)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from sqlalchemy import JSON, DateTime, Dialect, MetaData, TypeDecorator
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -44,6 +44,12 @@ class CatalogTable(SQLModel):
     """Base of the tables; keeps them in a metadata of their own."""
 
     metadata: ClassVar[Any] = MetaData(naming_convention=NAMING)
+
+
+class NumberedTable(CatalogTable):
+    """Base of the tables whose rows the database numbers."""
+
+    id: int = Field(default=None, primary_key=True)
 
 
 def utc_now() -> datetime:

@@ -6,10 +6,12 @@ import hashlib
 import json
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.conversion import all_values, to_row, to_value
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import (
     CorrectionRecord,
@@ -18,35 +20,25 @@ from matcurate.catalog.records import (
     Outcome,
     TaskLink,
 )
-from matcurate.catalog.tables import Correction, CorrectionRevision, LabelStudioTask
+from matcurate.catalog.tables import Correction, CorrectionColumns, CorrectionRevision, LabelStudioTask
 from matcurate.errors import CatalogError
 
 
 def record_correction(session: Session, task: TaskLink, new: NewCorrection) -> Outcome:
-    """Store the state of an annotation, whatever order and however often states arrive.
+    """Store the state of an annotation on a task of ours, in whatever order and however often states arrive.
 
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    task : TaskLink
-        The task the annotation is on; it decides about project and micrograph.
-    new : NewCorrection
-        The state.
-
-    Returns
-    -------
-    Outcome
-        ``added``: not seen before. ``updated``: its content changed, or a retracted one is back; the state before stays
-        in the history. ``unchanged``: this content is the newest known. ``stale``: older than what is stored.
-
-    Raises
-    ------
-    CatalogError
-        When the annotation is known on another task (a different Label Studio answers at the address).
+    ``added``: not seen before. ``updated``: its content changed, or a retracted one is back; the state before stays in
+    the history. ``unchanged``: this content is the newest. ``stale``: older than what is stored. Raises CatalogError
+    when the annotation is known on another task (a different Label Studio answers at the address).
     """
-    received = new.received_at or utc_now()
-    row = _row_of(task, new, received)
+    row = to_row(
+        Correction,
+        new,
+        project_id=task.project_id,
+        micrograph_id=task.micrograph_id,
+        task_id=task.id,
+        digest=_digest(new),
+    )
     added = insert_if_absent(session, row, ["project_id", "ls_annotation_id"])
     stored = _row(session, task.project_id, new.ls_annotation_id)
     if stored is None or stored.task_id != task.id:
@@ -65,21 +57,9 @@ def record_correction(session: Session, task: TaskLink, new: NewCorrection) -> O
 def retract_correction(
     session: Session, project_id: int, ls_annotation_id: int, at: datetime | None = None
 ) -> CorrectionRecord | None:
-    """Mark the correction whose annotation was deleted in Label Studio. It is kept, and no longer used.
+    """Mark the correction whose annotation was deleted in Label Studio: it is kept, and no longer used.
 
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    project_id, ls_annotation_id : int
-        Which annotation.
-    at : datetime, optional
-        When it was seen to be gone; now by default.
-
-    Returns
-    -------
-    CorrectionRecord or None
-        None when no such correction is known.
+    Returns None when no such correction is known.
     """
     row = _row(session, project_id, ls_annotation_id)
     if row is None:
@@ -92,9 +72,9 @@ def retract_correction(
 
 def correction_of(session: Session, project_id: int, ls_annotation_id: int) -> CorrectionRecord | None:
     """Return the correction made by an annotation, None when it is not known."""
-    query = _select(project_id).where(Correction.ls_annotation_id == ls_annotation_id)
-    found = session.exec(query).one_or_none()
-    return None if found is None else _record(*found)
+    query = joined_with_tasks(project_id).where(Correction.ls_annotation_id == ls_annotation_id)
+    joined = session.exec(query).one_or_none()
+    return None if joined is None else as_record(*joined)
 
 
 def list_corrections(
@@ -106,14 +86,14 @@ def list_corrections(
     include_retracted: bool = False,
 ) -> list[CorrectionRecord]:
     """Corrections of a project (and micrograph), in the order in which they first arrived."""
-    query = _select(project_id)
+    query = joined_with_tasks(project_id)
     if micrograph_id is not None:
         query = query.where(Correction.micrograph_id == micrograph_id)
     if not include_skipped:
         query = query.where(col(Correction.skipped).is_(False))
     if not include_retracted:
         query = query.where(col(Correction.retracted_at).is_(None))
-    return [_record(*found) for found in session.exec(query)]
+    return [as_record(*joined) for joined in session.exec(query)]
 
 
 def revisions(session: Session, correction_id: int) -> list[CorrectionRevisionRecord]:
@@ -123,7 +103,17 @@ def revisions(session: Session, correction_id: int) -> list[CorrectionRevisionRe
         .where(CorrectionRevision.correction_id == correction_id)
         .order_by(col(CorrectionRevision.revision))
     )
-    return [CorrectionRevisionRecord(**row.model_dump(exclude={"id"})) for row in session.exec(query)]
+    return all_values(session, CorrectionRevisionRecord, query)
+
+
+def is_usable(project_id: int) -> ColumnElement[bool]:
+    """Whether a correction of a project may be learned from: neither skipped nor retracted, and with class ids."""
+    return and_(
+        col(Correction.project_id) == project_id,
+        col(Correction.skipped).is_(False),
+        col(Correction.retracted_at).is_(None),
+        col(Correction.phases_key).is_not(None),
+    )
 
 
 def _renew(session: Session, stored: Correction, new: Correction) -> Outcome:
@@ -155,30 +145,8 @@ def _digest(new: NewCorrection) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _row_of(task: TaskLink, new: NewCorrection, received: datetime) -> Correction:
-    return Correction(
-        project_id=task.project_id,
-        micrograph_id=task.micrograph_id,
-        task_id=task.id,
-        ls_annotation_id=new.ls_annotation_id,
-        annotator=new.annotator,
-        skipped=new.skipped,
-        lead_time=new.lead_time,
-        phases_key=new.phases_key,
-        instances_key=new.instances_key,
-        result_key=new.result_key,
-        ratios=None if new.ratios is None else dict(new.ratios),
-        parent_prediction_id=new.parent_prediction_id,
-        digest=_digest(new),
-        ls_created_at=new.ls_created_at,
-        ls_updated_at=new.ls_updated_at,
-        received_at=received,
-    )
-
-
 def _append_revision(session: Session, row: Correction) -> None:
-    fields = set(CorrectionRevision.model_fields) - {"id", "correction_id"}
-    session.add(CorrectionRevision(correction_id=row.id, **row.model_dump(include=fields)))
+    session.add(CorrectionRevision(correction_id=row.id, **row.model_dump(include=set(CorrectionColumns.model_fields))))
     session.flush()
 
 
@@ -190,7 +158,8 @@ def _row(session: Session, project_id: int, ls_annotation_id: int) -> Correction
     ).one_or_none()
 
 
-def _select(project_id: int) -> Select[Correction, LabelStudioTask]:
+def joined_with_tasks(project_id: int) -> Select[Correction, LabelStudioTask]:
+    """Corrections of a project with their tasks, in the order in which they first arrived."""
     return (
         select(Correction, LabelStudioTask)
         .join(LabelStudioTask, col(LabelStudioTask.id) == Correction.task_id)
@@ -199,7 +168,6 @@ def _select(project_id: int) -> Select[Correction, LabelStudioTask]:
     )
 
 
-def _record(row: Correction, task: LabelStudioTask) -> CorrectionRecord:
-    return CorrectionRecord(
-        ls_project_id=task.ls_project_id, ls_task_id=task.ls_task_id, **row.model_dump(exclude={"task_id"})
-    )
+def as_record(row: Correction, task: LabelStudioTask) -> CorrectionRecord:
+    """The value of a correction's row and its task's."""
+    return to_value(CorrectionRecord, row, ls_project_id=task.ls_project_id, ls_task_id=task.ls_task_id)

@@ -24,17 +24,8 @@ _READING = {"sqlite": {"curate_begin": "BEGIN"}, "postgresql": {"isolation_level
 def open_catalog(url: str) -> Engine:
     """Open the catalog at ``url``, creating it or bringing its schema up to date.
 
-    Safe when several processes do it at once.
-
-    Parameters
-    ----------
-    url : str
-        ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
-
-    Raises
-    ------
-    CatalogError
-        When the address is malformed, nothing answers there, the file is no catalog, or a newer matcurate wrote it.
+    ``url`` is ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``. Safe when several processes do it at once. Raises
+    CatalogError when it is malformed, nothing answers there, the file is no catalog, or a newer matcurate wrote it.
     """
     engine = _engine(_checked(url))
     try:
@@ -54,12 +45,8 @@ def open_catalog(url: str) -> Engine:
 def writing(engine: Engine) -> Iterator[Session]:
     """Session that commits at its end, and leaves nothing behind when an exception passes through.
 
-    On SQLite its first statement takes the write lock, so that it cannot fail half-way: keep it short.
-
-    Raises
-    ------
-    CatalogError
-        When the database is busy for more than 30 s or gone, or refuses a row that breaks a rule of the schema.
+    On SQLite its first statement takes the write lock, so that it cannot fail half-way: keep it short. Raises
+    CatalogError when the database is busy for more than 30 s or gone, or refuses a row that breaks the schema.
     """
     with _translated(engine), Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
@@ -67,13 +54,7 @@ def writing(engine: Engine) -> Iterator[Session]:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """Session on one consistent state of the catalog; on SQLite it neither waits for writers nor delays them.
-
-    Raises
-    ------
-    CatalogError
-        When the database is gone.
-    """
+    """Session on one consistent state of the catalog; on SQLite it neither waits for writers nor delays them."""
     with _translated(engine), Session(engine.execution_options(**_READING[engine.dialect.name])) as session:
         yield session
 

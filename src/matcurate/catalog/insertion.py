@@ -16,24 +16,10 @@ def insert_if_absent(
 ) -> bool:
     """Insert ``row`` unless one with the same ``unique`` columns exists.
 
-    When another transaction is just inserting it, PostgreSQL waits for that one to end; SQLite's writers come one
-    after the other. Every other broken rule still raises.
-
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    row : CatalogTable
-        Values to insert; its ``id``, where it has one, is left to the database.
-    unique : sequence of str
-        Columns of a unique constraint.
-    where : TextClause, optional
-        Condition of the unique index, where it is a partial one.
-
-    Returns
-    -------
-    bool
-        Whether the row was inserted. It is not attached to the session: select it.
+    Returns whether it was inserted; it is not attached to the session: select it. Its ``id``, where it has one, is left
+    to the database. ``unique`` are the columns of a unique constraint, or of a partial index with the condition
+    ``where``. When another transaction is just inserting it, PostgreSQL waits for that one to end; SQLite's writers
+    come one after the other. Every other broken rule still raises.
     """
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     statement = insert(type(row)).values(row.model_dump(exclude={"id"}))

@@ -17,28 +17,12 @@ class Part(StrEnum):
     VALIDATION = "validation"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotItemRecord:
     """One micrograph of a snapshot, as it was known when the snapshot was made.
 
-    Parameters
-    ----------
-    micrograph_id, correction_id : int
-        Catalog ids of the image and of the correction that its mask comes from.
-    part : Part
-        What it is for.
-    content_hash : str
-        Hex SHA-256 of the micrograph.
-    phases_key, instances_key : str, optional
-        Objects with the class ids and, where outlined, instance ids.
-    ratios : mapping of str to float, optional
-        Phase ratios that the expert gave, by phase name.
-    nm_per_px, nm_per_px_y : float, optional
-        Width of a pixel in nanometres; its height, None where pixels are square.
-    lab, specimen : str, optional
-        Where it comes from.
-    ignores_bars : bool
-        Whether its data bar and scale bars count for nothing.
+    ``content_hash`` is that of the micrograph, ``phases_key`` and ``instances_key`` name the images of class ids and
+    of instance ids, ``ratios`` are the expert's by phase name; ``nm_per_px_y`` is None where pixels are square.
     """
 
     micrograph_id: int
@@ -46,23 +30,18 @@ class SnapshotItemRecord:
     part: Part
     content_hash: str
     phases_key: str
-    instances_key: str | None
-    ratios: Mapping[str, float] | None
-    nm_per_px: float | None
-    nm_per_px_y: float | None
-    lab: str | None
-    specimen: str | None
+    instances_key: str | None = None
+    ratios: Mapping[str, float] | None = None
+    nm_per_px: float | None = None
+    nm_per_px_y: float | None = None
+    lab: str | None = None
+    specimen: str | None = None
     ignores_bars: bool = True
 
     @property
     def calibration(self) -> Calibration | None:
         """Size of a pixel, None where it is not known."""
         return Calibration.of_edges(self.nm_per_px, self.nm_per_px_y)
-
-    @property
-    def mask_sha256(self) -> str:
-        """Hex SHA-256 of the stored mask file: the object store names objects by it."""
-        return self.phases_key[3:67]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +53,22 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewSnapshot:
-    """The content of a snapshot; ``digest`` is the hex SHA-256 over all of it but ``refused``."""
+class SnapshotSettings:
+    """How a snapshot was made; ``digest`` is the hex SHA-256 over its content, all but ``refused``."""
 
     project_id: int
     digest: str
     phases: tuple[str, ...]
     seed: int
     validation_share: float
-    items: tuple[SnapshotItemRecord, ...]
     refused: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSnapshot(SnapshotSettings):
+    """The content of a snapshot: each micrograph once, at least one; ``validation_share`` in [0, 1)."""
+
+    items: tuple[SnapshotItemRecord, ...]
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.validation_share < 1.0:  # also refuses NaN
@@ -93,17 +78,11 @@ class NewSnapshot:
             raise ValueError(f"a snapshot holds every micrograph once and at least one, got {ids}")
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRecord:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRecord(SnapshotSettings):
     """A stored snapshot; ``trained_at`` is when the newest training on it ended, None when there was none."""
 
     id: int
-    project_id: int
-    digest: str
-    phases: tuple[str, ...]
-    seed: int
-    validation_share: float
-    refused: tuple[Refusal, ...]
     created_at: datetime
     trained_at: datetime | None
 

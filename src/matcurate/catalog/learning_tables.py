@@ -8,16 +8,15 @@ from datetime import datetime
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import JSON, Field
 
-from matcurate.catalog.columns import CatalogTable, NullableJson, UtcDateTime, utc_now
+from matcurate.catalog.columns import CatalogTable, NullableJson, NumberedTable, UtcDateTime, utc_now
 from matcurate.catalog.tables import METADATA as METADATA  # those of tables.py are referred to here
 
 
-class Snapshot(CatalogTable, table=True):
+class Snapshot(NumberedTable, table=True):
     """An immutable version of a project's training data, named by its content; ``trained_at`` is set afterwards."""
 
     __table_args__ = (UniqueConstraint("project_id", "digest"),)
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     digest: str
     phases: list[str] = Field(sa_type=JSON)
@@ -51,13 +50,12 @@ class SnapshotItem(CatalogTable, table=True):
     specimen: str | None = None
 
 
-class AliasChange(CatalogTable, table=True):
+class AliasChange(NumberedTable, table=True):
     """A model alias that was moved: append-only. No version: the alias was taken away."""
 
     __tablename__ = "alias_change"
     __table_args__ = (Index(None, "project_id", "alias"),)
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     alias: str
     version: int | None = None

@@ -18,17 +18,9 @@ _SUFFIX = re.compile(r"(?:\.[a-z0-9]{1,16}){0,3}")
 
 
 class ObjectStore:
-    """Content-addressed bytes: what is stored under a key never changes.
+    """Content-addressed bytes in a folder or at any fsspec URL: what is stored under a key never changes.
 
-    Parameters
-    ----------
-    url : str
-        A folder, or any fsspec URL: ``file://``, ``s3://``, ``memory://`` ….
-
-    Raises
-    ------
-    CatalogError
-        When no file system speaks the URL's protocol, or its package is not installed.
+    Raises CatalogError when no file system speaks the URL's protocol, or its package is not installed.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,22 +33,8 @@ class ObjectStore:
     def put(self, data: bytes, suffix: str) -> str:
         """Store ``data`` and return its key; storing it again changes nothing.
 
-        Parameters
-        ----------
-        data : bytes
-            The content.
-        suffix : str
-            File name ending with its dot: ``.png``, ``.json.gz``; lower case.
-
-        Returns
-        -------
-        str
-            ``ab/abcdef….png``: hex SHA-256 of the content, and the suffix.
-
-        Raises
-        ------
-        CatalogError
-            When it cannot be written.
+        ``suffix`` is lower case, with its dot: ``.png``, ``.json.gz``. The key ``ab/abcdef….png`` is the hex SHA-256 of
+        the content, and the suffix.
         """
         if not _SUFFIX.fullmatch(suffix):
             raise ValueError(f"an object's suffix looks like '.png' or '.json.gz', got {suffix!r}")
@@ -73,13 +51,7 @@ class ObjectStore:
         return key
 
     def get(self, key: str) -> bytes:
-        """Return the content of ``key``, checked against its digest.
-
-        Raises
-        ------
-        CatalogError
-            When there is no such object, or it is damaged.
-        """
+        """Return the content of ``key``, checked against its digest; CatalogError when it is missing or damaged."""
         path = self._path(key)
         try:
             data: bytes = self._files.cat_file(path)

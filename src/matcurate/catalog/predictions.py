@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import exists
+from sqlalchemy import delete, exists
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.conversion import all_values, one_value, to_row, to_value
 from matcurate.catalog.insertion import insert_if_absent
-from matcurate.catalog.ranking_records import PushedPrediction
-from matcurate.catalog.records import NewPrediction, PredictionRecord, TaskLink, UnpushedPrediction
+from matcurate.catalog.records import NewPrediction, PredictionRecord, PushedPrediction, TaskLink, UnpushedPrediction
 from matcurate.catalog.tables import LabelStudioTask, ModelVersion, Prediction, PredictionPush
 from matcurate.errors import CatalogError
 
@@ -19,85 +19,50 @@ from matcurate.errors import CatalogError
 def store_prediction(session: Session, new: NewPrediction) -> tuple[PredictionRecord, bool]:
     """Store what a model version makes of a micrograph.
 
-    A prediction is never changed: Label Studio may hold it, and corrections refer to it. When there is one of this
-    version already, that one is returned.
-
-    Returns
-    -------
-    record : PredictionRecord
-        The prediction in the catalog.
-    added : bool
-        Whether it is the one given.
+    A prediction is never changed: Label Studio may hold it, and corrections refer to it. Where there is one of this
+    version already, that one is returned, and False.
     """
-    row = Prediction(
-        micrograph_id=new.micrograph_id,
-        model_version_id=new.model_version_id,
-        phases_key=new.phases_key,
-        instances_key=new.instances_key,
-        score=new.score,
-        phase_fractions=dict(new.phase_fractions),
-    )
-    added = insert_if_absent(session, row, ["micrograph_id", "model_version_id"])
+    added = insert_if_absent(session, to_row(Prediction, new), ["micrograph_id", "model_version_id"])
     stored = session.exec(_query(new.micrograph_id, new.model_version_id)).one()
-    return _record(stored), added
+    return to_value(PredictionRecord, stored), added
 
 
 def by_id(session: Session, prediction_id: int) -> PredictionRecord:
-    """Return the prediction of that id.
-
-    Raises
-    ------
-    CatalogError
-        When there is none.
-    """
+    """Return the prediction of that id, or raise CatalogError."""
     row = session.get(Prediction, prediction_id)
     if row is None:
         raise CatalogError(f"no prediction {prediction_id} in the catalog; 'curate presegment' makes predictions")
-    return _record(row)
+    return to_value(PredictionRecord, row)
 
 
 def prediction_for(session: Session, micrograph_id: int, model_version_id: int) -> PredictionRecord | None:
     """Return what a version made of a micrograph, None when it has not seen it."""
-    row = session.exec(_query(micrograph_id, model_version_id)).one_or_none()
-    return None if row is None else _record(row)
+    return one_value(session, PredictionRecord, _query(micrograph_id, model_version_id))
 
 
 def latest_prediction(session: Session, project_id: int, micrograph_id: int) -> PredictionRecord | None:
     """Return the newest prediction of a micrograph by any version of the project, None when there is none."""
-    row = session.exec(
+    query = (
         select(Prediction)
         .join(ModelVersion, col(ModelVersion.id) == Prediction.model_version_id)
         .where(Prediction.micrograph_id == micrograph_id, ModelVersion.project_id == project_id)
         .order_by(col(Prediction.id).desc())
         .limit(1)
-    ).one_or_none()
-    return None if row is None else _record(row)
+    )
+    return one_value(session, PredictionRecord, query)
 
 
 def list_predictions(session: Session, model_version_id: int) -> list[PredictionRecord]:
     """All predictions of a version, oldest first."""
     query = select(Prediction).where(Prediction.model_version_id == model_version_id).order_by(col(Prediction.id))
-    return [_record(row) for row in session.exec(query)]
+    return all_values(session, PredictionRecord, query)
 
 
 def mark_pushed(session: Session, prediction: PredictionRecord, task: TaskLink, ls_prediction_id: int | None) -> None:
     """Note that Label Studio holds a prediction on a task; the newest id it gave counts.
 
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    prediction : PredictionRecord
-        What was pushed.
-    task : TaskLink
-        Onto which task.
-    ls_prediction_id : int, optional
-        Label Studio's id of it; None when it did not say (its bulk import does not).
-
-    Raises
-    ------
-    CatalogError
-        When the task shows another micrograph than the prediction's.
+    ``ls_prediction_id`` is None where Label Studio gave none, as in its bulk import. Raises CatalogError when the task
+    shows another micrograph than the prediction's.
     """
     if prediction.micrograph_id != task.micrograph_id:
         raise CatalogError(
@@ -125,25 +90,20 @@ def mark_pushed(session: Session, prediction: PredictionRecord, task: TaskLink, 
 
 def forget_pushes(session: Session, predictions: Sequence[PredictionRecord], task: TaskLink) -> None:
     """Note that a task no longer holds these predictions (deleted in Label Studio): they can be pushed again."""
-    for prediction in predictions:
-        row = session.exec(
-            select(PredictionPush).where(
-                PredictionPush.prediction_id == prediction.id, PredictionPush.task_id == task.id
-            )
-        ).one_or_none()
-        if row is not None:
-            session.delete(row)
-    session.flush()
+    ids = [prediction.id for prediction in predictions]
+    session.exec(
+        delete(PredictionPush).where(col(PredictionPush.task_id) == task.id, col(PredictionPush.prediction_id).in_(ids))
+    )
 
 
 def pushed_as(session: Session, task: TaskLink, ls_prediction_id: int) -> PredictionRecord | None:
     """Return the prediction that Label Studio knows by that id on that task, None when it is not ours."""
-    row = session.exec(
+    query = (
         select(Prediction)
         .join(PredictionPush, col(PredictionPush.prediction_id) == Prediction.id)
         .where(PredictionPush.task_id == task.id, PredictionPush.ls_prediction_id == ls_prediction_id)
-    ).one_or_none()
-    return None if row is None else _record(row)
+    )
+    return one_value(session, PredictionRecord, query)
 
 
 def unpushed_predictions(session: Session, ls_project_id: int, model_version_id: int) -> list[UnpushedPrediction]:
@@ -163,7 +123,10 @@ def unpushed_predictions(session: Session, ls_project_id: int, model_version_id:
         )
         .order_by(col(LabelStudioTask.ls_task_id))
     )
-    return [UnpushedPrediction(_record(row), _link(task)) for row, task in session.exec(query)]
+    return [
+        UnpushedPrediction(to_value(PredictionRecord, row), to_value(TaskLink, task))
+        for row, task in session.exec(query)
+    ]
 
 
 def pushed_predictions(session: Session, ls_project_id: int, model_version_id: int) -> list[PushedPrediction]:
@@ -179,27 +142,13 @@ def pushed_predictions(session: Session, ls_project_id: int, model_version_id: i
         )
         .order_by(col(LabelStudioTask.ls_task_id))
     )
-    return [PushedPrediction(_record(row), _link(task), known) for row, task, known in session.exec(query)]
+    return [
+        PushedPrediction(to_value(PredictionRecord, row), to_value(TaskLink, task), ls_prediction_id)
+        for row, task, ls_prediction_id in session.exec(query)
+    ]
 
 
 def _query(micrograph_id: int, model_version_id: int) -> SelectOfScalar[Prediction]:
     return select(Prediction).where(
         Prediction.micrograph_id == micrograph_id, Prediction.model_version_id == model_version_id
-    )
-
-
-def _link(task: LabelStudioTask) -> TaskLink:
-    return TaskLink(task.id, task.project_id, task.micrograph_id, task.ls_project_id, task.ls_task_id, task.gone_at)
-
-
-def _record(row: Prediction) -> PredictionRecord:
-    return PredictionRecord(
-        id=row.id,
-        micrograph_id=row.micrograph_id,
-        model_version_id=row.model_version_id,
-        phases_key=row.phases_key,
-        instances_key=row.instances_key,
-        score=row.score,
-        phase_fractions=row.phase_fractions,
-        created_at=row.created_at,
     )

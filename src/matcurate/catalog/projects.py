@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
+from matcurate.catalog.conversion import all_values, one_value
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.tables import Project
@@ -13,23 +14,10 @@ from matcurate.errors import CatalogError
 
 
 def create_project(session: Session, name: str, phases: Sequence[str], preset: str) -> ProjectRecord:
-    """Create a project, or return the one of that name when it asks the same question.
+    """Create a project, or return the one of that name when it has the same phases and preset.
 
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    name : str
-        Unique in the catalog.
-    phases : sequence of str
-        Phase names in the order of their class ids, from 1.
-    preset : str
-        Name of the segmentation preset.
-
-    Raises
-    ------
-    CatalogError
-        When the phases are empty or not unique, or the project exists with others.
+    ``phases`` are names in the order of their class ids, from 1. Raises CatalogError when they are empty or not unique,
+    or the project exists with others.
     """
     wanted = tuple(phase.strip() for phase in phases)
     if not wanted or "" in wanted or len(set(wanted)) != len(wanted):
@@ -45,23 +33,13 @@ def create_project(session: Session, name: str, phases: Sequence[str], preset: s
 
 
 def get_project(session: Session, name: str) -> ProjectRecord:
-    """Return the project of that name.
-
-    Raises
-    ------
-    CatalogError
-        When there is none.
-    """
-    row = session.exec(select(Project).where(Project.name == name)).one_or_none()
-    if row is None:
+    """Return the project of that name, or raise CatalogError."""
+    project = one_value(session, ProjectRecord, select(Project).where(Project.name == name))
+    if project is None:
         raise CatalogError(f"no project {name!r} in the catalog; run 'curate init --project {name}'")
-    return _record(row)
+    return project
 
 
 def list_projects(session: Session) -> list[ProjectRecord]:
     """All projects, by name."""
-    return [_record(row) for row in session.exec(select(Project).order_by(col(Project.name)))]
-
-
-def _record(row: Project) -> ProjectRecord:
-    return ProjectRecord(row.id, row.name, tuple(row.phases), row.preset, row.created_at)
+    return all_values(session, ProjectRecord, select(Project).order_by(col(Project.name)))

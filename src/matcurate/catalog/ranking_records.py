@@ -7,27 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from matcurate.catalog.records import PredictionRecord, TaskLink
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewScore:
     """What a model version makes of a micrograph as a candidate.
 
-    Parameters
-    ----------
-    micrograph_id, model_version_id : int
-        Of which image, by which version.
-    scorer : str
-        Digest of the way of scoring; scores of another one are replaced.
-    scores : mapping of str to float
-        By name (``entropy``, ``vacuity`` …), each finite and not negative.
-    fractions : tuple of float
-        Area fraction of every class id from 0; none where only the embedding is known.
-    embedding_key : str
-        Object of the embedding.
-    vacuity_key : str, optional
-        Object of the vacuity map.
+    ``scorer`` is the digest of the way of scoring: scores of another one are replaced. ``scores`` by name (``entropy``,
+    ``vacuity``, …) are finite and not negative; ``fractions`` are the area fractions of all class ids from 0, empty
+    where only the embedding is known. ``embedding_key`` and ``vacuity_key`` name objects.
     """
 
     micrograph_id: int
@@ -46,42 +33,28 @@ class NewScore:
             raise ValueError(f"fractions must lie in [0, 1], got {self.fractions}")
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRecord:
-    """Stored scores; the fields are those of :class:`NewScore`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRecord(NewScore):
+    """Stored scores."""
 
-    micrograph_id: int
-    model_version_id: int
-    scorer: str
-    scores: Mapping[str, float]
-    fractions: tuple[float, ...]
-    embedding_key: str
-    vacuity_key: str | None
     scored_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRanking:
-    """A choice of what the experts see next.
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A chosen micrograph: its place from 0 in its ranking, and until when nobody else is given it."""
 
-    Parameters
-    ----------
-    project_id, model_version_id : int
-        Of which project, by the scores of which version.
-    strategy : str
-        Of the registry in ``acquisition``.
-    count, quota, seed : int
-        What was asked for; ``quota`` None: no limit of one specimen.
-    pool : int
-        Micrographs that there were to choose from.
-    who : str
-        A person, or what else asked for it.
-    ls_project_id : int, optional
-        Label Studio's project that is to follow; None where none is connected.
-    chosen : tuple of int
-        Catalog ids of the micrographs, the first to be shown first.
-    leased_until : datetime
-        Nobody else is given them until then.
+    place: int
+    micrograph_id: int
+    leased_until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingSettings:
+    """How a ranking was made, by ``who``: by the scores of which version, and by which acquisition strategy.
+
+    ``quota`` is the limit of micrographs per specimen, None for no limit; ``pool`` counts the micrographs that there
+    were to choose from; ``ls_project_id`` is None where no Label Studio is connected.
     """
 
     project_id: int
@@ -93,6 +66,12 @@ class NewRanking:
     pool: int
     who: str
     ls_project_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRanking(RankingSettings):
+    """A choice of what the experts see next: ids of micrographs, the first to be shown first, leased until then."""
+
     chosen: tuple[int, ...]
     leased_until: datetime
 
@@ -101,38 +80,11 @@ class NewRanking:
             raise ValueError(f"a micrograph is chosen once, got {self.chosen}")
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseRecord:
-    """A chosen micrograph: its place from 0 in its ranking, and until when it is given to nobody else."""
-
-    place: int
-    micrograph_id: int
-    leased_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RankingRecord:
-    """A stored choice; the fields are those of :class:`NewRanking`. ``written_at``: Label Studio has all of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingRecord(RankingSettings):
+    """A stored choice; ``written_at`` is when Label Studio had all of it."""
 
     id: int
-    project_id: int
-    model_version_id: int
-    strategy: str
-    count: int
-    quota: int | None
-    seed: int
-    pool: int
-    who: str
-    ls_project_id: int | None
     chosen: tuple[LeaseRecord, ...]
     created_at: datetime
     written_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class PushedPrediction:
-    """A prediction that Label Studio holds on a task, and its id there where that is known."""
-
-    prediction: PredictionRecord
-    task: TaskLink
-    ls_prediction_id: int | None

@@ -8,17 +8,16 @@ from datetime import datetime
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import JSON, Field
 
-from matcurate.catalog.columns import CatalogTable, UtcDateTime, utc_now
+from matcurate.catalog.columns import CatalogTable, NumberedTable, UtcDateTime, utc_now
 from matcurate.catalog.learning_tables import METADATA as METADATA  # those of the other modules are referred to here
 
 
-class MicrographScore(CatalogTable, table=True):
+class MicrographScore(NumberedTable, table=True):
     """What a model version makes of a micrograph as a candidate; ``scorer`` names the way of scoring."""
 
     __tablename__ = "micrograph_score"
     __table_args__ = (UniqueConstraint("micrograph_id", "model_version_id"),)
 
-    id: int = Field(default=None, primary_key=True)
     micrograph_id: int = Field(foreign_key="micrograph.id")
     model_version_id: int = Field(foreign_key="model_version.id", index=True)
     scorer: str
@@ -29,12 +28,11 @@ class MicrographScore(CatalogTable, table=True):
     scored_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class Ranking(CatalogTable, table=True):
+class Ranking(NumberedTable, table=True):
     """One choice of what the experts see next. ``written_at``: when Label Studio had taken the whole order."""
 
     __table_args__ = (Index(None, "project_id"),)
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     model_version_id: int = Field(foreign_key="model_version.id")
     strategy: str

@@ -8,6 +8,7 @@ from sqlalchemy import exists
 from sqlmodel import Session, col, select
 
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.conversion import all_values, to_row, to_value
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.ranking_records import LeaseRecord, NewRanking, NewScore, RankingRecord, ScoreRecord
 from matcurate.catalog.ranking_tables import MicrographScore, Ranking, RankingItem
@@ -20,15 +21,7 @@ def store_score(session: Session, new: NewScore) -> ScoreRecord:
 
     Scores of another way of scoring are replaced, and an embedding without scores.
     """
-    row = MicrographScore(
-        micrograph_id=new.micrograph_id,
-        model_version_id=new.model_version_id,
-        scorer=new.scorer,
-        scores=dict(new.scores),
-        fractions=list(new.fractions),
-        embedding_key=new.embedding_key,
-        vacuity_key=new.vacuity_key,
-    )
+    row = to_row(MicrographScore, new)
     added = insert_if_absent(session, row, ["micrograph_id", "model_version_id"])
     stored = session.exec(
         select(MicrographScore)
@@ -41,7 +34,7 @@ def store_score(session: Session, new: NewScore) -> ScoreRecord:
         for field in ("scorer", "scores", "fractions", "embedding_key", "vacuity_key", "scored_at"):
             setattr(stored, field, getattr(row, field))
         session.flush()
-    return _score(stored)
+    return to_value(ScoreRecord, stored)
 
 
 def scores_of(session: Session, model_version_id: int, scorer: str) -> dict[int, ScoreRecord]:
@@ -49,13 +42,14 @@ def scores_of(session: Session, model_version_id: int, scorer: str) -> dict[int,
     query = select(MicrographScore).where(
         MicrographScore.model_version_id == model_version_id, MicrographScore.scorer == scorer
     )
-    return {row.micrograph_id: _score(row) for row in session.exec(query.order_by(col(MicrographScore.micrograph_id)))}
+    rows = session.exec(query.order_by(col(MicrographScore.micrograph_id)))
+    return {row.micrograph_id: to_value(ScoreRecord, row) for row in rows}
 
 
 def embedding_keys(session: Session, scorer: str) -> dict[int, str]:
     """Keys of embeddings made in one way of scoring, for whatever version, by micrograph."""
     query = select(MicrographScore.micrograph_id, MicrographScore.embedding_key).where(MicrographScore.scorer == scorer)
-    return {micrograph_id: key for micrograph_id, key in session.exec(query.order_by(col(MicrographScore.id)))}
+    return dict(session.exec(query.order_by(col(MicrographScore.id))).all())
 
 
 def annotated_micrographs(session: Session, project_id: int) -> set[int]:
@@ -69,16 +63,7 @@ def annotated_micrographs(session: Session, project_id: int) -> set[int]:
 def store_ranking(session: Session, new: NewRanking, now: datetime | None = None) -> RankingRecord | None:
     """Store a choice and lease its micrographs, unless one of them is no longer free: then nothing is stored.
 
-    Of two who choose at once, the second finds here that it has to choose again.
-
-    Parameters
-    ----------
-    session : Session
-        A writing one.
-    new : NewRanking
-        The choice.
-    now : datetime, optional
-        Leases that have ended by then are free; this moment by default.
+    Of two who choose at once, the second gets None and has to choose again. Leases that have ended by ``now`` are free.
     """
     moment = now or utc_now()
     # rankings of a project wait for each other: SQLite's writers do, PostgreSQL's do here
@@ -86,23 +71,12 @@ def store_ranking(session: Session, new: NewRanking, now: datetime | None = None
     taken = {lease.micrograph_id for lease in leases(session, new.project_id, moment)}
     if (taken | annotated_micrographs(session, new.project_id)) & set(new.chosen):
         return None
-    row = Ranking(
-        project_id=new.project_id,
-        model_version_id=new.model_version_id,
-        strategy=new.strategy,
-        count=new.count,
-        quota=new.quota,
-        seed=new.seed,
-        pool=new.pool,
-        who=new.who,
-        ls_project_id=new.ls_project_id,
-        created_at=moment,
-    )
+    row = to_row(Ranking, new, created_at=moment)
     session.add(row)
     session.flush()
     session.add_all(
-        RankingItem(ranking_id=row.id, place=place, micrograph_id=each, leased_until=new.leased_until)
-        for place, each in enumerate(new.chosen)
+        RankingItem(ranking_id=row.id, place=place, micrograph_id=micrograph_id, leased_until=new.leased_until)
+        for place, micrograph_id in enumerate(new.chosen)
     )
     session.flush()
     return _ranking(session, row)
@@ -124,7 +98,7 @@ def leases(session: Session, project_id: int, now: datetime | None = None) -> li
         .where(Ranking.project_id == project_id, col(RankingItem.leased_until) > (now or utc_now()), ~annotated)
         .order_by(col(Ranking.id).desc(), col(RankingItem.place))
     )
-    return [_lease(row) for row in session.exec(query)]
+    return all_values(session, LeaseRecord, query)
 
 
 def newest_ranking(session: Session, project_id: int) -> RankingRecord | None:
@@ -135,13 +109,7 @@ def newest_ranking(session: Session, project_id: int) -> RankingRecord | None:
 
 
 def mark_written(session: Session, ranking_id: int, at: datetime | None = None) -> RankingRecord:
-    """Note that Label Studio has a ranking's whole order.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such ranking.
-    """
+    """Note that Label Studio has a ranking's whole order."""
     row = session.get(Ranking, ranking_id)
     if row is None:
         raise CatalogError(f"no ranking {ranking_id} in the catalog; 'curate rank' makes one")
@@ -150,14 +118,6 @@ def mark_written(session: Session, ranking_id: int, at: datetime | None = None) 
     return _ranking(session, row)
 
 
-def _score(row: MicrographScore) -> ScoreRecord:
-    return ScoreRecord(fractions=tuple(row.fractions), **row.model_dump(exclude={"id", "fractions"}))
-
-
 def _ranking(session: Session, row: Ranking) -> RankingRecord:
     query = select(RankingItem).where(RankingItem.ranking_id == row.id).order_by(col(RankingItem.place))
-    return RankingRecord(chosen=tuple(_lease(item) for item in session.exec(query)), **row.model_dump())
-
-
-def _lease(row: RankingItem) -> LeaseRecord:
-    return LeaseRecord(row.place, row.micrograph_id, row.leased_until)
+    return to_value(RankingRecord, row, chosen=tuple(all_values(session, LeaseRecord, query)))

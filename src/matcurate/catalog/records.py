@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from matcurate.catalog.columns import utc_now
 from matcurate.types import Calibration
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -34,31 +35,15 @@ class ProjectRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewMicrograph:
-    """What ingest knows of an image.
+    """An image to ingest.
 
-    Parameters
-    ----------
-    content_hash : str
-        Hex SHA-256 over the source's bytes and the page number.
-    page : int
-        Page of a multi-page file, from 0.
-    name, source_path : str
-        Shown to people; where the file was found.
-    object_key, proxy_key : str
-        Keys of the original and of its 8-bit proxy in the object store.
-    width, height : int
-        Pixels.
-    dtype : str
-        ``uint8``, ``uint16`` or ``float32``: the depth of the original.
-    nm_per_px, nm_per_px_y : float, optional
-        Width of a pixel in nanometres, positive and finite; its height, None where pixels are square.
-    lab, specimen : str, optional
-        None means "not said". A specimen without a lab belongs to the lab named ``local``.
-    golden : bool
-        Whether the image is said to belong to the golden set; False means "not said".
-    acquisition : mapping, optional
-        What the file states about the recording: ``instrument``, ``detector``, ``voltage_kv``, ``magnification``,
-        ``working_distance_mm``, ``acquired_at``, ``image_rows``, ``page_name``, ``scale_source``.
+    ``content_hash`` is the hex SHA-256 over the source's bytes and the page number, from 0; ``object_key`` and
+    ``proxy_key`` name the original and its 8-bit proxy in the object store; ``dtype`` (``uint8``, ``uint16`` or
+    ``float32``) is that of the original. ``nm_per_px`` is the width of a pixel in nanometres, ``nm_per_px_y`` its
+    height, None where pixels are square. ``lab``, ``specimen`` None and ``golden`` False mean "not given"; a specimen
+    without a lab belongs to the lab named ``local``. ``acquisition`` holds what the file states about the recording:
+    ``instrument``, ``detector``, ``voltage_kv``, ``magnification``, ``working_distance_mm``, ``acquired_at``,
+    ``image_rows``, ``page_name``, ``scale_source``.
     """
 
     content_hash: str
@@ -90,42 +75,24 @@ class NewMicrograph:
         if self.lab == "" or self.specimen == "":
             raise ValueError("lab and specimen must be None or a name, not empty")
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """Size of a pixel, None where it is not known."""
+        return Calibration.of_edges(self.nm_per_px, self.nm_per_px_y)
 
-@dataclass(frozen=True, slots=True)
-class MicrographRecord:
-    """A micrograph of the catalog; the fields are those of :class:`NewMicrograph`.
 
-    ``ignores_bars``: whether what is recognised as data bar, border or scale bar counts for nothing.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrographRecord(NewMicrograph):
+    """A micrograph of the catalog; with ``ignores_bars``, data bar, border and scale bar are ignored pixels."""
 
     id: int
-    content_hash: str
-    page: int
-    name: str
-    source_path: str
-    object_key: str
-    proxy_key: str
-    width: int
-    height: int
-    dtype: str
-    nm_per_px: float | None
-    nm_per_px_y: float | None
-    lab: str | None
-    specimen: str | None
-    golden: bool
     added_at: datetime
     ignores_bars: bool = True
-    acquisition: Mapping[str, str | float] | None = field(default=None, hash=False)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return self.height, self.width
-
-    @property
-    def calibration(self) -> Calibration | None:
-        """Size of a pixel, None where it is not known."""
-        return Calibration.of_edges(self.nm_per_px, self.nm_per_px_y)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +125,8 @@ class ModelVersionRecord:
 class NewPrediction:
     """A pre-segmentation to store.
 
-    Parameters
-    ----------
-    micrograph_id, model_version_id : int
-        Of which image, by which version.
-    phases_key : str
-        Object of the class-id image.
-    instances_key : str, optional
-        Object of the instance-id image.
-    score : float
-        Confidence in [0, 1].
-    phase_fractions : mapping of str to float
-        Area fraction of each phase, each in [0, 1].
+    ``phases_key`` and ``instances_key`` name the images of class ids and of instance ids in the object store;
+    ``score`` is the confidence, ``phase_fractions`` the area fraction of each phase, all in [0, 1].
     """
 
     micrograph_id: int
@@ -185,17 +142,11 @@ class NewPrediction:
                 raise ValueError(f"{what} must lie in [0, 1], got {value}")
 
 
-@dataclass(frozen=True, slots=True)
-class PredictionRecord:
-    """A stored pre-segmentation; the fields are those of :class:`NewPrediction`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionRecord(NewPrediction):
+    """A stored pre-segmentation."""
 
     id: int
-    micrograph_id: int
-    model_version_id: int
-    phases_key: str
-    instances_key: str | None
-    score: float
-    phase_fractions: Mapping[str, float]
     created_at: datetime
 
 
@@ -207,97 +158,72 @@ class UnpushedPrediction:
     task: TaskLink
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCorrection:
-    """An annotation as Label Studio holds it.
+@dataclass(frozen=True, slots=True)
+class PushedPrediction:
+    """A prediction that Label Studio holds on a task, and its id there where that is known."""
 
-    Parameters
-    ----------
-    ls_annotation_id : int
-        Its id there.
-    result_key : str
-        Object with the raw ``result`` JSON, kept whatever we could decode of it.
-    phases_key, instances_key : str, optional
-        Objects of the decoded images; None when skipped or not given.
-    ratios : mapping of str to float, optional
-        Phase ratios that the expert gave.
-    skipped : bool
-        Label Studio's ``was_cancelled``.
-    annotator : str, optional
-        Who made it.
-    lead_time : float, optional
-        Seconds spent on it.
-    parent_prediction_id : int, optional
-        The catalog's prediction (of the same micrograph) that was corrected.
-    ls_created_at, ls_updated_at : datetime
-        Label Studio's moments, with a time zone.
-    received_at : datetime, optional
-        When this state was seen; the moment of recording by default.
+    prediction: PredictionRecord
+    task: TaskLink
+    ls_prediction_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionState:
+    """What an expert decided, and when.
+
+    ``result_key`` names Label Studio's raw ``result`` JSON in the object store, ``phases_key`` and ``instances_key``
+    the decoded images, None when skipped or not given; ``ratios`` are the phase ratios that the expert gave,
+    ``lead_time`` the seconds spent. ``ls_updated_at`` is Label Studio's moment, ``received_at`` ours.
     """
 
-    ls_annotation_id: int
-    result_key: str
-    ls_created_at: datetime
-    ls_updated_at: datetime
+    annotator: str | None = None
+    skipped: bool = False
+    lead_time: float | None = None
     phases_key: str | None = None
     instances_key: str | None = None
+    result_key: str
     ratios: Mapping[str, float] | None = None
-    skipped: bool = False
-    annotator: str | None = None
-    lead_time: float | None = None
+    ls_updated_at: datetime
+    received_at: datetime = field(default_factory=utc_now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCorrection(CorrectionState):
+    """An annotation as Label Studio holds it; ``parent_prediction_id`` is the catalog's prediction it began from."""
+
+    ls_annotation_id: int
     parent_prediction_id: int | None = None
-    received_at: datetime | None = None
+    ls_created_at: datetime
 
     def __post_init__(self) -> None:
         for moment in (self.ls_created_at, self.ls_updated_at, self.received_at):
-            if moment is not None and moment.tzinfo is None:
+            if moment.tzinfo is None:
                 raise ValueError(f"annotation {self.ls_annotation_id}: {moment.isoformat()} has no time zone")
         if not self.skipped and self.phases_key is None and self.instances_key is None:
             raise ValueError(f"annotation {self.ls_annotation_id} is not skipped: it needs phases or instances")
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectionRecord:
-    """The newest state of a correction; the fields are those of :class:`NewCorrection`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionRecord(NewCorrection):
+    """The newest state of a correction, on which micrograph and task, and when it was retracted."""
 
     id: int
     project_id: int
     micrograph_id: int
     ls_project_id: int
     ls_task_id: int
-    ls_annotation_id: int
-    annotator: str | None
-    skipped: bool
-    lead_time: float | None
-    phases_key: str | None
-    instances_key: str | None
-    result_key: str
-    ratios: Mapping[str, float] | None
-    parent_prediction_id: int | None
     digest: str
     revision: int
-    ls_created_at: datetime
-    ls_updated_at: datetime
-    received_at: datetime
     retracted_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectionRevisionRecord:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionRevisionRecord(CorrectionState):
     """One state that a correction has had."""
 
     correction_id: int
     revision: int
     digest: str
-    annotator: str | None
-    skipped: bool
-    lead_time: float | None
-    phases_key: str | None
-    instances_key: str | None
-    result_key: str
-    ratios: Mapping[str, float] | None
-    ls_updated_at: datetime
-    received_at: datetime
 
 
 class Outcome(StrEnum):

@@ -9,37 +9,34 @@ from datetime import datetime
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import JSON, Field
 
-from matcurate.catalog.columns import CatalogTable, NullableJson, UtcDateTime, utc_now
+from matcurate.catalog.columns import CatalogTable, NullableJson, NumberedTable, UtcDateTime, utc_now
 
 
-class Lab(CatalogTable, table=True):
+class Lab(NumberedTable, table=True):
     """A laboratory that contributes micrographs and models."""
 
-    id: int = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
 
 
-class Project(CatalogTable, table=True):
+class Project(NumberedTable, table=True):
     """One segmentation question: the phases to tell apart. Belongs to one Label Studio."""
 
-    id: int = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
     phases: list[str] = Field(sa_type=JSON)
     preset: str
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class Specimen(CatalogTable, table=True):
+class Specimen(NumberedTable, table=True):
     """A piece of material; its micrographs must never be split over training and evaluation."""
 
     __table_args__ = (UniqueConstraint("lab_id", "name"), UniqueConstraint("id", "lab_id"))
 
-    id: int = Field(default=None, primary_key=True)
     lab_id: int = Field(foreign_key="lab.id")
     name: str
 
 
-class Micrograph(CatalogTable, table=True):
+class Micrograph(NumberedTable, table=True):
     """One image (one page of a file), known by its content."""
 
     __table_args__ = (
@@ -47,7 +44,6 @@ class Micrograph(CatalogTable, table=True):
         Index(None, "specimen_id"),
     )
 
-    id: int = Field(default=None, primary_key=True)
     content_hash: str = Field(unique=True)
     page: int
     name: str
@@ -77,7 +73,7 @@ class ProjectMicrograph(CatalogTable, table=True):
     added_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class LabelStudioTask(CatalogTable, table=True):
+class LabelStudioTask(NumberedTable, table=True):
     """Which micrograph a Label Studio task shows. ``gone_at``: deleted there, found missing."""
 
     __tablename__ = "label_studio_task"
@@ -92,7 +88,6 @@ class LabelStudioTask(CatalogTable, table=True):
         Index(None, "project_id", "micrograph_id"),
     )
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int
     micrograph_id: int
     ls_project_id: int
@@ -101,13 +96,12 @@ class LabelStudioTask(CatalogTable, table=True):
     gone_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class ModelVersion(CatalogTable, table=True):
+class ModelVersion(NumberedTable, table=True):
     """What made a prediction: backbone, its digest, preset and every setting."""
 
     __tablename__ = "model_version"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int = Field(foreign_key="project.id")
     name: str
     backbone: str
@@ -117,12 +111,11 @@ class ModelVersion(CatalogTable, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class Prediction(CatalogTable, table=True):
+class Prediction(NumberedTable, table=True):
     """The pre-segmentation of a micrograph by a model version; never changed once stored."""
 
     __table_args__ = (UniqueConstraint("micrograph_id", "model_version_id"), UniqueConstraint("id", "micrograph_id"))
 
-    id: int = Field(default=None, primary_key=True)
     micrograph_id: int = Field(foreign_key="micrograph.id")
     model_version_id: int = Field(foreign_key="model_version.id", index=True)
     phases_key: str
@@ -132,7 +125,7 @@ class Prediction(CatalogTable, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class PredictionPush(CatalogTable, table=True):
+class PredictionPush(NumberedTable, table=True):
     """A prediction that Label Studio holds on a task of the same micrograph."""
 
     __tablename__ = "prediction_push"
@@ -143,7 +136,6 @@ class PredictionPush(CatalogTable, table=True):
         ForeignKeyConstraint(["task_id", "micrograph_id"], ["label_studio_task.id", "label_studio_task.micrograph_id"]),
     )
 
-    id: int = Field(default=None, primary_key=True)
     prediction_id: int
     task_id: int
     micrograph_id: int
@@ -151,7 +143,23 @@ class PredictionPush(CatalogTable, table=True):
     pushed_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
 
 
-class Correction(CatalogTable, table=True):
+class CorrectionColumns(CatalogTable):
+    """Columns of a correction and of each of its revisions."""
+
+    annotator: str | None = None
+    skipped: bool = False
+    lead_time: float | None = None
+    phases_key: str | None = None
+    instances_key: str | None = None
+    result_key: str
+    ratios: dict[str, float] | None = Field(default=None, sa_type=NullableJson)
+    digest: str
+    revision: int = 1
+    ls_updated_at: datetime = Field(sa_type=UtcDateTime)
+    received_at: datetime = Field(sa_type=UtcDateTime)
+
+
+class Correction(CorrectionColumns, NumberedTable, table=True):
     """The newest state of one Label Studio annotation. Kept when retracted."""
 
     __table_args__ = (
@@ -166,46 +174,22 @@ class Correction(CatalogTable, table=True):
         Index("uq_correction_id_micrograph_id", "id", "micrograph_id", unique=True),
     )
 
-    id: int = Field(default=None, primary_key=True)
     project_id: int
     micrograph_id: int
     task_id: int
     ls_annotation_id: int
-    annotator: str | None = None
-    skipped: bool = False
-    lead_time: float | None = None
-    phases_key: str | None = None
-    instances_key: str | None = None
-    result_key: str
-    ratios: dict[str, float] | None = Field(default=None, sa_type=NullableJson)
     parent_prediction_id: int | None = None
-    digest: str
-    revision: int = 1
     ls_created_at: datetime = Field(sa_type=UtcDateTime)
-    ls_updated_at: datetime = Field(sa_type=UtcDateTime)
-    received_at: datetime = Field(sa_type=UtcDateTime)
     retracted_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
-class CorrectionRevision(CatalogTable, table=True):
+class CorrectionRevision(CorrectionColumns, NumberedTable, table=True):
     """Every state an annotation has had; rows are only ever appended."""
 
     __tablename__ = "correction_revision"
     __table_args__ = (UniqueConstraint("correction_id", "revision"),)
 
-    id: int = Field(default=None, primary_key=True)
     correction_id: int = Field(foreign_key="correction.id")
-    revision: int
-    digest: str
-    annotator: str | None = None
-    skipped: bool
-    lead_time: float | None = None
-    phases_key: str | None = None
-    instances_key: str | None = None
-    result_key: str
-    ratios: dict[str, float] | None = Field(default=None, sa_type=NullableJson)
-    ls_updated_at: datetime = Field(sa_type=UtcDateTime)
-    received_at: datetime = Field(sa_type=UtcDateTime)
 
 
 class Event(CatalogTable, table=True):

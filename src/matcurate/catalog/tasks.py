@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from matcurate.catalog.columns import utc_now
+from matcurate.catalog.conversion import all_values, one_value, to_value
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import TaskLink
 from matcurate.catalog.tables import LabelStudioTask, ProjectMicrograph
@@ -14,11 +16,8 @@ from matcurate.errors import CatalogError
 def link_task(session: Session, project_id: int, micrograph_id: int, ls_project_id: int, ls_task_id: int) -> TaskLink:
     """Note that a Label Studio task shows a micrograph; doing it again changes nothing.
 
-    Raises
-    ------
-    CatalogError
-        When the task is known to show another micrograph (a different Label Studio answers at the address), or the
-        micrograph is not in the project.
+    Raises CatalogError when the task is known to show another micrograph (a different Label Studio answers at the
+    address), or the micrograph is not in the project.
     """
     if session.get(ProjectMicrograph, (project_id, micrograph_id)) is None:
         raise CatalogError(
@@ -29,7 +28,7 @@ def link_task(session: Session, project_id: int, micrograph_id: int, ls_project_
         project_id=project_id, micrograph_id=micrograph_id, ls_project_id=ls_project_id, ls_task_id=ls_task_id
     )
     insert_if_absent(session, new, ["project_id", "ls_project_id", "ls_task_id"])
-    row = _row(session, project_id, ls_project_id, ls_task_id)
+    row = session.exec(_query(project_id, ls_project_id, ls_task_id)).one_or_none()
     if row is None or row.micrograph_id != micrograph_id:
         known = "no micrograph" if row is None else f"micrograph {row.micrograph_id}"
         raise CatalogError(
@@ -38,13 +37,12 @@ def link_task(session: Session, project_id: int, micrograph_id: int, ls_project_
         )
     row.gone_at = None
     session.flush()
-    return _record(row)
+    return to_value(TaskLink, row)
 
 
 def task_link(session: Session, project_id: int, ls_project_id: int, ls_task_id: int) -> TaskLink | None:
     """Return the link of a task, None when it is not ours."""
-    row = _row(session, project_id, ls_project_id, ls_task_id)
-    return None if row is None else _record(row)
+    return one_value(session, TaskLink, _query(project_id, ls_project_id, ls_task_id))
 
 
 def links_for_project(
@@ -57,18 +55,15 @@ def links_for_project(
     if not include_gone:
         query = query.where(col(LabelStudioTask.gone_at).is_(None))
     query = query.order_by(col(LabelStudioTask.ls_project_id), col(LabelStudioTask.ls_task_id))
-    return [_record(row) for row in session.exec(query)]
+    return all_values(session, TaskLink, query)
 
 
 def mark_gone(session: Session, project_id: int, ls_project_id: int, ls_task_id: int) -> bool:
-    """Note that Label Studio has the task no more. Its corrections stay; its micrograph can be pushed again.
+    """Note that Label Studio no longer has the task; returns whether it was one of ours and there until now.
 
-    Returns
-    -------
-    bool
-        Whether the task was one of ours and there until now.
+    Its corrections stay, and its micrograph can be pushed again.
     """
-    row = _row(session, project_id, ls_project_id, ls_task_id)
+    row = session.exec(_query(project_id, ls_project_id, ls_task_id)).one_or_none()
     if row is None or row.gone_at is not None:
         return False
     row.gone_at = utc_now()
@@ -76,15 +71,9 @@ def mark_gone(session: Session, project_id: int, ls_project_id: int, ls_task_id:
     return True
 
 
-def _row(session: Session, project_id: int, ls_project_id: int, ls_task_id: int) -> LabelStudioTask | None:
-    return session.exec(
-        select(LabelStudioTask).where(
-            LabelStudioTask.project_id == project_id,
-            LabelStudioTask.ls_project_id == ls_project_id,
-            LabelStudioTask.ls_task_id == ls_task_id,
-        )
-    ).one_or_none()
-
-
-def _record(row: LabelStudioTask) -> TaskLink:
-    return TaskLink(row.id, row.project_id, row.micrograph_id, row.ls_project_id, row.ls_task_id, row.gone_at)
+def _query(project_id: int, ls_project_id: int, ls_task_id: int) -> SelectOfScalar[LabelStudioTask]:
+    return select(LabelStudioTask).where(
+        LabelStudioTask.project_id == project_id,
+        LabelStudioTask.ls_project_id == ls_project_id,
+        LabelStudioTask.ls_task_id == ls_task_id,
+    )

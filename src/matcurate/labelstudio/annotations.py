@@ -26,22 +26,12 @@ Mode = Literal["brush", "polygon"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedAnnotation:
-    """What an expert's (or the model's) regions say about a micrograph.
+    """The label images that the regions of an annotation or prediction give.
 
-    Parameters
-    ----------
-    phases : uint8 array (H, W)
-        Class ids; 0 is what no region covers.
-    instances : uint32 array (H, W) or None
-        Instance ids; None when there is no polygon, rectangle or ellipse at all.
-    ratios : tuple of float or None
-        Area fraction of class id 1, 2, … as the expert guessed it, None where not given; None when none is.
-    contested : int
-        Pixels that regions of different phases claim; the later region in the list has them.
-    drawn : int
-        Number of regions that were painted.
-    empty : tuple of int
-        Numbers, from 1, of those regions that cover no pixel.
+    ``phases`` (H, W) uint8 holds class ids, 0 where no region lies; ``instances`` (H, W) uint32 is None without any
+    polygon, rectangle or ellipse; ``ratios`` are the expert's area fractions of class id 1, 2, …, None where not given.
+    ``contested`` counts pixels that regions of different phases claim (the later one has them), ``drawn`` the painted
+    regions; ``empty`` numbers, from 1, those that cover no pixel.
     """
 
     phases: LabelMap
@@ -74,38 +64,14 @@ def encode_prediction(
     mode: Mode = "brush",
     tolerance: float = 0.0,
 ) -> list[Region]:
-    """Code a segmentation as the ``result`` of a prediction.
+    """Code a segmentation as the ``result`` of a prediction, with ids that depend on the masks only.
 
-    Parameters
-    ----------
-    phases : unsigned integer array (H, W)
-        Class ids, 0 (no region) to the number of phases.
-    config : LabellingConfig
-        Of the project that receives the prediction.
-    instances : unsigned integer array (H, W), optional
-        Instance ids, 0 is none.
-    ratios : sequence of float, optional
-        Area fraction of class id 1, 2, …, each in [0, 1]; stored with three decimals.
-    score : float, optional
-        Confidence, stored with every region.
-    mode : {"brush", "polygon"}
-        ``brush``: one brush (or bitmask) region for each phase, exact to the pixel; instances as polygons that
-        only outline. ``polygon``: every instance a polygon labelled with the phase most of it has, and what no
-        instance covers as polygons of its phase.
-    tolerance : float
-        Simplification of polygons in pixels; 0 is exact.
-
-    Returns
-    -------
-    list of Region
-        With ids that depend on the masks only.
-
-    Raises
-    ------
-    ConfigError
-        When the project has no control for the mode.
-    ValueError
-        When class ids, shapes or ratios do not fit.
+    ``phases`` (H, W) holds class ids, 0 (no region) to the number of phases, ``instances`` (H, W) instance ids, 0 for
+    none; ``ratios`` are area fractions of class id 1, 2, … in [0, 1], stored with three decimals; ``score`` is stored
+    with every region. Mode ``brush``: one brush (or bitmask) region for each phase, exact to the pixel, and instances
+    as polygons that only outline. Mode ``polygon``: every instance a polygon labelled with the phase most of it has,
+    and what no instance covers as polygons of its phase. ``tolerance`` simplifies polygons, in pixels; 0 is exact.
+    Raises ConfigError when the project has no control for the mode, ValueError when arguments do not fit together.
     """
     _check_masks(phases, instances, ratios, len(config.phases))
     if mode == "brush":
@@ -130,25 +96,10 @@ def decode_annotation(
     """Read the ``result`` of an annotation or prediction.
 
     Brush, bitmask, polygon, rectangle and ellipse regions are painted in their order, later ones over earlier
-    ones; a polygon labelled ``instance`` says only where an object is. Other results (choices, texts,
-    relations, key points) are not about masks and are left alone.
-
-    Parameters
-    ----------
-    result : sequence of mappings
-        As Label Studio answers it.
-    shape : (H, W)
-        Size of the micrograph the task shows.
-    config : LabellingConfig
-        Of the project.
-    where : str
-        Names the task and annotation in messages.
-
-    Raises
-    ------
-    AnnotationError
-        When a region is damaged, has no label or an unknown one, reaches far beyond the image, or was drawn on an
-        image that is turned or of another size.
+    ones; a polygon labelled ``instance`` gives only an object's outline. Other results (choices, texts,
+    relations, key points) are not about masks and are left alone. ``shape`` (H, W) is that of the task's micrograph;
+    ``where`` names the annotation in messages. Raises AnnotationError when a region is damaged, has no label or an
+    unknown one, reaches far beyond the image, or was drawn on an image that is turned or of another size.
     """
     canvas = Canvas.blank(shape)
     ratios: dict[str, float] = {}

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
 from matcurate.labelstudio.connection import Connection, read
 from matcurate.labelstudio.records import AnnotationRecord
-from matcurate.labelstudio.tasks import Tasks
-from matcurate.types import Progress, silent
 
 
 class _Holder(BaseModel):
@@ -28,29 +25,6 @@ class Annotations:
         # /api/tasks/N/annotations/ leaves out the skipped ones
         answer = self._connection.get(f"/api/tasks/{task_id}/", _Holder, include="annotations")
         return sorted(answer.annotations, key=lambda annotation: annotation.id)
-
-    def of_project(
-        self, project_id: int, *, since: datetime | None = None, progress: Progress = silent
-    ) -> Iterator[AnnotationRecord]:
-        """All annotations of a project, task by task.
-
-        Parameters
-        ----------
-        project_id : int
-        since : datetime with time zone, optional
-            Only tasks that changed at or after this time; Label Studio counts the creation, update, skip and
-            deletion of an annotation as a change.
-        progress : Progress
-            Told about tasks.
-        """
-        chosen = [
-            task.id
-            for task in Tasks(self._connection).of_project(project_id)
-            if task.annotations + task.skipped and (since is None or task.updated_at >= since)
-        ]
-        for done, task_id in enumerate(chosen, start=1):
-            yield from self.of_task(task_id)
-            progress(done, len(chosen))
 
     def get(self, annotation_id: int) -> AnnotationRecord:
         """One annotation; raises LabelStudioNotFoundError when it is gone."""

@@ -53,11 +53,7 @@ class Backends:
         ``X-Matcurate-Secret``. It also sets the project's model version to ``title``; set it to the predictions'
         version with :meth:`matcurate.labelstudio.projects.Projects.update`. The connection is interactive, so that an
         expert can ask again with what is on the page; without that Label Studio does not pass questions on.
-
-        Returns
-        -------
-        int
-            Id of the connection.
+        Returns the connection's id.
         """
         address = url.rstrip("/")
         settings: dict[str, Any] = {"project": project_id, "url": address, "title": title, "is_interactive": True}
@@ -87,15 +83,15 @@ class Backends:
         try:
             return int(self._connection.sdk.ml.create(**settings).id)
         except LabelStudioError:
-            # a refused backend is left behind half made
+            # Label Studio leaves a refused backend behind, half made
             for backend in self.of_project(project_id):
                 if backend.id not in before:
                     self._connection.sdk.ml.delete(backend.id)
             raise
 
     def _webhooks(self, project_id: int, address: str) -> list[_Webhook]:
-        found = self._connection.get("/api/webhooks/", RootModel[list[_Webhook]], project=project_id).root
-        return [hook for hook in found if hook.url == f"{address}/webhook" and hook.project == project_id]
+        hooks = self._connection.get("/api/webhooks/", RootModel[list[_Webhook]], project=project_id).root
+        return [hook for hook in hooks if hook.url == f"{address}/webhook" and hook.project == project_id]
 
     def _set_webhook(self, project_id: int, address: str, secret: str | None) -> None:
         for webhook in self._webhooks(project_id, address):

@@ -11,7 +11,7 @@ BARS_COUNT = "No data bar: all pixels count"
 
 
 def bars_count(result: Sequence[Mapping[str, object]]) -> bool:
-    """Whether an annotation says that what was taken for a data bar belongs to the micrograph."""
+    """Whether an annotation has the field ticked: what was taken for a data bar belongs to the micrograph."""
     for item in result:
         value = item.get("value")
         if item.get("type") == "choices" and item.get("from_name") == BARS_NAME and isinstance(value, Mapping):

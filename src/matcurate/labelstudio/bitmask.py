@@ -31,24 +31,10 @@ def encode_bitmask(mask: NDArray[np.bool_] | NDArray[np.uint8]) -> str:
 
 
 def decode_bitmask(url: str, shape: tuple[int, int]) -> BoolMask:
-    """Read a bitmask region.
+    """Read a bitmask region as a mask (H, W) of the micrograph's ``shape``.
 
-    Parameters
-    ----------
-    url : str
-        Data URL of a PNG; pixels with alpha > 0 belong to the mask, without alpha those that are not black.
-    shape : (H, W)
-        Size of the micrograph.
-
-    Returns
-    -------
-    bool array (H, W)
-
-    Raises
-    ------
-    AnnotationError
-        When it is no PNG data URL, is damaged, or has another size than the image; that is checked before
-        any pixel is decoded.
+    Pixels with alpha > 0 belong to the mask, without alpha those that are not black. Raises AnnotationError when the
+    address is no PNG data URL, is damaged, or has another size than the image, which is checked before decoding.
     """
     height, width = shape
     if not url.startswith(PREFIX):
@@ -61,8 +47,8 @@ def decode_bitmask(url: str, shape: tuple[int, int]) -> BoolMask:
         data = base64.b64decode(url[len(PREFIX) :], validate=True)
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.size != (width, height):
-                found = f"{image.width} x {image.height}"
-                raise AnnotationError(f"the bitmask has {found} pixels, the image {width} x {height}; {REDRAW}")
+                size = f"{image.width} x {image.height}"
+                raise AnnotationError(f"the bitmask has {size} pixels, the image {width} x {height}; {REDRAW}")
             return _opaque(image)
     except (binascii.Error, UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
         raise AnnotationError(f"the bitmask is not a whole PNG; {REDRAW}") from error

@@ -1,4 +1,4 @@
-"""What an annotation's regions have painted so far."""
+"""The label images that an annotation's regions are painted on, one after the other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Canvas:
         if not outline and label not in config.phases:
             raise AnnotationError(
                 f"label {label!r} is no phase of this project (phases: {', '.join(config.phases)}); "
-                "rename the label in Label Studio or label the region anew"
+                "rename the label in Label Studio or label the region again"
             )
         window, mask = fill_region(region, (self.phases.shape[0], self.phases.shape[1]))
         if not outline:
@@ -51,8 +51,8 @@ class Canvas:
             self.claimed[window] |= mask & (part != 0) & (part != class_id)
             part[mask] = class_id
         if region.type not in ("brushlabels", "bitmasklabels") and not PHASE_ID.fullmatch(region.id):
-            known = INSTANCE_ID.fullmatch(region.id)
-            self.names.append(int(known[1]) if known else None)
+            match = INSTANCE_ID.fullmatch(region.id)
+            self.names.append(int(match[1]) if match else None)
             self.owners[window][mask] = len(self.names)
         return int(np.count_nonzero(mask))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel
-
 from matcurate.labelstudio.answers import Annotations
 from matcurate.labelstudio.backends import Backends
 from matcurate.labelstudio.connection import Connection
@@ -17,22 +15,11 @@ from matcurate.labelstudio.records import Account
 from matcurate.labelstudio.tasks import Tasks
 
 
-class _WhoAmI(BaseModel):
-    id: int
-    email: str
-
-
 class LabelStudioClient:
     """Projects, tasks, predictions, annotations and backends of one Label Studio.
 
-    Parameters
-    ----------
-    url : str
-        Address, with or without a trailing slash.
-    token : str
-        Legacy token (40 hex digits) or personal access token; see Label Studio's account page.
-    token_source : str
-        Where the token comes from, for messages.
+    ``token`` is a legacy token (40 hex digits) or a personal access token; ``token_source`` names its origin in
+    messages.
     """
 
     def __init__(self, url: str, token: str, *, token_source: str = "the token file") -> None:
@@ -45,12 +32,11 @@ class LabelStudioClient:
         self.backends = Backends(self._connection)
 
     def whoami(self) -> Account:
-        """Check address and token at once; raises the errors that say which of them is wrong."""
-        found = self._connection.get("/api/current-user/whoami", _WhoAmI)
-        return Account(found.id, found.email)
+        """Check address and token; each has an error of its own."""
+        return self._connection.get("/api/current-user/whoami", Account)
 
     def fetch_image(self, address: str, *, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
-        """Bytes of a task's image; see :func:`matcurate.labelstudio.images.fetch_image`."""
+        """Fetch a task's image; see :func:`matcurate.labelstudio.images.fetch_image`."""
         return fetch_image(self._connection, address, max_bytes=max_bytes)
 
     def close(self) -> None:

@@ -27,8 +27,8 @@ TAGS: dict[str, Shape] = {
     "RectangleLabels": "rectanglelabels",
     "EllipseLabels": "ellipselabels",
 }
-PAINTING = ("brushlabels", "bitmasklabels", "polygonlabels")
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+PAINTING = ("brushlabels", "bitmasklabels", "polygonlabels")
 LOOK_KEY = "look"
 """Key of a task's data with a Markdown text that says where to look; a task without one shows nothing there."""
 RATIO_NAME = re.compile(r"ratio_([1-9][0-9]{0,2})")
@@ -47,18 +47,9 @@ class LabelControl:
 class LabellingConfig:
     """What a project's labelling configuration offers.
 
-    Parameters
-    ----------
-    image : str
-        Name of the Image tag.
-    image_key : str
-        Key of the task's data that holds the image's address (``image`` for ``value="$image"``).
-    phases : tuple of str
-        Names of class ids 1, 2, …; class 0 is the unlabelled matrix or background.
-    controls : tuple of LabelControl
-        Controls that draw regions, in the order of the page.
-    ratios : tuple of str or None
-        Name of the Number field with the phase ratio of class id 1, 2, …, None where there is none.
+    ``image`` is the name of the Image tag, ``image_key`` the key of the task's data with the image's address
+    (``image`` for ``value="$image"``); ``phases`` names class ids 1, 2, …; ``controls`` draw regions, in the order of
+    the page; ``ratios`` names the Number field with the ratio of each phase, None where there is none.
     """
 
     image: str
@@ -85,25 +76,11 @@ def labelling_config(
 ) -> str:
     """Write the labelling configuration of a project.
 
-    One brush label for each phase; with ``instances`` polygons, one label for each phase (an object *of* that
-    phase) and one that only outlines an object; for each phase a task-level number, its area fraction; a box to tick
-    where what was taken for a data bar is none; beside them whatever the task says about where to look.
-
-    Parameters
-    ----------
-    phases : sequence of str
-        Names of class ids 1, 2, …, unique; at most 254.
-    colours : sequence of str, optional
-        ``#rrggbb`` for each phase.
-    instances : bool
-        Whether objects are outlined one by one.
-    bitmask : bool
-        Draw phases as bitmask (PNG) regions instead of brush (RLE) regions.
-
-    Raises
-    ------
-    ConfigError
-        When a phase or a colour cannot be used.
+    One brush label for each phase, with ``bitmask`` as PNG regions instead of RLE ones; with ``instances`` polygons,
+    one label for each phase (an object *of* that phase) and one that only outlines an object; for each phase a
+    task-level number, its area fraction; a box to tick where what was taken for a data bar is none; beside them the
+    task's text on where to look. ``phases`` are names of class ids 1, 2, …, at most 254, ``colours`` are ``#rrggbb``;
+    ConfigError when one cannot be used.
     """
     names = check_phases(phases, instances=instances)
     shades = _check_colours(colours, len(names))
@@ -128,20 +105,10 @@ def labelling_config(
 
 
 def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
-    """Find the controls and labels we need in a project's labelling configuration.
+    """Find the controls and labels we need in a project's labelling configuration, ours or one that a lab made.
 
-    Parameters
-    ----------
-    xml : str
-        The configuration, ours or one that a lab made.
-    phases : sequence of str
-        Names of class ids 1, 2, ….
-
-    Raises
-    ------
-    ConfigError
-        When it is not XML, has no single image or no control that can paint every phase, or has a label that
-        is no phase.
+    Raises ConfigError when it is not XML, has no single image or no control that can paint every phase, or has a label
+    that is no phase.
     """
     names = check_phases(phases)
     root = _parse(xml)
@@ -162,13 +129,8 @@ def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
 
 def labels_of_controls(xml: str) -> dict[str, tuple[str, ...]]:
     """Labels of every named control of a labelling configuration, in the order of the page."""
-    found: dict[str, tuple[str, ...]] = {}
-    for tag in _parse(xml).iter():
-        if tag.get("name") and tag.get("toName"):
-            found[tag.get("name", "")] = tuple(
-                label.get("alias") or label.get("value") or "" for label in tag.iter("Label")
-            )
-    return found
+    tags = [tag for tag in _parse(xml).iter() if tag.get("name") and tag.get("toName")]
+    return {tag.get("name", ""): _labels(tag) for tag in tags}
 
 
 def shows_look(xml: str) -> bool:
@@ -220,26 +182,26 @@ def _parse(xml: str) -> Element:
     try:
         return fromstring(xml)
     except (ParseError, ValueError) as error:
-        raise ConfigError(f"the labelling configuration is not XML ({error}); mend it in Label Studio") from error
+        raise ConfigError(f"the labelling configuration is not XML ({error}); fix it in Label Studio") from error
 
 
 def _controls(root: Element, image: str) -> list[LabelControl]:
-    found = []
-    for tag in root.iter():
-        if tag.tag in TAGS and image in tag.get("toName", "").split(",") and tag.get("name"):
-            labels = tuple(label.get("alias") or label.get("value") or "" for label in tag.iter("Label"))
-            found.append(LabelControl(tag.get("name", ""), TAGS[tag.tag], labels))
-    return found
+    tags = [tag for tag in root.iter() if tag.tag in TAGS and image in tag.get("toName", "").split(",")]
+    return [LabelControl(tag.get("name", ""), TAGS[tag.tag], _labels(tag)) for tag in tags if tag.get("name")]
+
+
+def _labels(control: Element) -> tuple[str, ...]:
+    return tuple(label.get("alias") or label.get("value") or "" for label in control.iter("Label"))
 
 
 def _check_labels(controls: Sequence[LabelControl], phases: tuple[str, ...]) -> None:
-    known = ", ".join(phases)
+    names = ", ".join(phases)
     for control in controls:
         allowed = {*phases, INSTANCE_LABEL} if control.shape == "polygonlabels" else {*phases}
         unknown = [label for label in control.labels if label not in allowed]
         if unknown:
             raise ConfigError(
-                f"label {unknown[0]!r} of control {control.name!r} is no phase of this project (phases: {known}); "
+                f"label {unknown[0]!r} of control {control.name!r} is no phase of this project (phases: {names}); "
                 "rename the label in Label Studio, or add the phase with 'curate init --phases'"
             )
     offered = {label for control in controls for label in control.labels}
@@ -251,16 +213,16 @@ def _check_labels(controls: Sequence[LabelControl], phases: tuple[str, ...]) -> 
         )
     if not any({*phases} <= {*control.labels} for control in controls if control.shape in PAINTING):
         raise ConfigError(
-            f"no single BrushLabels, BitmaskLabels or PolygonLabels control has all phases ({known}); "
+            f"no single BrushLabels, BitmaskLabels or PolygonLabels control has all phases ({names}); "
             "add the missing labels in Label Studio"
         )
 
 
 def _ratio_names(root: Element, image: str, count: int) -> tuple[str | None, ...]:
-    found: list[str | None] = [None] * count
+    names: list[str | None] = [None] * count
     for tag in root.iter("Number"):
         match = RATIO_NAME.fullmatch(tag.get("name") or "")
         whole_task = tag.get("perRegion") != "true" and tag.get("toName") == image
         if match and whole_task and int(match[1]) <= count:
-            found[int(match[1]) - 1] = match[0]
-    return tuple(found)
+            names[int(match[1]) - 1] = match[0]
+    return tuple(names)

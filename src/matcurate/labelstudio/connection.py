@@ -91,17 +91,7 @@ def _lifetime(access_token: str) -> float:
 
 @dataclass(frozen=True)
 class Connection:
-    """One Label Studio and the token for it.
-
-    Parameters
-    ----------
-    url : str
-        Address without a trailing slash.
-    token : str
-        Legacy token or personal access token.
-    token_source : str
-        Where the token comes from, for messages.
-    """
+    """One Label Studio (``url`` without a trailing slash) and the token for it, from ``token_source``."""
 
     url: str
     token: str
@@ -167,8 +157,8 @@ class Connection:
                 "put a current token there with 'curate connect --token-file'"
             )
         if code == 404:
-            found = RESOURCE.search(path)
-            what = f"{found[1]} {found[2]}" if found else path
+            match = RESOURCE.search(path)
+            what = f"{match[1]} {match[2]}" if match else path
             raise LabelStudioNotFoundError(f"Label Studio at {self.url} has no {what}; was it deleted? {REMEDY_404}")
         if response.is_redirect:
             to = response.headers.get("location", "?")
@@ -177,20 +167,20 @@ class Connection:
 
 
 class _Guard(httpx.BaseTransport):
-    """The network; what goes wrong there is told once, with a remedy."""
+    """The network; its failures become one error each, with a remedy."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._network = httpx.HTTPTransport(retries=1)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with self._telling(request):
+        with self._translated(request):
             response = self._network.handle_request(request)
-        response.stream = _GuardedStream(response.stream, partial(self._telling, request))
+        response.stream = _GuardedStream(response.stream, partial(self._translated, request))
         return response
 
     @contextmanager
-    def _telling(self, request: httpx.Request) -> Iterator[None]:
+    def _translated(self, request: httpx.Request) -> Iterator[None]:
         try:
             yield
         except httpx.TimeoutException as error:
@@ -210,13 +200,15 @@ class _GuardedStream(httpx.SyncByteStream):
     """An answer's body, which may break off."""
 
     def __init__(
-        self, stream: httpx.SyncByteStream | httpx.AsyncByteStream, telling: Callable[[], AbstractContextManager[None]]
+        self,
+        stream: httpx.SyncByteStream | httpx.AsyncByteStream,
+        translated: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self._stream = cast(httpx.SyncByteStream, stream)
-        self._telling = telling
+        self._translated = translated
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._telling():
+        with self._translated():
             yield from self._stream
 
     def close(self) -> None:
@@ -224,7 +216,7 @@ class _GuardedStream(httpx.SyncByteStream):
 
 
 def parse(response: httpx.Response) -> JsonValue:
-    """JSON of an answer; raises LabelStudioError when it is something else (a proxy's page, say)."""
+    """Read an answer as JSON; LabelStudioError when it is something else (a proxy's page, say)."""
     try:
         answer: JsonValue = response.json()
     except ValueError as error:
@@ -234,7 +226,7 @@ def parse(response: httpx.Response) -> JsonValue:
 
 
 def read(response: httpx.Response, model: type[M]) -> M:
-    """Answer as ``model``; raises LabelStudioError when it does not fit."""
+    """Read an answer as ``model``; LabelStudioError when it does not fit."""
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
@@ -257,13 +249,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 def read_token(path: Path) -> str:
-    """Token in a file.
-
-    Raises
-    ------
-    LabelStudioAuthError
-        When the file cannot be read or holds anything but one word.
-    """
+    """Read the token in a file; LabelStudioAuthError when it cannot be read or holds anything but one word."""
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -17,28 +17,12 @@ MAX_IMAGE_BYTES = 1 << 30
 
 
 def fetch_image(connection: Connection | None, address: str, *, max_bytes: int = MAX_IMAGE_BYTES) -> bytes:
-    """Bytes of a task's image.
+    """Fetch a task's image: ``/data/…``, a ``data:`` URI, or an http(s) address.
 
-    Parameters
-    ----------
-    connection : Connection or None
-        None when no Label Studio is connected: then ``/data/…`` cannot be fetched.
-    address : str
-        As it stands in the task: ``/data/…``, a ``data:`` URI, or an http(s) address. Only requests to Label
-        Studio's own scheme, host and port carry the token; every redirect is judged anew.
-    max_bytes : int
-        Larger images are refused while they arrive.
-
-    Raises
-    ------
-    LabelStudioError
-        When the image is too large, the address is of another kind, or its host refuses it.
-    ConfigError
-        When Label Studio has the image and none is connected.
-    LabelStudioNotFoundError
-        When Label Studio has no such file.
-    LabelStudioUnreachableError
-        When the host does not answer.
+    Only requests to Label Studio's own scheme, host and port carry the token, which is decided again at every
+    redirect. Images over ``max_bytes`` are refused while they arrive. Raises ConfigError when Label Studio has the
+    image and none is connected, else a LabelStudioError: not found, unreachable, too large, another kind of address,
+    refused.
     """
     if address.startswith("data:"):
         return _data_uri(address, max_bytes)

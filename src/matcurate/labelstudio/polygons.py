@@ -23,14 +23,9 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """One closed polygon of an instance.
+    """One closed polygon of an instance (id 1 or more).
 
-    Parameters
-    ----------
-    instance : int
-        Instance id, 1 or more.
-    points : float array (N, 2)
-        (x, y) in pixels from the top left corner of the image, x along the width; N >= 3, not repeated.
+    ``points`` (N, 2): x along the width, y, in pixels from the top left corner of the image; N >= 3, none repeated.
     """
 
     instance: int
@@ -38,19 +33,10 @@ class Outline:
 
 
 def trace_outlines(instances: LabelMap, tolerance: float = 0.0) -> list[Outline]:
-    """Outlines of every 4-connected component of every instance, in the order of their ids.
+    """Trace every 4-connected component of every instance (H, W; 0 is background), in the order of their ids.
 
-    Parameters
-    ----------
-    instances : unsigned integer array (H, W)
-        Instance ids, 0 is background.
-    tolerance : float
-        Largest distance in pixels between the outline and its simplification (Douglas and Peucker 1973); at
-        0 the outline is exact.
-
-    Returns
-    -------
-    list of Outline
+    ``tolerance`` is the largest distance in pixels between an outline and its simplification (Douglas and Peucker
+    1973); at 0 the outline is exact.
     """
     components: NDArray[np.integer] = label(instances, connectivity=1, background=0)
     outlines: list[Outline] = []
@@ -71,20 +57,11 @@ def trace_outlines(instances: LabelMap, tolerance: float = 0.0) -> list[Outline]
 
 
 def fill_polygon(points: FloatArray, shape: tuple[int, int]) -> tuple[tuple[slice, slice], BoolMask]:
-    """Pixels whose centre lies inside a closed polygon, by the even-odd rule.
+    """Fill a closed polygon: pixels whose centre lies inside, by the even-odd rule.
 
-    Parameters
-    ----------
-    points : float array (N, 2)
-        (x, y) in pixels; pixel (row r, column c) has its centre at x = c + 0.5, y = r + 0.5. May reach beyond
-        the image.
-    shape : (H, W)
-
-    Returns
-    -------
-    window : (rows, columns)
-        The part of the image the polygon can touch.
-    mask : bool array of the window's shape
+    ``points`` (N, 2) are (x, y) in pixels and may reach beyond the image; pixel (row r, column c) has its centre at
+    x = c + 0.5, y = r + 0.5. Returns the window (rows, columns) of the image that the polygon can touch, and the mask
+    of that window.
     """
     corners = np.asarray(points, dtype=np.float64)
     left, top = _first_centre(corners.min(axis=0), shape)

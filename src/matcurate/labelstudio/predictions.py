@@ -30,18 +30,10 @@ class Predictions:
         self._connection = connection
 
     def import_rows(self, project_id: int, rows: Sequence[PredictionRow], *, progress: Progress = silent) -> int:
-        """Store predictions, and check that every one was stored.
+        """Store predictions and return their number.
 
-        Returns
-        -------
-        int
-            Number of predictions stored.
-
-        Raises
-        ------
-        LabelStudioError
-            When fewer were stored than sent: Label Studio drops, in silence, what does not fit the labelling
-            configuration.
+        Raises LabelStudioError when fewer were stored: Label Studio drops, in silence, what does not fit the labelling
+        configuration.
         """
         for start in range(0, len(rows), ROWS_PER_REQUEST):
             chunk = rows[start : start + ROWS_PER_REQUEST]
@@ -91,17 +83,17 @@ class Predictions:
     def _reason(self, project_id: int, rows: Sequence[PredictionRow]) -> str:
         """What in ``rows`` does not fit the project's labelling configuration."""
         xml = str(self._connection.sdk.projects.get(project_id).label_config or "")
-        known = labels_of_controls(xml)
+        labels_of = labels_of_controls(xml)
         for row in rows:
             for region in row.result:
                 control, kind, value = region["from_name"], region["type"], region["value"]
                 labels = value.get(str(kind), []) if isinstance(value, dict) else []
-                if str(control) not in known:
+                if str(control) not in labels_of:
                     return (
                         f"its labelling configuration has no control {control!r}; add it or run 'curate connect' again"
                     )
                 for label in labels if isinstance(labels, list) else []:
-                    if label not in known[str(control)]:
-                        offered = ", ".join(known[str(control)]) or "none"
+                    if label not in labels_of[str(control)]:
+                        offered = ", ".join(labels_of[str(control)]) or "none"
                         return f"control {control!r} has no label {label!r} (it has: {offered}); add it in Label Studio"
         return "they fit its labelling configuration; look at Label Studio's log"

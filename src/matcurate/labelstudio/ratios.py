@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from matcurate.config import first_problem
 from matcurate.errors import AnnotationError
 from matcurate.labelstudio.config import LabellingConfig
-from matcurate.labelstudio.regions import StoredRegion
+
+if TYPE_CHECKING:  # it brings scikit-image, which snapshots and lists of versions need not
+    from matcurate.labelstudio.regions import StoredRegion
 
 Ratios = tuple[float | None, ...]
 """Area fraction of class id 1, 2, …, None where not given."""
@@ -28,13 +31,7 @@ class Draft:
 
 
 def ratio_of(region: StoredRegion) -> float:
-    """Value of a ratio field, in [0, 1].
-
-    Raises
-    ------
-    AnnotationError
-        When it is another number, or none.
-    """
+    """Value of a ratio field; AnnotationError unless it is a number in [0, 1]."""
     number = region.value.get("number")
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
         raise AnnotationError(f"{region.from_name} is {number!r}; a phase ratio lies between 0 and 1, correct it")
@@ -42,67 +39,35 @@ def ratio_of(region: StoredRegion) -> float:
 
 
 def ratios_in(result: Iterable[Item], config: LabellingConfig, *, where: str) -> Ratios | None:
-    """Read the ratios in a ``result``; everything else in it is left alone, damaged or not.
+    """Read the ratios in the ``result`` of an annotation, a draft or the page's context; None when none is given.
 
-    Parameters
-    ----------
-    result : iterable of mappings
-        Of an annotation, a draft or the page's context.
-    config : LabellingConfig
-        Of the project.
-    where : str
-        Names the source in messages.
-
-    Returns
-    -------
-    tuple of float or None
-        One for each phase; None when no ratio is given at all.
-
-    Raises
-    ------
-    AnnotationError
-        When a ratio lies outside of [0, 1].
+    Everything else in it is left alone, damaged or not. ``where`` names the source in messages. Raises AnnotationError
+    when a ratio lies outside of [0, 1].
     """
-    found: dict[str, float] = {}
+    from matcurate.labelstudio.regions import StoredRegion
+
+    ratios: dict[str, float] = {}
     for item in result:
         if item.get("type") != "number" or item.get("from_name") not in config.ratios:
             continue
         try:
             region = StoredRegion.model_validate(item)
-            found[region.from_name] = ratio_of(region)
+            ratios[region.from_name] = ratio_of(region)
         except ValidationError as error:
             raise AnnotationError(f"{where}: {first_problem(error)}") from error
         except AnnotationError as error:
             raise AnnotationError(f"{where}: {error}") from error
-    return tuple(found.get(name) if name else None for name in config.ratios) if found else None
+    return tuple(ratios.get(name) if name else None for name in config.ratios) if ratios else None
 
 
 def asked_ratios(
     context: Mapping[str, object] | None, drafts: Sequence[Draft], config: LabellingConfig
 ) -> Ratios | None:
-    """Ratios that an expert has on the page while asking for a new prediction.
+    """Read the ratios that an expert has on the page while asking for a new prediction; None when none is given.
 
-    The page's context (``params.context.result`` of an interactive /predict) counts before drafts, and a newer draft
-    before an older one, field by field: the page sends only what it deems changed.
-
-    Parameters
-    ----------
-    context : mapping, optional
-        As Label Studio passes it on; None when a task is merely opened.
-    drafts : sequence of Draft
-        Of the task and the expert.
-    config : LabellingConfig
-        Of the project.
-
-    Returns
-    -------
-    tuple of float or None
-        One for each phase; None when no ratio is given at all: then every ratio is zero for the model.
-
-    Raises
-    ------
-    AnnotationError
-        When a ratio lies outside of [0, 1].
+    The page's context (``params.context.result`` of an interactive /predict, None when a task is merely opened) counts
+    before the expert's drafts, and a newer draft before an older one, field by field: the page sends only what it
+    deems changed. Raises AnnotationError when a ratio lies outside of [0, 1].
     """
     shown = (context or {}).get("result")
     sources = [("the page", _items(shown))]
@@ -115,7 +80,7 @@ def asked_ratios(
 
 
 def same_on_the_page(ratios: Mapping[str, float], fractions: Mapping[str, float]) -> bool:
-    """Whether all ratios are what a prediction had put into the fields: the expert left them as they were."""
+    """Whether the expert left all ratios as a prediction had put them into the fields."""
     return all(round(fractions.get(name, 0.0), DECIMALS) == round(ratio, DECIMALS) for name, ratio in ratios.items())
 
 

@@ -15,14 +15,6 @@ Sampling = Literal["Sequential sampling", "Uniform sampling", "Uncertainty sampl
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Who a token belongs to."""
-
-    id: int
-    email: str
-
-
-@dataclass(frozen=True, slots=True)
 class ProjectRecord:
     """A Label Studio project."""
 
@@ -36,17 +28,9 @@ class ProjectRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImageUpload:
-    """An image to become a task.
+    """An image to become a task: a PNG or JPEG; only the suffix of ``filename`` reaches Label Studio.
 
-    Parameters
-    ----------
-    filename : str
-        Only its suffix reaches Label Studio.
-    content : bytes
-        PNG or JPEG.
-    data : dict
-        Goes into the task's data beside ``image``; the value of the key that tells tasks apart
-        (``micrograph``) must be unique.
+    ``data`` goes into the task's data beside ``image``; its ``micrograph``, by which tasks are told apart, is unique.
     """
 
     filename: str
@@ -66,6 +50,13 @@ class PredictionRow:
 
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Account(_Stored):
+    """The user that a token belongs to."""
+
+    id: int
+    email: str
 
 
 class TaskRef(_Stored):

@@ -72,8 +72,7 @@ class StoredRegion(BaseModel):
         """Label of a drawn region; raises AnnotationError unless it has exactly one."""
         labels = self.value.get(self.type)
         if not isinstance(labels, list) or len(labels) != 1:
-            found = labels if labels else "none"
-            raise AnnotationError(f"needs exactly one label, has {found}; label it in Label Studio")
+            raise AnnotationError(f"needs exactly one label, has {labels or 'none'}; label it in Label Studio")
         return str(labels[0])
 
 
@@ -113,25 +112,10 @@ Filler = Callable[[dict[str, object], tuple[int, int]], tuple[Window, BoolMask]]
 
 
 def fill_region(region: StoredRegion, shape: tuple[int, int]) -> tuple[Window, BoolMask]:
-    """Pixels of a drawn region.
+    """Fill a drawn region of a type in :data:`FILLERS` on a micrograph of ``shape`` (H, W).
 
-    Parameters
-    ----------
-    region : StoredRegion
-        Of a type in :data:`FILLERS`.
-    shape : (H, W)
-        Size of the micrograph.
-
-    Returns
-    -------
-    window : (rows, columns)
-        Part of the image the region can touch.
-    mask : bool array of the window's shape
-
-    Raises
-    ------
-    AnnotationError
-        When the region is damaged, was drawn on another image, or reaches far beyond this one.
+    Returns the window (rows, columns) of the image that the region can touch, and the mask of that window. Raises
+    AnnotationError when the region is damaged, was drawn on another image, or reaches far beyond this one.
     """
     region.check_geometry(shape)
     try:

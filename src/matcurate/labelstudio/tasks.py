@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, RootModel
@@ -48,33 +49,19 @@ class Tasks:
     def import_images(
         self, project_id: int, images: Sequence[ImageUpload], *, key: str = "micrograph", progress: Progress = silent
     ) -> dict[str, int]:
-        """Upload images and make a task of each.
+        """Upload images, make a task of each, and return the task id for every ``data[key]``, which must be unique.
 
         Files are found again by a name of our own (their SHA-256), tasks by ``data[key]``: never by the order
         in which Label Studio answers.
-
-        Parameters
-        ----------
-        project_id : int
-        images : sequence of ImageUpload
-            ``data[key]`` must be there and unique.
-        key : str
-            Key of the task's data that tells tasks apart.
-        progress : Progress
-
-        Returns
-        -------
-        dict
-            Task id for every ``data[key]``.
         """
         names = [image.data.get(key, "") for image in images]
         if "" in names or len(set(names)) != len(names):
             raise ValueError(f"every image needs a {key!r} of its own in its data")
-        found: dict[str, int] = {}
+        task_ids: dict[str, int] = {}
         for batch in _batches(images):
-            found |= self._import_batch(project_id, batch, key)
-            progress(len(found), len(images))
-        return found
+            task_ids |= self._import_batch(project_id, batch, key)
+            progress(len(task_ids), len(images))
+        return task_ids
 
     def upload_image(self, project_id: int, image: ImageUpload) -> str:
         """Upload an image that is to be no task; returns its address on the page."""
@@ -87,15 +74,13 @@ class Tasks:
     def of_project(self, project_id: int, *, progress: Progress = silent) -> Iterator[TaskRef]:
         """All tasks of a project, in the order of their ids."""
         seen = 0
-        page = 1
-        while True:
+        for page in count(1):
             answer = self._page(project_id, page=page, page_size=TASKS_PER_PAGE)
             yield from answer.tasks
             seen += len(answer.tasks)
             progress(seen, answer.total)
             if seen >= answer.total or not answer.tasks:
                 return
-            page += 1
 
     def get(self, task_id: int) -> TaskRef:
         """One task; raises LabelStudioNotFoundError when it is gone."""
@@ -142,13 +127,13 @@ class Tasks:
         paths: dict[str, str] = {}
         for name, content in named.items():
             # Label Studio puts eight random characters and a dash before the name
-            fitting = [u for u in listed if u.id in ids and u.file.endswith(f"-{name}") and u.size == len(content)]
-            if len(fitting) != 1:
+            matches = [u for u in listed if u.id in ids and u.file.endswith(f"-{name}") and u.size == len(content)]
+            if len(matches) != 1:
                 raise LabelStudioError(
-                    f"Label Studio stored {len(fitting)} files for the upload {name} instead of one; "
+                    f"Label Studio stored {len(matches)} files for the upload {name} instead of one; "
                     "push again, and look at its disk space and its log if this persists"
                 )
-            paths[name] = fitting[0].file
+            paths[name] = matches[0].file
         return paths
 
 

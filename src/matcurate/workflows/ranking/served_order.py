@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matcurate.catalog.predictions import mark_pushed, pushed_predictions
-from matcurate.catalog.ranking_records import PushedPrediction
-from matcurate.catalog.records import ModelVersionRecord
+from matcurate.catalog.records import ModelVersionRecord, PushedPrediction
 from matcurate.errors import LabelStudioError, LabelStudioNotFoundError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import TaskRef
