@@ -13,7 +13,8 @@ from playwright.sync_api import Page, sync_playwright
 from test_page import CHROMIUM, FLAGS, SIZE
 
 from matcurate.config import RankSettings
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ingest.ingest import ingest
 from matcurate.workflows.presegment.presegment import register_version
 from matcurate.workflows.presegment.presegmenter import zero_shot

@@ -26,7 +26,8 @@ from matcurate.config import Settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.services.run import Services
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, open_workspace
 from matcurate.workflows.ingest.ingest import ingest
 from matcurate.workflows.labelling.connect import ConnectReport, connect
 from matcurate.workflows.labelling.push import push

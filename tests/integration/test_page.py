@@ -17,7 +17,8 @@ from playwright.sync_api import Page, sync_playwright
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.records import CorrectionRecord
 from matcurate.imaging.labels import decode_labels
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, open_workspace
 from matcurate.workflows.ingest.ingest import ingest
 from matcurate.workflows.labelling.push import push
 from matcurate.workflows.presegment.presegment import presegment

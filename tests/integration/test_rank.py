@@ -16,7 +16,8 @@ from matcurate.catalog.predictions import pushed_predictions
 from matcurate.catalog.rankings import newest_ranking
 from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ingest.ingest import Provenance, ingest
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.presegment.presegment import register_version

@@ -27,7 +27,8 @@ from matcurate.jobs.kinds import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.workflows.home.queue import ask
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, open_workspace
 from matcurate.workflows.ingest.ingest import ingest
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.training.due import learning_state

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap
 
 from matcurate.types import FloatArray
 
@@ -72,6 +71,8 @@ def fraction_interval(fractions: FloatArray, rng: np.random.Generator, confidenc
     mean = float(fractions.mean())
     if np.ptp(fractions) == 0:
         return Interval(mean, mean, mean, len(fractions))
+    from scipy.stats import bootstrap  # takes half a second to import
+
     found = bootstrap(
         (fractions,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile", rng=rng
     ).confidence_interval

@@ -150,7 +150,8 @@ def presegment(
 
 def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
     """Send micrographs, and what the current model version predicts for them, to Label Studio."""
-    from matcurate.workflows.home.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.home.label_studio import label_studio_client
+    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.labelling.push import push
     from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
@@ -173,7 +174,8 @@ def sync(
     as_json: JsonFlag = False,
 ) -> None:
     """Pull the experts' annotations into the catalog as corrections."""
-    from matcurate.workflows.home.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.home.label_studio import label_studio_client
+    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.labelling.sync import pull_corrections
 
     settings = session(ctx).settings

@@ -27,13 +27,14 @@ def report(
     """Say whether another round of labelling is worth it, and why; with --out as a page with pictures."""
     from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.reporting.report import as_document, project_report
-    from matcurate.workflows.reporting.report_page import write_page
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")
     with progress_bar("report") as progress:
         found = project_report(open_workspace(session(ctx).settings), seed=seed, progress=progress)
     if out is not None:
+        from matcurate.workflows.reporting.report_page import write_page  # with matplotlib
+
         write_page(out, found)
     if as_json:
         emit_json(cast("Json", {**as_document(found), "out": None if out is None else str(out)}))

@@ -28,14 +28,24 @@ def retrain(
 ) -> None:
     """Train on the experts' corrections, compare with the champion on the golden set, and promote by the policy."""
     from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.training.retrain import as_document
-    from matcurate.workflows.training.retrain import retrain as run
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")
     workspace = open_workspace(session(ctx).settings)
+    if dry_run:
+        from matcurate.workflows.training.dry_run import dry_run as report_due
+
+        document = report_due(workspace)
+        if as_json:
+            emit_json(cast("Json", document))
+        else:
+            emit_table("Nothing trained", ["what", ""], [[name, document[name]] for name in ("due", "reason", "why")])
+        return
+    from matcurate.workflows.training.retrain import as_document
+    from matcurate.workflows.training.retrain import retrain as run
+
     with progress_bar("retrain") as progress:
-        report = run(workspace, if_due=if_due, dry_run=dry_run, seed=seed, progress=progress)
+        report = run(workspace, if_due=if_due, seed=seed, progress=progress)
     if as_json:
         emit_json(cast("Json", as_document(report)))
     else:

@@ -14,7 +14,8 @@ from matcurate.demo.pictures import LEARNS_FROM, DemoSet, generated_set, given_s
 from matcurate.errors import ConfigError
 from matcurate.services.run import Services, run_connected
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import initialise, label_studio_client, open_workspace
+from matcurate.workflows.home.label_studio import label_studio_client
+from matcurate.workflows.home.workspace import initialise, open_workspace
 from matcurate.workflows.ingest.ingest import Provenance, ingest
 from matcurate.workflows.labelling.push import push
 from matcurate.workflows.presegment.presegment import presegment

@@ -32,11 +32,7 @@ from matcurate.workflows.home.queue import (
     SCHEDULE,
     ask,
 )
-from matcurate.workflows.home.workspace import Workspace, label_studio_client
-from matcurate.workflows.labelling.push import push
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import Selection, presegment
-from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.snapshots.snapshot import take_snapshot
 
 log = logging.getLogger(__name__)
@@ -57,6 +53,9 @@ class JobKind:
 
 
 def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
+    from matcurate.workflows.home.label_studio import label_studio_client
+    from matcurate.workflows.labelling.sync import pull_corrections
+
     with label_studio_client(workspace.settings) as client:
         report = pull_corrections(workspace, client, progress=progress)
     return {**report.outcomes, "failed": list(report.failed)}
@@ -64,6 +63,11 @@ def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
 
 def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     """Predict what is new; a champion predicts everything again that it has not seen."""
+    from matcurate.workflows.home.label_studio import label_studio_client
+    from matcurate.workflows.labelling.push import push
+    from matcurate.workflows.presegment.presegment import Selection, presegment
+    from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
+
     segmenter = choose_presegmenter(workspace)
     selection: Selection = "all" if isinstance(segmenter, Learned) else "new"
     scorer = None

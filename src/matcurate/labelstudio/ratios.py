@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from matcurate.config import first_problem
 from matcurate.errors import AnnotationError
 from matcurate.labelstudio.config import LabellingConfig
-from matcurate.labelstudio.regions import StoredRegion
+
+if TYPE_CHECKING:  # it brings scikit-image, which snapshots and lists of versions need not
+    from matcurate.labelstudio.regions import StoredRegion
 
 Ratios = tuple[float | None, ...]
 """Area fraction of class id 1, 2, …, None where not given."""
@@ -63,6 +66,8 @@ def ratios_in(result: Iterable[Item], config: LabellingConfig, *, where: str) ->
     AnnotationError
         When a ratio lies outside of [0, 1].
     """
+    from matcurate.labelstudio.regions import StoredRegion
+
     found: dict[str, float] = {}
     for item in result:
         if item.get("type") != "number" or item.get("from_name") not in config.ratios:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from matcurate.config import Strict, first_problem
 from matcurate.errors import TrackingError
 from matcurate.tracking.registry import RegisteredVersion
-from matcurate.workflows.evaluation.evaluate import Evaluation
+
+if TYPE_CHECKING:  # it brings torch, which lists of versions need not
+    from matcurate.workflows.evaluation.evaluate import Evaluation
 
 TAG = "measured."
 """Before the digest of a golden set in the name of a version's tag."""

@@ -15,13 +15,9 @@ from matcurate.catalog.objects import ObjectStore
 from matcurate.catalog.projects import create_project, get_project, list_projects
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.tasks import links_for_project
-from matcurate.config import Settings, load_preset, save_settings
-from matcurate.errors import CatalogError, ConfigError
-from matcurate.labelstudio.client import LabelStudioClient as LabelStudioClient  # entry points name the type
+from matcurate.config import Settings, load_preset, preset_file, save_settings
+from matcurate.errors import CatalogError
 from matcurate.labelstudio.config import check_phases
-from matcurate.labelstudio.connection import read_token
-from matcurate.segmentation.build import PRESETS
-from matcurate.segmentation.matsam.pipeline import MatSamPreset
 
 DEFAULT_PHASES = ("phase",)
 
@@ -90,7 +86,7 @@ def initialise(
         known = next((project for project in list_projects(session) if project.name == name), None)
     chosen = _preset_name(preset) if preset else known.preset if known else settings.preset
     names = phases if phases is not None else known.phases if known else DEFAULT_PHASES
-    load_preset(chosen, MatSamPreset, PRESETS)
+    _check_preset(chosen)
     check_phases(names, instances=True)
     with workspace.writing() as session:
         project = create_project(session, name, names, chosen)
@@ -101,6 +97,15 @@ def initialise(
         changes["label_studio"] = {"project_id": newest.ls_project_id if newest else None}
     save_settings(settings.home, changes)
     return project
+
+
+def _check_preset(preset: str) -> None:
+    """Raise ConfigError where there is no such preset; what shipped ones hold is checked by tests."""
+    path = preset_file(preset, "presets")
+    if str(path) == preset:
+        from matcurate.segmentation.matsam.pipeline import MatSamPreset  # MatSAM takes seconds to import
+
+        load_preset(preset, MatSamPreset, "presets")
 
 
 def _preset_name(preset: str) -> str:
@@ -114,33 +119,6 @@ def ensure_project(settings: Settings, phases: tuple[str, ...]) -> ProjectRecord
         return open_workspace(settings).project()
     except CatalogError:
         return initialise(settings, settings.project, phases, settings.preset)
-
-
-def label_studio_client(settings: Settings) -> LabelStudioClient:
-    """Client for the Label Studio that ``curate connect`` has set.
-
-    Raises
-    ------
-    ConfigError
-        When none is set, or the token file cannot be read.
-    """
-    url, token_file = settings.label_studio.url, settings.label_studio.token_file
-    if url is None or token_file is None:
-        raise ConfigError("no Label Studio is connected; run 'curate connect --url URL --token-file FILE'")
-    return LabelStudioClient(url, read_token(token_file), token_source=str(token_file))
-
-
-def connected_project_id(settings: Settings) -> int:
-    """Label Studio's id of our project.
-
-    Raises
-    ------
-    ConfigError
-        When ``curate connect`` has not been run.
-    """
-    if settings.label_studio.project_id is None:
-        raise ConfigError("no Label Studio project is connected; run 'curate connect --url URL --token-file FILE'")
-    return settings.label_studio.project_id
 
 
 def current_user() -> str:

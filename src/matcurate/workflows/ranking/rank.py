@@ -17,7 +17,8 @@ from matcurate.config import RankSettings, first_problem
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.push import push
 from matcurate.workflows.presegment.presegment import presegment, register_version
 from matcurate.workflows.presegment.presegmenter import PreSegmenter, choose_presegmenter

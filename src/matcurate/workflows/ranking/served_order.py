@@ -16,7 +16,8 @@ from matcurate.errors import LabelStudioError, LabelStudioNotFoundError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import TaskRef
 from matcurate.types import Progress
-from matcurate.workflows.home.workspace import Workspace, connected_project_id
+from matcurate.workflows.home.label_studio import connected_project_id
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.connect import SAMPLING
 
 LAST = 1.0
