@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
-from matcurate.workflows.home.queue import ask
 from matcurate.workflows.home.label_studio import LabelStudioClient, label_studio_client
+from matcurate.workflows.home.queue import ask
 from matcurate.workflows.home.workspace import Workspace, open_workspace
 from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
 from matcurate.workflows.labelling.sync import pull_corrections

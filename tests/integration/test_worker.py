@@ -26,8 +26,8 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.kinds import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.home.queue import ask
 from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.queue import ask
 from matcurate.workflows.home.workspace import Workspace, open_workspace
 from matcurate.workflows.ingest.ingest import ingest
 from matcurate.workflows.labelling.regions import RegionCodec

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 from matcurate.cli.segment import BackboneOption
-from matcurate.config import NetworkName, NetworkSettings, Settings
+
+if TYPE_CHECKING:
+    from matcurate.config import NetworkName, NetworkSettings, Settings
 
 
 def register(bench: typer.Typer) -> None:
@@ -62,6 +64,8 @@ def _network(
     settings: Settings, model: str, weights: str | None, epochs: int | None
 ) -> tuple[NetworkName | None, NetworkSettings]:
     """The network to fine-tune, None for the head, and how: options over the settings."""
+    from matcurate.config import NetworkName
+
     given = {"weights": weights, "epochs": epochs}
     options = settings.classes.network.model_copy(update={k: value for k, value in given.items() if value is not None})
     if model == "head":

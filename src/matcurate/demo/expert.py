@@ -25,8 +25,8 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.segmentation.metrics import class_mean_iou
 from matcurate.tracking.runs import RunReport, log_run
 from matcurate.types import LabelMap, Progress, silent
-from matcurate.workflows.home.pixels import load_original
 from matcurate.workflows.home.label_studio import connected_project_id
+from matcurate.workflows.home.pixels import load_original
 from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.labelling.sync import pull_corrections
