@@ -6,6 +6,7 @@ import hashlib
 import json
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
@@ -92,9 +93,9 @@ def retract_correction(
 
 def correction_of(session: Session, project_id: int, ls_annotation_id: int) -> CorrectionRecord | None:
     """Return the correction made by an annotation, None when it is not known."""
-    query = _select(project_id).where(Correction.ls_annotation_id == ls_annotation_id)
+    query = joined_with_tasks(project_id).where(Correction.ls_annotation_id == ls_annotation_id)
     found = session.exec(query).one_or_none()
-    return None if found is None else _record(*found)
+    return None if found is None else as_record(*found)
 
 
 def list_corrections(
@@ -106,14 +107,14 @@ def list_corrections(
     include_retracted: bool = False,
 ) -> list[CorrectionRecord]:
     """Corrections of a project (and micrograph), in the order in which they first arrived."""
-    query = _select(project_id)
+    query = joined_with_tasks(project_id)
     if micrograph_id is not None:
         query = query.where(Correction.micrograph_id == micrograph_id)
     if not include_skipped:
         query = query.where(col(Correction.skipped).is_(False))
     if not include_retracted:
         query = query.where(col(Correction.retracted_at).is_(None))
-    return [_record(*found) for found in session.exec(query)]
+    return [as_record(*found) for found in session.exec(query)]
 
 
 def revisions(session: Session, correction_id: int) -> list[CorrectionRevisionRecord]:
@@ -124,6 +125,16 @@ def revisions(session: Session, correction_id: int) -> list[CorrectionRevisionRe
         .order_by(col(CorrectionRevision.revision))
     )
     return [CorrectionRevisionRecord(**row.model_dump(exclude={"id"})) for row in session.exec(query)]
+
+
+def is_usable(project_id: int) -> ColumnElement[bool]:
+    """Whether a correction of a project may be learned from: neither skipped nor retracted, and with class ids."""
+    return and_(
+        col(Correction.project_id) == project_id,
+        col(Correction.skipped).is_(False),
+        col(Correction.retracted_at).is_(None),
+        col(Correction.phases_key).is_not(None),
+    )
 
 
 def _renew(session: Session, stored: Correction, new: Correction) -> Outcome:
@@ -190,7 +201,8 @@ def _row(session: Session, project_id: int, ls_annotation_id: int) -> Correction
     ).one_or_none()
 
 
-def _select(project_id: int) -> Select[Correction, LabelStudioTask]:
+def joined_with_tasks(project_id: int) -> Select[Correction, LabelStudioTask]:
+    """Corrections of a project with their tasks, in the order in which they first arrived."""
     return (
         select(Correction, LabelStudioTask)
         .join(LabelStudioTask, col(LabelStudioTask.id) == Correction.task_id)
@@ -199,7 +211,8 @@ def _select(project_id: int) -> Select[Correction, LabelStudioTask]:
     )
 
 
-def _record(row: Correction, task: LabelStudioTask) -> CorrectionRecord:
+def as_record(row: Correction, task: LabelStudioTask) -> CorrectionRecord:
+    """The value of a correction's row and its task's."""
     return CorrectionRecord(
         ls_project_id=task.ls_project_id, ls_task_id=task.ls_task_id, **row.model_dump(exclude={"task_id"})
     )

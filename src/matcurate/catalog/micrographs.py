@@ -9,9 +9,18 @@ from sqlalchemy import exists
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
+from matcurate.catalog.corrections import is_usable
 from matcurate.catalog.insertion import insert_if_absent
 from matcurate.catalog.records import MicrographRecord, NewMicrograph
-from matcurate.catalog.tables import Lab, LabelStudioTask, Micrograph, Prediction, ProjectMicrograph, Specimen
+from matcurate.catalog.tables import (
+    Correction,
+    Lab,
+    LabelStudioTask,
+    Micrograph,
+    Prediction,
+    ProjectMicrograph,
+    Specimen,
+)
 from matcurate.errors import CatalogError
 from matcurate.types import Calibration
 
@@ -84,6 +93,8 @@ def list_for_project(
     *,
     without_prediction_of: int | None = None,
     ids: Sequence[int] | None = None,
+    golden: bool = False,
+    corrected: bool = False,
 ) -> list[MicrographRecord]:
     """Micrographs of a project, oldest first.
 
@@ -97,6 +108,9 @@ def list_for_project(
         Only those that this model version has not pre-segmented yet.
     ids : sequence of int, optional
         Only these.
+
+    golden, corrected : bool
+        Only those of the golden set; only those with a usable correction.
 
     Raises
     ------
@@ -119,6 +133,10 @@ def list_for_project(
                 col(Prediction.model_version_id) == without_prediction_of,
             )
         )
+    if golden:
+        query = query.where(col(Micrograph.golden))
+    if corrected:
+        query = query.where(exists().where(col(Correction.micrograph_id) == Micrograph.id, is_usable(project_id)))
     return [_record(*found) for found in session.exec(query)]
 
 

@@ -39,7 +39,7 @@ def store_prediction(session: Session, new: NewPrediction) -> tuple[PredictionRe
     )
     added = insert_if_absent(session, row, ["micrograph_id", "model_version_id"])
     stored = session.exec(_query(new.micrograph_id, new.model_version_id)).one()
-    return _record(stored), added
+    return as_record(stored), added
 
 
 def by_id(session: Session, prediction_id: int) -> PredictionRecord:
@@ -53,13 +53,13 @@ def by_id(session: Session, prediction_id: int) -> PredictionRecord:
     row = session.get(Prediction, prediction_id)
     if row is None:
         raise CatalogError(f"no prediction {prediction_id} in the catalog; 'curate presegment' makes predictions")
-    return _record(row)
+    return as_record(row)
 
 
 def prediction_for(session: Session, micrograph_id: int, model_version_id: int) -> PredictionRecord | None:
     """Return what a version made of a micrograph, None when it has not seen it."""
     row = session.exec(_query(micrograph_id, model_version_id)).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else as_record(row)
 
 
 def latest_prediction(session: Session, project_id: int, micrograph_id: int) -> PredictionRecord | None:
@@ -71,13 +71,13 @@ def latest_prediction(session: Session, project_id: int, micrograph_id: int) -> 
         .order_by(col(Prediction.id).desc())
         .limit(1)
     ).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else as_record(row)
 
 
 def list_predictions(session: Session, model_version_id: int) -> list[PredictionRecord]:
     """All predictions of a version, oldest first."""
     query = select(Prediction).where(Prediction.model_version_id == model_version_id).order_by(col(Prediction.id))
-    return [_record(row) for row in session.exec(query)]
+    return [as_record(row) for row in session.exec(query)]
 
 
 def mark_pushed(session: Session, prediction: PredictionRecord, task: TaskLink, ls_prediction_id: int | None) -> None:
@@ -143,7 +143,7 @@ def pushed_as(session: Session, task: TaskLink, ls_prediction_id: int) -> Predic
         .join(PredictionPush, col(PredictionPush.prediction_id) == Prediction.id)
         .where(PredictionPush.task_id == task.id, PredictionPush.ls_prediction_id == ls_prediction_id)
     ).one_or_none()
-    return None if row is None else _record(row)
+    return None if row is None else as_record(row)
 
 
 def unpushed_predictions(session: Session, ls_project_id: int, model_version_id: int) -> list[UnpushedPrediction]:
@@ -163,7 +163,7 @@ def unpushed_predictions(session: Session, ls_project_id: int, model_version_id:
         )
         .order_by(col(LabelStudioTask.ls_task_id))
     )
-    return [UnpushedPrediction(_record(row), _link(task)) for row, task in session.exec(query)]
+    return [UnpushedPrediction(as_record(row), _link(task)) for row, task in session.exec(query)]
 
 
 def pushed_predictions(session: Session, ls_project_id: int, model_version_id: int) -> list[PushedPrediction]:
@@ -179,7 +179,7 @@ def pushed_predictions(session: Session, ls_project_id: int, model_version_id: i
         )
         .order_by(col(LabelStudioTask.ls_task_id))
     )
-    return [PushedPrediction(_record(row), _link(task), known) for row, task, known in session.exec(query)]
+    return [PushedPrediction(as_record(row), _link(task), known) for row, task, known in session.exec(query)]
 
 
 def _query(micrograph_id: int, model_version_id: int) -> SelectOfScalar[Prediction]:
@@ -192,7 +192,8 @@ def _link(task: LabelStudioTask) -> TaskLink:
     return TaskLink(task.id, task.project_id, task.micrograph_id, task.ls_project_id, task.ls_task_id, task.gone_at)
 
 
-def _record(row: Prediction) -> PredictionRecord:
+def as_record(row: Prediction) -> PredictionRecord:
+    """The value of a prediction's row."""
     return PredictionRecord(
         id=row.id,
         micrograph_id=row.micrograph_id,

@@ -21,6 +21,16 @@ def test_the_interval_is_that_of_the_mean() -> None:
     assert wider.half_width == pytest.approx(found.half_width * 2.576 / 1.96, rel=0.08)
 
 
+def test_many_images_get_the_interval_that_resampling_them_would_give() -> None:
+    fractions = np.random.default_rng(0).beta(2, 6, 2001)
+    many = fraction_interval(fractions, np.random.default_rng(1))
+    resampled = fraction_interval(fractions[:2000], np.random.default_rng(1))
+    assert many.half_width == pytest.approx(1.96 * fractions.std() / 2001**0.5, rel=1e-4)
+    assert (many.low, many.high) == pytest.approx((resampled.low, resampled.high), abs=0.05 * many.half_width)
+    rare = np.append(np.zeros(9999), 1e-6)
+    assert fraction_interval(rare, np.random.default_rng(1)).low == 0.0
+
+
 def test_equal_images_have_no_spread_and_one_image_tells_none() -> None:
     assert fraction_interval(np.full(3, 0.25), np.random.default_rng(0)) == Interval(0.25, 0.25, 0.25, 3)
     for bad in (np.array([0.5]), np.array([0.5, 1.2]), np.array([0.5, np.nan])):

@@ -9,10 +9,7 @@ from statistics import fmean, median
 
 import numpy as np
 
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.model_versions import list_model_versions
-from matcurate.catalog.predictions import by_id
-from matcurate.catalog.records import CorrectionRecord, PredictionRecord
+from matcurate.catalog.statistics import CorrectedPrediction, corrected_predictions, count_from_nothing
 from matcurate.errors import CatalogError
 from matcurate.imaging.labels import decode_labels
 from matcurate.types import LabelMap, Progress, silent
@@ -83,16 +80,25 @@ def measure_effort(workspace: Workspace, progress: Progress = silent) -> EffortR
     """
     project = workspace.project()
     with workspace.reading() as session:
-        usable = [c for c in list_corrections(session, project.id) if c.phases_key is not None]
-        begun = [(c, by_id(session, c.parent_prediction_id)) for c in usable if c.parent_prediction_id is not None]
-        names = {version.id: version.name for version in list_model_versions(session, project.id)}
-    efforts = []
-    for index, (correction, prediction) in enumerate(begun):
-        progress(index, len(begun))
-        efforts.append(_effort(workspace, correction, prediction, names[prediction.model_version_id]))
-    progress(len(begun), len(begun))
-    efforts.sort(key=lambda effort: (effort.at, effort.correction_id))
-    return EffortReport(tuple(efforts), tuple(by_version(efforts)), len(usable) - len(begun))
+        corrected = corrected_predictions(session, project.id)
+        from_nothing = count_from_nothing(session, project.id)
+    efforts = _efforts(workspace, corrected, progress)
+    return EffortReport(efforts, tuple(by_version(efforts)), from_nothing)
+
+
+def newest_version_changes(workspace: Workspace) -> tuple[float, ...]:
+    """Shares of changed pixels of the model version that was corrected last, oldest first.
+
+    Raises
+    ------
+    CatalogError
+        When the project is unknown, or a mask of this version is missing, damaged or of another size.
+    """
+    project = workspace.project()
+    with workspace.reading() as session:
+        corrected = corrected_predictions(session, project.id)
+    newest = [each for each in corrected if each.model_version == corrected[-1].model_version]
+    return tuple(effort.changed for effort in _efforts(workspace, newest))
 
 
 def share_changed(before: LabelMap, after: LabelMap) -> float:
@@ -119,18 +125,30 @@ def by_version(efforts: Sequence[Effort]) -> list[VersionEffort]:
     return found
 
 
-def _effort(workspace: Workspace, correction: CorrectionRecord, prediction: PredictionRecord, version: str) -> Effort:
+def _efforts(
+    workspace: Workspace, corrected: Sequence[CorrectedPrediction], progress: Progress = silent
+) -> tuple[Effort, ...]:
+    efforts = []
+    for done, each in enumerate(corrected):
+        progress(done, len(corrected))
+        efforts.append(_effort(workspace, each))
+    progress(len(corrected), len(corrected))
+    return tuple(efforts)
+
+
+def _effort(workspace: Workspace, corrected: CorrectedPrediction) -> Effort:
+    correction, prediction = corrected.correction, corrected.prediction
     before = decode_labels(workspace.objects.get(prediction.phases_key))
     after = decode_labels(workspace.objects.get(str(correction.phases_key)))
     if before.shape != after.shape:
         raise CatalogError(
             f"correction {correction.id} is {after.shape[1]} x {after.shape[0]} pixels, its prediction {prediction.id} "
-            f"{before.shape[1]} x {before.shape[0]}; correct the micrograph anew in Label Studio"
+            f"{before.shape[1]} x {before.shape[0]}; correct the micrograph again in Label Studio"
         )
     return Effort(
         micrograph_id=correction.micrograph_id,
         correction_id=correction.id,
-        model_version=version,
+        model_version=corrected.model_version,
         changed=share_changed(before, after),
         lead_time=correction.lead_time,
         at=correction.ls_updated_at,

@@ -122,7 +122,7 @@ def golden_set(workspace: Workspace) -> GoldenSet:
     """Read the project's golden micrographs with the experts' newest usable corrections of them."""
     project = workspace.project()
     with workspace.reading() as session:
-        golden = [m for m in list_for_project(session, project.id) if m.golden]
+        golden = list_for_project(session, project.id, golden=True)
         newest = _that_count(session, project)
     known = sorted((m for m in golden if m.id in newest), key=lambda m: m.content_hash)
     items = tuple(GoldenItem(m, newest[m.id]) for m in known)

@@ -14,7 +14,7 @@ from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.snapshots import last_trained, snapshot_items
 from matcurate.config import RetrainSettings
 from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.effort import Effort, measure_effort
+from matcurate.workflows.labelling.effort import newest_version_changes
 from matcurate.workflows.snapshots.snapshot import newest_usable, refuse_leaks
 
 
@@ -80,26 +80,20 @@ def learning_state(workspace: Workspace) -> LearningState:
     """Read what :func:`decide` needs. Golden micrographs and what they refuse count for nothing here."""
     project = workspace.project()
     with workspace.reading() as session:
-        micrographs = list_for_project(session, project.id)
+        corrected = list_for_project(session, project.id, corrected=True)
+        golden = list_for_project(session, project.id, golden=True)
         newest = newest_usable(list_corrections(session, project.id))
         trained: SnapshotRecord | None = last_trained(session, project.id)
         known: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
-    trusted, _ = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
+    trusted, _ = refuse_leaks(corrected, golden)
     masks = {(item.micrograph_id, item.phases_key) for item in known}
     new = sum((m.id, newest[m.id].phases_key) not in masks for m in trusted)
     return LearningState(
         usable=len(trusted),
         new=new,
         trained_at=trained.trained_at if trained else None,
-        changed=newest_version_changes(measure_effort(workspace).efforts),
+        changed=newest_version_changes(workspace),
     )
-
-
-def newest_version_changes(efforts: Sequence[Effort]) -> tuple[float, ...]:
-    """Shares of changed pixels of the model version that was corrected last, oldest first."""
-    if not efforts:
-        return ()
-    return tuple(effort.changed for effort in efforts if effort.model_version == efforts[-1].model_version)
 
 
 def decide(state: LearningState, settings: RetrainSettings, now: datetime) -> Due:
