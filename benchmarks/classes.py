@@ -20,7 +20,7 @@ from matcurate.config import load_settings
 from matcurate.workflows.classes.classes import name_micrographs
 from matcurate.workflows.classes.queue import ClassOverview, overview
 from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def story(
 
 def taken(workspace: Workspace, folders: Sequence[Path]) -> list[int]:
     """Ids of the micrographs of folders."""
-    report = ingest(workspace, folders)
+    report = ingest_files(workspace, folders)
     return [each.id for each in (*report.added, *report.known)]
 
 

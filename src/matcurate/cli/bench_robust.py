@@ -1,8 +1,7 @@
-"""Benchmark of changed images: how much of what instruments and journals do to a picture a method stands."""
+"""Benchmark of changed images: how well a method copes with blur, noise, data bars and other changes."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +54,7 @@ def robust(
             progress=progress,
         )
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
     else:
         scores = [("unchanged", report), *report.changes.items()]
         rows = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -34,9 +33,9 @@ def databar(
     if on is not None and ids:
         switch_bars(workspace, ids, on)
     with progress_bar("Data bars") as progress:
-        found = bars_of(workspace, ids or None, progress)
+        bars = bars_of(workspace, ids or None, progress)
     if json:
-        emit_json({"micrographs": [asdict(each) for each in found]})
+        emit_json({"micrographs": bars})
     else:
-        rows = [(b.id, b.name, b.top, b.bottom, f"{b.share:.1%}", "ignored" if b.ignored else "counted") for b in found]
+        rows = [(b.id, b.name, b.top, b.bottom, f"{b.share:.1%}", "ignored" if b.ignored else "counted") for b in bars]
         emit_table("Data bars", ("id", "micrograph", "rows above", "rows below", "share", "bars are"), rows)

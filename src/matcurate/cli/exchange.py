@@ -87,7 +87,7 @@ def import_(
     report = (take_measurements if update else import_model)(workspace, open_registry(workspace), file)
     origin = {"name": report.manifest.name, "lab": report.manifest.lab, "exported_by": report.manifest.exported_by}
     if as_json:
-        taken = [measured_json(each) for each in report.measured]
+        taken = [measured_json(measurement) for measurement in report.measured]
         emit_json({**version_json(report.version), "original": origin, "taken": taken})
         return
     typer.echo(
@@ -112,7 +112,7 @@ def version_json(version: RegisteredVersion) -> dict[str, Json]:
         "base_sha256": tags.get("base_sha256"),
         "run_id": version.run_id,
         "created_at": version.created_at.isoformat(),
-        "measured": [measured_json(each) for each in measurements(version).values()],
+        "measured": [measured_json(measurement) for measurement in measurements(version).values()],
         "tags": tags,
     }
 
@@ -122,10 +122,10 @@ def plain_tags(version: RegisteredVersion) -> dict[str, str]:
     return {key: value for key, value in version.tags.items() if not key.startswith(("alias.", "measured."))}
 
 
-def measured_json(each: Measurement) -> dict[str, Json]:
+def measured_json(measurement: Measurement) -> dict[str, Json]:
     """A measurement as JSON holds it."""
-    said: dict[str, Json] = each.model_dump(mode="json")
-    return said
+    document: dict[str, Json] = measurement.model_dump(mode="json")
+    return document
 
 
 def _matrix(matrix: ForgettingMatrix) -> dict[str, Json]:
@@ -178,8 +178,8 @@ def _show_matrix(matrix: ForgettingMatrix) -> None:
             warn(f"{row.version.name} was not measured here: {row.problem}")
 
 
-def _cell(found: Measurement | None, lost: float | None) -> str:
-    if found is None or lost is None:
+def _cell(measurement: Measurement | None, lost: float | None) -> str:
+    if measurement is None or lost is None:
         return "-"
-    said = "best" if lost == 0 else f"-{lost:.3f}"
-    return f"{found.dice:.3f} {said} ({found.fraction_error:.3f})"
+    loss = "best" if lost == 0 else f"-{lost:.3f}"
+    return f"{measurement.dice:.3f} {loss} ({measurement.fraction_error:.3f})"

@@ -32,9 +32,9 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
     from matcurate.workflows.versions.models import list_models, open_registry
 
     workspace = open_workspace(session(ctx).settings)
-    found = list_models(workspace, open_registry(workspace), lab)
+    versions = list_models(workspace, open_registry(workspace), lab)
     if as_json:
-        emit_json({"models": [version_json(each) for each in found]})
+        emit_json({"models": [version_json(version) for version in versions]})
         return
     rows = [
         [
@@ -44,7 +44,7 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
             v.tags.get("snapshot", "")[:12],
             f"{v.created_at:%Y-%m-%d %H:%M}",
         ]
-        for v in found
+        for v in versions
     ]
     emit_table("Model versions", ["name", "aliases", "lab", "snapshot", "registered (UTC)"], rows)
 
@@ -59,14 +59,14 @@ def show(ctx: typer.Context, version: VersionArgument, as_json: JsonFlag = False
     workspace = open_workspace(session(ctx).settings)
     report = show_model(workspace, open_registry(workspace), version)
     if as_json:
-        emit_json({**version_json(report.version), "history": [_change(each) for each in report.history]})
+        emit_json({**version_json(report.version), "history": [_change(move) for move in report.history]})
         return
     tags = [[key, value] for key, value in sorted(plain_tags(report.version).items())]
     aliases = ["aliases", ", ".join(report.version.aliases)]
     emit_table(report.version.name, ["what", ""], [aliases, ["run", report.version.run_id], *tags])
     measured = [
-        [each.column, each.images, each.dice, each.fraction_error, f"{each.at:%Y-%m-%d %H:%M}"]
-        for each in measurements(report.version).values()
+        [m.column, m.images, m.dice, m.fraction_error, f"{m.at:%Y-%m-%d %H:%M}"]
+        for m in measurements(report.version).values()
     ]
     emit_table("Measured", ["golden set", "images", "Dice", "fraction error", "when (UTC)"], measured)
     rows = [

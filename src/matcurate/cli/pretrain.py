@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -51,7 +50,7 @@ def pretrain(
             progress=progress,
         )
     if as_json:
-        emit_json(asdict(report))
+        emit_json(report)
         return
     title = f"{report.recipe}: step {report.best_step} of {report.step}, {report.minutes:.1f} minutes, {report.weights}"
     emit_table(title, ["kept apart", "IoU"], [[source, value] for source, value in report.scores.items()])

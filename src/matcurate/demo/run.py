@@ -16,9 +16,9 @@ from matcurate.services.run import Services, run_connected
 from matcurate.types import Progress, silent
 from matcurate.workflows.home.label_studio import label_studio_client
 from matcurate.workflows.home.workspace import initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest
-from matcurate.workflows.labelling.push import push
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling.push import push_project
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 
 QUIET_SECONDS = 5.0
@@ -92,13 +92,13 @@ def run_demo(
         workspace = open_workspace(reachable)
         with label_studio_client(reachable) as client:
             progress(2, 5, "ingest")
-            golden = ingest(workspace, data.golden, Provenance(golden=True))
-            ingested = ingest(workspace, [data.images])
+            golden = ingest_files(workspace, data.golden, Provenance(golden=True))
+            ingested = ingest_files(workspace, [data.images])
             progress(3, 5, "pre-segment")
             segmenter = choose_presegmenter(workspace)
-            segmented = presegment(workspace, segmenter)
+            segmented = presegment_micrographs(workspace, segmenter)
             progress(4, 5, "push to Label Studio")
-            push(workspace, client, segmenter.version)
+            push_project(workspace, client, segmenter.version)
             expert = Expert(workspace, client, data, services.mlflow_url)
             yield RunningDemo(services, project_url, expert, (*golden.refused, *ingested.refused, *segmented.failed))
 

@@ -64,8 +64,8 @@ def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
 def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     """Predict what is new; a champion predicts everything again that it has not seen."""
     from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.labelling.push import push
-    from matcurate.workflows.presegment.presegment import Selection, presegment
+    from matcurate.workflows.labelling.push import push_project
+    from matcurate.workflows.presegment.presegment import Selection, presegment_micrographs
     from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
 
     segmenter = choose_presegmenter(workspace)
@@ -75,11 +75,11 @@ def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Resul
         from matcurate.workflows.ranking.scorer import open_scorer  # torch, as below
 
         scorer = open_scorer(workspace, segmenter)  # ranking follows
-    report = presegment(workspace, segmenter, selection, progress=progress, scorer=scorer)
+    report = presegment_micrographs(workspace, segmenter, selection, progress=progress, scorer=scorer)
     result: dict[str, object] = {"predicted": len(report.done), "failed": list(report.failed)}
     if workspace.settings.label_studio.project_id is not None:
         with label_studio_client(workspace.settings) as client:
-            pushed = push(workspace, client, segmenter.version, progress)
+            pushed = push_project(workspace, client, segmenter.version, progress)
         result |= {"tasks": pushed.tasks, "predictions": pushed.predictions}
     return {**result, "model_version": segmenter.version}
 

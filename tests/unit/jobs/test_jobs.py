@@ -18,7 +18,7 @@ from matcurate.jobs.kinds import JobKind, job_of, jobs_of, ready, run_job
 from matcurate.jobs.schedule import current_schedule, fire_schedule, parse_cron, schedule, unschedule
 from matcurate.workflows.home import queue
 from matcurate.workflows.home.queue import after_corrections, ask, quiet_until
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -296,7 +296,7 @@ def connected(tmp_path, studio, monkeypatch):
     """Three micrographs, and a Label Studio of the tests."""
     monkeypatch.setattr(module, "label_studio_client", lambda settings: studio)
     workspace = make_workspace(tmp_path / "home")
-    ingest(workspace, write_discs(tmp_path / "images", 3))
+    ingest_files(workspace, write_discs(tmp_path / "images", 3))
     return workspace
 
 

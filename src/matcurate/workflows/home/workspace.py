@@ -1,4 +1,4 @@
-"""What every arrow of the loop stands on: settings, catalog, object store and the project at hand."""
+"""What every workflow needs: settings, catalog, object store and the current project."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DEFAULT_PHASES = ("phase",)
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open installation. Transactions are short: one :meth:`writing` session for one change."""
+    """An open installation. Keep transactions short: one :meth:`writing` session for one change."""
 
     settings: Settings
     engine: Engine
     objects: ObjectStore
 
     def writing(self) -> AbstractContextManager[Session]:
-        """Session that commits at its end, and leaves nothing behind when an error passes."""
+        """Session that commits at its end; an error leaves nothing behind."""
         return writing(self.engine)
 
     def reading(self) -> AbstractContextManager[Session]:
@@ -39,13 +39,7 @@ class Workspace:
         return reading(self.engine)
 
     def project(self) -> ProjectRecord:
-        """The project that the settings name.
-
-        Raises
-        ------
-        CatalogError
-            When it has not been created.
-        """
+        """The project that the settings name; raises CatalogError when it has not been created."""
         with self.reading() as session:
             return get_project(session, self.settings.project)
 
@@ -60,32 +54,18 @@ def initialise(
 ) -> ProjectRecord:
     """Create the project (or find it as it was) and make it the installation's own.
 
-    Another project than before gets back the Label Studio project that its tasks are in, or none until it is
-    connected: what belongs to one project must not reach the other's tasks.
+    Another project than before gets back the Label Studio project that its tasks are in, or none until it is connected:
+    what belongs to one project must not reach the other's tasks. ``phases`` default to those of the existing project,
+    else :data:`DEFAULT_PHASES`; ``preset``, a name or YAML file, to that of the existing project, else of the settings.
 
-    Parameters
-    ----------
-    settings : Settings
-        Of the installation.
-    name : str
-        Of the project.
-    phases : tuple of str, optional
-        Those of the project that exists, else :data:`DEFAULT_PHASES`.
-    preset : str, optional
-        Name or YAML file; that of the project that exists, else of the settings.
-
-    Raises
-    ------
-    CatalogError
-        When a project of this name has other phases, or another preset.
-    ConfigError
-        When there is no such preset, or Label Studio could not show such phases.
+    Raises CatalogError when a project of this name has other phases or another preset; ConfigError when there is no
+    such preset, or Label Studio could not show such phases.
     """
     workspace = open_workspace(settings)
     with workspace.reading() as session:
-        known = next((project for project in list_projects(session) if project.name == name), None)
-    chosen = _preset_name(preset) if preset else known.preset if known else settings.preset
-    names = phases if phases is not None else known.phases if known else DEFAULT_PHASES
+        existing = next((project for project in list_projects(session) if project.name == name), None)
+    chosen = _preset_name(preset) if preset else existing.preset if existing else settings.preset
+    names = phases if phases is not None else existing.phases if existing else DEFAULT_PHASES
     _check_preset(chosen)
     check_phases(names, instances=True)
     with workspace.writing() as session:
@@ -122,7 +102,7 @@ def ensure_project(settings: Settings, phases: tuple[str, ...]) -> ProjectRecord
 
 
 def current_user() -> str:
-    """Name of this machine's user, for what is asked for and decided by people."""
+    """Name of this machine's user, to record who requested or decided something."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

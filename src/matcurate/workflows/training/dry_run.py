@@ -9,7 +9,7 @@ NOT_TRAINED = ("snapshot", "run_id", "model_version", "metrics", "champion_metri
 """Fields of :class:`~matcurate.workflows.training.retrain.RetrainReport` that are None where nothing was trained."""
 
 
-def dry_run(workspace: Workspace) -> dict[str, object]:
+def report_dry_run(workspace: Workspace) -> dict[str, object]:
     """The report of a retraining that only says whether it is due, as JSON holds it; nothing is trained or stored."""
     due = check_due(workspace)
     trained = dict.fromkeys(NOT_TRAINED)

@@ -80,9 +80,9 @@ def test_a_snapshot_keeps_the_calibration_it_was_made_with(workspace, tmp_path):
     micrograph = add_disc(workspace, tmp_path / "in")
     correct(workspace, micrograph, half())
     before = take_snapshot(workspace, validation_share=0.0).snapshot
-    from matcurate.workflows.ingest.ingest import Provenance, ingest
+    from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 
-    ingest(workspace, sorted((tmp_path / "in").iterdir()), Provenance(calibration=Calibration(3.0)))
+    ingest_files(workspace, sorted((tmp_path / "in").iterdir()), Provenance(calibration=Calibration(3.0)))
     after = take_snapshot(workspace, validation_share=0.0).snapshot
     assert [s.calibration for s in snapshot_samples(workspace, before, Part.TRAIN)] == [None]
     assert [s.calibration for s in snapshot_samples(workspace, after, Part.TRAIN)] == [Calibration(3.0)]
