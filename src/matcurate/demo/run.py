@@ -22,7 +22,7 @@ from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 
 QUIET_SECONDS = 5.0
-"""After the last correction of a demo, until the worker learns from them."""
+"""Seconds after the last correction of a demo until the worker trains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +56,13 @@ def run_demo(
 ) -> Iterator[RunningDemo]:
     """Run the demo until the block ends.
 
-    Parameters
-    ----------
-    settings : Settings
-        The demo lives in their home; run again on the same micrographs, it goes on where it was.
-    folder : Path, optional
-        Micrographs, or a dataset folder with masks; ``n`` generated ones by default.
-    n, seed : int
-        How many are generated, and from which seed.
-    preset : str
-        What is pre-segmented.
-    progress : Progress
-        Called once a step.
+    It lives in the settings' home; run again on the same micrographs, it continues. ``folder`` holds micrographs, or is
+    a dataset folder with masks; ``n`` are generated from ``seed`` by default. ``preset`` is that of the
+    pre-segmentation.
 
-    Raises
-    ------
-    DatasetError
-        When the folder is none.
-    CatalogError
-        When the home's project of these micrographs has other phases or another preset.
-    ConfigError
-        When ``$CURATE_PROJECT`` names another project.
-    ServiceError
-        When a service does not come up.
+    Raises DatasetError when the folder is none; CatalogError when the home's project of these micrographs has other
+    phases or another preset; ConfigError when ``$CURATE_PROJECT`` names another project; ServiceError when a service
+    does not come up.
     """
     progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
     data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
@@ -104,7 +88,7 @@ def run_demo(
 
 
 def _learn_at_once(settings: Settings, data: DemoSet) -> None:
-    """Let the demo's worker learn when the expert stops, unless the home says when."""
+    """Let the demo's worker train when the expert stops, unless the home sets when."""
     if settings.worker == WorkerSettings() and settings.retrain == RetrainSettings() and data.learned_from > 0:
         changes = {"worker": {"quiet_seconds": QUIET_SECONDS}, "retrain": {"new_corrections": data.learned_from}}
         save_settings(settings.home, changes)
