@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -36,7 +36,7 @@ MODULE_OF = {
     **dict.fromkeys(("worker", "schedule"), "jobs"),
     **dict.fromkeys(("serve", "up", "demo"), "services"),
 }
-"""Modules of :mod:`matcurate.cli` that register the commands."""
+"""Modules of :mod:`matcurate.cli`; in each a command, or a group of them, has its own name."""
 
 
 class LazyCommands(TyperGroup):
@@ -46,16 +46,19 @@ class LazyCommands(TyperGroup):
         """The command of a name; None where there is none."""
         if cmd_name not in PANEL_OF:
             return None
-        command = _commands_of(MODULE_OF[cmd_name])[cmd_name]
+        command = _load(cmd_name)
         command.rich_help_panel = PANEL_OF[cmd_name]
         return command
 
 
 @cache
-def _commands_of(module: str) -> Mapping[str, Command]:
-    own = typer.Typer()
-    import_module(f"matcurate.cli.{module}").register(own)
-    return cast("Mapping[str, Command]", get_group(own).commands)
+def _load(name: str) -> Command:
+    command, own = getattr(import_module(f"matcurate.cli.{MODULE_OF[name]}"), name), typer.Typer()
+    if isinstance(command, typer.Typer):
+        own.add_typer(command, name=name)
+    else:
+        own.command(name)(command)
+    return cast("Command", get_group(own).commands[name])
 
 
 app = typer.Typer(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli import bench_evidence, bench_robust
+from matcurate.cli.bench_evidence import active, novelty
+from matcurate.cli.bench_robust import robust
 from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
@@ -17,13 +18,8 @@ if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
     from matcurate.bench.finetune import FinetuneBenchmark
 
 bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    bench_evidence.register(bench)
-    bench_robust.register(bench)
-    app.add_typer(bench)
+for _command in (novelty, active, robust):
+    bench.command()(_command)
 
 
 @bench.command("segment")

@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from matcurate.config import NetworkName, NetworkSettings, Settings
 
 
-def register(bench: typer.Typer) -> None:
-    """Add these commands to ``curate bench``."""
-    bench.command("novelty")(novelty)
-    bench.command("active")(active)
-
-
 def novelty(
     ctx: typer.Context,
     textures: Annotated[Path, typer.Argument(help="Folder with one texture image for each class.")],

@@ -11,11 +11,6 @@ from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, pr
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 
 
-def register(bench: typer.Typer) -> None:
-    """Add this command to ``curate bench``."""
-    bench.command("robust")(robust)
-
-
 def robust(
     ctx: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="Dataset folder with images/ and masks/.")],

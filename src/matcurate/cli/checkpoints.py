@@ -17,11 +17,6 @@ checkpoints = typer.Typer(
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.add_typer(checkpoints, name="checkpoints")
-
-
 @checkpoints.command("list")
 def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Which published checkpoints there are, and which are in the store."""

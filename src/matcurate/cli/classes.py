@@ -21,11 +21,6 @@ SHOWN = 3
 """Similar classes in a table; ``--json`` has them all."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.add_typer(classes, name="classes")
-
-
 @classes.command("list")
 def list_(
     ctx: typer.Context,

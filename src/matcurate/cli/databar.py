@@ -9,11 +9,6 @@ import typer
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, session
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("databar")(databar)
-
-
 def databar(
     ctx: typer.Context,
     ids: Annotated[list[int] | None, typer.Argument(metavar="[IDS]", help="Micrographs, by catalog id [all].")] = None,

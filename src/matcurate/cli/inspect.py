@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 COLUMNS = ("file", "format", "page", "rows x columns", "dtype", "nm per px", "source", "data bar", "recorded with")
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("inspect")(inspect)
-
-
 def inspect(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")],

@@ -19,12 +19,6 @@ DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    for command in (init, connect, ingest, presegment, push, sync):
-        app.command()(command)
-
-
 def init(
     ctx: typer.Context,
     project: Annotated[str, typer.Option(help="Name of the project.")] = "default",

@@ -44,11 +44,6 @@ class BoundariesChoice(StrEnum):
     none = "none"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("measure")(measure)
-
-
 def measure(
     ctx: typer.Context,
     labels: Annotated[

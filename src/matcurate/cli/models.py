@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli import exchange
-from matcurate.cli.exchange import VersionArgument, plain_tags, version_json
+from matcurate.cli.exchange import VersionArgument, plain_tags, register, version_json
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, session
 
 if TYPE_CHECKING:
@@ -17,12 +16,6 @@ models = typer.Typer(help="Model versions, and which of them serves.", no_args_i
 
 LabOption = Annotated[str | None, typer.Option("--lab", help="A lab: its versions, or its own champion.")]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the history, here and in MLflow.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    exchange.register(models)
-    app.add_typer(models, name="models")
 
 
 @models.command("list")
@@ -101,6 +94,9 @@ def rollback(ctx: typer.Context, why: WhyOption, lab: LabOption = None, as_json:
 
     workspace = open_workspace(session(ctx).settings)
     _show_change(run(workspace, open_registry(workspace), why=_reason(why), lab=lab), as_json)
+
+
+register(models)  # after the others, in --help too
 
 
 def _reason(why: str) -> str:

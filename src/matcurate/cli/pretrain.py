@@ -10,11 +10,6 @@ import typer
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command()(pretrain)
-
-
 def pretrain(
     ctx: typer.Context,
     config: Annotated[str, typer.Option(help="Recipe: a name in configs/pretrain, or a YAML file.")] = "objects",

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
 UNWRITTEN = "no Label Studio project is connected ('curate connect'): the ranking is stored, nothing was written there"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``curate``."""
-    app.command()(rank)
-
-
 def rank(
     ctx: typer.Context,
     strategy: Annotated[

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from matcurate.workflows.reporting.report import ProjectReport
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``curate``."""
-    app.command()(report)
-
-
 def report(
     ctx: typer.Context,
     out: Annotated[Path | None, typer.Option(help="HTML file to write; a file that is there is replaced.")] = None,

@@ -12,11 +12,6 @@ if TYPE_CHECKING:
     from matcurate.workflows.training.retrain import RetrainReport
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command to ``curate``."""
-    app.command()(retrain)
-
-
 def retrain(
     ctx: typer.Context,
     if_due: Annotated[bool, typer.Option("--if-due", help="Only when a trigger calls for it.")] = False,

@@ -35,11 +35,6 @@ BoostOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("segment")(segment)
-
-
 def segment(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")],

@@ -22,12 +22,6 @@ FolderArgument = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    for command in (serve, up, demo):
-        app.command()(command)
-
-
 def serve(
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on [backend.host of the settings].")] = None,

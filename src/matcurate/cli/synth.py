@@ -39,11 +39,6 @@ class Bits(StrEnum):
     SIXTEEN = "16"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command()(synth)
-
-
 def synth(
     ctx: typer.Context,
     kind: Annotated[Kind, typer.Option(help="Kind of microstructure.")],

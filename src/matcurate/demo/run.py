@@ -23,6 +23,8 @@ from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 
 QUIET_SECONDS = 5.0
 """Seconds after the last correction of a demo until the worker trains."""
+TRAINING = "demo"
+"""Preset in configs/phase for generated micrographs, which look alike: shorter than that of the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def run_demo(
     progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
     data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
     initialise(settings, data.name, data.phases, preset)
-    _learn_at_once(settings, data)
+    _learn_at_once(settings, data, preset=None if folder else TRAINING)
     settings = load_settings(settings.home)
     if settings.project != data.name:
         raise ConfigError(f"CURATE_PROJECT={settings.project} keeps the demo from its own project; unset it")
@@ -87,8 +89,8 @@ def run_demo(
             yield RunningDemo(services, project_url, expert, (*golden.refused, *ingested.refused, *segmented.failed))
 
 
-def _learn_at_once(settings: Settings, data: DemoSet) -> None:
+def _learn_at_once(settings: Settings, data: DemoSet, preset: str | None) -> None:
     """Let the demo's worker train when the expert stops, unless the home sets when."""
     if settings.worker == WorkerSettings() and settings.retrain == RetrainSettings() and data.learned_from > 0:
-        changes = {"worker": {"quiet_seconds": QUIET_SECONDS}, "retrain": {"new_corrections": data.learned_from}}
-        save_settings(settings.home, changes)
+        retrain = {"new_corrections": data.learned_from, "preset": preset}
+        save_settings(settings.home, {"worker": {"quiet_seconds": QUIET_SECONDS}, "retrain": retrain})

