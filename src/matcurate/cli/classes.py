@@ -29,10 +29,9 @@ def list_(
 ) -> None:
     """List the classes, and the unnamed micrographs: first those that may be a new class, least known first."""
     from matcurate.workflows.classes.queue import overview
-    from matcurate.workflows.home.workspace import open_workspace
 
     with progress_bar("classes") as progress:
-        known = overview(open_workspace(session(ctx).settings), similar=similar, progress=progress)
+        known = overview(session(ctx).workspace, similar=similar, progress=progress)
     if as_json:
         emit_json(
             {
@@ -75,11 +74,11 @@ def name(
 ) -> None:
     """Name what micrographs show, and teach it to the head."""
     from matcurate.workflows.classes.classes import name_micrographs
-    from matcurate.workflows.home.workspace import open_workspace
 
-    workspace = open_workspace(session(ctx).settings)
     with progress_bar("name") as progress:
-        _show(name_micrographs(workspace, called, ids, box=_box(box), seed=seed, progress=progress), as_json)
+        _show(
+            name_micrographs(session(ctx).workspace, called, ids, box=_box(box), seed=seed, progress=progress), as_json
+        )
 
 
 @classes.command()
@@ -92,10 +91,9 @@ def merge(
 ) -> None:
     """Let one class take another's micrographs."""
     from matcurate.workflows.classes.classes import merge as run
-    from matcurate.workflows.home.workspace import open_workspace
 
     with progress_bar("merge") as progress:
-        _show(run(open_workspace(session(ctx).settings), old, into, seed=seed, progress=progress), as_json)
+        _show(run(session(ctx).workspace, old, into, seed=seed, progress=progress), as_json)
 
 
 @classes.command()
@@ -108,9 +106,8 @@ def show(
 ) -> None:
     """Write example crops of a class as PNG, or those of a micrograph beside those of the classes most like it."""
     from matcurate.workflows.classes.queue import write_examples
-    from matcurate.workflows.home.workspace import open_workspace
 
-    written = write_examples(open_workspace(session(ctx).settings), wanted, out, count)
+    written = write_examples(session(ctx).workspace, wanted, out, count)
     if as_json:
         emit_json({"files": [str(path) for path in written]})
     else:

@@ -19,12 +19,11 @@ def databar(
     json: JsonFlag = False,
 ) -> None:
     """Show what is taken for data bars and scale bars, or switch off for micrographs where that is wrong."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.ingest.databars import bars_of, switch_bars
 
     if on is not None and not ids:
         raise typer.BadParameter("--on and --off need the ids of micrographs", param_hint="IDS")
-    workspace = open_workspace(session(ctx).settings)
+    workspace = session(ctx).workspace
     if on is not None and ids:
         switch_bars(workspace, ids, on)
     with progress_bar("Data bars") as progress:

@@ -35,15 +35,11 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare versions on the golden sets of all labs: the forgetting matrix. What was measured once is kept."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.training.forgetting import forgetting_matrix
-    from matcurate.workflows.versions.models import open_registry
 
-    workspace = open_workspace(session(ctx).settings)
+    here = session(ctx)
     with progress_bar("measuring") as progress:
-        matrix = forgetting_matrix(
-            workspace, open_registry(workspace), versions or (), measure=measure, progress=progress
-        )
+        matrix = forgetting_matrix(here.workspace, here.registry, versions or (), measure=measure, progress=progress)
     if as_json:
         emit_json(_matrix(matrix))
     else:
@@ -59,13 +55,10 @@ def export(
 ) -> None:
     """Write one file for other labs: adapter, head, settings, card and digests; not the weights of the base."""
     from matcurate.workflows.exchange.model_export import export_model
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry
 
-    workspace = open_workspace(session(ctx).settings)
-    report = export_model(workspace, open_registry(workspace), version, out, force=force)
+    report = export_model(session(ctx).workspace, session(ctx).registry, version, out, force=force)
     if as_json:
-        emit_json({"path": str(report.path), "version": report.version, "bytes": report.bytes, "sha256": report.sha256})
+        emit_json(report)
     else:
         typer.echo(f"{report.path}: {report.version}, {report.bytes / 1e6:.2f} MB, sha256 {report.sha256}")
 
@@ -80,11 +73,9 @@ def import_(
 ) -> None:
     """Register another lab's version here, after checks; it is not promoted."""
     from matcurate.workflows.exchange.model_import import import_model, take_measurements
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry
 
-    workspace = open_workspace(session(ctx).settings)
-    report = (take_measurements if update else import_model)(workspace, open_registry(workspace), file)
+    run = take_measurements if update else import_model
+    report = run(session(ctx).workspace, session(ctx).registry, file)
     origin = {"name": report.manifest.name, "lab": report.manifest.lab, "exported_by": report.manifest.exported_by}
     if as_json:
         taken = [measured_json(measurement) for measurement in report.measured]

@@ -79,13 +79,12 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Take micrographs into the catalog; a file that is known already changes nothing."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 
     calibration = stated_calibration(nm_per_px, nm_per_px_y)
     provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), calibration, golden)
     with progress_bar("ingest") as progress:
-        report = ingest_files(open_workspace(session(ctx).settings), paths, provenance, progress)
+        report = ingest_files(session(ctx).workspace, paths, provenance, progress)
     if as_json:
         emit_json(
             {
@@ -117,14 +116,12 @@ def presegment(
     as_json: JsonFlag = False,
 ) -> None:
     """Predict the project's micrographs."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.presegment.presegment import presegment_micrographs
     from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
     if everything and new:
         raise typer.BadParameter("--all and --new exclude each other")
-    settings = session(ctx).settings
-    workspace = open_workspace(settings)
+    workspace = session(ctx).workspace
     segmenter = open_presegmenter(workspace, backbone)
     with progress_bar("presegment") as progress:
         report = presegment_micrographs(workspace, segmenter, "new" if new else "all", ids or None, progress)
@@ -149,14 +146,12 @@ def presegment(
 def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
     """Send micrographs, and what the current model version predicts for them, to Label Studio."""
     from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.labelling.push import push_project
     from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
-    settings = session(ctx).settings
-    workspace = open_workspace(settings)
+    workspace = session(ctx).workspace
     version = open_presegmenter(workspace, backbone).version
-    with progress_bar("push") as progress, label_studio_client(settings) as client:
+    with progress_bar("push") as progress, label_studio_client(workspace.settings) as client:
         report = push_project(workspace, client, version, progress)
     emit(report, as_json, lambda r: emit_table("Push", ["tasks", "predictions"], [[r.tasks, r.predictions]]))
 
@@ -170,12 +165,11 @@ def sync(
 ) -> None:
     """Pull the experts' annotations into the catalog as corrections."""
     from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.labelling.sync import pull_corrections
 
-    settings = session(ctx).settings
-    with progress_bar("sync") as progress, label_studio_client(settings) as client:
-        report = pull_corrections(open_workspace(settings), client, since, progress)
+    workspace = session(ctx).workspace
+    with progress_bar("sync") as progress, label_studio_client(workspace.settings) as client:
+        report = pull_corrections(workspace, client, since, progress)
     if as_json:
         emit_json({**report.outcomes, "failed": report.failed})
     else:

@@ -31,13 +31,13 @@ def rank(
 
     Defaults are the settings below 'rank'.
     """
-    from matcurate.workflows.home.workspace import current_user, open_workspace
+    from matcurate.workflows.home.workspace import current_user
     from matcurate.workflows.ranking.rank import rank_project, rank_settings
 
     settings = session(ctx).settings
     request = rank_settings(settings.rank, strategy=strategy, count=count, lease_hours=lease, quota=quota, seed=seed)
     with progress_bar("rank") as progress:
-        report = rank_project(open_workspace(settings), request, current_user(), progress)
+        report = rank_project(session(ctx).workspace, request, current_user(), progress)
     emit(report, as_json, _show)
     if settings.label_studio.project_id is None:
         warn(UNWRITTEN)

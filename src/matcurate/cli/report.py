@@ -21,13 +21,12 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Say whether another round of labelling is worth it, and why; with --out as a page with pictures."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.reporting.report import project_report
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")
     with progress_bar("report") as progress:
-        project = project_report(open_workspace(session(ctx).settings), seed=seed, progress=progress)
+        project = project_report(session(ctx).workspace, seed=seed, progress=progress)
     if out is not None:
         from matcurate.workflows.reporting.report_page import write_page  # with matplotlib
 

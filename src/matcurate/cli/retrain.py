@@ -22,11 +22,9 @@ def retrain(
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the experts' corrections, compare with the champion on the golden set, and promote by the policy."""
-    from matcurate.workflows.home.workspace import open_workspace
-
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")
-    workspace = open_workspace(session(ctx).settings)
+    workspace = session(ctx).workspace
     if dry_run:
         from matcurate.workflows.training.dry_run import report_dry_run
 
