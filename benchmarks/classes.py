@@ -18,7 +18,7 @@ from matcurate.config import load_settings
 from matcurate.workflows.classes.classes import name_micrographs
 from matcurate.workflows.classes.queue import ClassOverview, overview
 from matcurate.workflows.home.workspace import initialise, open_workspace
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def story(
     settings = load_settings(given.home)
     classes = settings.classes.model_copy(update={"retraining": given.retraining})
     workspace = open_workspace(settings.model_copy(update={"classes": classes}))
-    reports = {name: ingest(workspace, folders[name]) for name in (*known, new)}
+    reports = {name: ingest_files(workspace, folders[name]) for name in (*known, new)}
     ids = {name: [micrograph.id for micrograph in (*r.added, *r.known)] for name, r in reports.items()}
     rng = np.random.default_rng(seed)
     parted = {name: parts(rng.permutation(found), given.named) for name, found in ids.items()}

@@ -89,7 +89,15 @@ def modules() -> list[tuple[str, Path]]:
     return pairs
 
 
-def imports(path: Path, package: str = "") -> set[str]:
+def package_of(path: Path) -> str:
+    """The package that a file of ours is in; empty for others."""
+    for package, folder in PACKAGES.items():
+        if folder in path.parents:
+            return ".".join([package, *path.parent.relative_to(folder).parts])
+    return ""
+
+
+def imports(path: Path) -> set[str]:
     """Names of the modules that a file imports, wherever in it; ``from X import y`` names X.y too."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -98,8 +106,10 @@ def imports(path: Path, package: str = "") -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0 or path.suffix == ".pyi", f"{path}: relative import; write the whole name"
             module = node.module or ""
-            if node.level == 0:
-                names |= {f"{module}.{alias.name}" for alias in node.names} if "matcurate" in module else {module}
+            if node.level:
+                parents = package_of(path).split(".")
+                module = ".".join([*parents[: len(parents) + 1 - node.level], *filter(None, [module])])
+            names |= {f"{module}.{alias.name}" for alias in node.names} if "matcurate" in module else {module}
     return names
 
 

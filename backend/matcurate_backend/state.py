@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
+from matcurate.workflows.home.label_studio import LabelStudioClient, label_studio_client
 from matcurate.workflows.home.queue import queue_client
-from matcurate.workflows.home.workspace import LabelStudioClient, Workspace, label_studio_client, open_workspace
+from matcurate.workflows.home.workspace import Workspace, open_workspace
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.labelling.tasks import TaskQuestion
 from matcurate.workflows.labelling.webhook import handle_webhooks, pending_webhooks, receive_webhook

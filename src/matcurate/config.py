@@ -360,15 +360,21 @@ def configs_root() -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
 
 
+def preset_file(name: str, folder: str) -> Path:
+    """Path of ``configs/<folder>/<name>.yaml``, or of the YAML file ``name``; raises ConfigError where none is."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else configs_root() / folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (configs_root() / folder).glob("*.yaml")))
+        raise ConfigError(f"no preset {name!r} in {folder}; use one of: {known}, or the path of a YAML file")
+    return path
+
+
 def load_preset(name: str, model: type[M], folder: str) -> M:
     """Read ``configs/<folder>/<name>.yaml``, or the YAML file ``name`` points to, into ``model``.
 
     Raises ConfigError when there is no such preset, or it holds an unknown key or a bad value.
     """
-    path = Path(name) if name.endswith((".yaml", ".yml")) else configs_root() / folder / f"{name}.yaml"
-    if not path.is_file():
-        presets = ", ".join(sorted(p.stem for p in (configs_root() / folder).glob("*.yaml")))
-        raise ConfigError(f"no preset {name!r} in {folder}; use one of: {presets}, or the path of a YAML file")
+    path = preset_file(name, folder)
     try:
         return model.model_validate(yaml.safe_load(path.read_text()) or {})
     except (ValidationError, yaml.YAMLError) as error:

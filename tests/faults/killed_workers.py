@@ -37,7 +37,7 @@ from matcurate.labelstudio.config import parse_labelling_config
 from matcurate.services.processes import free_port
 from matcurate.workflows.home.queue import enqueue, queue_client, statuses
 from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 from matcurate.workflows.versions.files import load_files_of
 from matcurate.workflows.versions.models import open_registry
 
@@ -109,7 +109,7 @@ def draw(workspace: Workspace, folder: Path, count: int) -> None:
         cv2.circle(image, (30 + int(rng.integers(100)), 20 + int(rng.integers(60))), 14, 180.0, -1)
         path = folder / f"m{index}.png"
         cv2.imwrite(str(path), image.clip(0, 255).astype(np.uint8))
-        ingest(workspace, [path], Provenance(None, f"S{index}", None, index >= count - 2))
+        ingest_files(workspace, [path], Provenance(None, f"S{index}", None, index >= count - 2))
 
 
 def killed_at_random(

@@ -12,7 +12,7 @@ import pytest
 from matcurate.config import Settings, load_settings, save_settings
 from matcurate.services.run import Services, run_connected
 from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.labelling.connect import connect
+from matcurate.workflows.labelling.connect import connect_project
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def project_of_its_own(running: RunningServices, name: str) -> Iterator[Workspac
     assert before.label_studio.token_file is not None
     initialise(load_settings(home), name, ("precipitate",), "phases")
     url, backend_url = services.label_studio_url, services.backend_url
-    connect(load_settings(home), url, before.label_studio.token_file, backend_url=backend_url)
+    connect_project(load_settings(home), url, before.label_studio.token_file, backend_url=backend_url)
     yield open_workspace(load_settings(home))
     save_settings(home, {"project": before.project, "label_studio": {"project_id": before.label_studio.project_id}})
 

@@ -16,7 +16,7 @@ from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import read_labels
 from matcurate.workflows.home.pixels import put_labels
 from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 
 SIZE = "96x160"
 PRESET = {
@@ -38,7 +38,7 @@ def make_home(folder: Path, lab: str, kind: str, *, learn: int = 3, golden: int 
     )
     workspace = open_workspace(load_settings(home))
     for index, path in enumerate(sorted((data / "images").iterdir())):
-        (added,) = ingest(workspace, [path], Provenance(lab, path.stem, None, index < golden)).added
+        (added,) = ingest_files(workspace, [path], Provenance(lab, path.stem, None, index < golden)).added
         _correct(workspace, added, (read_labels(data / "masks" / f"{path.stem}.png") > 0).astype(np.uint8))
     return workspace
 

@@ -13,8 +13,9 @@ from playwright.sync_api import Page, sync_playwright
 from test_page import CHROMIUM, FLAGS, SIZE
 
 from matcurate.config import RankSettings
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.ingest.ingest import ingest_files
 from matcurate.workflows.presegment.presegment import register_version
 from matcurate.workflows.presegment.presegmenter import zero_shot
 from matcurate.workflows.ranking.rank import rank
@@ -53,7 +54,7 @@ def test_a_map_is_shown_beside_the_labels_and_a_task_without_one_looks_as_before
     for index in range(2):
         image = np.random.default_rng(index).normal(90, 4, SIZE)
         cv2.imwrite(str(tmp_path / f"look{index}.png"), image.clip(0, 255).astype(np.uint8))
-    with_map, without = ingest(workspace, [tmp_path]).added
+    with_map, without = ingest_files(workspace, [tmp_path]).added
     segmenter = zero_shot(workspace)
     version = register_version(workspace, workspace.project(), segmenter)
     corner = np.zeros(SIZE, np.float32)

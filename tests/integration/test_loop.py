@@ -26,10 +26,11 @@ from matcurate.config import Settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.services.run import Services
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
-from matcurate.workflows.ingest.ingest import ingest
-from matcurate.workflows.labelling.connect import ConnectReport, connect
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, open_workspace
+from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.labelling.connect import ConnectReport, connect_project
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.presegment.predict import register_version
@@ -74,7 +75,7 @@ class Stack:
         """Connect project and backend as 'curate connect' does."""
         token_file = self.settings.label_studio.token_file
         assert token_file is not None
-        return connect(self.settings, self.client.url, token_file, backend_url=self.services.backend_url)
+        return connect_project(self.settings, self.client.url, token_file, backend_url=self.services.backend_url)
 
     @property
     def segmenter(self) -> PreSegmenter:
@@ -129,9 +130,9 @@ def stack(running: RunningServices, tmp_path_factory: pytest.TempPathFactory) ->
         httpx.Client(base_url=services.backend_url, auth=credentials, timeout=120) as http,
     ):
         stack = Stack(services, settings, workspace, client, http)
-        report = ingest(workspace, [folder])
+        report = ingest_files(workspace, [folder])
         assert (len(report.added), report.refused) == (BATCH, ())
-        pushed = push(workspace, client, stack.segmenter.version)
+        pushed = push_project(workspace, client, stack.segmenter.version)
         assert (pushed.tasks, pushed.predictions) == (BATCH, 0)
         yield stack
 
@@ -245,7 +246,7 @@ def test_a_cleared_task_keeps_its_correction_and_is_pushed_again(stack: Stack) -
     stack.client.tasks.delete(task)
     pull_corrections(stack.workspace, stack.client)
     assert made.id in stack.corrections()
-    report = push(stack.workspace, stack.client, stack.segmenter.version)
+    report = push_project(stack.workspace, stack.client, stack.segmenter.version)
     assert (report.tasks, report.predictions) == (1, 1)
     (again,) = [task_id for task_id, other in stack.tasks().items() if other == content_hash]
     assert again != task
@@ -254,7 +255,7 @@ def test_a_cleared_task_keeps_its_correction_and_is_pushed_again(stack: Stack) -
 
 
 def test_pushing_again_sends_nothing_not_even_what_label_studio_fetched_itself(stack: Stack) -> None:
-    report = push(stack.workspace, stack.client, stack.segmenter.version)
+    report = push_project(stack.workspace, stack.client, stack.segmenter.version)
     assert (report.tasks, report.predictions) == (0, 0)
     project = stack.workspace.project()
     with stack.workspace.reading() as session:

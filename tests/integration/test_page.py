@@ -17,10 +17,11 @@ from playwright.sync_api import Page, sync_playwright
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.records import CorrectionRecord
 from matcurate.imaging.labels import decode_labels
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
-from matcurate.workflows.ingest.ingest import ingest
-from matcurate.workflows.labelling.push import push
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, open_workspace
+from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.labelling.push import push_project
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import zero_shot
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -69,11 +70,11 @@ def amber(screenshot: bytes, box: dict[str, float], x: float, y: float) -> bool:
 def test_a_correction_drawn_in_the_page_is_in_the_catalog(running: RunningServices, page: Page, tmp_path: Path) -> None:
     workspace = open_workspace(running.settings)
     bright_disc(tmp_path / "disc.png")
-    (micrograph,) = ingest(workspace, [tmp_path / "disc.png"]).added
+    (micrograph,) = ingest_files(workspace, [tmp_path / "disc.png"]).added
     segmenter = zero_shot(workspace)
-    presegment(workspace, segmenter, ids=[micrograph.id])
+    presegment_micrographs(workspace, segmenter, ids=[micrograph.id])
     with label_studio_client(running.settings) as client:
-        push(workspace, client, segmenter.version)
+        push_project(workspace, client, segmenter.version)
         project_id = connected_project_id(running.settings)
         tasks = client.tasks.of_project(project_id)
         (task,) = [t for t in tasks if t.data.get("micrograph") == micrograph.content_hash]

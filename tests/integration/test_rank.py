@@ -16,8 +16,9 @@ from matcurate.catalog.predictions import pushed_predictions
 from matcurate.catalog.rankings import newest_ranking
 from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.presegment.presegment import register_version
 from matcurate.workflows.presegment.presegmenter import zero_shot
@@ -33,8 +34,8 @@ def workspace(running: RunningServices, tmp_path_factory: pytest.TempPathFactory
     """A project of its own in the running installation, with fourteen micrographs to choose from and a golden one."""
     folder = tmp_path_factory.mktemp("micrographs")
     with project_of_its_own(running, "ranking") as workspace:
-        ingest(workspace, [draw(folder / "golden.png", 99)], Provenance(golden=True))
-        ingest(workspace, [draw(folder / f"r{index:02d}.png", index) for index in range(MICROGRAPHS)])
+        ingest_files(workspace, [draw(folder / "golden.png", 99)], Provenance(golden=True))
+        ingest_files(workspace, [draw(folder / f"r{index:02d}.png", index) for index in range(MICROGRAPHS)])
         yield workspace
 
 

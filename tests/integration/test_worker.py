@@ -26,9 +26,10 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.queue import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
 from matcurate.workflows.home.queue import enqueue
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client, open_workspace
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.home.workspace import Workspace, open_workspace
+from matcurate.workflows.ingest.ingest import ingest_files
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.training.due import learning_state
 from matcurate.workflows.versions.models import open_registry
@@ -79,7 +80,7 @@ def micrographs(workspace: Workspace, folder: Path) -> list[MicrographRecord]:
         image = np.random.default_rng(900 + index).normal(90, 4, SIZE)
         cv2.circle(image, (30 + 20 * index, 40), 11, 180.0, -1)
         cv2.imwrite(str(folder / f"w{index}.png"), image.clip(0, 255).astype(np.uint8))
-    return list(ingest(workspace, [folder]).added)
+    return list(ingest_files(workspace, [folder]).added)
 
 
 def test_from_new_micrographs_to_a_snapshot(

@@ -29,18 +29,13 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.phase.scores import score_phases
-from matcurate.workflows.home.workspace import (
-    Workspace,
-    connected_project_id,
-    initialise,
-    label_studio_client,
-    open_workspace,
-)
-from matcurate.workflows.ingest.ingest import Provenance, ingest
-from matcurate.workflows.labelling.connect import connect
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling.connect import connect_project
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 from matcurate.workflows.versions.models import full_history, open_registry
 
@@ -78,7 +73,7 @@ def workspace(running: RunningServices, tmp_path_factory: pytest.TempPathFactory
     token_file = running.settings.label_studio.token_file
     assert token_file is not None
     services = running.services
-    connect(load_settings(home), services.label_studio_url, token_file, backend_url=services.backend_url)
+    connect_project(load_settings(home), services.label_studio_url, token_file, backend_url=services.backend_url)
     return open_workspace(load_settings(home))
 
 
@@ -148,14 +143,14 @@ def asking(workspace: Workspace, url: str, xml: str, task: dict[str, object]) ->
 def test_corrections_make_the_next_predictions_better(
     workspace: Workspace, worker: None, running: RunningServices, tmp_path: Path
 ) -> None:
-    golden = ingest(workspace, draw(tmp_path / "golden", GOLDEN, 1), Provenance(golden=True)).added
-    learned = ingest(workspace, draw(tmp_path / "learned", LEARNED, 2)).added
-    (untouched,) = ingest(workspace, draw(tmp_path / "untouched", UNTOUCHED, 3)).added
+    golden = ingest_files(workspace, draw(tmp_path / "golden", GOLDEN, 1), Provenance(golden=True)).added
+    learned = ingest_files(workspace, draw(tmp_path / "learned", LEARNED, 2)).added
+    (untouched,) = ingest_files(workspace, draw(tmp_path / "untouched", UNTOUCHED, 3)).added
     masks = {m.id: truth(workspace, m.proxy_key) for m in (*golden, *learned, untouched)}
     matsam = choose_presegmenter(workspace)
-    presegment(workspace, matsam)
+    presegment_micrographs(workspace, matsam)
     with label_studio_client(workspace.settings) as client:
-        push(workspace, client, matsam.version)
+        push_project(workspace, client, matsam.version)
         project_id = connected_project_id(workspace.settings)
         xml = client.projects.get(project_id).label_config
         codec = RegionCodec.for_project(workspace, workspace.project(), xml)

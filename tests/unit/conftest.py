@@ -8,7 +8,7 @@ from tiny_sam import tiny_vit_b
 from matcurate.config import load_settings
 from matcurate.promptable.registry import BACKBONES
 from matcurate.segmentation.build import build_segmenter
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 from matcurate.workflows.presegment.presegmenter import ZeroShot
 
 __all__ = ["tiny_vit_b"]
@@ -30,7 +30,7 @@ def segmenter(tmp_path):
 def loop_workspace(tmp_path):
     """Connected, with three micrographs of one disc each."""
     workspace = make_workspace(tmp_path / "home")
-    ingest(workspace, write_discs(tmp_path / "images", 3))
+    ingest_files(workspace, write_discs(tmp_path / "images", 3))
     return workspace
 
 

@@ -19,7 +19,7 @@ from matcurate.catalog.tasks import link_task
 from matcurate.types import Calibration
 from matcurate.workflows.home.pixels import put_labels
 from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 
 numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
 """Of micrographs and annotations, for all homes in one folder: what a test is given does not hang on others."""
@@ -41,7 +41,7 @@ def add_disc(
     path = folder / f"m{number}.png"
     path.write_bytes(png(disc(20 + number % 60, 20 + number // 60, 8)))
     calibration = Calibration.of_edges(nm_per_px, nm_per_px_y)
-    return ingest(workspace, [path], Provenance(lab, specimen, calibration, golden)).added[0]
+    return ingest_files(workspace, [path], Provenance(lab, specimen, calibration, golden)).added[0]
 
 
 def half(columns: int = 80) -> np.ndarray:

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import bootstrap, norm
 
 from matcurate.types import FloatArray
 
@@ -61,6 +60,8 @@ def fraction_interval(fractions: FloatArray, rng: np.random.Generator, confidenc
     mean = float(fractions.mean())
     if np.ptp(fractions) == 0:
         return Interval(mean, mean, mean, len(fractions))
+    from scipy.stats import bootstrap, norm  # they take half a second to import
+
     if len(fractions) > RESAMPLED_AT_MOST:
         low, high = norm.interval(confidence, mean, fractions.std() / math.sqrt(len(fractions)))
         return Interval(mean, max(0.0, float(low)), min(1.0, float(high)), len(fractions))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, inspect, text
 
 from matcurate.catalog.class_tables import METADATA
 from matcurate.errors import CatalogError
+
+if TYPE_CHECKING:  # imported only where there is something to migrate: every command opens the catalog
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "curate_version"
@@ -31,10 +32,11 @@ def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
     CatalogError
         When a newer matcurate wrote the catalog, or the database belongs to something else.
     """
-    head = ScriptDirectory(str(scripts)).get_current_head()
     with engine.execution_options(curate_begin="BEGIN").connect() as connection:
-        if current_revision(connection) == head:
+        if current_revision(connection) == newest_revision(scripts):
             return
+    from alembic import command
+
     with _alone(engine), _migrating(engine) as connection:
         _refuse_foreign(connection, scripts)
         command.upgrade(alembic_config(connection, scripts), "head")
@@ -42,11 +44,26 @@ def migrate(engine: Engine, scripts: Path = MIGRATIONS) -> None:
 
 def current_revision(connection: Connection) -> str | None:
     """Return the revision of a database's schema, None when it has none."""
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    revision: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
+    return revision
+
+
+def newest_revision(scripts: Path = MIGRATIONS) -> str | None:
+    """Return the revision that no other revises, from the text of the scripts; alembic would import each of them."""
+    sources = [script.read_text() for script in (scripts / "versions").glob("*.py")]
+    revisions, revised = (
+        {match[1] for source in sources for match in re.finditer(rf"^{name} = ['\"](\w+)", source, re.MULTILINE)}
+        for name in ("revision", "down_revision")
+    )
+    return max(revisions - revised, default=None)
 
 
 def alembic_config(connection: Connection, scripts: Path = MIGRATIONS) -> Config:
     """Alembic's configuration for work over an open connection."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -55,6 +72,8 @@ def alembic_config(connection: Connection, scripts: Path = MIGRATIONS) -> Config
 
 def _refuse_foreign(connection: Connection, scripts: Path) -> None:
     """Refuse a catalog from the future and a database with other tables of our names."""
+    from alembic.script import ScriptDirectory
+
     where = connection.engine.url.render_as_string(hide_password=True)
     revision = current_revision(connection)
     known = {script.revision for script in ScriptDirectory(str(scripts)).walk_revisions()}

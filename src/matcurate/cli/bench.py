@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli import bench_evidence, bench_robust
-from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
+from matcurate.cli.bench_evidence import active, novelty
+from matcurate.cli.bench_robust import robust
+from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
 
@@ -17,13 +18,8 @@ if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
     from matcurate.bench.finetune import FinetuneBenchmark
 
 bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    bench_evidence.register(bench)
-    bench_robust.register(bench)
-    app.add_typer(bench)
+for _command in (novelty, active, robust):
+    bench.command()(_command)
 
 
 @bench.command("segment")
@@ -44,7 +40,7 @@ def segment(
         bool | None,
         typer.Option(
             "--post-processing/--no-post-processing",
-            help="Filter masks by contrast, part objects and fill gaps between grains, or not [the preset's]. "
+            help="Filter masks by contrast, split touching objects, fill gaps between grains [the preset's]. "
             "With it a classical method fills the gaps between grains.",
         ),
     ] = None,
@@ -69,7 +65,7 @@ def segment(
             progress=progress,
         )
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
     else:
         rows = [
             (s.name, s.iou, s.iou_foreground, s.f1, s.recall, s.ari, s.polarity, s.seconds) for s in report.per_image
@@ -103,13 +99,13 @@ def boost(
     from matcurate.bench.boost import bench_boost, parse_materials
 
     try:
-        told = parse_materials(materials)
+        count = parse_materials(materials)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--materials") from error
     with progress_bar("Boosting") as progress:
         report = bench_boost(
             dataset,
-            told,
+            count,
             settings=session(ctx).settings,
             backbone=backbone,
             preset=preset,
@@ -119,7 +115,7 @@ def boost(
             progress=progress,
         )
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
     else:
         before, after, gain = (asdict(scores) for scores in (report.before, report.after, report.gain))
         rows = [(name.replace("_", " "), before[name], after[name], gain[name]) for name in before]
@@ -141,7 +137,7 @@ def codec(
     with progress_bar("Coding") as progress:
         report = bench_codec(shape, seed, progress=progress)
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
         return
     rows = [
         (m.name, m.bytes, m.encode_seconds, m.encode_seconds_sdk, m.decode_seconds, m.decode_seconds_sdk, m.identical)
@@ -160,7 +156,7 @@ def finetune(
     rank: Annotated[int | None, typer.Option(min=1, help="Of the LoRA adapters [the preset's].")] = None,
     plm: Annotated[bool, typer.Option("--plm/--no-plm", help="With the Phase Learning Module, or without.")] = True,
     ratio: Annotated[
-        str, typer.Option(help="Told when measuring: exact, none or alpha=0.9 (its accuracy).")
+        str, typer.Option(help="Given when measuring: exact, none or alpha=0.9 (its accuracy).")
     ] = "alpha=0.9",
     steps: Annotated[int | None, typer.Option(min=1, help="Of training [the preset's].")] = None,
     backbone: BackboneOption = None,
@@ -181,10 +177,7 @@ def finetune(
         raise typer.BadParameter(str(error), param_hint="--ratio") from error
     with progress_bar("Training") as progress:
         report = bench_finetune(train, val, choice, settings=session(ctx).settings, adapter=adapter, progress=progress)
-    if json:
-        emit_json(asdict(report))
-    else:
-        _show(report)
+    emit(report, json, _show)
 
 
 def _show(report: FinetuneBenchmark) -> None:

@@ -1,22 +1,17 @@
-"""Benchmarks of evidence: what a model does not know, and what is best asked of the expert next."""
+"""Benchmarks of evidence: what a model does not know, and what the expert should label next."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 from matcurate.cli.segment import BackboneOption
-from matcurate.config import NetworkName, NetworkSettings, Settings
 
-
-def register(bench: typer.Typer) -> None:
-    """Add these commands to ``curate bench``."""
-    bench.command("novelty")(novelty)
-    bench.command("active")(active)
+if TYPE_CHECKING:
+    from matcurate.config import NetworkName, NetworkSettings, Settings
 
 
 def novelty(
@@ -47,10 +42,10 @@ def novelty(
     with progress_bar("Learning") as progress:
         report = bench_novelty(textures, draws, learning, max_megapixels=settings.max_megapixels, progress=progress)
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
         return
     names = ("accuracy", "top5", "u_known", "u_novel", "auroc", "auroc_max_softmax")
-    rows = [(", ".join(each.novel), *(getattr(each, name) for name in names)) for each in report.per_choice]
+    rows = [(", ".join(choice.novel), *(getattr(choice, name) for name in names)) for choice in report.per_choice]
     rows.append(("mean", *(getattr(report, name) for name in names)))
     title = (
         f"{report.known} known and {report.novel} novel classes of {report.textures}, {report.model} {report.backbone}"
@@ -62,16 +57,18 @@ def _network(
     settings: Settings, model: str, weights: str | None, epochs: int | None
 ) -> tuple[NetworkName | None, NetworkSettings]:
     """The network to fine-tune, None for the head, and how: options over the settings."""
+    from matcurate.config import NetworkName
+
     given = {"weights": weights, "epochs": epochs}
     options = settings.classes.network.model_copy(update={k: value for k, value in given.items() if value is not None})
     if model == "head":
         if weights or epochs:
-            raise typer.BadParameter("--weights and --epochs are of a classifier; name it with --model")
+            raise typer.BadParameter("--weights and --epochs need a classifier; name it with --model")
         return None, options
-    known = {name: name for name in get_args(NetworkName)}
-    if model not in known:
-        raise typer.BadParameter(f"no model {model!r}; use one of: head, {', '.join(known)}", param_hint="--model")
-    return known[model], options
+    networks = {name: name for name in get_args(NetworkName)}
+    if model not in networks:
+        raise typer.BadParameter(f"no model {model!r}; use one of: head, {', '.join(networks)}", param_hint="--model")
+    return networks[model], options
 
 
 def active(
@@ -98,7 +95,7 @@ def active(
     with progress_bar("Playing") as progress:
         report = bench_active(train, val, choice, settings=session(ctx).settings, progress=progress)
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
         return
     marks = [report.labelled[place] for place in range(0, len(report.labelled), max(1, len(report.labelled) // 5))]
     rows = [

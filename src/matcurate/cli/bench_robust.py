@@ -1,8 +1,7 @@
-"""Benchmark of changed images: how much of what instruments and journals do to a picture a method stands."""
+"""Benchmark of changed images: how well a method copes with blur, noise, data bars and other changes."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +9,6 @@ import typer
 
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
-
-
-def register(bench: typer.Typer) -> None:
-    """Add this command to ``curate bench``."""
-    bench.command("robust")(robust)
 
 
 def robust(
@@ -55,7 +49,7 @@ def robust(
             progress=progress,
         )
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
     else:
         scores = [("unchanged", report), *report.changes.items()]
         rows = [

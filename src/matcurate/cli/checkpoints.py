@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, progress_bar, session
+from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, session
+
+if TYPE_CHECKING:
+    from matcurate.workflows.home.checkpoints import CheckpointStatus
 
 checkpoints = typer.Typer(
     help="Weights of the official SAM backbones and of torchvision's classifiers.", no_args_is_help=True
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.add_typer(checkpoints, name="checkpoints")
 
 
 @checkpoints.command("list")
@@ -24,36 +22,15 @@ def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Which published checkpoints there are, and which are in the store."""
     from matcurate.workflows.home.checkpoints import list_checkpoints
 
-    found = list_checkpoints(session(ctx).settings)
+    states = list_checkpoints(session(ctx).settings)
     if as_json:
-        rows: list[Json] = [
-            {
-                "name": each.checkpoint.name,
-                "present": each.present,
-                "size": each.checkpoint.size,
-                "partial_bytes": each.partial_bytes,
-                "sha256": each.checkpoint.sha256,
-                "path": str(each.path),
-                "url": each.checkpoint.url,
-            }
-            for each in found
-        ]
-        emit_json({"checkpoints": rows})
+        emit_json({"checkpoints": [_document(state) for state in states]})
         return
-    emit_table(
-        "Published checkpoints",
-        ("name", "present", "MB", "path", "sha256"),
-        [
-            (
-                each.checkpoint.name,
-                "yes" if each.present else f"{each.partial_bytes // 10**6} MB so far" if each.partial_bytes else "no",
-                each.checkpoint.size // 10**6,
-                each.path,
-                f"{each.checkpoint.sha256[:12]}…",
-            )
-            for each in found
-        ],
-    )
+    rows = [
+        (s.checkpoint.name, _presence(s), s.checkpoint.size // 10**6, s.path, f"{s.checkpoint.sha256[:12]}…")
+        for s in states
+    ]
+    emit_table("Published checkpoints", ("name", "present", "MB", "path", "sha256"), rows)
 
 
 @checkpoints.command()
@@ -79,7 +56,7 @@ def pull(
         emit_json(
             {
                 "name": pulled.checkpoint.name,
-                "path": str(pulled.path),
+                "path": pulled.path,
                 "size": pulled.checkpoint.size,
                 "sha256": pulled.checkpoint.sha256,
                 "added": pulled.added,
@@ -87,3 +64,21 @@ def pull(
         )
     else:
         typer.echo(f"{pulled.path}: {'added' if pulled.added else 'was there already'}, sha256 verified")
+
+
+def _document(state: CheckpointStatus) -> dict[str, object]:
+    return {
+        "name": state.checkpoint.name,
+        "present": state.present,
+        "size": state.checkpoint.size,
+        "partial_bytes": state.partial_bytes,
+        "sha256": state.checkpoint.sha256,
+        "path": state.path,
+        "url": state.checkpoint.url,
+    }
+
+
+def _presence(state: CheckpointStatus) -> str:
+    if state.present:
+        return "yes"
+    return f"{state.partial_bytes // 10**6} MB so far" if state.partial_bytes else "no"

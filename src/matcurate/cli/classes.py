@@ -21,11 +21,6 @@ SHOWN = 3
 """Similar classes in a table; ``--json`` has them all."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.add_typer(classes, name="classes")
-
-
 @classes.command("list")
 def list_(
     ctx: typer.Context,
@@ -34,37 +29,36 @@ def list_(
 ) -> None:
     """List the classes, and the unnamed micrographs: first those that may be a new class, least known first."""
     from matcurate.workflows.classes.queue import overview
-    from matcurate.workflows.home.workspace import open_workspace
 
     with progress_bar("classes") as progress:
-        found = overview(open_workspace(session(ctx).settings), similar=similar, progress=progress)
+        known = overview(session(ctx).workspace, similar=similar, progress=progress)
     if as_json:
         emit_json(
             {
                 "classes": [
                     {
-                        "name": each.record.name,
-                        "channel": each.record.channel,
-                        "micrographs": each.micrographs,
-                        "named_by": each.record.named_by,
-                        "named_at": each.record.named_at.isoformat(),
-                        "merged_into": each.record.merged_into,
+                        "name": c.record.name,
+                        "channel": c.record.channel,
+                        "micrographs": c.micrographs,
+                        "named_by": c.record.named_by,
+                        "named_at": c.record.named_at,
+                        "merged_into": c.record.merged_into,
                     }
-                    for each in found.classes
+                    for c in known.classes
                 ],
-                "threshold": found.threshold,
-                "queue": [_unnamed(each) for each in found.queue],
-                "recognised": [_unnamed(each) for each in found.recognised],
-                "problems": list(found.problems),
+                "threshold": known.threshold,
+                "queue": [_unnamed(m) for m in known.queue],
+                "recognised": [_unnamed(m) for m in known.recognised],
+                "problems": known.problems,
             }
         )
     else:
-        rows = [[c.record.name, c.record.merged_into or c.record.channel, c.micrographs] for c in found.classes]
+        rows = [[c.record.name, c.record.merged_into or c.record.channel, c.micrographs] for c in known.classes]
         emit_table("Classes", ["name", "channel, or merged into", "micrographs"], rows)
-        limit = "" if found.threshold is None else f" (u above {found.threshold:.3f})"
-        for title, part in ((f"New class?{limit}", found.queue), ("Recognised", found.recognised)):
-            emit_table(title, ["id", "micrograph", "u", "most similar", "where"], [_row(each) for each in part])
-    refuse(found.problems)
+        limit = "" if known.threshold is None else f" (u above {known.threshold:.3f})"
+        for title, part in ((f"New class?{limit}", known.queue), ("Recognised", known.recognised)):
+            emit_table(title, ["id", "micrograph", "u", "most similar", "where"], [_row(m) for m in part])
+    refuse(known.problems)
 
 
 @classes.command()
@@ -80,11 +74,11 @@ def name(
 ) -> None:
     """Name what micrographs show, and teach it to the head."""
     from matcurate.workflows.classes.classes import name_micrographs
-    from matcurate.workflows.home.workspace import open_workspace
 
-    workspace = open_workspace(session(ctx).settings)
     with progress_bar("name") as progress:
-        _show(name_micrographs(workspace, called, ids, box=_box(box), seed=seed, progress=progress), as_json)
+        _show(
+            name_micrographs(session(ctx).workspace, called, ids, box=_box(box), seed=seed, progress=progress), as_json
+        )
 
 
 @classes.command()
@@ -97,10 +91,9 @@ def merge(
 ) -> None:
     """Let one class take another's micrographs."""
     from matcurate.workflows.classes.classes import merge as run
-    from matcurate.workflows.home.workspace import open_workspace
 
     with progress_bar("merge") as progress:
-        _show(run(open_workspace(session(ctx).settings), old, into, seed=seed, progress=progress), as_json)
+        _show(run(session(ctx).workspace, old, into, seed=seed, progress=progress), as_json)
 
 
 @classes.command()
@@ -113,9 +106,8 @@ def show(
 ) -> None:
     """Write example crops of a class as PNG, or those of a micrograph beside those of the classes most like it."""
     from matcurate.workflows.classes.queue import write_examples
-    from matcurate.workflows.home.workspace import open_workspace
 
-    written = write_examples(open_workspace(session(ctx).settings), wanted, out, count)
+    written = write_examples(session(ctx).workspace, wanted, out, count)
     if as_json:
         emit_json({"files": [str(path) for path in written]})
     else:
@@ -129,8 +121,8 @@ def _show(change: ClassChange, as_json: bool) -> None:
                 "class": change.name,
                 "new": change.added,
                 "channel": change.channel,
-                "micrographs": list(change.micrographs),
-                "classes": list(change.classes),
+                "micrographs": change.micrographs,
+                "classes": change.classes,
                 "threshold": change.threshold,
                 "accuracy_before": None if change.before is None else change.before.micrographs,
                 "accuracy_after": None if change.after is None else change.after.micrographs,
@@ -143,22 +135,22 @@ def _show(change: ClassChange, as_json: bool) -> None:
         return
     columns = ["class", "new", "channel", "micrographs", "u of new ones above", "others before", "others after"]
     before, after = (
-        "" if each is None else f"{each.micrographs:.1%}, crops {each.crops:.1%}"
-        for each in (change.before, change.after)
+        "" if accuracy is None else f"{accuracy.micrographs:.1%}, crops {accuracy.crops:.1%}"
+        for accuracy in (change.before, change.after)
     )
     row = [change.name, change.added, change.channel, len(change.micrographs), change.threshold, before, after]
     emit_table("Learned (other classes: micrographs held out that were recognised, and their crops)", columns, [row])
 
 
-def _unnamed(each: UnnamedMicrograph) -> dict[str, Json]:
+def _unnamed(micrograph: UnnamedMicrograph) -> dict[str, Json]:
     return {
-        "micrograph": each.micrograph_id,
-        "name": each.name,
-        "u": each.vacuity,
-        "similar": _similar(each.similar),
+        "micrograph": micrograph.micrograph_id,
+        "name": micrograph.name,
+        "u": micrograph.vacuity,
+        "similar": _similar(micrograph.similar),
         "regions": [
             {"box": _sides(part.box), "share": part.share, "u": part.vacuity, "similar": _similar(part.similar)}
-            for part in each.regions
+            for part in micrograph.regions
         ],
     }
 
@@ -178,11 +170,11 @@ def _sides(box: Box) -> list[Json]:
     return [box.top, box.left, box.height, box.width]
 
 
-def _row(each: UnnamedMicrograph) -> list[object]:
+def _row(micrograph: UnnamedMicrograph) -> list[object]:
     """The least known region, with its box where there are others."""
-    likest = ", ".join(f"{like.name} {like.probability:.2f}" for like in each.similar[:SHOWN])
-    where = ",".join(map(str, _sides(each.regions[0].box))) if len(each.regions) > 1 else ""
-    return [each.micrograph_id, each.name, each.vacuity, likest, where]
+    likest = ", ".join(f"{like.name} {like.probability:.2f}" for like in micrograph.similar[:SHOWN])
+    where = ",".join(map(str, _sides(micrograph.regions[0].box))) if len(micrograph.regions) > 1 else ""
+    return [micrograph.micrograph_id, micrograph.name, micrograph.vacuity, likest, where]
 
 
 def _box(text: str | None) -> Box | None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, session
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("databar")(databar)
 
 
 def databar(
@@ -25,18 +19,17 @@ def databar(
     json: JsonFlag = False,
 ) -> None:
     """Show what is taken for data bars and scale bars, or switch off for micrographs where that is wrong."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.ingest.databars import bars_of, switch_bars
 
     if on is not None and not ids:
         raise typer.BadParameter("--on and --off need the ids of micrographs", param_hint="IDS")
-    workspace = open_workspace(session(ctx).settings)
+    workspace = session(ctx).workspace
     if on is not None and ids:
         switch_bars(workspace, ids, on)
     with progress_bar("Data bars") as progress:
-        found = bars_of(workspace, ids or None, progress)
+        bars = bars_of(workspace, ids or None, progress)
     if json:
-        emit_json({"micrographs": [asdict(each) for each in found]})
+        emit_json({"micrographs": bars})
     else:
-        rows = [(b.id, b.name, b.top, b.bottom, f"{b.share:.1%}", "ignored" if b.ignored else "counted") for b in found]
+        rows = [(b.id, b.name, b.top, b.bottom, f"{b.share:.1%}", "ignored" if b.ignored else "counted") for b in bars]
         emit_table("Data bars", ("id", "micrograph", "rows above", "rows below", "share", "bars are"), rows)

@@ -36,15 +36,11 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare versions on the golden sets of all labs: the forgetting matrix. What was measured once is kept."""
-    from matcurate.workflows.home.workspace import open_workspace
     from matcurate.workflows.training.forgetting import forgetting_matrix
-    from matcurate.workflows.versions.models import open_registry
 
-    workspace = open_workspace(session(ctx).settings)
+    here = session(ctx)
     with progress_bar("measuring") as progress:
-        matrix = forgetting_matrix(
-            workspace, open_registry(workspace), versions or (), measure=measure, progress=progress
-        )
+        matrix = forgetting_matrix(here.workspace, here.registry, versions or (), measure=measure, progress=progress)
     if as_json:
         emit_json(_matrix(matrix))
     else:
@@ -60,13 +56,10 @@ def export(
 ) -> None:
     """Write one file for other labs: adapter, head, settings, card and digests; not the weights of the base."""
     from matcurate.workflows.exchange.model_export import export_model
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry
 
-    workspace = open_workspace(session(ctx).settings)
-    report = export_model(workspace, open_registry(workspace), version, out, force=force)
+    report = export_model(session(ctx).workspace, session(ctx).registry, version, out, force=force)
     if as_json:
-        emit_json({"path": str(report.path), "version": report.version, "bytes": report.bytes, "sha256": report.sha256})
+        emit_json(report)
     else:
         typer.echo(f"{report.path}: {report.version}, {report.bytes / 1e6:.2f} MB, sha256 {report.sha256}")
 
@@ -81,14 +74,12 @@ def import_(
 ) -> None:
     """Register another lab's version here, after checks; it is not promoted."""
     from matcurate.workflows.exchange.model_import import import_model, take_measurements
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry
 
-    workspace = open_workspace(session(ctx).settings)
-    report = (take_measurements if update else import_model)(workspace, open_registry(workspace), file)
+    run = take_measurements if update else import_model
+    report = run(session(ctx).workspace, session(ctx).registry, file)
     origin = {"name": report.manifest.name, "lab": report.manifest.lab, "exported_by": report.manifest.exported_by}
     if as_json:
-        taken = [measured_json(each) for each in report.measured]
+        taken = [measured_json(measurement) for measurement in report.measured]
         emit_json({**version_json(report.version), "original": origin, "taken": taken})
         return
     typer.echo(
@@ -113,7 +104,7 @@ def version_json(version: RegisteredVersion) -> dict[str, Json]:
         "base_sha256": tags.get("base_sha256"),
         "run_id": version.run_id,
         "created_at": version.created_at.isoformat(),
-        "measured": [measured_json(each) for each in measurements(version).values()],
+        "measured": [measured_json(measurement) for measurement in measurements(version).values()],
         "tags": tags,
     }
 
@@ -123,10 +114,10 @@ def plain_tags(version: RegisteredVersion) -> dict[str, str]:
     return replace(version.tags, moves={}, measured={}).stored()
 
 
-def measured_json(each: Measurement) -> dict[str, Json]:
+def measured_json(measurement: Measurement) -> dict[str, Json]:
     """A measurement as JSON holds it."""
-    said: dict[str, Json] = each.model_dump(mode="json")
-    return said
+    document: dict[str, Json] = measurement.model_dump(mode="json")
+    return document
 
 
 def _matrix(matrix: ForgettingMatrix) -> dict[str, Json]:
@@ -179,8 +170,8 @@ def _show_matrix(matrix: ForgettingMatrix) -> None:
             warn(f"{row.version.name} was not measured here: {row.problem}")
 
 
-def _cell(found: Measurement | None, lost: float | None) -> str:
-    if found is None or lost is None:
+def _cell(measurement: Measurement | None, lost: float | None) -> str:
+    if measurement is None or lost is None:
         return "-"
-    said = "best" if lost == 0 else f"-{lost:.3f}"
-    return f"{found.dice:.3f} {said} ({found.fraction_error:.3f})"
+    loss = "best" if lost == 0 else f"-{lost:.3f}"
+    return f"{measurement.dice:.3f} {loss} ({measurement.fraction_error:.3f})"

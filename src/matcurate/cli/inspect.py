@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,11 +15,6 @@ if TYPE_CHECKING:
 COLUMNS = ("file", "format", "page", "rows x columns", "dtype", "nm per px", "source", "data bar", "recorded with")
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("inspect")(inspect)
-
-
 def inspect(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")],
@@ -32,7 +26,7 @@ def inspect(
     with progress_bar("Reading") as progress:
         report = inspect_files(paths, max_megapixels=session(ctx).settings.max_megapixels, progress=progress)
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
     elif report.files:
         emit_table("Images", COLUMNS, [_row(file, page) for file in report.files for page in file.pages])
         for file in report.files:
@@ -68,13 +62,13 @@ def _scale(page: InspectedPage) -> str:
 
 
 def _recorded(page: InspectedPage) -> str:
-    known = page.acquisition
-    parts = [known.instrument, known.detector]
-    if known.voltage_kv is not None:
-        parts.append(f"{known.voltage_kv:g} kV")
-    if known.magnification is not None:
-        parts.append(f"{known.magnification:g} times")
-    if known.working_distance_mm is not None:
-        parts.append(f"WD {known.working_distance_mm:.3g} mm")
-    parts.append(known.acquired_at)
+    acquisition = page.acquisition
+    parts = [acquisition.instrument, acquisition.detector]
+    if acquisition.voltage_kv is not None:
+        parts.append(f"{acquisition.voltage_kv:g} kV")
+    if acquisition.magnification is not None:
+        parts.append(f"{acquisition.magnification:g} times")
+    if acquisition.working_distance_mm is not None:
+        parts.append(f"WD {acquisition.working_distance_mm:.3g} mm")
+    parts.append(acquisition.acquired_at)
     return ", ".join(part for part in parts if part) or "-"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, emit_json, emit_table, phase_names, progress_bar, refuse, session
+from matcurate.cli.output import JsonFlag, emit, emit_json, emit_table, phase_names, progress_bar, refuse, session
 from matcurate.cli.pixel_size import NmPerPxOption, NmPerPxYOption, stated_calibration
 
 BackboneOption = Annotated[
@@ -18,12 +17,6 @@ BackboneOption = Annotated[
 ]
 DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S%z"]
 Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Micrographs, or folders of them.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    for command in (init, connect, ingest, presegment, push, sync):
-        app.command()(command)
 
 
 def init(
@@ -39,12 +32,10 @@ def init(
     """Create a project in the home's catalog, and make it the one that the other commands work on."""
     from matcurate.workflows.home.workspace import initialise
 
-    names = None if phases is None else phase_names(phases)
     settings = session(ctx).settings
-    record = initialise(settings, project, names, preset)
+    record = initialise(settings, project, None if phases is None else phase_names(phases), preset)
     if as_json:
-        home = str(settings.home)
-        emit_json({"project": record.name, "phases": record.phases, "preset": record.preset, "home": home})
+        emit_json({"project": record.name, "phases": record.phases, "preset": record.preset, "home": settings.home})
     else:
         rows = list(enumerate(record.phases, start=1))
         emit_table(f"Project {record.name} in {settings.home}", ["class id", "phase"], rows)
@@ -61,11 +52,18 @@ def connect(
     as_json: JsonFlag = False,
 ) -> None:
     """Connect the project with a Label Studio project, and Label Studio with the backend."""
-    from matcurate.workflows.labelling.connect import connect as run
+    from matcurate.workflows.labelling.connect import connect_project
 
-    report = run(session(ctx).settings, url, token_file, project_id, backend_url)
+    report = connect_project(session(ctx).settings, url, token_file, project_id, backend_url)
     if as_json:
-        emit_json({**asdict(report), "url": url, "backend": backend_url})
+        emit_json(
+            {
+                "project_id": report.project_id,
+                "project_url": report.project_url,
+                "url": url,
+                "backend": backend_url,
+            }
+        )
     else:
         emit_table("Connected", ["project", "address"], [[report.project_id, report.project_url]])
 
@@ -81,19 +79,18 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Take micrographs into the catalog; a file that is known already changes nothing."""
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.ingest.ingest import Provenance, ingest
+    from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 
     calibration = stated_calibration(nm_per_px, nm_per_px_y)
     provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), calibration, golden)
     with progress_bar("ingest") as progress:
-        report = ingest(open_workspace(session(ctx).settings), paths, provenance, progress)
+        report = ingest_files(session(ctx).workspace, paths, provenance, progress)
     if as_json:
         emit_json(
             {
                 "added": [{"id": record.id, "name": record.name} for record in report.added],
                 "known": [{"id": record.id, "name": record.name} for record in report.known],
-                "refused": list(report.refused),
+                "refused": report.refused,
             }
         )
     else:
@@ -119,27 +116,25 @@ def presegment(
     as_json: JsonFlag = False,
 ) -> None:
     """Predict the project's micrographs."""
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.presegment.presegment import presegment
+    from matcurate.workflows.presegment.presegment import presegment_micrographs
     from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
     if everything and new:
         raise typer.BadParameter("--all and --new exclude each other")
-    settings = session(ctx).settings
-    workspace = open_workspace(settings)
+    workspace = session(ctx).workspace
     segmenter = open_presegmenter(workspace, backbone)
     with progress_bar("presegment") as progress:
-        report = presegment(workspace, segmenter, "new" if new else "all", ids or None, progress)
+        report = presegment_micrographs(workspace, segmenter, "new" if new else "all", ids or None, progress)
     if as_json:
         emit_json(
             {
                 "model_version": report.model_version,
                 "predictions": [
-                    {"micrograph": p.micrograph_id, "score": p.score, "phase_fractions": dict(p.phase_fractions)}
+                    {"micrograph": p.micrograph_id, "score": p.score, "phase_fractions": p.phase_fractions}
                     for p in report.done
                 ],
                 "skipped": report.skipped,
-                "failed": list(report.failed),
+                "failed": report.failed,
             }
         )
     else:
@@ -150,19 +145,15 @@ def presegment(
 
 def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
     """Send micrographs, and what the current model version predicts for them, to Label Studio."""
-    from matcurate.workflows.home.workspace import label_studio_client, open_workspace
-    from matcurate.workflows.labelling.push import push
+    from matcurate.workflows.home.label_studio import label_studio_client
+    from matcurate.workflows.labelling.push import push_project
     from matcurate.workflows.presegment.presegmenter import open_presegmenter
 
-    settings = session(ctx).settings
-    workspace = open_workspace(settings)
+    workspace = session(ctx).workspace
     version = open_presegmenter(workspace, backbone).version
-    with progress_bar("push") as progress, label_studio_client(settings) as client:
-        report = push(workspace, client, version, progress)
-    if as_json:
-        emit_json({"tasks": report.tasks, "predictions": report.predictions, "model_version": report.model_version})
-    else:
-        emit_table("Push", ["tasks", "predictions"], [[report.tasks, report.predictions]])
+    with progress_bar("push") as progress, label_studio_client(workspace.settings) as client:
+        report = push_project(workspace, client, version, progress)
+    emit(report, as_json, lambda r: emit_table("Push", ["tasks", "predictions"], [[r.tasks, r.predictions]]))
 
 
 def sync(
@@ -173,14 +164,14 @@ def sync(
     as_json: JsonFlag = False,
 ) -> None:
     """Pull the experts' annotations into the catalog as corrections."""
-    from matcurate.workflows.home.workspace import label_studio_client, open_workspace
+    from matcurate.workflows.home.label_studio import label_studio_client
     from matcurate.workflows.labelling.sync import pull_corrections
 
-    settings = session(ctx).settings
-    with progress_bar("sync") as progress, label_studio_client(settings) as client:
-        report = pull_corrections(open_workspace(settings), client, since, progress)
+    workspace = session(ctx).workspace
+    with progress_bar("sync") as progress, label_studio_client(workspace.settings) as client:
+        report = pull_corrections(workspace, client, since, progress)
     if as_json:
-        emit_json({**report.outcomes, "failed": list(report.failed)})
+        emit_json({**report.outcomes, "failed": report.failed})
     else:
         emit_table("Sync", list(report.outcomes), [list(report.outcomes.values())])
     refuse(report.failed)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, emit_json, emit_table, session
+from matcurate.cli.output import JsonFlag, emit, emit_table, session
 from matcurate.cli.pixel_size import NmPerPxOption, NmPerPxYOption, stated_calibration
 
 if TYPE_CHECKING:
@@ -43,11 +42,6 @@ class BoundariesChoice(StrEnum):
     white = "white"
     black = "black"
     none = "none"
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("measure")(measure)
 
 
 def measure(
@@ -107,10 +101,7 @@ def measure(
         ignore_bars=ignore_bars,
         max_megapixels=session(ctx).settings.max_megapixels,
     )
-    if json:
-        emit_json(asdict(report))
-    else:
-        _show(report)
+    emit(report, json, _show)
 
 
 def _show(report: MeasureReport) -> None:
@@ -122,9 +113,9 @@ def _show(report: MeasureReport) -> None:
     phases = [
         (
             phase.name or str(phase.id),
-            _said(phase.area_fraction.fraction, phase.area_fraction.low, phase.area_fraction.high),
-            _said(phase.point_count.fraction, phase.point_count.low, phase.point_count.high),
-            _said(phase.mean_chord),
+            _interval(phase.area_fraction.fraction, phase.area_fraction.low, phase.area_fraction.high),
+            _interval(phase.point_count.fraction, phase.point_count.low, phase.point_count.high),
+            _interval(phase.mean_chord),
         )
         for phase in summary.phases
     ]
@@ -162,29 +153,29 @@ def _summary_rows(report: MeasureReport) -> list[tuple[str, str]]:
     sizes, spacing = summary.sizes[0], summary.spacing[0]
     rows = []
     if grain_size.intercept is not None:
-        found = grain_size.intercept
-        rows.append(("ASTM E112 G, intercept", _said(found.grain_size_number, found.low, found.high)))
-        rows.append(("mean intercept", _said(found.mean_intercept)))
+        intercept = grain_size.intercept
+        rows.append(("ASTM E112 G, intercept", _interval(intercept.grain_size_number, intercept.low, intercept.high)))
+        rows.append(("mean intercept", _interval(intercept.mean_intercept)))
     if grain_size.planimetric is not None:
         count = grain_size.planimetric
-        rows.append(("ASTM E112 G, planimetric", _said(count.grain_size_number, count.low, count.high)))
-        rows.append(("mean grain area, planimetric", _said(count.mean_area)))
+        rows.append(("ASTM E112 G, planimetric", _interval(count.grain_size_number, count.low, count.high)))
+        rows.append(("mean grain area, planimetric", _interval(count.mean_area)))
     if grain_size.note is not None:
         rows.append(("ASTM E112", grain_size.note))
     return [
         *rows,
-        ("mean area", _said(sizes.mean_area)),
-        ("mean equivalent diameter", _said(sizes.mean_diameter)),
-        ("d10, d50, d90", ", ".join(_said(d) for d in (sizes.d10, sizes.d50, sizes.d90))),
-        ("nearest neighbour, mean", _said(spacing.mean)),
-        ("circularity, mean", _said(summary.shape.circularity)),
-        ("aspect ratio, mean", _said(summary.shape.aspect_ratio)),
-        ("neighbours, mean", _said(summary.shape.neighbours)),
+        ("mean area", _interval(sizes.mean_area)),
+        ("mean equivalent diameter", _interval(sizes.mean_diameter)),
+        ("d10, d50, d90", ", ".join(_interval(d) for d in (sizes.d10, sizes.d50, sizes.d90))),
+        ("nearest neighbour, mean", _interval(spacing.mean)),
+        ("circularity, mean", _interval(summary.shape.circularity)),
+        ("aspect ratio, mean", _interval(summary.shape.aspect_ratio)),
+        ("neighbours, mean", _interval(summary.shape.neighbours)),
     ]
 
 
-def _said(value: float | None, low: float | None = None, high: float | None = None) -> str:
+def _interval(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """Four digits, with the interval when there is one."""
     if value is None:
         return "-"
-    return f"{value:.4g}" if high is None else f"{value:.4g} ({_said(low)} to {high:.4g})"
+    return f"{value:.4g}" if high is None else f"{value:.4g} ({_interval(low)} to {high:.4g})"

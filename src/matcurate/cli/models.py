@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli import exchange
-from matcurate.cli.exchange import VersionArgument, plain_tags, version_json
-from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, session
+from matcurate.cli.exchange import VersionArgument, plain_tags, register, version_json
+from matcurate.cli.output import JsonFlag, emit, emit_json, emit_table, session
 
 if TYPE_CHECKING:
     from matcurate.workflows.versions.models import AliasMove
@@ -19,22 +18,14 @@ LabOption = Annotated[str | None, typer.Option("--lab", help="A lab: its version
 WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the history, here and in MLflow.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    exchange.register(models)
-    app.add_typer(models, name="models")
-
-
 @models.command("list")
 def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) -> None:
     """List the project's model versions, newest first."""
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import list_models, open_registry
+    from matcurate.workflows.versions.models import list_models
 
-    workspace = open_workspace(session(ctx).settings)
-    found = list_models(workspace, open_registry(workspace), lab)
+    versions = list_models(session(ctx).workspace, session(ctx).registry, lab)
     if as_json:
-        emit_json({"models": [version_json(each) for each in found]})
+        emit_json({"models": [version_json(version) for version in versions]})
         return
     rows = [
         [
@@ -44,7 +35,7 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
             (v.tags.snapshot or "")[:12],
             f"{v.created_at:%Y-%m-%d %H:%M}",
         ]
-        for v in found
+        for v in versions
     ]
     emit_table("Model versions", ["name", "aliases", "lab", "snapshot", "registered (UTC)"], rows)
 
@@ -53,20 +44,18 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
 def show(ctx: typer.Context, version: VersionArgument, as_json: JsonFlag = False) -> None:
     """Show one version: what it was made from, and who made it champion or took that away, when and why."""
     from matcurate.workflows.evaluation.measurements import measurements
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry, show_model
+    from matcurate.workflows.versions.models import show_model
 
-    workspace = open_workspace(session(ctx).settings)
-    report = show_model(workspace, open_registry(workspace), version)
+    report = show_model(session(ctx).workspace, session(ctx).registry, version)
     if as_json:
-        emit_json({**version_json(report.version), "history": [_change(each) for each in report.history]})
+        emit_json({**version_json(report.version), "history": report.history})
         return
     tags = [[key, value] for key, value in sorted(plain_tags(report.version).items())]
     aliases = ["aliases", ", ".join(report.version.aliases)]
     emit_table(report.version.name, ["what", ""], [aliases, ["run", report.version.run_id], *tags])
     measured = [
-        [each.column, each.images, each.dice, each.fraction_error, f"{each.at:%Y-%m-%d %H:%M}"]
-        for each in measurements(report.version).values()
+        [m.column, m.images, m.dice, m.fraction_error, f"{m.at:%Y-%m-%d %H:%M}"]
+        for m in measurements(report.version).values()
     ]
     emit_table("Measured", ["golden set", "images", "Dice", "fraction error", "when (UTC)"], measured)
     rows = [
@@ -84,23 +73,19 @@ def promote(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a version the champion (of a lab, with --lab)."""
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry
     from matcurate.workflows.versions.models import promote as run
 
-    workspace = open_workspace(session(ctx).settings)
-    _show_change(run(workspace, open_registry(workspace), version, why=_reason(why), lab=lab), as_json)
+    here = session(ctx)
+    emit(run(here.workspace, here.registry, version, why=_reason(why), lab=lab), as_json, _show_move)
 
 
 @models.command()
 def rollback(ctx: typer.Context, why: WhyOption, lab: LabOption = None, as_json: JsonFlag = False) -> None:
     """Make the champion before the present one champion again."""
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.versions.models import open_registry
     from matcurate.workflows.versions.models import rollback as run
 
-    workspace = open_workspace(session(ctx).settings)
-    _show_change(run(workspace, open_registry(workspace), why=_reason(why), lab=lab), as_json)
+    here = session(ctx)
+    emit(run(here.workspace, here.registry, why=_reason(why), lab=lab), as_json, _show_move)
 
 
 def _reason(why: str) -> str:
@@ -109,20 +94,9 @@ def _reason(why: str) -> str:
     return why.strip()
 
 
-def _show_change(change: AliasMove, as_json: bool) -> None:
-    if as_json:
-        emit_json(_change(change))
-    else:
-        before = "none" if change.previous is None else f"version {change.previous}"
-        typer.echo(f"{change.alias}: version {change.version} (before: {before})")
+def _show_move(move: AliasMove) -> None:
+    before = "none" if move.previous is None else f"version {move.previous}"
+    typer.echo(f"{move.alias}: version {move.version} (before: {before})")
 
 
-def _change(change: AliasMove) -> dict[str, Json]:
-    return {
-        "alias": change.alias,
-        "version": change.version,
-        "previous": change.previous,
-        "who": change.who,
-        "why": change.why,
-        "at": change.at.isoformat(),
-    }
+register(models)  # after the others, in --help too

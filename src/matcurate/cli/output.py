@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,9 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from matcurate.config import Settings, load_settings
-from matcurate.types import Progress
+if TYPE_CHECKING:  # what 'curate --help' does not need
+    from matcurate.config import Settings
+    from matcurate.types import Progress
+    from matcurate.workflows.home.workspace import Workspace
+    from matcurate.workflows.versions.models import Registry
 
+R = TypeVar("R")
 Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"] | None
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, nothing else.")]
 SeedOption = Annotated[int, typer.Option(help="Seed; the same seed repeats exactly on one machine.")]
@@ -35,20 +41,56 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """Settings of the chosen home, read on first use."""
+        from matcurate.config import load_settings
+
         return load_settings(self.home)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The open installation."""
+        from matcurate.workflows.home.workspace import open_workspace
+
+        return open_workspace(self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The project's model versions."""
+        from matcurate.workflows.versions.models import open_registry
+
+        return open_registry(self.workspace)
 
 
 def session(ctx: typer.Context) -> Session:
     """Return the :class:`Session` that the root command stored."""
-    found = ctx.find_object(Session)
-    if found is None:
+    stored = ctx.find_object(Session)
+    if stored is None:
         raise RuntimeError("the root command stores the session before any other runs")
-    return found
+    return stored
 
 
-def emit_json(document: Json) -> None:
-    """Print one JSON document; NaN is refused, since JSON has none."""
-    typer.echo(json.dumps(document, allow_nan=False, indent=2))
+def emit(report: R, as_json: bool, show: Callable[[R], None]) -> None:
+    """Print a report: as JSON, or as ``show`` does it."""
+    if as_json:
+        emit_json(report)
+    else:
+        show(report)
+
+
+def emit_json(document: object) -> None:
+    """Print one JSON document: frozen values by their fields, moments in ISO 8601; NaN is refused, JSON has none."""
+    typer.echo(json.dumps(document, allow_nan=False, indent=2, default=_as_json))
+
+
+def _as_json(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def emit_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.types import Calibration
+if TYPE_CHECKING:
+    from matcurate.types import Calibration
 
 NmPerPxOption = Annotated[
     float | None,
@@ -24,4 +25,6 @@ def stated_calibration(nm_per_px: float | None, nm_per_px_y: float | None) -> Ca
     for option, size in (("--nm-per-px", nm_per_px), ("--nm-per-px-y", nm_per_px_y)):
         if size is not None and not 0 < size < float("inf"):
             raise typer.BadParameter(f"must be positive and finite, got {size}", param_hint=option)
+    from matcurate.types import Calibration
+
     return Calibration.of_edges(nm_per_px, nm_per_px_y)

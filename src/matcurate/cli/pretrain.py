@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command()(pretrain)
 
 
 def pretrain(
@@ -51,7 +45,7 @@ def pretrain(
             progress=progress,
         )
     if as_json:
-        emit_json(asdict(report))
+        emit_json(report)
         return
     title = f"{report.recipe}: step {report.best_step} of {report.step}, {report.minutes:.1f} minutes, {report.weights}"
     emit_table(title, ["kept apart", "IoU"], [[source, value] for source, value in report.scores.items()])

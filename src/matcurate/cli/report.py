@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session, warn
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session, warn
 
 if TYPE_CHECKING:
     from matcurate.workflows.reporting.report import ProjectReport
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``curate``."""
-    app.command()(report)
 
 
 def report(
@@ -25,27 +21,28 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Say whether another round of labelling is worth it, and why; with --out as a page with pictures."""
-    from matcurate.workflows.home.workspace import open_workspace
-    from matcurate.workflows.reporting.report import as_document, project_report
-    from matcurate.workflows.reporting.report_page import write_page
+    from matcurate.workflows.reporting.report import project_report
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")
     with progress_bar("report") as progress:
-        found = project_report(open_workspace(session(ctx).settings), seed=seed, progress=progress)
+        project = project_report(session(ctx).workspace, seed=seed, progress=progress)
     if out is not None:
-        write_page(out, found)
+        from matcurate.workflows.reporting.report_page import write_page  # with matplotlib
+
+        write_page(out, project)
     if as_json:
-        emit_json(cast("Json", {**as_document(found), "out": None if out is None else str(out)}))
+        emit_json({**asdict(project), "out": out})
     else:
-        _show(found)
+        _show(project)
 
 
-def _show(found: ProjectReport) -> None:
-    verdict = "stop" if found.verdict.stop else "go on"
-    emit_table(f"{found.project}: {verdict}", ["why"], [[each] for each in found.verdict.why])
-    if found.silent is not None:
-        warn(f"MLflow at {found.silent} does not answer, so no version is known; start it ('curate up') and ask again")
-    rows = [[name, each.mean, each.low, each.high, each.images] for name, each in found.fractions.items()]
+def _show(project: ProjectReport) -> None:
+    emit_table(f"{project.project}: {project.verdict}", ["why"], [[reason] for reason in project.why])
+    if project.silent is not None:
+        warn(
+            f"MLflow at {project.silent} does not answer, so no version is known; start it ('curate up') and ask again"
+        )
+    rows = [[name, share.mean, share.low, share.high, share.images] for name, share in project.fractions.items()]
     if rows:
         emit_table("Area fractions", ["phase", "mean", "low", "high", "micrographs"], rows)

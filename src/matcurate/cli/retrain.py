@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
+from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 
 if TYPE_CHECKING:
     from matcurate.workflows.training.retrain import RetrainReport
-
-
-def register(app: typer.Typer) -> None:
-    """Add this command to ``curate``."""
-    app.command()(retrain)
 
 
 def retrain(
@@ -27,17 +22,25 @@ def retrain(
     as_json: JsonFlag = False,
 ) -> None:
     """Train on the experts' corrections, compare with the champion on the golden set, and promote by the policy."""
-    from matcurate.workflows.home.workspace import open_workspace
+    if seed < 0:
+        raise typer.BadParameter("must not be negative", param_hint="--seed")
+    workspace = session(ctx).workspace
+    if dry_run:
+        from matcurate.workflows.training.dry_run import report_dry_run
+
+        document = report_dry_run(workspace)
+        if as_json:
+            emit_json(document)
+        else:
+            emit_table("Nothing trained", ["what", ""], [[name, document[name]] for name in ("due", "reason", "why")])
+        return
     from matcurate.workflows.training.retrain import as_document
     from matcurate.workflows.training.retrain import retrain as run
 
-    if seed < 0:
-        raise typer.BadParameter("must not be negative", param_hint="--seed")
-    workspace = open_workspace(session(ctx).settings)
     with progress_bar("retrain") as progress:
-        report = run(workspace, if_due=if_due, dry_run=dry_run, seed=seed, progress=progress)
+        report = run(workspace, if_due=if_due, seed=seed, progress=progress)
     if as_json:
-        emit_json(cast("Json", as_document(report)))
+        emit_json(as_document(report))
     else:
         _show(report)
 
@@ -50,9 +53,9 @@ def _show(report: RetrainReport) -> None:
     measured = {"challenger": report.metrics, "champion": report.champion_metrics}
     rows = [
         [who, phase, *("" if value is None else value for value in (m.dice, m.iou, m.fraction_error, m.boundary_f1))]
-        for who, each in measured.items()
-        if each is not None
-        for phase, m in {"all": each.overall, **each.per_phase}.items()
+        for who, evaluation in measured.items()
+        if evaluation is not None
+        for phase, m in {"all": evaluation.overall, **evaluation.per_phase}.items()
     ]
     if report.metrics is not None:
         title = f"On the golden set ({report.metrics.overall.images} micrographs)"

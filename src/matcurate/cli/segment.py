@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -34,11 +33,6 @@ PolarityOption = Annotated[
 BoostOption = Annotated[
     int | None, typer.Option(min=1, max=255, help="Phases by texture: so many materials, from SAM-I-Am's booster.")
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command("segment")(segment)
 
 
 def segment(
@@ -77,7 +71,7 @@ def segment(
             progress=progress,
         )
     if json:
-        emit_json(asdict(report))
+        emit_json(report)
     elif report.images:
         rows = [(r.name, r.instances, r.phase_fraction, r.score, r.polarity, r.seconds) for r in report.images]
         emit_table(str(out), ("image", "objects", "phase fraction", "score", "polarity", "seconds"), rows)

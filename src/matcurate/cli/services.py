@@ -22,12 +22,6 @@ FolderArgument = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    for command in (serve, up, demo):
-        app.command()(command)
-
-
 def serve(
     ctx: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on [backend.host of the settings].")] = None,
@@ -82,7 +76,7 @@ def demo(
         report = running.play_expert(_step)
         learning = running.learn(report, _step)
         if as_json:
-            emit_json({**asdict(report), "learning": None if learning is None else asdict(learning)})
+            emit_json({**asdict(report), "learning": learning})
         else:
             _show_report(report)
             if learning is not None:
@@ -125,7 +119,7 @@ def _show_report(report: DemoReport) -> None:
 
 def _show_learning(report: LearningReport) -> None:
     title = f"{report.model_version} {'is champion' if report.promoted else 'was refused'}: {report.why}"
-    rows = [[each.name, each.before, each.after] for each in report.untouched]
+    rows = [[m.name, m.before, m.after] for m in report.untouched]
     emit_table(title, ["untouched micrograph", "Dice before", "Dice after"], rows)
     emit_table("Learned", ["what", "where"], [["MLflow run", report.run_id], ["seconds", round(report.seconds)]])
     if report.next_images:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -40,11 +39,6 @@ class Bits(StrEnum):
     SIXTEEN = "16"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to ``curate``."""
-    app.command()(synth)
-
-
 def synth(
     ctx: typer.Context,
     kind: Annotated[Kind, typer.Option(help="Kind of microstructure.")],
@@ -75,7 +69,7 @@ def synth(
             progress=progress,
         )
     if as_json:
-        emit_json(asdict(report))
+        emit_json(report)
         return
     rows = [[s.name, s.instances, *(f"{share:.1%}" for share in s.phase_ratio.values())] for s in report.samples]
     emit_table(f"{report.out} ({report.nm_per_px:g} nm per px)", ["micrograph", "instances", *report.classes], rows)
@@ -83,7 +77,7 @@ def synth(
 
 def parse_size(text: str) -> tuple[int, int]:
     """(H, W) of ``HxW``; anything else is a usage error."""
-    found = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip().lower())
-    if found is None:
+    match = re.fullmatch(r"(\d{1,6})[x×](\d{1,6})", text.strip().lower())
+    if match is None:
         raise typer.BadParameter(f"{text!r} is not HxW in pixels, for example 512x768", param_hint="--size")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])

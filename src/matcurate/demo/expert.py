@@ -1,4 +1,4 @@
-"""The demo's expert: corrects tasks with known masks through Label Studio, and checks what comes back."""
+"""The demo's simulated expert: corrects tasks with known masks in Label Studio, and checks what comes back."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.segmentation.metrics import class_mean_iou
 from matcurate.tracking.runs import RunReport, log_run
 from matcurate.types import LabelMap, Progress, silent
+from matcurate.workflows.home.label_studio import connected_project_id
 from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace, connected_project_id
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.versions.names import model_version_names
 
 WEBHOOK_SECONDS = 60.0
-"""How long the expert waits for webhooks before everything is pulled."""
+"""Seconds to wait for webhooks before everything is pulled."""
 POLL_SECONDS = 0.3
 PICTURE_ROWS = 3
 LEAD_TIME = 30.0
@@ -44,18 +45,9 @@ Rgb = NDArray[np.uint8]
 class DemoCorrection:
     """One correction.
 
-    Parameters
-    ----------
-    name : str
-        The micrograph.
-    iou : float
-        Of the pre-segmentation with the correction: mean of foreground and background IoU.
-    pixels_changed : int
-        Pixels whose class the expert changed.
-    arrived_by : str
-        ``webhook``, or ``sync`` when the webhook was lost.
-    identical : bool
-        Whether the catalog holds what the expert drew, pixel for pixel.
+    ``iou``: of the pre-segmentation with the correction, mean of foreground and background. ``pixels_changed``: pixels
+    whose class the expert changed. ``arrived_by``: ``webhook``, or ``sync`` when the webhook was lost. ``identical``:
+    whether the catalog holds what the expert drew, pixel for pixel.
     """
 
     name: str
@@ -79,7 +71,7 @@ class DemoReport:
 
 @dataclass(frozen=True, slots=True)
 class Expert:
-    """Knows the masks of a demo."""
+    """Simulates an expert who has the masks of a demo."""
 
     workspace: Workspace
     client: LabelStudioClient
@@ -87,13 +79,7 @@ class Expert:
     tracking_uri: str
 
     def play(self, project_url: str, progress: Progress = silent) -> DemoReport:
-        """Correct every task that has no correction yet and is not to be left alone, and wait for the catalog.
-
-        Raises
-        ------
-        DatasetError
-            When no masks are known.
-        """
+        """Correct every open task except untouched ones, and wait for the catalog; DatasetError without masks."""
         if not self.data.masks:
             raise DatasetError(f"{self.data.images} has no masks to play the expert with; leave out --once")
         tasks = self._open_tasks()
@@ -101,13 +87,13 @@ class Expert:
             progress(index, len(tasks), f"the expert corrects {micrograph.name}")
             self._annotate(link, micrograph)
         by_webhook = self._wait_for({micrograph.id for _, micrograph in tasks})
-        found = self._corrections()
+        arrived = self._corrections()
         compared = [
-            self._compare(m, found[m.id], "webhook" if m.id in by_webhook else "sync")
+            self._compare(m, arrived[m.id], "webhook" if m.id in by_webhook else "sync")
             for _, m in tasks
-            if m.id in found
+            if m.id in arrived
         ]
-        lost = tuple(m.name for _, m in tasks if m.id not in found)
+        lost = tuple(m.name for _, m in tasks if m.id not in arrived)
         overview = self.workspace.settings.home.absolute() / "demo" / "overview.png"
         _write_picture(overview, [row for _, row in compared[:PICTURE_ROWS]])
         corrections = tuple(correction for correction, _ in compared)
@@ -184,7 +170,7 @@ class Expert:
 
 
 def _write_picture(path: Path, rows: list[Rgb]) -> None:
-    """Micrograph, pre-segmentation and correction beside each other, one row for each micrograph."""
+    """Micrograph, pre-segmentation and correction side by side, one row for each micrograph."""
     if rows:
         width = min(row.shape[1] for row in rows)
         scaled = [cv2.resize(row, (width, round(row.shape[0] * width / row.shape[1]))) for row in rows]

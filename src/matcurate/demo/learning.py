@@ -1,4 +1,4 @@
-"""What a demo shows of learning: the worker trains by itself, and the champion against the pre-segmentation before."""
+"""What the demo shows of learning: the worker trains by itself; the champion is compared with the version before."""
 
 from __future__ import annotations
 
@@ -36,24 +36,11 @@ class UntouchedMicrograph:
 
 @dataclass(frozen=True, slots=True)
 class LearningReport:
-    """What came of the corrections.
+    """What the corrections led to.
 
-    Parameters
-    ----------
-    model_version : str
-        The challenger.
-    run_id : str
-        Of its training in MLflow.
-    promoted : bool
-        Whether it is the champion now.
-    why : str
-        Why, or why not.
-    seconds : float
-        From the last correction to the new predictions on the page.
-    untouched : tuple of UntouchedMicrograph
-        Empty where it was not promoted.
-    next_images : tuple of str
-        What Label Studio serves next, the first first; empty where it was not promoted, or none is connected.
+    ``model_version`` is the challenger, ``run_id`` its training in MLflow. ``why`` explains ``promoted``. ``seconds``
+    run from the last correction to the new predictions on the page. ``untouched`` is empty where it was not promoted;
+    ``next_images``, what Label Studio serves next in its order, also where none is connected.
     """
 
     model_version: str
@@ -68,28 +55,10 @@ class LearningReport:
 def follow_learning(
     workspace: Workspace, data: DemoSet, before: str, progress: Progress = silent
 ) -> LearningReport | None:
-    """Wait for the training that the corrections have asked for, and for the new champion's predictions.
+    """Wait for the training that the corrections triggered, and for the new champion's predictions.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation, with a worker.
-    data : DemoSet
-        Knows the masks.
-    before : str
-        Version whose predictions the expert corrected.
-    progress : Progress
-        Told the worker's progress.
-
-    Returns
-    -------
-    LearningReport or None
-        None when the worker found nothing due.
-
-    Raises
-    ------
-    CatalogError
-        When a job failed, or the worker did not end it in time.
+    ``before`` is the version whose predictions the expert corrected. Returns None when the worker found nothing due.
+    Raises CatalogError when a job failed, or the worker did not end it in time.
     """
     began, now = time.monotonic(), utc_now()
     result = _result_of(workspace, "retrain", now, progress)
@@ -112,30 +81,30 @@ def follow_learning(
 
 
 def _next_images(ranked: Mapping[str, object]) -> tuple[str, ...]:
-    """Names in what the job "rank" has said."""
+    """Names in the result of the job "rank"."""
     chosen = ranked["chosen"]
-    return tuple(str(each["name"]) for each in chosen) if isinstance(chosen, list) else ()
+    return tuple(str(choice["name"]) for choice in chosen) if isinstance(chosen, list) else ()
 
 
 def _result_of(workspace: Workspace, kind: str, since: datetime, progress: Progress) -> dict[str, object]:
-    """Wait until the newest job of a kind has ended that had not ended before."""
+    """Wait until the newest job of a kind has ended that had not ended before ``since``."""
     deadline = time.monotonic() + WAIT_SECONDS
-    told = ""
+    reported = ""
     while time.monotonic() < deadline:
-        asked = (job for job in jobs_of(workspace) if job.kind == kind)
-        job = next((job for job in asked if job.finished_at is None or job.finished_at >= since), None)
+        jobs = (job for job in jobs_of(workspace) if job.kind == kind)
+        job = next((job for job in jobs if job.finished_at is None or job.finished_at >= since), None)
         if job is not None and job.state is JobState.FAILED:
             raise CatalogError(f"the worker's job {kind!r} failed: {job.error}; see logs/worker.log in the home")
         if job is not None and job.state is JobState.DONE and job.result is not None:
             return dict(job.result)
-        if job is not None and (said := _said(job)) != told:
-            progress(job.done, max(job.total, 1), said)
-            told = said
+        if job is not None and (note := _note(job)) != reported:
+            progress(job.done, max(job.total, 1), note)
+            reported = note
         time.sleep(POLL_SECONDS)
     raise CatalogError(f"no job {kind!r} has ended in {WAIT_SECONDS:.0f} s; see logs/worker.log in the home")
 
 
-def _said(job: JobRecord) -> str:
+def _note(job: JobRecord) -> str:
     tenths = 10 * job.done // max(job.total, 1)
     return f"the worker: {job.kind}, {tenths * 10} %" if job.state is JobState.RUNNING else f"waiting for {job.kind}"
 

@@ -1,4 +1,4 @@
-"""The micrographs of a demo, and the masks its expert knows."""
+"""The micrographs of a demo, and the masks that its simulated expert draws."""
 
 from __future__ import annotations
 
@@ -20,27 +20,16 @@ GENERATED_SIZE = (480, 640)
 FIELDS = (3, 4)
 """Rows and columns of fields that are cut from one generated micrograph."""
 LEARNS_FROM = 6
-"""Sets of so many micrographs are parted: a quarter golden, a sixth untouched, the rest to learn from."""
+"""Smallest set that is split: a quarter golden, a sixth untouched, the rest to train on."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoSet:
-    """What the demo works on.
+    """The micrographs of a demo, for a project ``name`` of its own.
 
-    Parameters
-    ----------
-    name : str
-        Of its project: every set has one of its own.
-    images : Path
-        Folder of micrographs.
-    phases : tuple of str
-        Names of class ids 1, 2, ….
-    masks : mapping of str to Path
-        Mask file for each micrograph's content hash; empty when the folder has none.
-    golden : tuple of Path
-        Micrographs kept for evaluation.
-    untouched : frozenset of str
-        Content hashes of the micrographs that the expert leaves to the champion.
+    ``images`` is their folder, ``phases`` the names of class ids 1, 2, …. ``masks``: mask file by content hash, empty
+    when the folder has none. ``golden``: files kept for evaluation. ``untouched``: content hashes of the micrographs
+    that the expert leaves to the champion.
     """
 
     name: str
@@ -52,7 +41,7 @@ class DemoSet:
 
     @property
     def learned_from(self) -> int:
-        """How many micrographs the expert corrects to be learned from."""
+        """How many micrographs the expert corrects for training."""
         return len(self.masks) - len(self.golden) - len(self.untouched)
 
 
@@ -95,10 +84,7 @@ def given_set(folder: Path) -> DemoSet:
 def labelled_set(folder: Path, name: str) -> DemoSet:
     """A dataset folder, for a project of that name.
 
-    Raises
-    ------
-    DatasetError
-        When it does not follow the documented layout, or a file in it cannot be read.
+    Raises DatasetError when it does not follow the documented layout, or a file in it cannot be read.
     """
     dataset = open_dataset(folder)
     try:

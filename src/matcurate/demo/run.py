@@ -14,14 +14,17 @@ from matcurate.demo.pictures import LEARNS_FROM, DemoSet, generated_set, given_s
 from matcurate.errors import ConfigError
 from matcurate.services.run import Services, run_connected
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import initialise, label_studio_client, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest
-from matcurate.workflows.labelling.push import push
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.home.label_studio import label_studio_client
+from matcurate.workflows.home.workspace import initialise, open_workspace
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling.push import push_project
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import choose_presegmenter
 
 QUIET_SECONDS = 5.0
-"""After the last correction of a demo, until the worker learns from them."""
+"""Seconds after the last correction of a demo until the worker trains."""
+TRAINING = "demo"
+"""Preset in configs/phase for generated micrographs, which look alike: shorter than that of the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +58,18 @@ def run_demo(
 ) -> Iterator[RunningDemo]:
     """Run the demo until the block ends.
 
-    Parameters
-    ----------
-    settings : Settings
-        The demo lives in their home; run again on the same micrographs, it goes on where it was.
-    folder : Path, optional
-        Micrographs, or a dataset folder with masks; ``n`` generated ones by default.
-    n, seed : int
-        How many are generated, and from which seed.
-    preset : str
-        What is pre-segmented.
-    progress : Progress
-        Called once a step.
+    It lives in the settings' home; run again on the same micrographs, it continues. ``folder`` holds micrographs, or is
+    a dataset folder with masks; ``n`` are generated from ``seed`` by default. ``preset`` is that of the
+    pre-segmentation.
 
-    Raises
-    ------
-    DatasetError
-        When the folder is none.
-    CatalogError
-        When the home's project of these micrographs has other phases or another preset.
-    ConfigError
-        When ``$CURATE_PROJECT`` names another project.
-    ServiceError
-        When a service does not come up.
+    Raises DatasetError when the folder is none; CatalogError when the home's project of these micrographs has other
+    phases or another preset; ConfigError when ``$CURATE_PROJECT`` names another project; ServiceError when a service
+    does not come up.
     """
     progress(0, 5, "micrographs" if folder else f"{n} generated micrographs")
     data = given_set(folder) if folder else generated_set(settings.home / "demo" / "generated", n, seed)
     initialise(settings, data.name, data.phases, preset)
-    _learn_at_once(settings, data)
+    _learn_at_once(settings, data, preset=None if folder else TRAINING)
     settings = load_settings(settings.home)
     if settings.project != data.name:
         raise ConfigError(f"CURATE_PROJECT={settings.project} keeps the demo from its own project; unset it")
@@ -91,19 +78,19 @@ def run_demo(
         workspace = open_workspace(reachable)
         with label_studio_client(reachable) as client:
             progress(2, 5, "ingest")
-            golden = ingest(workspace, data.golden, Provenance(golden=True))
-            ingested = ingest(workspace, [data.images])
+            golden = ingest_files(workspace, data.golden, Provenance(golden=True))
+            ingested = ingest_files(workspace, [data.images])
             progress(3, 5, "pre-segment")
             segmenter = choose_presegmenter(workspace)
-            segmented = presegment(workspace, segmenter)
+            segmented = presegment_micrographs(workspace, segmenter)
             progress(4, 5, "push to Label Studio")
-            push(workspace, client, segmenter.version)
+            push_project(workspace, client, segmenter.version)
             expert = Expert(workspace, client, data, services.mlflow_url)
             yield RunningDemo(services, project_url, expert, (*golden.refused, *ingested.refused, *segmented.failed))
 
 
-def _learn_at_once(settings: Settings, data: DemoSet) -> None:
-    """Let the demo's worker learn when the expert stops, unless the home says when."""
+def _learn_at_once(settings: Settings, data: DemoSet, preset: str | None) -> None:
+    """Let the demo's worker train when the expert stops, unless the home sets when."""
     if settings.worker == WorkerSettings() and settings.retrain == RetrainSettings() and data.learned_from > 0:
-        changes = {"worker": {"quiet_seconds": QUIET_SECONDS}, "retrain": {"new_corrections": data.learned_from}}
-        save_settings(settings.home, changes)
+        retrain = {"new_corrections": data.learned_from, "preset": preset}
+        save_settings(settings.home, {"worker": {"quiet_seconds": QUIET_SECONDS}, "retrain": retrain})

@@ -14,7 +14,7 @@ from matcurate.errors import CurateError
 from matcurate.types import Progress
 from matcurate.workflows.home.queue import PROMOTION
 from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.presegment.presegment import presegment, register_version
+from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
 from matcurate.workflows.presegment.presegmenter import Learned, PreSegmenter, choose_presegmenter
 from matcurate.workflows.ranking.scorer import open_scorer
 from matcurate.workflows.ranking.scoring import score_pool
@@ -67,7 +67,7 @@ class ChunkWorker:
         """
         self.segmenter = choose_presegmenter(workspace, self.segmenter)
         scorer = open_scorer(workspace, self.segmenter) if scored else None
-        predicted = len(presegment(workspace, self.segmenter, "all", ids, progress, scorer).done)
+        predicted = len(presegment_micrographs(workspace, self.segmenter, "all", ids, progress, scorer).done)
         if scorer is None:
             return predicted
         project = workspace.project()

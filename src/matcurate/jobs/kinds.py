@@ -15,11 +15,12 @@ from matcurate.errors import CatalogError, CurateError
 from matcurate.jobs.reporter import JobReporter
 from matcurate.jobs.schedule import SCHEDULED
 from matcurate.types import Progress
+from matcurate.workflows.home.label_studio import label_studio_client
 from matcurate.workflows.home.queue import CORRECTIONS, PROMOTION, SCHEDULE, add_or_hasten, submit
-from matcurate.workflows.home.workspace import Workspace, label_studio_client
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import Selection, presegment
+from matcurate.workflows.presegment.presegment import Selection, presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
 from matcurate.workflows.ranking.rank import as_document as ranking_document
 from matcurate.workflows.ranking.rank import rank_project
@@ -55,11 +56,11 @@ def _presegment(workspace: Workspace, job: JobRecord, progress: Progress) -> Res
     selection: Selection = "all" if isinstance(segmenter, Learned) else "new"
     connected = workspace.settings.label_studio.project_id is not None
     scorer = open_scorer(workspace, segmenter) if job.trigger == PROMOTION and connected else None  # ranking follows
-    report = presegment(workspace, segmenter, selection, progress=progress, scorer=scorer)
+    report = presegment_micrographs(workspace, segmenter, selection, progress=progress, scorer=scorer)
     result: dict[str, object] = {"predicted": len(report.done), "failed": list(report.failed)}
     if connected:
         with label_studio_client(workspace.settings) as client:
-            pushed = push(workspace, client, segmenter.version, progress)
+            pushed = push_project(workspace, client, segmenter.version, progress)
         result |= {"tasks": pushed.tasks, "predictions": pushed.predictions}
     return {**result, "model_version": segmenter.version}
 

@@ -20,7 +20,7 @@ from matcurate.errors import ServiceError
 from matcurate.services.processes import ServiceSpec, free_port, running
 from matcurate.types import Progress, silent
 from matcurate.workflows.home.workspace import ensure_project, open_workspace
-from matcurate.workflows.labelling.connect import connect
+from matcurate.workflows.labelling.connect import connect_project
 
 HOST = "127.0.0.1"
 
@@ -233,7 +233,7 @@ def run_connected(
     ensure_project(settings, phases)
     with embedded_services(settings, progress, worker=worker) as (services, reachable):
         token_file = settings.home.absolute() / "label_studio.token"
-        report = connect(reachable, services.label_studio_url, token_file, backend_url=services.backend_url)
+        report = connect_project(reachable, services.label_studio_url, token_file, backend_url=services.backend_url)
         yield services, load_settings(settings.home), report.project_url
 
 

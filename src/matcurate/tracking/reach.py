@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import httpx
-
 SQLITE = "sqlite:///"
 SECONDS = 3.0
 """Seconds after which a server counts as silent."""
@@ -23,6 +21,8 @@ def state_of(tracking_uri: str) -> State:
         return "there" if Path(tracking_uri.removeprefix(SQLITE)).exists() else "absent"
     if not tracking_uri.startswith(("http://", "https://")):
         return "there"
+    import httpx  # a local store needs none
+
     try:
         httpx.get(tracking_uri, timeout=SECONDS)
     except httpx.TransportError:

@@ -8,16 +8,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+from typing import TYPE_CHECKING
 
 from matcurate.errors import TrackingError
+from matcurate.tracking.reach import state_of
 from matcurate.tracking.store import open_client, translated
 from matcurate.tracking.version_tags import NO_TAGS, VersionTags
 from matcurate.tracking.version_tags import Origin as Origin  # registering a version takes one
+
+if TYPE_CHECKING:  # MLflow is imported once its store is asked
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 _HISTORY = "alias_change."
@@ -62,8 +66,11 @@ class Registry:
     def __init__(self, tracking_uri: str, project: str) -> None:
         self.uri = tracking_uri
         self.model = model_name(project)
-        with translated(tracking_uri, "to open"):
-            self._client = open_client(tracking_uri)
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        with translated(self.uri, "to open"):
+            return open_client(self.uri)
 
     def register(self, run_id: str, folder: str, origin: Origin, tags: VersionTags = NO_TAGS) -> int:
         """Make a version from the files that a finished run keeps in ``folder``. Doing it again gives the same one.
@@ -87,6 +94,8 @@ class Registry:
 
     def versions(self) -> list[RegisteredVersion]:
         """All versions, newest first; none when nothing was ever registered."""
+        if state_of(self.uri) == "absent":
+            return []
         with translated(self.uri, f"the versions of {self.model!r}"):
             versions = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
             aliases = self._aliases()
@@ -109,6 +118,8 @@ class Registry:
         The registered model's tags keep every move (``alias_change.MOMENT.ALIAS``), the version's own tags its last
         one (``alias.ALIAS``).
         """
+        from mlflow.exceptions import MlflowException
+
         record = json.dumps({**asdict(move), "at": move.at.isoformat()}, ensure_ascii=False)
         with translated(self.uri, f"alias {move.alias!r}"):
             key = f"{_HISTORY}{move.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{move.alias}"
@@ -152,6 +163,8 @@ class Registry:
             self._client.set_registered_model_alias(self.model, alias, str(version))
 
     def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
         try:
             self._client.create_registered_model(self.model)
         except MlflowException as error:

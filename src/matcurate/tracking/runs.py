@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag
-from mlflow.exceptions import MlflowException
+from typing import TYPE_CHECKING
 
 from matcurate.tracking.store import experiment_id, open_client, translated
+
+if TYPE_CHECKING:  # MLflow is imported once its store is asked
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,8 @@ def _write(live: LiveRun, report: RunReport) -> None:
 
 def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
     """Say how a run ended; the error that ended it matters more than a store that is gone."""
+    from mlflow.exceptions import MlflowException
+
     try:
         client.set_terminated(run_id, status)
     except MlflowException as error:
@@ -119,6 +122,8 @@ def _terminate(client: MlflowClient, run_id: str, status: str) -> None:
 
 
 def _dataset_input(data: RunData) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
     source = ", ".join(f"{key}={value}" for key, value in {**data.source, "digest": data.digest}.items())
     dataset = Dataset(name=data.name, digest=data.digest[:36], source_type="matcurate", source=source)
     return DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)])

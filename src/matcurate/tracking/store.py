@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+from typing import TYPE_CHECKING
 
 from matcurate.errors import TrackingError
 from matcurate.tracking.reach import SQLITE
+
+if TYPE_CHECKING:  # MLflow is imported once its store is asked
+    from mlflow import MlflowClient
 
 
 def open_client(tracking_uri: str) -> MlflowClient:
     """Client of a store, for runs and for the model registry in it; the folder of a SQLite store is made."""
     if tracking_uri.startswith(SQLITE):
         Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    from mlflow import MlflowClient
+
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
@@ -41,6 +44,8 @@ def translated(tracking_uri: str, what: str) -> Iterator[None]:
 
     Raises TrackingError when the store does not answer or refuses.
     """
+    from mlflow.exceptions import MlflowException
+
     try:
         yield
     except MlflowException as error:

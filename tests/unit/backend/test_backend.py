@@ -22,8 +22,8 @@ from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.annotations import decode_annotation, encode_prediction
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows.ingest.ingest import ingest
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
 from matcurate_backend.metrics import Metrics
@@ -158,7 +158,7 @@ def test_malformed_bodies_get_422_with_the_place(http, path, body, where):
 
 def test_versions_newest_first(http, workspace, segmenter):
     assert http.get("/versions").json() == {"versions": []}
-    presegment(workspace, segmenter)
+    presegment_micrographs(workspace, segmenter)
     assert http.get("/versions").json() == {"versions": [segmenter.version]}
 
 
@@ -173,7 +173,7 @@ def test_the_page_of_the_interface_is_there(http):
 
 
 def test_predictions_come_in_the_order_asked(http, workspace, segmenter):
-    presegment(workspace, segmenter, ids=[2])
+    presegment_micrographs(workspace, segmenter, ids=[2])
     known = hashes(workspace)
     asked = [(21, 3), (19, 1), (20, 2), (21, 3)]
     results = predict(http, *(task(t, micrograph=known[m], image="/x") for t, m in asked)).json()["results"]
@@ -435,5 +435,5 @@ def test_everything_is_pulled_every_ten_minutes(workspace, studio, monkeypatch):
         clock[0] = 1000.0 + elapsed
         state.drain()
         assert studio.calls.count("tasks.of_project") == pulls
-    ingest(workspace, write_discs(workspace.settings.home / "more", 4))
+    ingest_files(workspace, write_discs(workspace.settings.home / "more", 4))
     assert len(hashes(workspace)) == 4

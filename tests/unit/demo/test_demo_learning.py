@@ -19,7 +19,7 @@ from matcurate.imaging.dataset import write_sample
 from matcurate.jobs.queue import jobs_of
 from matcurate.workflows.home.pixels import put_labels
 from matcurate.workflows.home.queue import enqueue
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 DONE = {"run_id": "run8", "model_version": "new-v1", "promoted": True, "why": "better"}
 
@@ -33,7 +33,7 @@ def stage(tmp_path, monkeypatch):
         write_sample(tmp_path / "set", f"m{index}", disc(30 + 30 * index, 80), mask)
     data = labelled_set(tmp_path / "set", "set")
     workspace = make_workspace(tmp_path / "home", data.phases, connected=False)
-    micrographs = ingest(workspace, [data.images]).added
+    micrographs = ingest_files(workspace, [data.images]).added
     for name, found in (("matsam", [np.zeros_like(mask) for mask in masks]), ("new-v1", masks)):
         with workspace.writing() as session:
             version = ensure_model_version(

@@ -15,10 +15,10 @@ from matcurate.demo.pictures import DemoSet, labelled_set
 from matcurate.errors import CatalogError, DatasetError
 from matcurate.imaging.dataset import write_sample
 from matcurate.labelstudio.config import labelling_config
-from matcurate.workflows.ingest.ingest import ingest
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def stage(tmp_path, studio, segmenter, monkeypatch):
     data = labelled_set(folder, "set")
     workspace = make_workspace(tmp_path / "home", data.phases)
     studio.label_config = labelling_config(data.phases)
-    ingest(workspace, [data.images])
-    presegment(workspace, segmenter)
-    push(workspace, studio, segmenter.version)
+    ingest_files(workspace, [data.images])
+    presegment_micrographs(workspace, segmenter)
+    push_project(workspace, studio, segmenter.version)
     return Expert(workspace, studio, data, f"sqlite:///{tmp_path / 'mlflow.db'}")
 
 

@@ -20,7 +20,7 @@ from matcurate.jobs.queue import cancel, job_of, jobs_of, reconcile
 from matcurate.jobs.schedule import current_schedule, fire_schedule, schedule, unschedule
 from matcurate.workflows.home import queue
 from matcurate.workflows.home.queue import after_corrections, enqueue, queue_client, quiet_until, statuses
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -303,7 +303,7 @@ def connected(tmp_path, studio, monkeypatch):
     """Three micrographs, and a Label Studio of the tests."""
     monkeypatch.setattr(module, "label_studio_client", lambda settings: studio)
     workspace = make_workspace(tmp_path / "home")
-    ingest(workspace, write_discs(tmp_path / "images", 3))
+    ingest_files(workspace, write_discs(tmp_path / "images", 3))
     return workspace
 
 

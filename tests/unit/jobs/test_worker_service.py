@@ -28,7 +28,7 @@ from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
 from matcurate.workflows.home import queue
 from matcurate.workflows.home.queue import enqueue, queue_client, queue_name
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_worker_that_starts_again_is_the_one_that_it_was(workspace, tmp_path):
 def test_large_jobs_are_shared_in_chunks(tmp_path, quick, monkeypatch):
     monkeypatch.setattr(chunks, "CHUNK", 2)
     workspace = make_workspace(tmp_path / "home", connected=False)
-    ingest(workspace, write_discs(tmp_path / "images", 5))
+    ingest_files(workspace, write_discs(tmp_path / "images", 5))
     with Worker(workspace.settings).working():
         job, _ = enqueue(workspace, "presegment", "ann")
         wait_until(lambda: state(workspace, job) is JobState.DONE)

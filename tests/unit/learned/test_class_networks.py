@@ -26,7 +26,7 @@ from matcurate.workflows.classes.heads import load_class_head
 from matcurate.workflows.classes.queue import overview
 from matcurate.workflows.home.checkpoints import pull_checkpoint
 from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 NAME = "mobilenet_v3_small"
 SHAPE = (64, 96)
@@ -113,7 +113,7 @@ def test_classes_are_named_listed_and_merged_with_a_network(tmp_path: Path) -> N
         sheet = texture((2 * SHAPE[0], SHAPE[1]), np.random.default_rng(seed))
         for number in range(2):
             cv2.imwrite(str(tmp_path / f"{name}{number}.png"), sheet[SHAPE[0] * number : SHAPE[0] * (number + 1)])
-        ids[name] = [each.id for each in ingest(workspace, sorted(tmp_path.glob(f"{name}?.png"))).added]
+        ids[name] = [each.id for each in ingest_files(workspace, sorted(tmp_path.glob(f"{name}?.png"))).added]
     quick = NetworkSettings(weights="none", epochs=1, batch=8)
     network = opened(workspace, model=NAME, network=quick, retraining="finetune")
     with pytest.raises(ConfigError, match="there would be one; set"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field, ValidationError
 
@@ -12,7 +13,9 @@ from matcurate.config import Strict, first_problem
 from matcurate.errors import TrackingError
 from matcurate.tracking.registry import RegisteredVersion
 from matcurate.tracking.version_tags import VersionTags
-from matcurate.workflows.evaluation.evaluate import Evaluation
+
+if TYPE_CHECKING:  # it brings torch, which lists of versions need not
+    from matcurate.workflows.evaluation.evaluate import Evaluation
 
 SHA256 = r"^[0-9a-f]{64}$"
 LINE = r"^[^\x00-\x1f\x7f-\x9f]{1,200}$"

@@ -17,12 +17,7 @@ def backbone_of(workspace: Workspace, name: str) -> Backbone:
 def learning_backbone(name: str | None, settings: Settings, random_weights: bool = False) -> Backbone:
     """A backbone by its name, or that of the settings, where ``auto`` stands for the built-in network.
 
-    Raises
-    ------
-    ConfigError
-        For an unknown one.
-    CheckpointError
-        When its checkpoint is not at hand.
+    Raises ConfigError for an unknown one, CheckpointError when its checkpoint is not at hand.
     """
     chosen = name or settings.backbone
     return load_backbone(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from matcurate.config import Settings
-from matcurate.promptable.checkpoints import CheckpointStatus, Pulled
+from matcurate.promptable.checkpoints import CheckpointStatus as CheckpointStatus  # entry points name the type
+from matcurate.promptable.checkpoints import Pulled
 from matcurate.promptable.registry import checkpoint_store
 from matcurate.types import Progress, silent
 
@@ -25,25 +26,10 @@ def pull_checkpoint(
     file: Path | None = None,
     progress: Progress = silent,
 ) -> Pulled:
-    """Bring a checkpoint into the store: from its authors, from a mirror, or from a file.
+    """Bring a checkpoint into the store: from its authors, from the mirror ``url``, or from a ``file``.
 
-    Parameters
-    ----------
-    settings : Settings
-        Names the store.
-    name : str
-        ``vit_b``, ``vit_l``, ``vit_h``, or that of a torchvision classifier.
-    url : str, optional
-        A mirror to download from.
-    file : Path, optional
-        A file to copy instead of downloading.
-    progress : Progress
-        Receives megabytes done and in all.
-
-    Raises
-    ------
-    CheckpointError
-        When the name is unknown, the download or copy fails, or the SHA-256 is not the published one.
+    ``name`` is ``vit_b``, ``vit_l``, ``vit_h`` or a torchvision classifier's; ``progress`` receives megabytes. Raises
+    CheckpointError when the name is unknown, the download or copy fails, or the SHA-256 is not the published one.
     """
     store = checkpoint_store(settings.resolved_cache_dir)
     if file is not None:

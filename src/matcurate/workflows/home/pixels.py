@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from matcurate.catalog.records import (
-    MicrographRecord,
-)
+from matcurate.catalog.records import MicrographRecord
 from matcurate.imaging.ignored import ignored_of
 from matcurate.imaging.labels import encode_labels, label_suffix
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.read import decode_micrograph
 from matcurate.types import BoolMask, LabelMap, Pixels
 from matcurate.workflows.home.workspace import Workspace
-
-if TYPE_CHECKING:  # it knows MLflow, which takes seconds to import
-    pass
 
 
 def load_original(workspace: Workspace, micrograph: MicrographRecord) -> Micrograph:
@@ -26,7 +19,7 @@ def load_original(workspace: Workspace, micrograph: MicrographRecord) -> Microgr
 
 
 def load_counted(workspace: Workspace, micrograph: MicrographRecord) -> tuple[Pixels, BoolMask | None]:
-    """Original pixels of a micrograph, and what of them counts for nothing; None where all count or are said to."""
+    """Original pixels of a micrograph, and the mask of ignored ones; None where all count."""
     original = load_original(workspace, micrograph)
     return original.pixels, ignored_of(original) if micrograph.ignores_bars else None
 

@@ -1,4 +1,4 @@
-"""What every arrow of the loop stands on: settings, catalog, object store and the project at hand."""
+"""What every workflow needs: settings, catalog, object store and the current project."""
 
 from __future__ import annotations
 
@@ -15,27 +15,23 @@ from matcurate.catalog.objects import ObjectStore
 from matcurate.catalog.projects import create_project, get_project, list_projects
 from matcurate.catalog.records import ProjectRecord
 from matcurate.catalog.tasks import links_for_project
-from matcurate.config import Settings, load_preset, save_settings
-from matcurate.errors import CatalogError, ConfigError
-from matcurate.labelstudio.client import LabelStudioClient as LabelStudioClient  # entry points name the type
+from matcurate.config import Settings, load_preset, preset_file, save_settings
+from matcurate.errors import CatalogError
 from matcurate.labelstudio.config import check_phases
-from matcurate.labelstudio.connection import read_token
-from matcurate.segmentation.build import PRESETS
-from matcurate.segmentation.matsam.pipeline import MatSamPreset
 
 DEFAULT_PHASES = ("phase",)
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """An open installation. Transactions are short: one :meth:`writing` session for one change."""
+    """An open installation. Keep transactions short: one :meth:`writing` session for one change."""
 
     settings: Settings
     engine: Engine
     objects: ObjectStore
 
     def writing(self) -> AbstractContextManager[Session]:
-        """Session that commits at its end, and leaves nothing behind when an error passes."""
+        """Session that commits at its end; an error leaves nothing behind."""
         return writing(self.engine)
 
     def reading(self) -> AbstractContextManager[Session]:
@@ -43,13 +39,7 @@ class Workspace:
         return reading(self.engine)
 
     def project(self) -> ProjectRecord:
-        """The project that the settings name.
-
-        Raises
-        ------
-        CatalogError
-            When it has not been created.
-        """
+        """The project that the settings name; raises CatalogError when it has not been created."""
         with self.reading() as session:
             return get_project(session, self.settings.project)
 
@@ -64,33 +54,19 @@ def initialise(
 ) -> ProjectRecord:
     """Create the project (or find it as it was) and make it the installation's own.
 
-    Another project than before gets back the Label Studio project that its tasks are in, or none until it is
-    connected: what belongs to one project must not reach the other's tasks.
+    Another project than before gets back the Label Studio project that its tasks are in, or none until it is connected:
+    what belongs to one project must not reach the other's tasks. ``phases`` default to those of the existing project,
+    else :data:`DEFAULT_PHASES`; ``preset``, a name or YAML file, to that of the existing project, else of the settings.
 
-    Parameters
-    ----------
-    settings : Settings
-        Of the installation.
-    name : str
-        Of the project.
-    phases : tuple of str, optional
-        Those of the project that exists, else :data:`DEFAULT_PHASES`.
-    preset : str, optional
-        Name or YAML file; that of the project that exists, else of the settings.
-
-    Raises
-    ------
-    CatalogError
-        When a project of this name has other phases, or another preset.
-    ConfigError
-        When there is no such preset, or Label Studio could not show such phases.
+    Raises CatalogError when a project of this name has other phases or another preset; ConfigError when there is no
+    such preset, or Label Studio could not show such phases.
     """
     workspace = open_workspace(settings)
     with workspace.reading() as session:
-        known = next((project for project in list_projects(session) if project.name == name), None)
-    chosen = _preset_name(preset) if preset else known.preset if known else settings.preset
-    names = phases if phases is not None else known.phases if known else DEFAULT_PHASES
-    load_preset(chosen, MatSamPreset, PRESETS)
+        existing = next((project for project in list_projects(session) if project.name == name), None)
+    chosen = _preset_name(preset) if preset else existing.preset if existing else settings.preset
+    names = phases if phases is not None else existing.phases if existing else DEFAULT_PHASES
+    _check_preset(chosen)
     check_phases(names, instances=True)
     with workspace.writing() as session:
         project = create_project(session, name, names, chosen)
@@ -101,6 +77,15 @@ def initialise(
         changes["label_studio"] = {"project_id": newest.ls_project_id if newest else None}
     save_settings(settings.home, changes)
     return project
+
+
+def _check_preset(preset: str) -> None:
+    """Raise ConfigError where there is no such preset; what shipped ones hold is checked by tests."""
+    path = preset_file(preset, "presets")
+    if str(path) == preset:
+        from matcurate.segmentation.matsam.pipeline import MatSamPreset  # MatSAM takes seconds to import
+
+        load_preset(preset, MatSamPreset, "presets")
 
 
 def _preset_name(preset: str) -> str:
@@ -116,35 +101,8 @@ def ensure_project(settings: Settings, phases: tuple[str, ...]) -> ProjectRecord
         return initialise(settings, settings.project, phases, settings.preset)
 
 
-def label_studio_client(settings: Settings) -> LabelStudioClient:
-    """Client for the Label Studio that ``curate connect`` has set.
-
-    Raises
-    ------
-    ConfigError
-        When none is set, or the token file cannot be read.
-    """
-    url, token_file = settings.label_studio.url, settings.label_studio.token_file
-    if url is None or token_file is None:
-        raise ConfigError("no Label Studio is connected; run 'curate connect --url URL --token-file FILE'")
-    return LabelStudioClient(url, read_token(token_file), token_source=str(token_file))
-
-
-def connected_project_id(settings: Settings) -> int:
-    """Label Studio's id of our project.
-
-    Raises
-    ------
-    ConfigError
-        When ``curate connect`` has not been run.
-    """
-    if settings.label_studio.project_id is None:
-        raise ConfigError("no Label Studio project is connected; run 'curate connect --url URL --token-file FILE'")
-    return settings.label_studio.project_id
-
-
 def current_user() -> str:
-    """Name of this machine's user, for what is asked for and decided by people."""
+    """Name of this machine's user, to record who requested or decided something."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

@@ -1,4 +1,4 @@
-"""What of a project's micrographs is taken for data bars and scale bars, and the switch for where that is wrong."""
+"""Data bars and scale bars recognised on a project's micrographs, and the switch for where that is wrong."""
 
 from __future__ import annotations
 
@@ -17,16 +17,8 @@ from matcurate.workflows.home.workspace import Workspace
 class Bars:
     """What was recognised on one micrograph.
 
-    Parameters
-    ----------
-    id, name : int, str
-        Of the micrograph.
-    top, bottom : int
-        Rows above and below its frame.
-    share : float
-        Part of the image that is no micrograph, scale bars included.
-    ignored : bool
-        Whether that counts for nothing; else all pixels count.
+    ``top``, ``bottom``: rows above and below its frame. ``share``: part of the image that is no micrograph, scale bars
+    included. ``ignored``: whether these pixels count for nothing.
     """
 
     id: int
@@ -38,32 +30,25 @@ class Bars:
 
 
 def bars_of(workspace: Workspace, ids: Sequence[int] | None = None, progress: Progress = silent) -> tuple[Bars, ...]:
-    """What is recognised on the project's micrographs, or on those of some catalog ids.
+    """Bars recognised on the project's micrographs, or on those of some catalog ids.
 
-    Raises
-    ------
-    CatalogError
-        When an id is not in the project, or an original is missing or damaged.
+    Raises CatalogError when an id is not in the project, or an original is missing or damaged.
     """
     with workspace.reading() as session:
         micrographs = list_for_project(session, workspace.project().id, ids=ids)
-    found = []
+    bars = []
     for done, micrograph in enumerate(micrographs):
         progress(done, len(micrographs), micrograph.name)
-        found.append(_bars(workspace, micrograph))
+        bars.append(_bars(workspace, micrograph))
     progress(len(micrographs), len(micrographs))
-    return tuple(found)
+    return tuple(bars)
 
 
 def switch_bars(workspace: Workspace, ids: Sequence[int], ignored: bool) -> int:
-    """Decide for some micrographs whether their bars count for nothing; returns how many that changed.
+    """Set whether the bars of some micrographs are ignored; returns how many that changed.
 
-    Predictions that are stored stay as they are; trainings, measurements and later versions follow.
-
-    Raises
-    ------
-    CatalogError
-        When an id is not in the project; nothing is changed then.
+    Stored predictions stay as they are; trainings, measurements and later versions follow. Raises CatalogError, and
+    changes nothing, when an id is not in the project.
     """
     with workspace.writing() as session:
         micrographs = list_for_project(session, workspace.project().id, ids=ids)

@@ -23,7 +23,7 @@ _STORED_SUFFIX = re.compile(r"\.[a-z0-9]{1,16}")
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What the person who ingests says about the images; calibration overrides the file's own."""
+    """What the person who ingests states about the images; its calibration overrides the file's own."""
 
     lab: str | None = None
     specimen: str | None = None
@@ -48,7 +48,7 @@ def content_hash(data: bytes, page: int, pages: int) -> str:
     return digest.hexdigest()
 
 
-def ingest(
+def ingest_files(
     workspace: Workspace,
     paths: Sequence[Path],
     provenance: Provenance | None = None,
@@ -58,23 +58,7 @@ def ingest(
 
     Each page of a file (image, slice, channel) becomes a micrograph of its own. A file or page that cannot be read is
     refused with its reason; the rest goes on. Scale and recording come from the file and from what its microscope
-    wrote beside it.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    paths : sequence of Path
-        Files and folders.
-    provenance : Provenance, optional
-        Lab, specimen, calibration, golden set.
-    progress : Progress
-        Called once a file.
-
-    Raises
-    ------
-    CatalogError
-        When the project has not been created.
+    wrote beside it. Raises CatalogError when the project has not been created.
     """
     workspace.project()
     files, refused = find_images(paths)
@@ -97,27 +81,11 @@ def ingest(
 def ingest_bytes(
     workspace: Workspace, data: bytes, name: str, source: str, provenance: Provenance
 ) -> Iterator[tuple[MicrographRecord, bool]]:
-    """Take one file's bytes into the catalog: yields every page with whether it was new, once it is in.
+    """Take one file's bytes into the catalog; yields every stored page, and whether it is new.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    data : bytes
-        Content of the file.
-    name : str
-        Its name or path, for messages; the last part, without its suffix, names the micrograph.
-    source : str
-        Where it came from.
-    provenance : Provenance
-        What is said about it.
-
-    Raises
-    ------
-    CatalogError
-        When the catalog knows the image with another calibration, lab or specimen.
-    UnreadableImageError
-        When a page is not readable; all the others stay.
+    ``name`` is the file's name or path: its last part, without suffix, names the micrograph. ``source`` is where it
+    came from. Raises CatalogError when the catalog knows the image with another calibration, lab or specimen;
+    UnreadableImageError when a page is not readable, after all others are stored.
     """
     problems: list[str] = []
     with decoded_image(data, name, max_megapixels=workspace.settings.max_megapixels) as image:
@@ -220,11 +188,11 @@ def acquisition_facts(micrograph: Micrograph) -> dict[str, str | float] | None:
 def _add(
     workspace: Workspace, project: ProjectRecord, new: NewMicrograph, provenance: Provenance
 ) -> tuple[MicrographRecord, bool]:
-    said = replace(new, lab=provenance.lab, specimen=provenance.specimen, golden=provenance.golden)
+    stated = replace(new, lab=provenance.lab, specimen=provenance.specimen, golden=provenance.golden)
     if provenance.calibration is not None:
-        said = replace(said, **_edges(provenance.calibration))
+        stated = replace(stated, **_edges(provenance.calibration))
     with workspace.writing() as session:
         earlier = by_hash(session, new.content_hash)
         if provenance.calibration is None and earlier is not None and earlier.nm_per_px is not None:
-            said = replace(said, **_edges(None))  # what a person said at first outlives the file's own tags
-        return add_micrograph(session, said, project.id)
+            stated = replace(stated, **_edges(None))  # what a person stated first outlives the file's own tags
+        return add_micrograph(session, stated, project.id)

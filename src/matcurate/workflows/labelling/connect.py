@@ -32,31 +32,17 @@ class ConnectReport:
     project_url: str
 
 
-def connect(
+def connect_project(
     settings: Settings, url: str, token_file: Path, project_id: int | None = None, backend_url: str | None = None
 ) -> ConnectReport:
     """Connect the project with a Label Studio project, and with a backend when its address is given.
 
-    Parameters
-    ----------
-    settings : Settings
-        Of the installation; address, token file and project are kept in ``HOME/config.yaml``.
-    url : str
-        Address of Label Studio.
-    token_file : Path
-        Holds an access token of either kind.
-    project_id : int, optional
-        A project that exists there; its labelling configuration must have our phases. Without it the project
-        connected before is used again if it is still there, else a new one is made.
-    backend_url : str, optional
-        Where Label Studio reaches the backend; it must be running.
+    ``token_file`` holds an access token of either kind. ``project_id`` names an existing project whose labelling
+    configuration must have our phases; without it the project connected before is used again if it is still there, else
+    a new one is made. The backend at ``backend_url`` must be running. ``HOME/config.yaml`` keeps all of it.
 
-    Raises
-    ------
-    LabelStudioError
-        When Label Studio or the project is not there, or the token is refused.
-    ConfigError
-        When the labelling configuration does not fit the project.
+    Raises LabelStudioError when Label Studio or the project is not there, or refuses the token; ConfigError when the
+    labelling configuration does not fit the project.
     """
     project = open_workspace(settings).project()
     address = url.rstrip("/")
@@ -64,14 +50,14 @@ def connect(
         client.whoami()
         before = settings.label_studio
         earlier = before.project_id if before.url == address else None
-        found = _existing(client, project, project_id, earlier) or _new(client, project)
+        ls_project_id = _existing(client, project, project_id, earlier) or _new(client, project)
         changes: dict[str, object] = {
-            "label_studio": {"url": address, "token_file": str(token_file.absolute()), "project_id": found}
+            "label_studio": {"url": address, "token_file": str(token_file.absolute()), "project_id": ls_project_id}
         }
         save_settings(settings.home, changes)
         if backend_url is not None:
-            _connect_backend(settings, client, found, backend_url)
-    return ConnectReport(found, f"{address}/projects/{found}/data")
+            _connect_backend(settings, client, ls_project_id, backend_url)
+    return ConnectReport(ls_project_id, f"{address}/projects/{ls_project_id}/data")
 
 
 def _existing(client: LabelStudioClient, project: ProjectRecord, wanted: int | None, earlier: int | None) -> int | None:
@@ -79,13 +65,13 @@ def _existing(client: LabelStudioClient, project: ProjectRecord, wanted: int | N
     if chosen is None:
         return None
     try:
-        found = client.projects.get(chosen)
+        existing = client.projects.get(chosen)
     except LabelStudioNotFoundError:
         if wanted is not None:
             raise
         return None
-    parse_labelling_config(found.label_config, project.phases)
-    return found.id
+    parse_labelling_config(existing.label_config, project.phases)
+    return existing.id
 
 
 def _new(client: LabelStudioClient, project: ProjectRecord) -> int:
@@ -100,10 +86,10 @@ def _title(name: str) -> str:
 
 
 def _connect_backend(settings: Settings, client: LabelStudioClient, project_id: int, backend_url: str) -> None:
-    """Register the backend with credentials that are made and kept when there are none yet.
+    """Register the backend with credentials, made and kept on first use.
 
-    A backend of ours that answered at another address before (another port) is forgotten. Registering sets the
-    project's model version to the backend's title, which would hide the predictions: it is put back.
+    A backend of ours at another address (another port) is removed. Registering sets the project's model version to the
+    backend's title, which would hide the predictions: it is put back.
     """
     current = load_settings(settings.home).backend
     username = current.username or "label-studio"

@@ -1,4 +1,4 @@
-"""One annotation → one correction. Label Studio is asked for the truth; webhooks only say where to look."""
+"""One annotation → one correction, always read from Label Studio; webhooks only name it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from matcurate.labelstudio.bars import bars_count
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import LabellingConfig, parse_labelling_config
 from matcurate.labelstudio.records import AnnotationRecord
+from matcurate.workflows.home.label_studio import connected_project_id
 from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace, connected_project_id
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ OUTCOMES = ("added", "updated", "unchanged", "stale", RETRACTED)
 
 @dataclass
 class SyncReport:
-    """How many corrections were added, updated …, and one line for each annotation that could not be taken in."""
+    """Counts of corrections added, updated …, and one line for each annotation that could not be stored."""
 
     outcomes: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(OUTCOMES, 0)))
     failed: list[str] = field(default_factory=list)
@@ -52,7 +53,7 @@ class SyncReport:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Takes annotations of one Label Studio project into the catalog."""
+    """Stores annotations of one Label Studio project in the catalog."""
 
     workspace: Workspace
     client: LabelStudioClient
@@ -64,19 +65,15 @@ class Intake:
     def open(cls, workspace: Workspace, client: LabelStudioClient) -> Intake:
         """Read the connected project's labelling configuration.
 
-        Raises
-        ------
-        ConfigError
-            When it has labels that are no phases of the project.
-        LabelStudioError
-            When Label Studio or the project is gone, or refuses the token.
+        Raises ConfigError when it has labels that are no phases of the project; LabelStudioError when Label Studio or
+        the project is gone, or refuses the token.
         """
         project, ls_project_id = workspace.project(), connected_project_id(workspace.settings)
         xml = client.projects.get(ls_project_id).label_config
         return cls(workspace, client, project, ls_project_id, parse_labelling_config(xml, project.phases))
 
     def by_id(self, annotation_id: int) -> str:
-        """Ask for one annotation and take it in; one that is gone is retracted. Returns the outcome."""
+        """Fetch one annotation and store it, or retract it when it is gone; returns the outcome."""
         try:
             annotation = self.client.annotations.get(annotation_id)
         except LabelStudioNotFoundError:
@@ -86,33 +83,30 @@ class Intake:
         return self.take(annotation, self.client.tasks.get(annotation.task_id).data)
 
     def forget_task(self, ls_task_id: int) -> None:
-        """Note that a task is gone. Clearing tasks away takes no correction back."""
+        """Note that a task is gone; its corrections stay."""
         with self.workspace.writing() as session:
             mark_gone(session, self.project.id, self.ls_project_id, ls_task_id)
 
     def _gone(self, annotation_id: int) -> str:
-        """An annotation that is gone was taken back by its expert, unless its whole task is gone."""
+        """Retract a deleted annotation, unless its whole task is gone."""
         with self.workspace.reading() as session:
-            known = correction_of(session, self.project.id, annotation_id)
-        if known is None:
+            correction = correction_of(session, self.project.id, annotation_id)
+        if correction is None:
             return Outcome.UNCHANGED
         try:
-            self.client.tasks.get(known.ls_task_id)
+            self.client.tasks.get(correction.ls_task_id)
         except LabelStudioNotFoundError:
-            self.forget_task(known.ls_task_id)
+            self.forget_task(correction.ls_task_id)
             return Outcome.UNCHANGED
         with self.workspace.writing() as session:
             retract_correction(session, self.project.id, annotation_id)
         return RETRACTED
 
     def take(self, annotation: AnnotationRecord, task_data: Mapping[str, object]) -> str:
-        """Decode one annotation and record it. Returns the outcome.
+        """Decode one annotation and record it; returns the outcome.
 
-        Raises
-        ------
-        AnnotationError
-            When it cannot be decoded (unknown label, another image size, far outside the image) or covers no pixel;
-            nothing is lost, Label Studio keeps it.
+        Raises AnnotationError when it cannot be decoded (unknown label, another image size, far outside the image) or
+        covers no pixel; nothing is lost, Label Studio keeps it.
         """
         task = TaskQuestion(annotation.task_id, task_data)
         micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.config.image_key)
@@ -156,13 +150,13 @@ class Intake:
         if annotation.parent_prediction is None:
             return None
         with self.workspace.reading() as session:
-            known = pushed_as(session, link, annotation.parent_prediction)
-        if known is None:
-            known = self._learn_parent(annotation.parent_prediction, link)
-        return None if known is None else known.id
+            parent = pushed_as(session, link, annotation.parent_prediction)
+        if parent is None:
+            parent = self._learn_parent(annotation.parent_prediction, link)
+        return None if parent is None else parent.id
 
     def _learn_parent(self, ls_prediction_id: int, link: TaskLink) -> PredictionRecord | None:
-        """Find which of our predictions Label Studio calls by an id: it tells the id only afterwards."""
+        """Find which of our predictions has an id that Label Studio has just made known."""
         stored = self.client.predictions.of_task(link.ls_task_id)
         name = next((p.model_version for p in stored if p.id == ls_prediction_id), None)
         with self.workspace.writing() as session:

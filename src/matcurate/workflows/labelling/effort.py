@@ -1,4 +1,4 @@
-"""What a prediction cost its expert: pixels changed and time spent, by model version."""
+"""What correcting predictions costs the experts: pixels changed and time spent, by model version."""
 
 from __future__ import annotations
 
@@ -20,18 +20,8 @@ from matcurate.workflows.home.workspace import Workspace
 class Effort:
     """One correction's cost.
 
-    Parameters
-    ----------
-    micrograph_id, correction_id : int
-        Catalog ids.
-    model_version : str
-        What made the prediction that was corrected.
-    changed : float
-        Share of the pixels whose class id the expert changed, in [0, 1].
-    lead_time : float or None
-        Seconds that Label Studio counted, None when it did not.
-    at : datetime
-        When the annotation was last changed.
+    ``model_version`` made the corrected prediction. ``changed``: share of the pixels whose class id the expert changed,
+    in [0, 1]. ``lead_time``: seconds that Label Studio counted, if it did. ``at``: when the annotation last changed.
     """
 
     micrograph_id: int
@@ -64,19 +54,8 @@ class EffortReport:
 def measure_effort(workspace: Workspace, progress: Progress = silent) -> EffortReport:
     """Compare every usable correction with the prediction it began from.
 
-    Skipped and retracted annotations do not count, and neither do those without class ids.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    progress : Progress
-        Called once a correction.
-
-    Raises
-    ------
-    CatalogError
-        When the project is unknown, or a mask is missing, damaged or of another size.
+    Skipped and retracted annotations do not count, and neither do those without class ids. Raises CatalogError when the
+    project is unknown, or a mask is missing, damaged or of another size.
     """
     project = workspace.project()
     with workspace.reading() as session:
@@ -102,13 +81,7 @@ def newest_version_changes(workspace: Workspace) -> tuple[float, ...]:
 
 
 def share_changed(before: LabelMap, after: LabelMap) -> float:
-    """Share of the pixels (H, W) whose class ids differ, in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        When the shapes differ.
-    """
+    """Share of the pixels (H, W) whose class ids differ, in [0, 1]; raises ValueError when the shapes differ."""
     if before.shape != after.shape:
         raise ValueError(f"masks of {before.shape} and {after.shape} cannot be compared")
     return float(np.count_nonzero(before != after) / before.size)
@@ -116,13 +89,13 @@ def share_changed(before: LabelMap, after: LabelMap) -> float:
 
 def by_version(efforts: Sequence[Effort]) -> list[VersionEffort]:
     """Means and medians by model version, in the order in which versions were first corrected."""
-    found = []
+    rows = []
     for name in dict.fromkeys(effort.model_version for effort in efforts):
         own = [effort for effort in efforts if effort.model_version == name]
         times = [effort.lead_time for effort in own if effort.lead_time is not None]
         mean = fmean(effort.changed for effort in own)
-        found.append(VersionEffort(name, len(own), mean, median(times) if times else None))
-    return found
+        rows.append(VersionEffort(name, len(own), mean, median(times) if times else None))
+    return rows
 
 
 def _efforts(

@@ -13,7 +13,8 @@ from matcurate.catalog.tasks import link_task, links_for_project, mark_gone
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import ImageUpload, PredictionRow
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace, connected_project_id
+from matcurate.workflows.home.label_studio import connected_project_id
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.labelling.tasks import MICROGRAPH_KEY
 
@@ -30,29 +31,14 @@ class PushReport:
     model_version: str | None
 
 
-def push(
+def push_project(
     workspace: Workspace, client: LabelStudioClient, model_version: str, progress: Progress = silent
 ) -> PushReport:
-    """Make a task for every micrograph that has none, and send a version's predictions.
+    """Make a task for every micrograph that has none, and send a version's predictions, if there are any.
 
     Idempotent, also after a crash half-way: tasks that Label Studio has are found by the content hash they carry.
-    What Label Studio stored is counted; its project then shows this model version.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    client : LabelStudioClient
-        Label Studio.
-    model_version : str
-        The version to show; its predictions are sent as far as there are any.
-    progress : Progress
-        Called once a batch.
-
-    Raises
-    ------
-    LabelStudioError
-        When it does not answer, refuses, has lost the project, or stores less than it was sent.
+    What Label Studio stored is counted; its project then shows this model version. Raises LabelStudioError when it does
+    not answer, refuses, has lost the project, or stores less than it was sent.
     """
     target = _Target(workspace, client, workspace.project(), connected_project_id(workspace.settings))
     codec = RegionCodec.for_project(workspace, target.project, client.projects.get(target.ls_project_id).label_config)
@@ -68,7 +54,7 @@ def push(
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The Label Studio project that receives."""
+    """The Label Studio project that receives tasks and predictions."""
 
     workspace: Workspace
     client: LabelStudioClient
@@ -76,7 +62,7 @@ class _Target:
     ls_project_id: int
 
     def reconcile(self) -> set[int]:
-        """Link tasks that are there already, note those that are gone; returns those that have predictions."""
+        """Link existing tasks and note deleted ones; returns the tasks that have predictions."""
         present = {task.id: task for task in self.client.tasks.of_project(self.ls_project_id)}
         with self.workspace.reading() as session:
             links = links_for_project(session, self.project.id, self.ls_project_id)
@@ -111,30 +97,29 @@ class _Target:
     ) -> int:
         """Send the version's predictions that Label Studio does not hold; returns how many.
 
-        Only tasks in ``predicted`` are asked what they hold: asking one without predictions makes Label Studio ask us.
+        Only tasks in ``predicted`` are read: reading one without predictions makes Label Studio ask the backend.
         """
         self._forget(version, lambda link: link.ls_task_id not in predicted)  # somebody has deleted them there
         with self.workspace.reading() as session:
             waiting = unpushed_predictions(session, self.ls_project_id, version.id)
         if self.client.predictions.versions(self.ls_project_id).get(version.name):
             waiting = [
-                one for one in waiting if not (one.task.ls_task_id in predicted and self._holds(one, version, codec))
+                row for row in waiting if not (row.task.ls_task_id in predicted and self._holds(row, version, codec))
             ]
         for start in range(0, len(waiting), PREDICTIONS_AT_ONCE):
             progress(start, len(waiting), "predictions")
             batch = waiting[start : start + PREDICTIONS_AT_ONCE]
-            self.client.predictions.import_rows(self.ls_project_id, [_row(codec, version, one) for one in batch])
+            self.client.predictions.import_rows(self.ls_project_id, [_row(codec, version, row) for row in batch])
             with self.workspace.writing() as session:
-                for one in batch:
-                    mark_pushed(session, one.prediction, one.task, None)
+                for row in batch:
+                    mark_pushed(session, row.prediction, row.task, None)
         progress(len(waiting), len(waiting))
         return len(waiting)
 
     def show(self, version: ModelVersionRecord) -> bool:
-        """Make this the one version on the page, served and scored. The catalog keeps the others.
+        """Show only this version on the page; returns whether it has anything to show. The catalog keeps all.
 
-        Older predictions go once no task is left that has nothing else to show. Returns whether there is anything of
-        this version to show.
+        Older predictions are deleted once every task has one of this version.
         """
         stored = self.client.predictions.versions(self.ls_project_id)
         if not stored.get(version.name):
@@ -154,10 +139,10 @@ class _Target:
         return True
 
     def _forget(self, version: ModelVersionRecord, lost: Callable[[TaskLink], bool]) -> None:
-        """Note that the tasks for which ``lost`` holds have the version's predictions no longer."""
+        """Note that the tasks for which ``lost`` holds no longer have the version's predictions."""
         with self.workspace.reading() as session:
             predictions = {p.micrograph_id: p for p in list_predictions(session, version.id)}
-            waiting = {one.task.id for one in unpushed_predictions(session, self.ls_project_id, version.id)}
+            waiting = {row.task.id for row in unpushed_predictions(session, self.ls_project_id, version.id)}
             links = links_for_project(session, self.project.id, self.ls_project_id)
         marked = [link for link in links if link.micrograph_id in predictions and link.id not in waiting]
         with self.workspace.writing() as session:
@@ -165,20 +150,20 @@ class _Target:
                 if lost(link):
                     forget_pushes(session, [predictions[link.micrograph_id]], link)
 
-    def _holds(self, one: UnpushedPrediction, version: ModelVersionRecord, codec: RegionCodec) -> bool:
+    def _holds(self, unpushed: UnpushedPrediction, version: ModelVersionRecord, codec: RegionCodec) -> bool:
         """Whether Label Studio has the prediction already (fetched from the backend, or sent before a crash).
 
-        An empty one is what the backend answered when the image could not be read: it makes way.
+        An empty one is what the backend answered when the image could not be read: it is deleted.
         """
-        stored = self.client.predictions.of_task(one.task.ls_task_id)
+        stored = self.client.predictions.of_task(unpushed.task.ls_task_id)
         same = [p for p in stored if p.model_version == version.name]
-        held = next((p for p in same if p.result or not codec.encode(one.prediction)), None)
+        held = next((p for p in same if p.result or not codec.encode(unpushed.prediction)), None)
         if held is None:
             for empty in same:
                 self.client.predictions.delete(empty.id)
             return False
         with self.workspace.writing() as session:
-            mark_pushed(session, one.prediction, one.task, held.id)
+            mark_pushed(session, unpushed.prediction, unpushed.task, held.id)
         return True
 
     def _upload(self, micrograph: MicrographRecord) -> ImageUpload:
@@ -193,10 +178,10 @@ class _Target:
         )
 
 
-def _row(codec: RegionCodec, version: ModelVersionRecord, one: UnpushedPrediction) -> PredictionRow:
+def _row(codec: RegionCodec, version: ModelVersionRecord, unpushed: UnpushedPrediction) -> PredictionRow:
     return PredictionRow(
-        task_id=one.task.ls_task_id,
+        task_id=unpushed.task.ls_task_id,
         model_version=version.name,
-        score=one.prediction.score,
-        result=codec.encode(one.prediction),
+        score=unpushed.prediction.score,
+        result=codec.encode(unpushed.prediction),
     )

@@ -31,13 +31,7 @@ class RegionCodec:
 
     @classmethod
     def for_project(cls, workspace: Workspace, project: ProjectRecord, label_config: str) -> RegionCodec:
-        """Read a labelling configuration.
-
-        Raises
-        ------
-        ConfigError
-            When it lacks what the project needs, or has labels that are no phases.
-        """
+        """Read a labelling configuration; raises ConfigError when it does not fit the project."""
         return cls(workspace, project, parse_labelling_config(label_config, project.phases), wants_instances(project))
 
     def encode(self, prediction: PredictionRecord) -> list[Region]:

@@ -12,7 +12,8 @@ from matcurate.errors import AnnotationError, LabelStudioUnreachableError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.images import fetch_image
 from matcurate.labelstudio.ratios import Draft as Draft  # entry points name the type
-from matcurate.workflows.home.workspace import Workspace, connected_project_id
+from matcurate.workflows.home.label_studio import connected_project_id
+from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ingest.ingest import Provenance, ingest_bytes
 
 MICROGRAPH_KEY = "micrograph"
@@ -21,7 +22,7 @@ MICROGRAPH_KEY = "micrograph"
 
 @dataclass(frozen=True, slots=True)
 class TaskQuestion:
-    """A task as Label Studio describes it: its id, its data, and what experts have begun on it."""
+    """A task as Label Studio describes it: its id, its data, and the experts' drafts."""
 
     id: int
     data: Mapping[str, object]
@@ -34,28 +35,12 @@ def task_micrograph(
     """Find the micrograph that a task shows.
 
     A task that we pushed carries the micrograph's content hash. One that somebody made in Label Studio does not: its
-    image is fetched with our own token and taken into the catalog, so that its corrections have a home too. Without a
-    client (no Label Studio connected) images from elsewhere and in the task itself are still taken in.
+    image, at the address under ``image_key``, is fetched with our own token and ingested, so that its corrections have
+    a home too. Without a client images from elsewhere and in the task itself are still ingested.
 
-    Parameters
-    ----------
-    workspace, client, project
-        The open installation, Label Studio, the project at hand.
-    task : TaskQuestion
-        The task.
-    image_key : str
-        Key of the task's data that holds the image's address.
-
-    Raises
-    ------
-    ConfigError
-        When Label Studio has the image and none is connected.
-    AnnotationError
-        When the task names no image, or one on another host that does not answer.
-    LabelStudioError
-        When the image cannot be fetched.
-    UnreadableImageError
-        When it is none.
+    Raises ConfigError when Label Studio has the image and none is connected; AnnotationError when the task names no
+    image, or one on another host that does not answer; LabelStudioError when the image cannot be fetched;
+    UnreadableImageError when it is none.
     """
     return _known(workspace, project, task) or _adopt(workspace, client, task, image_key)
 
@@ -65,10 +50,7 @@ def link_micrograph(
 ) -> TaskLink:
     """Note that a task of the connected project shows a micrograph.
 
-    Raises
-    ------
-    CatalogError
-        When the task is linked with another micrograph, or the micrograph is of another project.
+    Raises CatalogError when the task is linked with another micrograph, or the micrograph is of another project.
     """
     ls_project_id = connected_project_id(workspace.settings)
     with workspace.writing() as session:

@@ -1,4 +1,4 @@
-"""Label Studio's question "what is in these tasks?", answered from the store when known, computed when not."""
+"""Predictions that Label Studio requests for its tasks: from the store where there is one, else computed."""
 
 from __future__ import annotations
 
@@ -50,44 +50,25 @@ def answer_tasks(
     """Answer every task, in the order asked, all with one version.
 
     What is computed is stored at once, so that a call that Label Studio gives up on (100 s) is not lost: asked again,
-    it comes from the store. Images that the catalog does not know are fetched with our own token and taken in. What
-    follows an expert's ratios is theirs alone and is not stored.
+    it comes from the store. Images that the catalog does not know are fetched with our own token and ingested; without
+    a ``client`` only those that Label Studio does not hold. ``context`` is what an expert has on the page while
+    requesting another prediction, None when a task is merely opened; what follows an expert's ratios is theirs alone
+    and not stored.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    client : LabelStudioClient, optional
-        Fetches images that Label Studio has; without it images from elsewhere are still answered.
-    serving : Serving
-        The model.
-    tasks : sequence of TaskQuestion
-        Task ids, data and drafts, as Label Studio sends them.
-    label_config : str
-        The project's labelling configuration (XML), which names the controls.
-    context : mapping, optional
-        What an expert has on the page while asking for another prediction; None when a task is merely opened.
-    progress : Progress
-        Called once a task.
-
-    Raises
-    ------
-    CatalogError
-        When the project has not been created.
-    ConfigError
-        When an image is on a Label Studio that is not connected, or the labelling configuration or the preset does
-        not fit the project: an empty answer would be stored as a prediction.
+    Raises CatalogError when the project has not been created; ConfigError when an image is on a Label Studio that is
+    not connected, or the labelling configuration (XML) or the preset does not fit the project: an empty answer would be
+    stored as a prediction.
     """
     project = workspace.project()
     segmenter = serving.load()
     version = register_version(workspace, project, segmenter)
     codec = RegionCodec.for_project(workspace, project, label_config)
-    desk = _Desk(workspace, client, serving, segmenter, project, version, codec)
+    answerer = TaskAnswerer(workspace, client, serving, segmenter, project, version, codec)
     answers = []
     for index, task in enumerate(tasks):
         progress(index, len(tasks), str(task.id))
         try:
-            answers.append(desk.answer(task, context))
+            answers.append(answerer.answer(task, context))
         except ConfigError:
             raise
         except CurateError as error:
@@ -103,7 +84,7 @@ def check_label_config(workspace: Workspace, label_config: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
+class TaskAnswerer:
     """Answers tasks of one project with one version."""
 
     workspace: Workspace
@@ -115,37 +96,37 @@ class _Desk:
     codec: RegionCodec
 
     def answer(self, task: TaskQuestion, context: Mapping[str, object] | None) -> Answer:
-        """Answer from the store, computed, or as told by the expert's ratios."""
+        """Answer from the store, by computing, or with the expert's ratios."""
         micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.codec.config.image_key)
         if self.workspace.settings.label_studio.project_id is not None:
             link_micrograph(self.workspace, self.project, task, micrograph)
         ratios = None if context is None else asked_ratios(context, task.drafts, self.codec.config)
         if ratios is not None:
-            return self._told(task, micrograph, ratios)
+            return self._with_ratios(task, micrograph, ratios)
         prediction, source = self._predict(micrograph)
         regions = tuple(self.codec.encode(prediction))
         return Answer(task.id, self.version.name, prediction.score, regions, source)
 
     def _predict(self, micrograph: MicrographRecord) -> tuple[PredictionRecord, Source]:
-        known = stored_prediction(self.workspace, self.version, micrograph)
-        if known is not None:
-            return known, "store"
+        stored = stored_prediction(self.workspace, self.version, micrograph)
+        if stored is not None:
+            return stored, "store"
         with self.serving.turn():
-            known = stored_prediction(self.workspace, self.version, micrograph)  # another call may have computed it
-            if known is not None:
-                return known, "store"
+            stored = stored_prediction(self.workspace, self.version, micrograph)  # another call may have computed it
+            if stored is not None:
+                return stored, "store"
             return predict_micrograph(
                 self.workspace, self.project, self.version, self.segmenter, micrograph
             ), "computed"
 
-    def _told(self, task: TaskQuestion, micrograph: MicrographRecord, ratios: Ratios) -> Answer:
-        """Segment again with the expert's ratios; what they left out is guessed from what was found without."""
-        found = [0.0] * len(ratios)
+    def _with_ratios(self, task: TaskQuestion, micrograph: MicrographRecord, ratios: Ratios) -> Answer:
+        """Segment again with the expert's ratios; missing ones are completed from the prediction without ratios."""
+        predicted = [0.0] * len(ratios)
         if None in ratios:
             fractions = self._predict(micrograph)[0].phase_fractions
-            found = [fractions.get(name, 0.0) for name in self.project.phases]
+            predicted = [fractions.get(name, 0.0) for name in self.project.phases]
         try:
-            ratio = completed_ratio(ratios, found)
+            ratio = completed_ratio(ratios, predicted)
         except ValueError as error:
             raise AnnotationError(str(error)) from error
         pixels, ignored = load_counted(self.workspace, micrograph)

@@ -49,7 +49,7 @@ class PresegmentReport:
     failed: tuple[str, ...]
 
 
-def presegment(
+def presegment_micrographs(
     workspace: Workspace,
     segmenter: PreSegmenter,
     selection: Selection = "all",
@@ -59,26 +59,9 @@ def presegment(
 ) -> PresegmentReport:
     """Predict the project's micrographs that have no prediction of this version yet.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    segmenter : PreSegmenter
-        Its ``version`` names the predictions.
-    selection : {"all", "new"}
-        "new" leaves out those that an earlier version has predicted.
-    ids : sequence of int, optional
-        Only these micrographs (catalog ids).
-    progress : Progress
-        Called once a micrograph.
-    scorer : Scoring, optional
-        Of the same segmenter: what it says in the same pass is stored too, so that ranking need not look again. The
-        golden set is never ranked, nor scored here.
-
-    Raises
-    ------
-    CatalogError
-        When the project or an id is unknown.
+    ``selection`` "new" leaves out those that an earlier version has predicted; ``ids`` limits it to some catalog ids. A
+    ``scorer`` of the same segmenter stores its scores in the same pass, so that ranking need not compute them again;
+    the golden set is never scored. Raises CatalogError when the project or an id is unknown.
     """
     project = workspace.project()
     version = register_version(workspace, project, segmenter)
@@ -120,10 +103,7 @@ def predict_micrograph(
 ) -> PredictionRecord:
     """Segment one micrograph at its full depth and store the result, and its scores where the scorer has them.
 
-    Raises
-    ------
-    CurateError
-        When the original is damaged, or the segmentation has more classes than the project has phases.
+    Raises CurateError when the original is damaged, or the segmentation has more classes than the project has phases.
     """
     pixels, ignored = load_counted(workspace, micrograph)
     segmentation, scored = (
@@ -148,7 +128,7 @@ def predict_micrograph(
 def stored_prediction(
     workspace: Workspace, version: ModelVersionRecord, micrograph: MicrographRecord
 ) -> PredictionRecord | None:
-    """The prediction of this version, if there is one."""
+    """The stored prediction of this version, if any."""
     with workspace.reading() as session:
         return prediction_for(session, micrograph.id, version.id)
 

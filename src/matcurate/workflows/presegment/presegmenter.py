@@ -32,7 +32,7 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """What must be known to make a version's predictions again; the catalog keeps it."""
+    """Settings that reproduce a version's predictions; kept in the catalog."""
 
     backbone: str
     backbone_digest: str
@@ -96,22 +96,17 @@ class Learned:
     def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
         """Most probable phase of every pixel; objects are its connected regions.
 
-        The score is the mean over the pixels of the probability of the phase that was chosen.
+        The score is the mean over the pixels of the probability of their phase.
         """
-        told = no_ratio(self.model.phases) if ratio is None else ratio
         grey = grey_levels(looked_at(pixels, ignored))
-        return segmentation_of(phase_shares(self.model, grey, told), ignored)
+        shares = phase_shares(self.model, grey, no_ratio(self.model.phases) if ratio is None else ratio)
+        return segmentation_of(shares, ignored)
 
 
 def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:
     """MatSAM with the project's preset, on the settings' backbone where none is named.
 
-    Raises
-    ------
-    ConfigError
-        When there is no such preset or backbone.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
+    Raises ConfigError when there is no such preset or backbone, CheckpointError when its checkpoint is not at hand.
     """
     preset = workspace.project().preset
     return ZeroShot(build_segmenter(workspace.settings, preset, backbone or workspace.settings.backbone), preset)
@@ -120,21 +115,10 @@ def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:
 def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = None) -> PreSegmenter:
     """The project's champion where there is one and the settings want it, else MatSAM.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    present : PreSegmenter, optional
-        What has been chosen before, with the same settings; returned when nothing else is to be chosen now.
-
-    Raises
-    ------
-    CheckpointError
-        When the champion's files or its base are not at hand, or it knows other phases than the project has.
-    ConfigError
-        When there is no such preset or backbone.
-    TrackingError
-        When MLflow does not answer, and this home knows that there is a champion.
+    ``present``, chosen earlier with the same settings, is returned when it is still the right one. Raises
+    CheckpointError when the champion's files or its base are not at hand, or it has other phases than the project;
+    ConfigError when there is no such preset or backbone; TrackingError when MLflow does not answer though this home has
+    a champion.
     """
     if workspace.settings.pre_segmentation == "matsam" or not _may_have_champion(workspace):
         return present if isinstance(present, ZeroShot) else zero_shot(workspace)
@@ -157,13 +141,7 @@ def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreS
 
 
 def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
-    """A version of the registry, ready to segment.
-
-    Raises
-    ------
-    CheckpointError
-        When its base is not at hand, or it knows other phases than the project has.
-    """
+    """A version of the registry, ready to segment; raises CheckpointError when base or phases do not fit."""
     from matcurate.workflows.home.backbones import backbone_of
 
     card, phases = files.adapter.card, workspace.project().classes
@@ -178,14 +156,9 @@ def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
 
 
 def _may_have_champion(workspace: Workspace) -> bool:
-    """Whether there is a store of model versions to look into: none is made only to find it empty.
+    """Whether there is a store of model versions; none is created only to find it empty.
 
-    A server that does not answer counts as empty where this home has promoted nothing.
-
-    Raises
-    ------
-    TrackingError
-        When its server does not answer, and this home knows that there is a champion.
+    A server that does not answer counts as empty where this home has promoted nothing, else raises TrackingError.
     """
     uri = workspace.settings.resolved_tracking_uri
     state = state_of(uri)

@@ -1,4 +1,4 @@
-"""One pre-segmenter for all threads of a process, that follows promotions without a pause."""
+"""One pre-segmenter for all threads of a process; it follows promotions without a pause."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ from matcurate.workflows.presegment.presegmenter import PreSegmenter
 log = logging.getLogger(__name__)
 
 Choose = Callable[[PreSegmenter | None], PreSegmenter]
-"""From what is held now to what shall be: itself when nothing has changed."""
+"""From the present pre-segmenter to the next: the same when nothing has changed."""
 
 
 class Serving:
-    """Holds the pre-segmenter: chosen at first use, exchanged by :meth:`follow`, segmenting for one thread at a time.
+    """Holds the pre-segmenter: chosen at first use, replaced by :meth:`follow`, segmenting for one thread at a time.
 
-    Only :meth:`turn` waits for other threads' segmentations; asking for the version does not, and while another
-    pre-segmenter is loaded the one held before goes on answering.
-
-    Parameters
-    ----------
-    choose : callable
-        Chooses and loads; a :class:`CurateError` of it goes to the caller, and the next call tries again.
+    Only :meth:`turn` waits for other threads' segmentations; reading the version does not, and while another
+    pre-segmenter is loaded the present one goes on answering. A CurateError of ``choose`` goes to the caller, and the
+    next call tries again.
     """
 
     def __init__(self, choose: Choose) -> None:
@@ -35,17 +31,11 @@ class Serving:
 
     @property
     def held(self) -> PreSegmenter | None:
-        """What is held, None before it is loaded. Answers at once."""
+        """The pre-segmenter, None before it is loaded. Answers at once."""
         return self._held
 
     def load(self) -> PreSegmenter:
-        """Return what is held, loaded when it is not yet.
-
-        Raises
-        ------
-        CurateError
-            When it cannot be loaded.
-        """
+        """Return the pre-segmenter, loading it first if needed; raises CurateError when it cannot be loaded."""
         held = self._held
         if held is not None:
             return held
@@ -55,12 +45,9 @@ class Serving:
             return self._held
 
     def follow(self) -> bool:
-        """Look whether something else is to be held, load that, and exchange it; returns whether it was exchanged.
+        """Replace the pre-segmenter where another is to serve now; returns whether it was.
 
-        Raises
-        ------
-        CurateError
-            When that cannot be told or loaded: what is held stays.
+        Raises CurateError when that cannot be decided or loaded: the present one stays.
         """
         with self._choosing:
             before = self._held

@@ -29,16 +29,8 @@ BY_EVIDENCE, BY_DISTANCE = "evidential-diverse", "kcenter"
 class Candidates:
     """Scored micrographs that are neither annotated nor golden, leased or not.
 
-    Parameters
-    ----------
-    micrographs, scores : mapping
-        By micrograph, of the same ones.
-    embeddings : mapping of int to float32 array (D,)
-        By micrograph.
-    labelled : float32 array (M, D)
-        Embeddings of what the experts have annotated.
-    failed : tuple of str
-        One line for each micrograph that could not be scored, and is left out.
+    ``micrographs``, ``scores`` and ``embeddings`` (D,) are by micrograph id. ``labelled`` (M, D): embeddings of
+    annotated micrographs. ``failed``: one line for each that could not be scored, and is left out.
     """
 
     micrographs: Mapping[int, MicrographRecord]
@@ -49,7 +41,7 @@ class Candidates:
 
     @property
     def default_strategy(self) -> str:
-        """By evidence where the model says it of every candidate."""
+        """By evidence where every candidate has a vacuity, else by distance."""
         evidence = bool(self.scores) and all("vacuity" in score.scores for score in self.scores.values())
         return BY_EVIDENCE if evidence else BY_DISTANCE
 
@@ -72,13 +64,13 @@ class Candidates:
         return tuple(ids[place] for place in order)
 
     def _pool(self, ids: Sequence[int]) -> Pool:
-        scores = [self.scores[each] for each in ids]
+        scores = [self.scores[id_] for id_ in ids]
         names = set.intersection(*(set(score.scores) for score in scores))
         return Pool(
-            embeddings=np.stack([self.embeddings[each] for each in ids]),
+            embeddings=np.stack([self.embeddings[id_] for id_ in ids]),
             scores={name: np.array([score.scores[name] for score in scores]) for name in sorted(names)},
             fractions=np.array([score.fractions for score in scores]),
-            specimens=_specimens([self.micrographs[each] for each in ids]),
+            specimens=_specimens([self.micrographs[id_] for id_ in ids]),
             labelled=self.labelled if len(self.labelled) else None,
         )
 
@@ -91,23 +83,11 @@ def gather(
     strategy: str | None,
     progress: Progress,
 ) -> Candidates:
-    """Score what can be chosen, and embed what the experts have annotated.
+    """Score what can be chosen, and embed what is ``annotated``.
 
-    Parameters
-    ----------
-    workspace, scorer, version
-        The open installation; what scores, and its row in the catalog. What it has not predicted is left out.
-    annotated : collection of int
-        Micrographs that have an annotation.
-    strategy : str, optional
-        What is asked for by name: it is tried on the first micrograph that is scored.
-    progress : Progress
-        Called for every micrograph.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such strategy, or it needs what the model does not say.
+    What the version has not predicted is left out. A ``strategy`` requested by name is tried on the first scores,
+    before the long work begins: raises ConfigError when there is none of that name, or it needs scores that the model
+    does not give.
     """
     with workspace.reading() as session:
         present = [m for m in list_for_project(session, workspace.project().id) if not m.golden]
@@ -121,10 +101,8 @@ def gather(
                 "'curate retrain' makes a version that has one, or use 'kcenter', which needs none"
             )
         if strategy is not None:
-            known = {first.micrograph_id: first}
-            _assembled(workspace, unseen, known, np.empty((0, 0)), ()).batch(
-                list(known), strategy, 1, seed=0, quota=None
-            )
+            only = _assembled(workspace, unseen, {first.micrograph_id: first}, np.empty((0, 0)), ())
+            only.batch(list(only.micrographs), strategy, 1, seed=0, quota=None)
 
     pairs = [(micrograph, predictions[micrograph.id]) for micrograph in unseen.values()]
     scores, unscored = score_pool(workspace, scorer, version, pairs, check, progress)
@@ -140,8 +118,8 @@ def _assembled(
     labelled: FloatArray,
     failed: tuple[str, ...],
 ) -> Candidates:
-    embeddings = {each: load_embedding(workspace, score.embedding_key) for each, score in scores.items()}
-    return Candidates({each: micrographs[each] for each in scores}, scores, embeddings, labelled, failed)
+    embeddings = {id_: load_embedding(workspace, score.embedding_key) for id_, score in scores.items()}
+    return Candidates({id_: micrographs[id_] for id_ in scores}, scores, embeddings, labelled, failed)
 
 
 def _specimens(micrographs: Sequence[MicrographRecord]) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -17,22 +17,23 @@ from matcurate.config import RankSettings, first_problem
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace, connected_project_id, label_studio_client
-from matcurate.workflows.labelling.push import push
-from matcurate.workflows.presegment.presegment import presegment, register_version
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.labelling.push import push_project
+from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
 from matcurate.workflows.presegment.presegmenter import PreSegmenter, choose_presegmenter
 from matcurate.workflows.ranking.candidates import Candidates, gather
-from matcurate.workflows.ranking.look import Look, attach_looks
+from matcurate.workflows.ranking.look import RankedTask, attach_vacuity_maps
 from matcurate.workflows.ranking.scorer import open_scorer
 from matcurate.workflows.ranking.served_order import confidences, write_order
 
 TRIES = 5
-"""How often a choice is made again because somebody else was quicker."""
+"""Attempts to lease a batch when others lease at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A micrograph of the batch: its place from 1, its task in Label Studio, and what the model says of it."""
+    """A micrograph of the batch: its place from 1, its task in Label Studio, and its scores."""
 
     place: int
     id: int
@@ -44,7 +45,11 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class RankReport:
-    """What was chosen of how many that were free, what could not be read, and whether Label Studio serves it now."""
+    """The batch chosen from ``pool`` free micrographs.
+
+    ``failed``: one line for each that could not be read. ``written``: Label Studio serves the order now. ``overlays``:
+    tasks of the batch that show a vacuity map.
+    """
 
     strategy: str
     model_version: str
@@ -53,41 +58,17 @@ class RankReport:
     failed: tuple[str, ...]
     written: bool
     overlays: int
-    """Tasks of the batch that show where to look."""
 
 
 def as_document(report: RankReport) -> dict[str, object]:
-    """The report as JSON knows it: for ``--json`` and for what a job says."""
-    return {
-        "strategy": report.strategy,
-        "model_version": report.model_version,
-        "pool": report.pool,
-        "chosen": [
-            {
-                "place": each.place,
-                "id": each.id,
-                "name": each.name,
-                "task": each.task,
-                "scores": dict(each.scores),
-                "leased_until": each.leased_until.isoformat(),
-            }
-            for each in report.chosen
-        ],
-        "failed": list(report.failed),
-        "written": report.written,
-        "overlays": report.overlays,
-    }
+    """The report as JSON holds it, for the result of a job."""
+    chosen = [{**asdict(choice), "leased_until": choice.leased_until.isoformat()} for choice in report.chosen]
+    return {**asdict(report), "chosen": chosen, "failed": list(report.failed)}
 
 
-def rank_settings(settings: RankSettings, **given: object) -> RankSettings:
-    """The installation's settings with what was given (not None) in their place.
-
-    Raises
-    ------
-    ConfigError
-        When a value is not allowed.
-    """
-    changes = {key: value for key, value in given.items() if value is not None}
+def rank_settings(settings: RankSettings, **options: object) -> RankSettings:
+    """The installation's settings with the options that are not None; raises ConfigError when one is not allowed."""
+    changes = {key: value for key, value in options.items() if value is not None}
     try:
         return RankSettings.model_validate(settings.model_dump() | changes)
     except ValidationError as error:
@@ -95,7 +76,7 @@ def rank_settings(settings: RankSettings, **given: object) -> RankSettings:
 
 
 def rank_project(workspace: Workspace, request: RankSettings, who: str, progress: Progress = silent) -> RankReport:
-    """Rank by what pre-segments now, in the Label Studio that is connected, if any is; errors as of :func:`rank`."""
+    """Rank by the current pre-segmenter, in the connected Label Studio if any; errors as of :func:`rank`."""
     segmenter = choose_presegmenter(workspace)
     if workspace.settings.label_studio.project_id is None:
         return rank(workspace, segmenter, None, request, who, progress=progress)
@@ -117,55 +98,35 @@ def rank(
     The pool is what has neither an annotation nor a place in the golden set, less what an earlier ranking has leased.
     Label Studio serves the batch in its order, then what is still leased, then the rest by the strategy's score.
     A ranking that was stored but not written (a crash, Label Studio gone) is written by the next call of the same
-    person with the same request; else every call chooses anew.
+    person with the same request; otherwise every call chooses again. What ``segmenter`` has not predicted yet is
+    predicted first; without a ``client`` the ranking is only stored.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    segmenter : PreSegmenter
-        The version that scores; what it has not predicted yet is predicted first.
-    client : LabelStudioClient, optional
-        Without it nothing is written: the ranking is stored only.
-    request : RankSettings
-        Strategy, size of the batch and so on.
-    who : str
-        Who asks.
-    now : datetime, optional
-        When leases begin and end; this moment by default.
-    progress : Progress
-        Called for every micrograph and task.
-
-    Raises
-    ------
-    ConfigError
-        When there is no such strategy, or it needs what the model does not say.
-    LabelStudioError
-        When Label Studio does not answer, or does not hold afterwards what it was sent.
+    Raises ConfigError when there is no such strategy, or it needs scores that the model does not give;
+    LabelStudioError when Label Studio does not answer, or does not hold afterwards what it was sent.
     """
     version = register_version(workspace, workspace.project(), segmenter)
     scorer = open_scorer(workspace, segmenter)
-    unpredicted = presegment(workspace, segmenter, progress=progress, scorer=scorer).failed
+    unpredicted = presegment_micrographs(workspace, segmenter, progress=progress, scorer=scorer).failed
     if client is not None:
-        push(workspace, client, version.name, progress)
-    desk = _Desk(workspace, version, client, request, who, now or utc_now())
-    candidates = gather(workspace, scorer, version, desk.annotated(), request.strategy, progress)
-    ranking = desk.unfinished(candidates) or desk.choose(candidates)
-    chosen, written, overlays = desk.chosen(candidates, ranking), False, 0
+        push_project(workspace, client, version.name, progress)
+    session = RankingSession(workspace, version, client, request, who, now or utc_now())
+    candidates = gather(workspace, scorer, version, session.annotated(), request.strategy, progress)
+    ranking = session.unfinished(candidates) or session.choose(candidates)
+    chosen, written, overlays = session.chosen(candidates, ranking), False, 0
     if client is not None:
-        written = write_order(workspace, client, version, desk.confidences(candidates, ranking), progress) > 0
-        looks = [Look(*candidates.of(each.id), each.task) for each in chosen if each.task is not None]
-        overlays = attach_looks(workspace, client, version, looks, progress)
+        written = write_order(workspace, client, version, session.confidences(candidates, ranking), progress) > 0
+        tasks = [RankedTask(*candidates.of(choice.id), choice.task) for choice in chosen if choice.task is not None]
+        overlays = attach_vacuity_maps(workspace, client, version, tasks, progress)
     if written:
-        with workspace.writing() as session:
-            mark_written(session, ranking.id)
+        with workspace.writing() as catalog:
+            mark_written(catalog, ranking.id)
     failed = tuple(dict.fromkeys((*unpredicted, *candidates.failed)))
     return RankReport(ranking.strategy, version.name, ranking.pool, chosen, failed, written, overlays)
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """One call: who asks for what, and when."""
+class RankingSession:
+    """One call of :func:`rank`: who requests what, and when."""
 
     workspace: Workspace
     version: ModelVersionRecord
@@ -176,32 +137,32 @@ class _Desk:
 
     @property
     def ls_project_id(self) -> int | None:
-        """Label Studio's project that is to follow."""
+        """Label Studio's project that is to serve the order; None without one."""
         return None if self.client is None else connected_project_id(self.workspace.settings)
 
     def annotated(self) -> set[int]:
         """Micrographs with an annotation, also those that Label Studio has and the catalog not yet."""
         with self.workspace.reading() as session:
-            known = annotated_micrographs(session, self.version.project_id)
+            annotated = annotated_micrographs(session, self.version.project_id)
         if self.client is None:
-            return known
+            return annotated
         tasks = self.client.tasks.of_project(connected_project_id(self.workspace.settings))
         worked_on = {task.id for task in tasks if task.annotations + task.skipped}
-        return known | {micrograph for micrograph, task in self._tasks().items() if task in worked_on}
+        return annotated | {micrograph for micrograph, task in self._tasks().items() if task in worked_on}
 
     def unfinished(self, candidates: Candidates) -> RankingRecord | None:
-        """The newest ranking, when it is what is asked for now, is leased, and was not written to the end."""
+        """The newest ranking, when it has this request, is still leased, and was not written to the end."""
         with self.workspace.reading() as session:
             newest = newest_ranking(session, self.version.project_id)
         if newest is None or newest.ls_project_id is None or newest.written_at is not None:
             return None
-        wanted = self._new(candidates, newest.pool, ())
+        new = self._new(candidates, newest.pool, ())
         same = all(
-            getattr(newest, field) == getattr(wanted, field)
+            getattr(newest, field) == getattr(new, field)
             for field in ("model_version_id", "strategy", "count", "quota", "seed", "who", "ls_project_id")
         )
         leased = self._leased()
-        return newest if same and any(each.micrograph_id in leased for each in newest.chosen) else None
+        return newest if same and any(lease.micrograph_id in leased for lease in newest.chosen) else None
 
     def choose(self, candidates: Candidates) -> RankingRecord:
         """Choose a batch of what is free, and lease it."""
@@ -215,25 +176,25 @@ class _Desk:
                 stored = store_ranking(session, self._new(candidates, len(free), batch), self.now)
             if stored is not None:
                 return stored
-        raise CatalogError("others rank this project all the time; try again in a minute")
+        raise CatalogError("others rank this project at the same time; try again in a minute")
 
     def confidences(self, candidates: Candidates, ranking: RankingRecord) -> dict[int, float]:
-        """What Label Studio orders the candidates by: the batch, what is leased otherwise, the rest."""
-        first = dict.fromkeys([*(each.micrograph_id for each in ranking.chosen), *self._leased()])
-        known = [micrograph_id for micrograph_id in first if micrograph_id in candidates.micrographs]
+        """Confidence by which Label Studio orders each candidate: the batch, other leases, the rest."""
+        first = dict.fromkeys([*(lease.micrograph_id for lease in ranking.chosen), *self._leased()])
+        leading = [micrograph_id for micrograph_id in first if micrograph_id in candidates.micrographs]
         rest = [micrograph_id for micrograph_id in candidates.micrographs if micrograph_id not in first]
-        return confidences([*known, *candidates.by_score(rest, ranking.strategy, seed=ranking.seed)])
+        return confidences([*leading, *candidates.by_score(rest, ranking.strategy, seed=ranking.seed)])
 
     def chosen(self, candidates: Candidates, ranking: RankingRecord) -> tuple[Chosen, ...]:
-        """The batch as people are told of it, without what has been annotated since."""
+        """The batch for the report, without what has been annotated since."""
         tasks = self._tasks()
 
-        def told(lease: LeaseRecord) -> Chosen:
+        def choice(lease: LeaseRecord) -> Chosen:
             micrograph = candidates.micrographs[lease.micrograph_id]
             scores, task = candidates.scores[micrograph.id].scores, tasks.get(micrograph.id)
             return Chosen(lease.place + 1, micrograph.id, micrograph.name, task, scores, lease.leased_until)
 
-        return tuple(told(lease) for lease in ranking.chosen if lease.micrograph_id in candidates.micrographs)
+        return tuple(choice(lease) for lease in ranking.chosen if lease.micrograph_id in candidates.micrographs)
 
     def _new(self, candidates: Candidates, pool: int, batch: tuple[int, ...]) -> NewRanking:
         return NewRanking(
@@ -252,10 +213,10 @@ class _Desk:
 
     def _leased(self) -> dict[int, LeaseRecord]:
         with self.workspace.reading() as session:
-            return {each.micrograph_id: each for each in leases(session, self.version.project_id, self.now)}
+            return {lease.micrograph_id: lease for lease in leases(session, self.version.project_id, self.now)}
 
     def _tasks(self) -> dict[int, int]:
-        """Label Studio's task of each micrograph."""
+        """Label Studio's task by micrograph."""
         if self.client is None:
             return {}
         with self.workspace.reading() as session:

@@ -22,18 +22,11 @@ FULL = 65535
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredImage:
-    """What a model makes of a micrograph as a candidate.
+    """A micrograph as a candidate.
 
-    Parameters
-    ----------
-    embedding : float32 array (D,)
-        Where it lies among the others.
-    fractions : float array (n,)
-        Area fraction of every class id from 0, in [0, 1].
-    scores : mapping of str to float
-        By the names that strategies know ("entropy", "margin", "vacuity" …): what the model does not say is absent.
-    vacuity : float32 array (H, W), optional
-        In [0, 1]: where the model has seen too little.
+    ``embedding`` (D,): its place among the others. ``fractions`` (n,): area fraction of every class id from 0, in [0,
+    1]. ``scores``: by the names that strategies use ("entropy", "margin", "vacuity" …), as far as the model gives them.
+    ``vacuity`` (H, W), in [0, 1]: where the model has seen too little.
     """
 
     embedding: NDArray[np.float32]
@@ -45,7 +38,7 @@ class ScoredImage:
 def store_scored(
     workspace: Workspace, scorer: str, version: ModelVersionRecord, micrograph: MicrographRecord, scored: ScoredImage
 ) -> ScoreRecord:
-    """Keep what a version makes of a micrograph; ``scorer`` is the digest of the way of scoring."""
+    """Store a version's scores of a micrograph; ``scorer`` is the digest of the way of scoring."""
     vacuity_key = None
     if scored.vacuity is not None:
         levels = np.rint(np.clip(scored.vacuity, 0.0, 1.0) * FULL).astype(np.uint16)
@@ -71,7 +64,7 @@ def put_embedding(workspace: Workspace, embedding: NDArray[np.float32]) -> str:
 
 
 def load_embedding(workspace: Workspace, key: str) -> NDArray[np.float32]:
-    """What :func:`put_embedding` has stored under a key."""
+    """Read what :func:`put_embedding` has stored under a key."""
     return np.asarray(np.load(io.BytesIO(workspace.objects.get(key)), allow_pickle=False), dtype=np.float32)
 
 

@@ -43,15 +43,7 @@ DRAWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Scores micrographs by a pre-segmenter.
-
-    Parameters
-    ----------
-    segmenter : PreSegmenter
-        The version whose scores they are.
-    embed : Embedder
-        Of crops.
-    """
+    """Scores micrographs by a pre-segmenter, and embeds them by their crops."""
 
     segmenter: PreSegmenter
     embed: Embedder
@@ -65,27 +57,20 @@ class Scorer:
         """Embedding (D,) of a micrograph (H, W): the mean of those of its :func:`crops_of`."""
         return np.asarray(self.embed(crops_of(grey_levels(pixels))).mean(axis=0), dtype=np.float32)
 
-    def score(self, pixels: Pixels, found: Sequence[float], ignored: BoolMask | None = None) -> ScoredImage:
-        """Score a micrograph (H, W).
+    def score(self, pixels: Pixels, fractions: Sequence[float], ignored: BoolMask | None = None) -> ScoredImage:
+        """Score a micrograph (H, W) at full depth, without what is ignored (H, W).
 
-        Parameters
-        ----------
-        pixels : uint8, uint16 or float32 array (H, W)
-            At full depth.
-        found : sequence of float (n,)
-            Area fractions in its pre-segmentation, for a model that says no more than that.
-        ignored : bool array (H, W), optional
-            What counts for nothing.
+        ``fractions`` (n,) are the area fractions of its pre-segmentation, for a segmenter that gives no scores.
         """
         embedding = self.embedding(looked_at(pixels, ignored))
         if isinstance(self.segmenter, Learned):
             return replace(scored_by_model(self.segmenter, pixels, ignored), embedding=embedding)
-        return ScoredImage(embedding, np.asarray(found, dtype=np.float64), {})
+        return ScoredImage(embedding, np.asarray(fractions, dtype=np.float64), {})
 
     def segmented(self, pixels: Pixels, ignored: BoolMask | None = None) -> tuple[Segmentation, ScoredImage | None]:
         """Segment a micrograph (H, W), and score it in the same pass where a phase model segments.
 
-        The scores of others follow from what was found: they are None here, see :meth:`score`.
+        For others the scores are None here: they follow from the segmentation, see :meth:`score`.
         """
         if not isinstance(self.segmenter, Learned):
             return self.segmenter.segment(pixels, ignored=ignored), None
@@ -97,14 +82,12 @@ class Scorer:
     def store(
         self, workspace: Workspace, version: ModelVersionRecord, micrograph: MicrographRecord, scored: ScoredImage
     ) -> ScoreRecord:
-        """Keep what a version makes of a micrograph in the catalog and the object store."""
+        """Store a version's scores of a micrograph in the catalog and the object store."""
         return store_scored(workspace, self.digest, version, micrograph, scored)
 
 
 def scored_by_model(learned: Learned, pixels: Pixels, ignored: BoolMask | None = None) -> ScoredImage:
-    """Means over the pixels of what a phase model says of a micrograph (H, W); the embedding is left empty.
-
-    Pixels that are ignored (H, W) are left out.
+    """Mean scores over the pixels of a micrograph (H, W) that are not ignored (H, W); the embedding is left empty.
 
     With a head of evidence also "vacuity" away from boundaries, "unknown", the share of pixels there that are not
     known, "vacuity NAME" of every phase that was found, and, where the head was trained with dropout, "bald".
@@ -113,41 +96,41 @@ def scored_by_model(learned: Learned, pixels: Pixels, ignored: BoolMask | None =
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Looked:
-    """Probabilities (n, H, W) of a phase model, and what its head of evidence says of the pixels (H, W), if any."""
+class PixelOutput:
+    """Probabilities (n, h, w) of a phase model, and vacuity and disagreement (h, w) of its head of evidence, if any."""
 
     shares: NDArray[np.float32]
     vacuity: NDArray[np.float32] | None = None
     disagreement: NDArray[np.float32] | None = None
 
 
-def _judged(learned: Learned, pixels: Pixels) -> _Looked:
+def _judged(learned: Learned, pixels: Pixels) -> PixelOutput:
     grey, told = grey_levels(pixels), no_ratio(learned.model.phases)
     if learned.evidence is None:
-        return _Looked(phase_shares(learned.model, grey, told))
+        return PixelOutput(phase_shares(learned.model, grey, told))
     prediction = predict_with_vacuity(learned.model, learned.evidence, grey, told, draws=DRAWS)
-    return _Looked(prediction.shares, prediction.vacuity, prediction.disagreement)
+    return PixelOutput(prediction.shares, prediction.vacuity, prediction.disagreement)
 
 
-def _scored(learned: Learned, looked: _Looked, ignored: BoolMask | None) -> ScoredImage:
-    """Scores of what was looked at (h, w) of an image (H, W), of which some may be ignored (H, W)."""
-    shares, scores = looked.shares, {}
+def _scored(learned: Learned, output: PixelOutput, ignored: BoolMask | None) -> ScoredImage:
+    """Scores of the framed part (h, w) of an image (H, W), some of which may be ignored (H, W)."""
+    shares, scores = output.shares, {}
     counts = _counts(ignored, shares.shape[1:])
-    if learned.evidence is not None and looked.vacuity is not None:
-        regions = region_scores(looked.vacuity, shares.argmax(axis=0), len(shares), counts=counts)
+    if learned.evidence is not None and output.vacuity is not None:
+        regions = region_scores(output.vacuity, shares.argmax(axis=0), len(shares), counts=counts)
         named = zip(learned.evidence.classes, regions.per_phase, strict=True)
         scores = {"vacuity": regions.mean, "unknown": regions.unknown}
         scores |= {f"vacuity {name}": value for name, value in named if value is not None}
-    if looked.disagreement is not None:
-        scores["bald"] = float(looked.disagreement.mean(where=counts, dtype=np.float64))
+    if output.disagreement is not None:
+        scores["bald"] = float(output.disagreement.mean(where=counts, dtype=np.float64))
     scores |= {"entropy": _pixel_mean(entropy, shares, counts), "margin": _pixel_mean(margin, shares, counts)}
     fractions = np.clip(shares.mean(axis=(1, 2), where=counts), 0.0, 1.0)
-    vacuity = None if looked.vacuity is None else spread_out(looked.vacuity, ignored)
+    vacuity = None if output.vacuity is None else spread_out(output.vacuity, ignored)
     return ScoredImage(np.empty(0, dtype=np.float32), fractions, scores, vacuity)
 
 
 def _counts(ignored: BoolMask | None, shape: tuple[int, ...]) -> BoolMask:
-    """Which of the pixels (h, w) that were looked at count."""
+    """Which pixels of the framed part (h, w) count."""
     if ignored is None:
         return np.ones(shape, dtype=np.bool_)
     return np.asarray(~ignored[frame_within(ignored, ignored.shape).inside])
@@ -175,13 +158,7 @@ def crops_of(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def open_scorer(workspace: Workspace, segmenter: PreSegmenter) -> Scorer:
-    """A scorer whose embeddings are the segmenter's backbone's.
-
-    Raises
-    ------
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    """
+    """A scorer with the segmenter's backbone as embedder; raises CheckpointError when its checkpoint is not at hand."""
     if isinstance(segmenter, ZeroShot):
         return Scorer(segmenter, embedder_of(segmenter.matsam.backbone))
     return Scorer(segmenter, embedder_of(backbone_of(workspace, segmenter.facts.backbone)))

@@ -29,39 +29,24 @@ def score_pool(
 ) -> tuple[dict[int, ScoreRecord], list[str]]:
     """Score the micrographs that have no scores of this version; each is stored at once, so that it can be stopped.
 
-    Parameters
-    ----------
-    workspace, scorer, version
-        The open installation; what scores, and its row in the catalog.
-    predictions : sequence of pairs
-        Micrographs and what the version has predicted for them.
-    check : callable
-        Told the first scores, before the long work begins; what it raises passes.
-    progress : Progress
-        Called once a micrograph.
-
-    Returns
-    -------
-    scores : dict
-        Of all that could be scored, by micrograph.
-    failed : list of str
-        One line for each that could not.
+    ``check`` gets the first scores, before the long work begins; what it raises passes. Returns the scores by
+    micrograph id, and one line for each that could not be scored.
     """
     with workspace.reading() as session:
         stored = scores_of(session, version.id, scorer.digest)
-    known = {micrograph_id: score for micrograph_id, score in stored.items() if score.fractions}
+    complete = {micrograph_id: score for micrograph_id, score in stored.items() if score.fractions}
     scores: dict[int, ScoreRecord] = {}
     failed, classes = [], workspace.project().classes
     for index, (micrograph, prediction) in enumerate(predictions):
         progress(index, len(predictions), micrograph.name)
         try:
-            found = known.get(micrograph.id) or _score(workspace, scorer, version, micrograph, prediction, classes)
+            score = complete.get(micrograph.id) or _score(workspace, scorer, version, micrograph, prediction, classes)
         except CurateError as error:
             failed.append(f"{micrograph.name}: {error}")
             continue
         if not scores:
-            check(found)
-        scores[micrograph.id] = found
+            check(score)
+        scores[micrograph.id] = score
     progress(len(predictions), len(predictions))
     return scores, failed
 
@@ -87,30 +72,23 @@ def embeddings_of(
     micrographs: Sequence[MicrographRecord],
     progress: Progress = silent,
 ) -> tuple[NDArray[np.float32], list[str]]:
-    """Embeddings (M, D) of micrographs that are only to be kept away from, as those the experts have seen.
+    """Embeddings (M, D) of annotated micrographs, which the choice keeps away from; and one line for each failure.
 
     Embeddings do not depend on what a version has learned: those of earlier versions are used. New ones are stored.
-
-    Returns
-    -------
-    embeddings : float32 array (M', D)
-        Without those that could not be read.
-    failed : list of str
-        One line for each of these.
     """
     with workspace.reading() as session:
-        known = embedding_keys(session, scorer.digest)
-    found, failed = [], []
+        stored = embedding_keys(session, scorer.digest)
+    embeddings, failed = [], []
     for index, micrograph in enumerate(micrographs):
         progress(index, len(micrographs), micrograph.name)
         try:
-            if micrograph.id in known:
-                found.append(load_embedding(workspace, known[micrograph.id]))
+            if micrograph.id in stored:
+                embeddings.append(load_embedding(workspace, stored[micrograph.id]))
                 continue
             embedding = scorer.embedding(looked_at(*load_counted(workspace, micrograph)))
         except CurateError as error:
             failed.append(f"{micrograph.name}: {error}")
             continue
         scorer.store(workspace, version, micrograph, ScoredImage(embedding, np.empty(0), {}))
-        found.append(embedding)
-    return np.stack(found) if found else np.empty((0, 0), dtype=np.float32), failed
+        embeddings.append(embedding)
+    return np.stack(embeddings) if embeddings else np.empty((0, 0), dtype=np.float32), failed

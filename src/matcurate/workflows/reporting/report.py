@@ -5,54 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import numpy as np
 
-from matcurate.acquisition.stopping import Interval, Verdict, decide_stop, fraction_interval, learning_curve
+from matcurate.acquisition.stopping import Interval, decide_stop, fraction_interval, learning_curve
 from matcurate.catalog.columns import utc_now
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.learning_records import Part
 from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.predictions import latest_prediction
-from matcurate.catalog.rankings import newest_ranking
-from matcurate.catalog.records import CorrectionRecord, MicrographRecord, PredictionRecord
-from matcurate.catalog.snapshots import list_snapshots, snapshot_items
-from matcurate.imaging.labels import decode_labels
+from matcurate.catalog.statistics import (
+    MicrographCounts,
+    count_micrographs,
+    predicted_fractions,
+    snapshot_sizes,
+    waiting_names,
+)
 from matcurate.tracking.reach import state_of
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_counted
 from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.labelling.effort import VersionEffort, measure_effort
-from matcurate.workflows.snapshots.samples import exact_ratios
 from matcurate.workflows.snapshots.snapshot import golden_set, newest_usable
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Micrographs of the project, and how many of them are golden, corrected, and only predicted."""
-
-    micrographs: int
-    golden: int
-    corrected: int
-    predicted: int
 
 
 @dataclass(frozen=True, slots=True)
 class VersionPoint:
     """A version on today's golden set.
 
-    Parameters
-    ----------
-    name : str
-        Of the version.
-    learned : int or None
-        Micrographs that it learned from; None where this home does not know its snapshot.
-    dice, fraction_error : float or None
-        On the golden set as it is now; None where it was not measured there.
-    champion : bool
-        Whether it serves.
-    calibration : mapping of str to float
-        What was recorded of its uncertainty: "ece", "error_auroc", …
+    ``learned``: micrographs it learned from, None where this home does not know its snapshot. ``dice`` and
+    ``fraction_error`` are None where it was not measured on this golden set. ``calibration`` is what was recorded of
+    its uncertainty: "ece", "error_auroc", …
     """
 
     name: str
@@ -65,78 +47,43 @@ class VersionPoint:
 
 @dataclass(frozen=True, slots=True)
 class ProjectReport:
-    """Everything that the page shows.
+    """Everything that the page shows, and ``--json`` by these names.
 
-    Parameters
-    ----------
-    project, lab : str
-        Names.
-    at : datetime
-        When it was made.
-    counts : Counts
-        Of micrographs.
-    fractions : mapping of str to Interval
-        Area fraction of each phase, over all micrographs with phases: the expert's where there is a correction, else
-        the newest prediction's. Empty when fewer than two have any.
-    versions : tuple of VersionPoint
-        Oldest first.
-    silent : str or None
-        Address of MLflow where its server does not answer: then no version is known.
-    effort : tuple of VersionEffort
-        What corrections cost the experts, by the version that they corrected.
-    next_images : tuple of str
-        Names of the micrographs of the newest ranking that wait for their expert, in its order.
-    round_size : int
-        Corrections of the round whose gain is expected.
-    gain : float or None
-        In Dice, expected of another round; None where it cannot be told.
-    verdict : Verdict
-        Stop or go on, and why.
+    ``fractions``: area fraction of each phase over all micrographs with phases, the expert's where there is a
+    correction, else the newest prediction's; empty for fewer than two. ``versions``: oldest first. ``silent``: address
+    of MLflow where its server does not answer, so that no version is known. ``next_images``: micrographs of the newest
+    ranking that wait for their expert, in its order. ``expected_gain``: in Dice, of another round of ``round_size``
+    corrections; None where it cannot be estimated.
     """
 
     project: str
     lab: str
     at: datetime
-    counts: Counts
+    verdict: Literal["stop", "go on"]
+    why: tuple[str, ...]
+    counts: MicrographCounts
     fractions: Mapping[str, Interval]
     versions: tuple[VersionPoint, ...]
     silent: str | None
     effort: tuple[VersionEffort, ...]
     next_images: tuple[str, ...]
     round_size: int
-    gain: float | None
-    verdict: Verdict
+    expected_gain: float | None
 
 
 def project_report(workspace: Workspace, *, seed: int = 0, progress: Progress = silent) -> ProjectReport:
-    """Read catalog and registry, and decide by the settings' section ``report``.
+    """Read catalog and registry, and decide by the settings' section ``report``; ``seed`` >= 0 is the bootstrap's.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    seed : int
-        Of the bootstrap, non-negative.
-    progress : Progress
-        Told micrographs looked at.
-
-    Raises
-    ------
-    CatalogError
-        When the project is unknown, or a mask is missing or damaged.
-    TrackingError
-        When MLflow's store answers, but with an error.
+    Raises CatalogError when the project is unknown, or a mask is missing or damaged; TrackingError when MLflow's store
+    answers, but with an error.
     """
     settings, project = workspace.settings.report, workspace.project()
     with workspace.reading() as session:
-        micrographs = list_for_project(session, project.id)
-        corrected = newest_usable(list_corrections(session, project.id))
-        predicted = {m.id: latest_prediction(session, project.id, m.id) for m in micrographs}
-        ranking = newest_ranking(session, project.id)
-    fractions = _fractions(workspace, micrographs, corrected, predicted, progress)
+        counts, waiting = count_micrographs(session, project.id), waiting_names(session, project.id)
+    fractions = _fractions(workspace, progress)
     rng = np.random.default_rng(seed)
     intervals = {
-        name: fraction_interval(np.array([each[name] for each in fractions]), rng, settings.confidence)
+        name: fraction_interval(np.array([row[name] for row in fractions]), rng, settings.confidence)
         for name in (project.classes if len(fractions) > 1 else ())
     }
     mlflow = workspace.settings.resolved_tracking_uri
@@ -144,76 +91,57 @@ def project_report(workspace: Workspace, *, seed: int = 0, progress: Progress = 
     versions = _versions(workspace) if state == "there" else ()
     size = workspace.settings.rank.count
     gain = _expected_gain(versions, size)
-    names = {m.id: m.name for m in micrographs}
-    waiting = [] if ranking is None else [lease.micrograph_id for lease in ranking.chosen]
+    verdict = decide_stop(intervals, gain, size, half_width=settings.half_width, least_gain=settings.least_gain)
     return ProjectReport(
         project=project.name,
         lab=workspace.settings.lab,
-        at=utc_now(),
-        counts=Counts(
-            micrographs=len(micrographs),
-            golden=sum(m.golden for m in micrographs),
-            corrected=len(corrected),
-            predicted=sum(m.id not in corrected and predicted[m.id] is not None for m in micrographs),
-        ),
+        at=utc_now().replace(microsecond=0),
+        verdict="stop" if verdict.stop else "go on",
+        why=verdict.why,
+        counts=counts,
         fractions=intervals,
         versions=versions,
         silent=mlflow if state == "silent" else None,
         effort=measure_effort(workspace).versions,
-        next_images=tuple(names[each] for each in waiting if each not in corrected),
+        next_images=waiting,
         round_size=size,
-        gain=gain,
-        verdict=decide_stop(intervals, gain, size, half_width=settings.half_width, least_gain=settings.least_gain),
+        expected_gain=gain,
     )
 
 
-def as_document(report: ProjectReport) -> dict[str, object]:
-    """The report as JSON holds it."""
-    verdict = "stop" if report.verdict.stop else "go on"
-    return {
-        "project": report.project,
-        "lab": report.lab,
-        "at": report.at.isoformat(timespec="seconds"),
-        "verdict": verdict,
-        "why": list(report.verdict.why),
-        "counts": {name: getattr(report.counts, name) for name in Counts.__slots__},
-        "fractions": {
-            name: {"mean": each.mean, "low": each.low, "high": each.high, "images": each.images}
-            for name, each in report.fractions.items()
-        },
-        "versions": [
-            {**{name: getattr(each, name) for name in VersionPoint.__slots__}, "calibration": dict(each.calibration)}
-            for each in report.versions
-        ],
-        "silent": report.silent,
-        "effort": [{name: getattr(each, name) for name in VersionEffort.__slots__} for each in report.effort],
-        "next_images": list(report.next_images),
-        "round_size": report.round_size,
-        "expected_gain": report.gain,
-    }
+def _fractions(workspace: Workspace, progress: Progress) -> list[Mapping[str, float]]:
+    """Area fraction of every class, matrix included, of each micrograph that has phases, in the order of their ids."""
+    project = workspace.project()
+    with workspace.reading() as session:
+        predicted = predicted_fractions(session, project.id)
+    matrix, *phases = project.classes
+    rows: dict[int, Mapping[str, float]] = _corrected_fractions(workspace, progress)
+    for micrograph_id, fractions in predicted.items():
+        shares = {name: fractions.get(name, 0.0) for name in phases}
+        rows[micrograph_id] = {matrix: max(0.0, 1.0 - sum(shares.values())), **shares}
+    return [rows[micrograph_id] for micrograph_id in sorted(rows)]
 
 
-def _fractions(
-    workspace: Workspace,
-    micrographs: Sequence[MicrographRecord],
-    corrected: Mapping[int, CorrectionRecord],
-    predicted: Mapping[int, PredictionRecord | None],
-    progress: Progress,
-) -> list[dict[str, float]]:
-    """Area fraction of every class, matrix included, of each micrograph that has phases."""
-    classes, found = workspace.project().classes, []
-    for done, each in enumerate(micrographs):
-        progress(done, len(micrographs), each.name)
-        correction, prediction = corrected.get(each.id), predicted[each.id]
-        if correction is not None:
-            mask = decode_labels(workspace.objects.get(str(correction.phases_key)), f"mask of {each.name}")
-            shares = exact_ratios(mask, len(classes) - 1, load_counted(workspace, each)[1])
-            found.append(dict(zip(classes, (float(value) for value in shares), strict=True)))
-        elif prediction is not None:
-            phases = {name: prediction.phase_fractions.get(name, 0.0) for name in classes[1:]}
-            found.append({classes[0]: max(0.0, 1.0 - sum(phases.values())), **phases})
+def _corrected_fractions(workspace: Workspace, progress: Progress) -> dict[int, Mapping[str, float]]:
+    """Area fraction of every class in the experts' masks, by micrograph id."""
+    project = workspace.project()
+    with workspace.reading() as session:
+        micrographs = list_for_project(session, project.id, corrected=True)
+        newest = newest_usable(list_corrections(session, project.id))
+    rows: dict[int, Mapping[str, float]] = {}
+    if micrographs:  # reading images takes libraries that an empty home need not import
+        from matcurate.imaging.labels import decode_labels
+        from matcurate.workflows.home.pixels import load_counted
+        from matcurate.workflows.snapshots.samples import exact_ratios
+
+        for done, micrograph in enumerate(micrographs):
+            progress(done, len(micrographs), micrograph.name)
+            key = str(newest[micrograph.id].phases_key)
+            mask = decode_labels(workspace.objects.get(key), f"mask of {micrograph.name}")
+            shares = exact_ratios(mask, len(project.phases), load_counted(workspace, micrograph)[1])
+            rows[micrograph.id] = dict(zip(project.classes, map(float, shares), strict=True))
     progress(len(micrographs), len(micrographs))
-    return found
+    return rows
 
 
 def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
@@ -225,14 +153,11 @@ def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
 
     golden = golden_set(workspace).digest
     with workspace.reading() as session:
-        learned = {
-            each.digest: len(snapshot_items(session, each.id, Part.TRAIN))
-            for each in list_snapshots(session, workspace.project().id)
-        }
-    found = []
-    for version in sorted(open_registry(workspace).versions(), key=lambda each: each.version):
+        learned = snapshot_sizes(session, workspace.project().id, Part.TRAIN)
+    points = []
+    for version in sorted(open_registry(workspace).versions(), key=lambda version: version.version):
         measured = measurements(version).get(golden)
-        found.append(
+        points.append(
             VersionPoint(
                 name=version.name,
                 learned=learned.get(version.tags.snapshot or ""),
@@ -242,11 +167,11 @@ def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
                 calibration={name: float(value) for name, value in version.tags.calibration.items()},
             )
         )
-    return tuple(found)
+    return tuple(points)
 
 
 def _expected_gain(versions: Sequence[VersionPoint], size: int) -> float | None:
     """In Dice, of ``size`` more corrections than the newest training had."""
-    points = [(each.learned, each.dice) for each in versions if each.learned and each.dice is not None]
-    curve = learning_curve([count for count, _ in points], [dice for _, dice in points])
-    return None if curve is None else curve.gain(max(count for count, _ in points), size)
+    scores = [(version.learned, version.dice) for version in versions if version.learned and version.dice is not None]
+    curve = learning_curve([count for count, _ in scores], [dice for _, dice in scores])
+    return None if curve is None else curve.gain(max(count for count, _ in scores), size)

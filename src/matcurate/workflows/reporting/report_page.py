@@ -27,7 +27,7 @@ def report_page(report: ProjectReport) -> str:
     environment = Environment(
         loader=PackageLoader("matcurate.workflows.reporting", "templates"), autoescape=True, undefined=StrictUndefined
     )
-    points = [each for each in report.versions if each.learned and each.dice is not None]
+    points = [version for version in report.versions if version.learned and version.dice is not None]
     return environment.get_template(TEMPLATE).render(
         report=report,
         fractions_png=_fractions(report) if report.fractions else None,
@@ -37,13 +37,7 @@ def report_page(report: ProjectReport) -> str:
 
 
 def write_page(path: Path, report: ProjectReport) -> None:
-    """Write :func:`report_page`; ``path`` holds the old file or all of the new one.
-
-    Raises
-    ------
-    CatalogError
-        When the file cannot be written.
-    """
+    """Write :func:`report_page`; ``path`` holds the old file or all of the new one; raises CatalogError."""
     if path.is_dir() or not path.parent.is_dir():
         raise CatalogError(f"{path}: not a file in a folder that exists; name another")
     try:
@@ -58,10 +52,10 @@ def _fractions(report: ProjectReport) -> str:
     figure = Figure(figsize=(6.5, 0.8 + 0.45 * len(names)), layout="constrained")
     axes = figure.subplots()
     for place, name in enumerate(names):
-        each, number = report.fractions[name], len(names) - 1 - place
+        interval, number = report.fractions[name], len(names) - 1 - place
         colour = GREY if number == 0 else PHASE_COLOURS[number % len(PHASE_COLOURS)]
-        errors = [[each.mean - each.low], [each.high - each.mean]]
-        axes.errorbar(each.mean, place, xerr=errors, fmt="o", capsize=4, color=colour)
+        errors = [[interval.mean - interval.low], [interval.high - interval.mean]]
+        axes.errorbar(interval.mean, place, xerr=errors, fmt="o", capsize=4, color=colour)
     axes.set_yticks(range(len(names)), [_plain(name) for name in names])
     axes.set(xlabel="area fraction", ylim=(-0.6, len(names) - 0.4))
     axes.grid(axis="x", alpha=0.3)
@@ -72,11 +66,11 @@ def _curve(points: Sequence[VersionPoint], more: int) -> str:
     """Dice of the versions against what they learned from, and the curve that the expected gain is read from."""
     figure = Figure(figsize=(6.5, 3.2), layout="constrained")
     axes = figure.subplots()
-    counts = [each.learned or 0 for each in points]
-    scores = [each.dice or 0.0 for each in points]
+    counts = [version.learned or 0 for version in points]
+    scores = [version.dice or 0.0 for version in points]
     axes.plot(counts, scores, "o", color=BLUE)
-    for each, count, score in zip(points, counts, scores, strict=True):
-        axes.annotate(_plain(each.name), (count, score), textcoords="offset points", xytext=(6, -10), fontsize=8)
+    for version, count, score in zip(points, counts, scores, strict=True):
+        axes.annotate(_plain(version.name), (count, score), textcoords="offset points", xytext=(6, -10), fontsize=8)
     curve = learning_curve(counts, scores)
     if curve is not None:
         along = range(min(counts), max(counts) + more + 1)

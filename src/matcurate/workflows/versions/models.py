@@ -10,9 +10,10 @@ from matcurate.catalog.columns import utc_now
 from matcurate.catalog.learning_records import AliasChangeRecord, Part
 from matcurate.catalog.records import ProjectRecord
 from matcurate.errors import CatalogError, TrackingError
-from matcurate.tracking.registry import CHAMPION, Registry, champion_alias
-from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these two
+from matcurate.tracking.registry import CHAMPION, champion_alias
+from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these three
 from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
+from matcurate.tracking.registry import Registry as Registry
 from matcurate.tracking.runs import RunData
 from matcurate.workflows.home.queue import PROMOTION, enqueue
 from matcurate.workflows.home.workspace import Workspace, current_user

@@ -16,7 +16,7 @@ from matcurate.workflows.classes.classes import name_micrographs
 from matcurate.workflows.classes.crops import open_embeddings
 from matcurate.workflows.classes.queue import UnnamedMicrograph, overview, write_examples
 from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.ingest.ingest import ingest_files
 
 SHAPE = (128, 224)
 MATRIX, LAYER = 0, 3
@@ -42,7 +42,7 @@ def layered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[s
             pictures[name][:, BORDER:] = layer[area][:, BORDER:]
     for name, pixels in pictures.items():
         cv2.imwrite(str(root / f"{name}.png"), pixels)
-    added = ingest(workspace, sorted(root.glob("*.png"))).added
+    added = ingest_files(workspace, sorted(root.glob("*.png"))).added
     return workspace, {Path(each.name).stem: each.id for each in added}
 
 

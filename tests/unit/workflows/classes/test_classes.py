@@ -15,7 +15,7 @@ from matcurate.workflows.classes.crops import crop_boxes, cut
 from matcurate.workflows.classes.heads import load_class_head
 from matcurate.workflows.classes.queue import overview, write_examples
 from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 
 SHAPE = (128, 192)
 SEEDS = {"cells": 0, "weave": 3, "leaves": 5}
@@ -38,7 +38,7 @@ def classes_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, d
         for number in range(4):
             top, left = SHAPE[0] * (number // 2), SHAPE[1] * (number % 2)
             cv2.imwrite(str(folder / f"{name}{number}.png"), sheet[top : top + SHAPE[0], left : left + SHAPE[1]])
-        ids[name] = [each.id for each in ingest(workspace, [folder]).added]
+        ids[name] = [each.id for each in ingest_files(workspace, [folder]).added]
     return workspace, ids
 
 
@@ -114,8 +114,8 @@ def test_what_cannot_be_named_is_refused_and_changes_nothing(classes_home, tmp_p
     workspace, ids = classes_home
     cv2.imwrite(str(tmp_path / "golden.png"), texture(SHAPE, np.random.default_rng(50)))
     cv2.imwrite(str(tmp_path / "tiny.png"), np.full((20, 50), 9, dtype=np.uint8))
-    golden = ingest(workspace, [tmp_path / "golden.png"], Provenance(golden=True)).added[0].id
-    tiny = ingest(workspace, [tmp_path / "tiny.png"]).added[0].id
+    golden = ingest_files(workspace, [tmp_path / "golden.png"], Provenance(golden=True)).added[0].id
+    tiny = ingest_files(workspace, [tmp_path / "tiny.png"]).added[0].id
     before = known_classes(workspace)
     for name, numbers, box, error, problem in (
         ("7", ids["cells"], None, ConfigError, "no name of a class"),

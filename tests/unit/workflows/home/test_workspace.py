@@ -6,14 +6,9 @@ from loop_samples import LS_PROJECT, URL, make_workspace, write_discs
 from matcurate.catalog.tasks import link_task
 from matcurate.config import load_settings
 from matcurate.errors import CatalogError, ConfigError
-from matcurate.workflows.home.workspace import (
-    connected_project_id,
-    ensure_project,
-    initialise,
-    label_studio_client,
-    open_workspace,
-)
-from matcurate.workflows.ingest.ingest import ingest
+from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
+from matcurate.workflows.home.workspace import ensure_project, initialise, open_workspace
+from matcurate.workflows.ingest.ingest import ingest_files
 
 
 def test_the_first_project_gets_the_defaults_and_becomes_the_installations_own(tmp_path):
@@ -57,7 +52,7 @@ def test_a_preset_file_is_found_from_any_folder(tmp_path, monkeypatch):
 def test_projects_do_not_share_a_label_studio_project(tmp_path):
     workspace = make_workspace(tmp_path / "home")
     home = tmp_path / "home"
-    (micrograph,) = ingest(workspace, write_discs(tmp_path / "images", 1)).added
+    (micrograph,) = ingest_files(workspace, write_discs(tmp_path / "images", 1)).added
     with workspace.writing() as session:
         link_task(session, workspace.project().id, micrograph.id, LS_PROJECT, 1)
     initialise(load_settings(home), "other")

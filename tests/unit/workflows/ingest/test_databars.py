@@ -20,10 +20,10 @@ from matcurate.plain.segment import segment_files
 from matcurate.types import Calibration
 from matcurate.workflows.home.pixels import load_counted
 from matcurate.workflows.ingest.databars import Bars, bars_of, switch_bars
-from matcurate.workflows.ingest.ingest import ingest
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.snapshots.samples import snapshot_samples
 from matcurate.workflows.snapshots.snapshot import take_snapshot
 
@@ -55,7 +55,7 @@ def barred(tmp_path):
     """A home with one micrograph that has a bar below it."""
     workspace = make_workspace(tmp_path / "home")
     file = save(tmp_path / "in" / "a.png", with_databar(discs(), BELOW, 10.0).pixels)
-    (micrograph,) = ingest(workspace, [file]).added
+    (micrograph,) = ingest_files(workspace, [file]).added
     return workspace, micrograph
 
 
@@ -95,7 +95,7 @@ def test_an_object_that_the_bar_cuts_touches_the_border(tmp_path) -> None:
 
 def test_a_bar_is_in_no_prediction_and_no_training_sample_and_stays_on_the_page(barred, segmenter) -> None:
     workspace, micrograph = barred
-    (prediction,) = presegment(workspace, segmenter).done
+    (prediction,) = presegment_micrographs(workspace, segmenter).done
     assert prediction.phase_fractions["precipitate"] == pytest.approx((discs() > 130).mean(), rel=0.05)
     proxy = decode_micrograph(workspace.objects.get(micrograph.proxy_key), "proxy").pixels
     assert proxy.shape == micrograph.shape  # the expert sees the bar
@@ -128,8 +128,8 @@ def test_the_switch_counts_all_pixels_and_makes_another_snapshot(barred) -> None
 
 def test_a_box_on_the_page_switches_off(barred, studio, segmenter) -> None:
     workspace, micrograph = barred
-    presegment(workspace, segmenter)
-    push(workspace, studio, segmenter.version)
+    presegment_micrographs(workspace, segmenter)
+    push_project(workspace, studio, segmenter.version)
     with workspace.reading() as session:
         (link,) = links_for_project(session, workspace.project().id, LS_PROJECT)
     studio.annotate(link.ls_task_id, [])

@@ -9,7 +9,7 @@ from matcurate.labelstudio.config import labelling_config, parse_labelling_confi
 from matcurate.labelstudio.records import BackendRecord
 from matcurate.workflows.home.workspace import initialise
 from matcurate.workflows.labelling import connect as module
-from matcurate.workflows.labelling.connect import BACKEND_TITLE, SAMPLING, connect
+from matcurate.workflows.labelling.connect import BACKEND_TITLE, SAMPLING, connect_project
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def home(tmp_path, studio, monkeypatch):
 
 
 def run(home, **more):
-    return connect(load_settings(home), URL + "/", home / "token", **more)
+    return connect_project(load_settings(home), URL + "/", home / "token", **more)
 
 
 def test_a_new_project_gets_our_phases_and_is_kept(home, studio):
@@ -107,5 +107,5 @@ def test_a_polygon_preset_offers_outlines(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LabelStudioClient", lambda *_, **__: studio)
     initialise(load_settings(tmp_path), "default", ("grain",), "grains")
     (tmp_path / "token").write_text("t")
-    connect(load_settings(tmp_path), URL, tmp_path / "token")
+    connect_project(load_settings(tmp_path), URL, tmp_path / "token")
     assert parse_labelling_config(studio.label_config, ("grain",)).instance_control() is not None

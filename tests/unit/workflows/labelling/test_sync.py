@@ -17,10 +17,10 @@ from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.rle import encode_rle
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.sync import pull_corrections
 from matcurate.workflows.labelling.webhook import handle_webhooks, pending_webhooks, receive_webhook
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 MASK = (disc(50, 80) > 100).astype(np.uint8)
@@ -45,8 +45,8 @@ def outcomes(report, **expected):
 @pytest.fixture
 def loop(loop_workspace, studio, segmenter):
     """Three micrographs pre-segmented and pushed; tasks of Label Studio by micrograph."""
-    presegment(loop_workspace, segmenter)
-    push(loop_workspace, studio, segmenter.version)
+    presegment_micrographs(loop_workspace, segmenter)
+    push_project(loop_workspace, studio, segmenter.version)
     with loop_workspace.reading() as session:
         links = links_for_project(session, loop_workspace.project().id, LS_PROJECT)
     return loop_workspace, studio, {link.micrograph_id: link.ls_task_id for link in links}

@@ -16,7 +16,7 @@ from matcurate.labelstudio.config import labelling_config, parse_labelling_confi
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
 from matcurate.workflows.presegment.predict import answer_tasks, check_label_config
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.serving import Serving
 
 XML = labelling_config(["precipitate"])
@@ -39,7 +39,7 @@ def centre(answer):
 
 
 def test_known_and_new_tasks_are_answered_in_the_order_asked(loop_workspace, studio, serving, segmenter):
-    presegment(loop_workspace, segmenter, ids=[2])
+    presegment_micrographs(loop_workspace, segmenter, ids=[2])
     by_id = {m.id: m.content_hash for m in micrographs(loop_workspace)}
     asked = [(12, 3), (10, 1), (11, 2), (12, 3)]
     tasks = [TaskQuestion(task, {"micrograph": by_id[m], "image": "/x.png"}) for task, m in asked]

@@ -11,8 +11,8 @@ from matcurate.catalog.predictions import list_predictions
 from matcurate.errors import CatalogError
 from matcurate.imaging.labels import decode_labels
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
-from matcurate.workflows.ingest.ingest import ingest
-from matcurate.workflows.presegment.presegment import presegment, register_version, stored_prediction
+from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version, stored_prediction
 from matcurate.workflows.presegment.presegmenter import ZeroShot
 from matcurate.workflows.versions.names import model_version_names
 
@@ -31,7 +31,7 @@ def other_version(segmenter):
 
 
 def test_masks_fractions_and_version_are_stored(loop_workspace, segmenter):
-    report = presegment(loop_workspace, segmenter)
+    report = presegment_micrographs(loop_workspace, segmenter)
     assert (report.model_version, report.skipped, report.failed) == (segmenter.version, 0, ())
     assert [p.micrograph_id for p in report.done] == [m.id for m in micrographs(loop_workspace)]
     first = report.done[0]
@@ -43,9 +43,9 @@ def test_masks_fractions_and_version_are_stored(loop_workspace, segmenter):
 
 
 def test_a_second_run_computes_nothing(loop_workspace, segmenter, monkeypatch):
-    done = presegment(loop_workspace, segmenter).done
+    done = presegment_micrographs(loop_workspace, segmenter).done
     monkeypatch.setattr(MatSam, "segment", lambda *_: pytest.fail("segmented again"))
-    again = presegment(loop_workspace, segmenter)
+    again = presegment_micrographs(loop_workspace, segmenter)
     assert again.done == () and again.skipped == 3
     project = loop_workspace.project()
     version = register_version(loop_workspace, project, segmenter)
@@ -53,27 +53,29 @@ def test_a_second_run_computes_nothing(loop_workspace, segmenter, monkeypatch):
 
 
 def test_new_leaves_out_what_an_earlier_version_predicted(loop_workspace, segmenter, tmp_path):
-    presegment(loop_workspace, segmenter, ids=[1])
+    presegment_micrographs(loop_workspace, segmenter, ids=[1])
     second = other_version(segmenter)
-    report = presegment(loop_workspace, second, "new")
+    report = presegment_micrographs(loop_workspace, second, "new")
     assert [p.micrograph_id for p in report.done] == [2, 3] and report.skipped == 1
-    everything = presegment(loop_workspace, second)
+    everything = presegment_micrographs(loop_workspace, second)
     assert [p.micrograph_id for p in everything.done] == [1] and everything.skipped == 2
     assert model_version_names(loop_workspace) == [second.version, segmenter.version]
 
 
 def test_ids_choose_and_unknown_ones_are_refused(loop_workspace, segmenter):
-    assert [p.micrograph_id for p in presegment(loop_workspace, segmenter, ids=[3, 1]).done] == [1, 3]
+    assert [p.micrograph_id for p in presegment_micrographs(loop_workspace, segmenter, ids=[3, 1]).done] == [1, 3]
     with pytest.raises(CatalogError, match="micrograph 99 is not in this project"):
-        presegment(loop_workspace, segmenter, ids=[2, 99])
-    assert presegment(loop_workspace, segmenter, ids=[1]).skipped == 1
+        presegment_micrographs(loop_workspace, segmenter, ids=[2, 99])
+    assert presegment_micrographs(loop_workspace, segmenter, ids=[1]).skipped == 1
 
 
 def test_a_damaged_original_fails_alone(loop_workspace, segmenter):
     broken = micrographs(loop_workspace)[1]
     loop_workspace.objects.local_path(broken.object_key).write_bytes(b"rubbish")
     seen = []
-    report = presegment(loop_workspace, segmenter, progress=lambda done, total, note="": seen.append((done, note)))
+    report = presegment_micrographs(
+        loop_workspace, segmenter, progress=lambda done, total, note="": seen.append((done, note))
+    )
     assert [p.micrograph_id for p in report.done] == [1, 3]
     assert len(report.failed) == 1 and report.failed[0].startswith("disc1: object ") and "damaged" in report.failed[0]
     assert seen == [(0, "disc0"), (1, "disc1"), (2, "disc2"), (3, "")]
@@ -90,7 +92,7 @@ def test_more_classes_than_phases_are_refused_and_nothing_is_stored(loop_workspa
     monkeypatch.setattr(MatSam, "segment", two_classes)
     objects = Path(loop_workspace.settings.resolved_objects_url)
     before = sorted(objects.rglob("*"))
-    report = presegment(loop_workspace, segmenter, ids=[1])
+    report = presegment_micrographs(loop_workspace, segmenter, ids=[1])
     assert report.done == () and sorted(objects.rglob("*")) == before
     assert "the segmentation has 2 phases" in report.failed[0] and "precipitate" in report.failed[0]
     with loop_workspace.reading() as session:
@@ -99,7 +101,7 @@ def test_more_classes_than_phases_are_refused_and_nothing_is_stored(loop_workspa
 
 def test_a_phase_that_is_not_found_has_fraction_zero(tmp_path, segmenter):
     workspace = make_workspace(tmp_path / "home", ("gamma prime", "carbide"))
-    ingest(workspace, write_discs(tmp_path / "images", 1))
-    (prediction,) = presegment(workspace, segmenter).done
+    ingest_files(workspace, write_discs(tmp_path / "images", 1))
+    (prediction,) = presegment_micrographs(workspace, segmenter).done
     assert prediction.phase_fractions["carbide"] == 0.0
     assert prediction.phase_fractions["gamma prime"] == pytest.approx((disc(30, 40) > 100).mean(), rel=0.1)

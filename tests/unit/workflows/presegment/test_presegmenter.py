@@ -23,10 +23,10 @@ from matcurate.tracking.runs import RunReport, live_run
 from matcurate.workflows.home.backbones import backbone_of
 from matcurate.workflows.home.pixels import load_original
 from matcurate.workflows.home.workspace import initialise
-from matcurate.workflows.labelling.push import push
+from matcurate.workflows.labelling.push import push_project
 from matcurate.workflows.labelling.tasks import Draft, TaskQuestion
 from matcurate.workflows.presegment.predict import answer_tasks
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import Learned, ZeroShot, choose_presegmenter, open_presegmenter
 from matcurate.workflows.presegment.serving import Serving
 from matcurate.workflows.versions.models import open_registry, promote, rollback
@@ -116,11 +116,11 @@ def test_its_predictions_replace_matsams_on_the_page(workspace, champion, studio
     for _ in range(2):
         add_disc(workspace, tmp_path / "in")
     matsam = choose_presegmenter(workspace)
-    presegment(workspace, matsam)
-    push(workspace, studio, matsam.version)
+    presegment_micrographs(workspace, matsam)
+    push_project(workspace, studio, matsam.version)
     name, _ = champion(1)
-    presegment(workspace, choose_presegmenter(workspace))
-    report = push(workspace, studio, name)
+    presegment_micrographs(workspace, choose_presegmenter(workspace))
+    report = push_project(workspace, studio, name)
     assert (report.tasks, report.predictions, studio.model_version) == (0, 2, name)
     assert {each.model_version for each in studio.stored_predictions.values()} == {name}
 

@@ -15,7 +15,7 @@ from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinSetti
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.workflows.presegment.presegment import register_version
 from matcurate.workflows.presegment.presegmenter import zero_shot
-from matcurate.workflows.ranking.look import in_words, load_proxy, look_picture
+from matcurate.workflows.ranking.look import explanation, load_proxy, vacuity_picture
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
 from matcurate.workflows.ranking.scorer import open_scorer
@@ -58,7 +58,7 @@ def test_the_page_shows_the_map_over_the_micrograph_and_says_its_scale(workspace
     tasks = {each.id: studio.stored_tasks[each.task].data for each in report.chosen}
     assert "look" not in tasks[plain.id]
     look = tasks[shown.id]["look"]
-    assert look.startswith(in_words(segmenter.version, 0.5)) and "vacuity of 0.50" in look
+    assert look.startswith(explanation(segmenter.version, 0.5)) and "vacuity of 0.50" in look
     address = look.rsplit("(", 1)[1].removesuffix(")")
     picture = studio.images[address]
     assert picture.startswith(b"\x89PNG") and tasks[shown.id]["micrograph"] == shown.content_hash
@@ -92,10 +92,10 @@ def test_a_configuration_without_a_place_for_it_is_left_alone(workspace, segment
 def test_the_picture_is_small_and_keeps_its_sides():
     grey, vacuity = np.full((600, 960), 80, np.uint8), np.zeros((600, 960), np.float32)
     vacuity[:, 480:] = 0.4
-    picture, top = look_picture(grey, vacuity)
+    picture, top = vacuity_picture(grey, vacuity)
     assert picture.shape == (300, 480, 3) and top == pytest.approx(0.4)
     assert picture[150, 100].tolist() == [80, 80, 80] and picture[150, 400, 0] > picture[150, 400, 1] + 100
-    assert look_picture(grey, vacuity * 0.001)[1] == 0.05  # what is known everywhere is not painted red
+    assert vacuity_picture(grey, vacuity * 0.001)[1] == 0.05  # what is known everywhere is not painted red
 
 
 def test_the_proxy_is_what_the_page_shows(workspace, tmp_path):

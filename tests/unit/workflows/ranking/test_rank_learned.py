@@ -16,7 +16,7 @@ from matcurate.phase.model import PhaseModel
 from matcurate.phase.samples import Picture, grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixels import PixelSettings
-from matcurate.workflows.presegment.presegment import presegment
+from matcurate.workflows.presegment.presegment import presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import Learned, VersionFacts
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.scorer import open_scorer
@@ -50,7 +50,7 @@ def test_the_model_looks_once_and_bald_is_a_score_of_its_own(ready, monkeypatch)
     scores = dict(found.chosen[0].scores)
     assert {"bald", "entropy", "margin", "vacuity"} <= scores.keys()
     assert len({scores[name] for name in ("bald", "entropy", "margin", "vacuity")}) == 4
-    assert presegment(workspace, segmenter, scorer=open_scorer(workspace, segmenter)).skipped == 3
+    assert presegment_micrographs(workspace, segmenter, scorer=open_scorer(workspace, segmenter)).skipped == 3
     assert len(looks) == len(micrographs)
 
 

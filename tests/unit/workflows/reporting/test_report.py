@@ -10,11 +10,12 @@ from lab_samples import add_version, make_lab
 from learning_samples import add_disc, correct, half, predicted
 from loop_samples import with_settings
 
-from matcurate.acquisition.stopping import Interval, Verdict
+from matcurate.acquisition.stopping import Interval
+from matcurate.catalog.statistics import MicrographCounts
 from matcurate.errors import CatalogError
 from matcurate.workflows.evaluation.measurements import Measurement, as_tags
 from matcurate.workflows.labelling.effort import VersionEffort
-from matcurate.workflows.reporting.report import Counts, ProjectReport, VersionPoint, as_document, project_report
+from matcurate.workflows.reporting.report import ProjectReport, VersionPoint, project_report
 from matcurate.workflows.reporting.report_page import report_page, write_page
 from matcurate.workflows.snapshots.snapshot import golden_set, take_snapshot
 from matcurate.workflows.versions.models import open_registry, promote
@@ -35,8 +36,8 @@ def test_a_new_project_goes_on_and_knows_nothing(tmp_path):
     lab = make_lab(tmp_path, "new", f"sqlite:///{tmp_path / 'none.db'}")
     add_disc(lab, tmp_path / "in")
     found = project_report(lab)
-    assert not found.verdict.stop and found.fractions == {} and found.versions == () and found.gain is None
-    assert found.counts == Counts(micrographs=1, golden=0, corrected=0, predicted=0)
+    assert found.verdict == "go on" and found.fractions == {} and found.versions == () and found.expected_gain is None
+    assert found.counts == MicrographCounts(micrographs=1, golden=0, corrected=0, predicted=0)
     assert not (tmp_path / "none.db").exists()
     page = report_page(found)
     assert "Go on labelling." in page and "None yet" in page and "<img" not in page
@@ -73,7 +74,7 @@ def take_or_none(workspace):
 
 def test_fractions_are_the_experts_where_there_are_any_else_predicted(lab):
     found = project_report(lab)
-    assert found.counts == Counts(micrographs=11, golden=1, corrected=9, predicted=2)
+    assert found.counts == MicrographCounts(micrographs=11, golden=1, corrected=9, predicted=2)
     matrix, phase = found.fractions["matrix"], found.fractions["precipitate"]
     # Eight halves, a quarter, three quarters, and the golden disc.
     assert matrix.images == phase.images == 11
@@ -92,14 +93,13 @@ def test_versions_and_the_gain_of_another_round(lab):
     assert second.calibration == {"ece": 0.031}
     # a - b / √n through both: b = .2 / (1/√2 - 1/√8), then ten more than eight.
     slope = 0.2 / (2**-0.5 - 8**-0.5)
-    assert found.round_size == 10 and found.gain == pytest.approx(slope * (8**-0.5 - 18**-0.5))
+    assert found.round_size == 10 and found.expected_gain == pytest.approx(slope * (8**-0.5 - 18**-0.5))
 
 
 def test_it_stops_when_both_are_known_well_enough(lab):
-    assert not project_report(asking(lab, half_width=0.001, least_gain=0.5)).verdict.stop
-    assert not project_report(asking(lab, half_width=0.5, least_gain=0.0)).verdict.stop
-    stopped = project_report(asking(lab, half_width=0.5, least_gain=0.5))
-    assert stopped.verdict.stop and as_document(stopped)["verdict"] == "stop"
+    assert project_report(asking(lab, half_width=0.001, least_gain=0.5)).verdict == "go on"
+    assert project_report(asking(lab, half_width=0.5, least_gain=0.0)).verdict == "go on"
+    assert project_report(asking(lab, half_width=0.5, least_gain=0.5)).verdict == "stop"
 
 
 def test_the_page_holds_everything_and_escapes_names(lab, tmp_path):
@@ -108,7 +108,7 @@ def test_the_page_holds_everything_and_escapes_names(lab, tmp_path):
         project=wild,
         lab="north",
         at=datetime(2026, 3, 1, 12, 30, tzinfo=UTC),
-        counts=Counts(12, 2, 7, 5),
+        counts=MicrographCounts(12, 2, 7, 5),
         fractions={"matrix": Interval(0.6, 0.55, 0.65, 12), wild: Interval(0.4, 0.35, 0.45, 12)},
         versions=(
             VersionPoint("v1", 4, 0.5, 0.02, False, {}),
@@ -119,8 +119,9 @@ def test_the_page_holds_everything_and_escapes_names(lab, tmp_path):
         effort=(VersionEffort("v1", 3, 0.125, None),),
         next_images=("b.tif", "a.tif"),
         round_size=10,
-        gain=0.03,
-        verdict=Verdict(True, ("Enough & more.",)),
+        expected_gain=0.03,
+        verdict="stop",
+        why=("Enough & more.",),
     )
     path = tmp_path / "report.html"
     write_page(path, found)

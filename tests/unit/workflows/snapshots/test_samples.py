@@ -9,7 +9,7 @@ from matcurate.catalog.learning_records import Part
 from matcurate.errors import CatalogError
 from matcurate.types import Calibration
 from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 from matcurate.workflows.snapshots.samples import exact_ratios, golden_samples, snapshot_samples
 from matcurate.workflows.snapshots.snapshot import golden_set, take_snapshot
 
@@ -47,7 +47,7 @@ def test_a_snapshot_keeps_the_calibration_it_was_made_with(workspace, tmp_path):
     micrograph = add_disc(workspace, tmp_path / "in")
     correct(workspace, micrograph, half())
     before = take_snapshot(workspace, validation_share=0.0)
-    ingest(workspace, sorted((tmp_path / "in").iterdir()), Provenance(calibration=Calibration(3.0)))
+    ingest_files(workspace, sorted((tmp_path / "in").iterdir()), Provenance(calibration=Calibration(3.0)))
     after = take_snapshot(workspace, validation_share=0.0)
     assert [[item.calibration for item in each.items] for each in (before, after)] == [[None], [Calibration(3.0)]]
 

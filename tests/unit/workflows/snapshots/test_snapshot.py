@@ -14,7 +14,7 @@ from matcurate.catalog.corrections import retract_correction
 from matcurate.catalog.learning_records import Part
 from matcurate.catalog.snapshots import last_trained, list_snapshots, mark_trained, snapshot_items, snapshot_named
 from matcurate.errors import CatalogError
-from matcurate.workflows.ingest.ingest import Provenance, ingest
+from matcurate.workflows.ingest.ingest import Provenance, ingest_files
 from matcurate.workflows.snapshots.snapshot import golden_set, group_of, split, take_snapshot
 
 
@@ -112,8 +112,8 @@ def test_the_same_pixels_in_another_file_are_refused(workspace, three, tmp_path)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "TIFF")
     (tmp_path / "b.tif").write_bytes(buffer.getvalue())
-    ingest(workspace, [tmp_path / "a.png"], Provenance(golden=True))
-    copy = ingest(workspace, [tmp_path / "b.tif"]).added[0]
+    ingest_files(workspace, [tmp_path / "a.png"], Provenance(golden=True))
+    copy = ingest_files(workspace, [tmp_path / "b.tif"]).added[0]
     correct(workspace, copy, half(5))
     report = take_snapshot(workspace)
     assert [r.micrograph for r in report.refused] == ["b"] and "same pixels" in report.refused[0].reason
@@ -161,7 +161,7 @@ def test_a_specimen_is_never_split(workspace, tmp_path):
 def test_pages_of_one_file_are_never_split(workspace, tmp_path):
     pages = np.stack([disc(20, 30 + 20 * n) for n in range(5)])
     tifffile.imwrite(tmp_path / "stack.tif", pages, photometric="minisblack")
-    found = ingest(workspace, [tmp_path / "stack.tif"]).added
+    found = ingest_files(workspace, [tmp_path / "stack.tif"]).added
     for page in (*found, add_disc(workspace, tmp_path / "in")):
         correct(workspace, page, half())
     assert len(found) == 5 and len({group_of(page) for page in found}) == 1

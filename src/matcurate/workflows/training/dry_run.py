@@ -1,0 +1,23 @@
+"""Whether it is time to train, as a retraining would report it: without torch, which takes seconds to import."""
+
+from __future__ import annotations
+
+from matcurate.catalog.columns import utc_now
+from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.training.due import decide, learning_state
+
+NOT_TRAINED = ("snapshot", "run_id", "model_version", "metrics", "champion_metrics", "matsam_metrics")
+"""Fields of :class:`~matcurate.workflows.training.retrain.RetrainReport` that are None where nothing was trained."""
+
+
+def report_dry_run(workspace: Workspace) -> dict[str, object]:
+    """The report of a retraining that only says whether it is due, as JSON holds it; nothing is trained or stored."""
+    due = decide(learning_state(workspace), workspace.settings.retrain, utc_now())
+    trained = dict.fromkeys(NOT_TRAINED)
+    return {
+        "due": due.due,
+        "reason": due.reason,
+        **trained,
+        "promoted": False,
+        "why": "dry run: nothing was trained",
+    }
