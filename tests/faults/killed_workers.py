@@ -116,6 +116,11 @@ def killed_at_random(
     workspace: Workspace, homes: list[Path], stand_in: StandIn, kills: int, rng: random.Random
 ) -> dict[str, object]:
     """Ask for the whole loop again and again while workers are killed; then let all of it end."""
+    with worker(homes[0]):  # tasks and corrections for the first kills to meet
+        for kind in ("presegment", "sync"):
+            enqueue(workspace, kind, "faults")
+            finish(workspace)
+            annotate(stand_in, rng)
     began, at_hand = time.monotonic(), Counter[str]()
     for _ in range(kills):
         annotate(stand_in, rng)

@@ -60,7 +60,11 @@ class StandIn:
                 raise HTTPException(404)
             annotations = [each for each in self.annotations.values() if each["task"] == number]
             predictions = [each for each in self.predictions.values() if each["task"] == number]
-        counts = {"total_annotations": len(annotations), "total_predictions": len(predictions)}
+        shown = [each["score"] for each in predictions if each["model_version"] == self.project.get("model_version")]
+        counts = {
+            **{"total_annotations": len(annotations), "total_predictions": len(predictions)},
+            "predictions_score": sum(shown) / len(shown) if shown else None,
+        }
         return {**self.tasks[number], **counts, "annotations": annotations, "predictions": predictions}
 
     def app(self) -> FastAPI:
@@ -102,9 +106,12 @@ class StandIn:
             if request.query_params.get("commit_to_project") != "false":
                 return {"task_ids": [self.add_task(row["data"]) for row in await request.json()]}
             ids = []
-            for name, upload in (await request.form()).items():
+            boundary = b"--" + request.headers["content-type"].partition("boundary=")[2].encode()
+            for part in (await request.body()).split(boundary)[1:-1]:
+                head, _, content = part.partition(b"\r\n\r\n")
+                name = head.partition(b'filename="')[2].partition(b'"')[0].decode()
                 ids.append(self.new_id())
-                size = len(await upload.read())  # type: ignore[union-attr]
+                size = len(content.removesuffix(b"\r\n"))
                 self.files[ids[-1]] = {"id": ids[-1], "file": f"upload/1/abcdefgh-{name}", "size": size}
             return {"file_upload_ids": ids}
 

@@ -1,6 +1,9 @@
 """Jobs as workers leave them, without a worker."""
 
+import threading
+
 from matcurate.catalog.jobs import begin_job
+from matcurate.jobs.kinds import begin, end, work
 from matcurate.workflows.home.queue import queue_client
 
 
@@ -12,3 +15,10 @@ def begin_as(workspace, job, executor="here-0"):
         connection.execute(mine.values(status="PENDING", executor_id=executor))
     with workspace.writing() as session:
         begin_job(session, job.id)
+
+
+def run_job(workspace, job_id, stopping=None):
+    """Do a job as a worker does it, here and now."""
+    job = begin(workspace, job_id)
+    if job is not None:
+        end(workspace, job, work(workspace, job, stopping or threading.Event()))

@@ -99,13 +99,6 @@ KINDS: Mapping[str, JobKind] = {
 }
 
 
-def run_job(workspace: Workspace, job_id: int, stopping: threading.Event) -> None:
-    """Do a job from beginning to end; raises KeyboardInterrupt when it is stopped or was cancelled meanwhile."""
-    job = begin(workspace, job_id)
-    if job is not None:
-        end(workspace, job, work(workspace, job, stopping))
-
-
 _patient = retry(
     retry=retry_if_exception_type(CatalogError), wait=wait_exponential(max=30), stop=stop_after_delay(300), reraise=True
 )

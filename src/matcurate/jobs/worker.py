@@ -232,7 +232,7 @@ def executor_id(home: Path) -> Iterator[str]:
 def main() -> int:
     """Run a worker for the home in ``CURATE_HOME``; 0 when it was stopped, 1 when it could not start."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("dbos", "alembic", "mlflow"):
+    for noisy in ("dbos", "alembic", "mlflow", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         Worker(load_settings()).run()

@@ -1,14 +1,13 @@
 """curate jobs and curate schedule, through the real command line."""
 
 import json
-import threading
 
 import pytest
+from job_samples import run_job
 from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace
 
 from matcurate.cli.app import run
-from matcurate.jobs.kinds import run_job
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def test_a_job_from_asking_to_its_result(workspace, curate, tmp_path):
     asked = curate("jobs", "add", "snapshot", "--json")
     assert (asked["kind"], asked["state"], asked["added"]) == ("snapshot", "queued", True)
     assert not curate("jobs", "add", "snapshot", "--json")["added"]
-    run_job(workspace, asked["id"], threading.Event())
+    run_job(workspace, asked["id"])
     shown = curate("jobs", "show", str(asked["id"]), "--json")
     assert (shown["state"], shown["result"]["train"], shown["error"]) == ("done", 1, None)
     assert curate("jobs", "--json") == curate("jobs", "list", "--json") == {"jobs": [shown]}

@@ -1,9 +1,9 @@
 """Jobs: asked for once, done once, stopped without loss; and the schedule that asks for them."""
 
-import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from job_samples import run_job
 from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace, write_discs
 from sqlalchemy import text
@@ -15,7 +15,7 @@ from matcurate.errors import CatalogError, ConfigError
 from matcurate.jobs import kinds as module
 from matcurate.jobs import reporter as job_reporter
 from matcurate.jobs import schedule as clock
-from matcurate.jobs.kinds import JobKind, run_job
+from matcurate.jobs.kinds import JobKind
 from matcurate.jobs.queue import cancel, job_of, jobs_of, reconcile
 from matcurate.jobs.schedule import current_schedule, fire_schedule, schedule, unschedule
 from matcurate.workflows.home import queue
@@ -43,7 +43,7 @@ def kinds(monkeypatch):
 
 
 def go(workspace, job, stopping=None):
-    run_job(workspace, job.id, stopping or threading.Event())
+    run_job(workspace, job.id, stopping)
     return job_of(workspace, job.id)
 
 

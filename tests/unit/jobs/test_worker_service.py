@@ -178,8 +178,8 @@ def test_the_schedule_is_dbos_s_and_follows_the_catalog(workspace, monkeypatch):
         unschedule(workspace)
         worker.tidy()
         assert DBOS.get_schedule(name) is None
-    (job,) = jobs_of(workspace)
-    assert (job.kind, job.trigger) == ("sync", "schedule")
+    first = jobs_of(workspace)[-1]  # perhaps the next has followed
+    assert (first.kind, first.trigger) == ("sync", "schedule")
 
 
 def test_without_a_project_there_is_no_worker(tmp_path):
@@ -199,10 +199,10 @@ def test_curate_worker_does_jobs_sees_new_settings_and_stops_on_sigterm(workspac
     first, _ = enqueue(workspace, "snapshot", "ann")
     process = start(tmp_path / "home")
     try:
-        wait_until(lambda: state(workspace, first) is JobState.DONE, 60)
+        wait_until(lambda: state(workspace, first) is JobState.DONE, 240)
         save_settings(tmp_path / "home", {"retrain": {"validation_share": 0.5}})
         second, _ = enqueue(workspace, "snapshot", "ann")
-        wait_until(lambda: state(workspace, second) is JobState.DONE, 60)
+        wait_until(lambda: state(workspace, second) is JobState.DONE, 240)
         names = [job_of(workspace, job.id).result for job in (first, second)]
         assert names[0]["snapshot"] != names[1]["snapshot"]  # the share is part of a snapshot's content
     finally:

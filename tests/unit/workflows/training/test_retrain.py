@@ -1,11 +1,10 @@
 """Retraining from corrections straight in the catalog: a small network, small crops, a real MLflow store."""
 
-import threading
-
 import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from job_samples import run_job
 from lab_samples import add_version
 from learning_samples import add_disc, correct
 from loop_samples import make_workspace, with_settings
@@ -14,7 +13,6 @@ from mlflow import MlflowClient
 from matcurate.catalog.snapshots import last_trained
 from matcurate.config import PromotionSettings, RetrainSettings
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
-from matcurate.jobs.kinds import run_job
 from matcurate.jobs.queue import job_of, jobs_of
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
@@ -231,11 +229,11 @@ def test_a_champion_of_an_earlier_built_in_network_is_replaced(workspace, tmp_pa
 
 def test_the_job_trains_when_it_is_due(workspace, tmp_path, monkeypatch):
     job, _ = enqueue(workspace, "retrain", "corrections")
-    run_job(workspace, job.id, threading.Event())
+    run_job(workspace, job.id)
     assert job_of(workspace, job.id).result["due"] is False
     teach(workspace, tmp_path / "a", golden=1)
     job, _ = enqueue(workspace, "retrain", "corrections")
-    run_job(workspace, job.id, threading.Event())
+    run_job(workspace, job.id)
     done = job_of(workspace, job.id)
     assert done.error is None and done.result["promoted"] and done.result["metrics"]["images"] == 1
 
