@@ -105,13 +105,13 @@ def choose_batch(
     chosen = _named(strategy)
     if count < 0 or (quota is not None and quota < 1):
         raise ValueError(f"count must not be negative and quota at least 1, got {count} and {quota}")
-    wanted = min(count, len(pool))
-    if not wanted:
+    size = min(count, len(pool))
+    if not size:
         return np.empty(0, dtype=np.int64)
     scores = chosen.scores(pool, strategy)
     if quota is None:
-        return chosen.choose(pool, scores, wanted, rng)
-    return _within_quota(chosen.choose, pool, scores, pool.needed("specimens", strategy), wanted, quota, rng)
+        return chosen.choose(pool, scores, size, rng)
+    return _within_quota(chosen.choose, pool, scores, pool.needed("specimens", strategy), size, quota, rng)
 
 
 def order_by_score(strategy: str, pool: Pool, *, rng: np.random.Generator) -> Indices:

@@ -95,8 +95,8 @@ def indexed(tree: hg.Tree, shape: tuple[int, int]) -> Hierarchy:
     leads = np.searchsorted(family, family)
     offset = np.zeros(len(parent), dtype=np.int64)
     offset[by_parent] = before - before[leads] + own[family]
-    every = np.concatenate([np.zeros(pixels, dtype=np.int64), offset])
-    first = hg.propagate_sequential_and_accumulate(tree, every, hg.Accumulators.sum)[pixels:]
+    offsets = np.concatenate([np.zeros(pixels, dtype=np.int64), offset])
+    first = hg.propagate_sequential_and_accumulate(tree, offsets, hg.Accumulators.sum)[pixels:]
     home = parents[:pixels]
     # Sorting numbers is several times faster than sorting by them, and every pixel has one of its own.
     order = np.sort(first[home] * pixels + np.arange(pixels)) % pixels

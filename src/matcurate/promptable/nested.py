@@ -102,12 +102,12 @@ class NestedRegions:
         """First node (B,) of each prompt's path towards the root, and the node (B,) before which it ends."""
         tree = self.hierarchy
         homes = tree.home[pixels]
-        wanted = labels == FOREGROUND
-        start = homes[np.arange(len(homes)), wanted.argmax(axis=1)]
-        for place, given in zip(homes.T, wanted.T, strict=True):
+        inside = labels == FOREGROUND
+        start = homes[np.arange(len(homes)), inside.argmax(axis=1)]
+        for place, given in zip(homes.T, inside.T, strict=True):
             start = np.where(given, tree.meeting(start, place), start)
         # From the node where a background point joins the path on, every node holds that point.
-        stop = np.where(wanted.any(axis=1), tree.root, start)
+        stop = np.where(inside.any(axis=1), tree.root, start)
         for place, refused in zip(homes.T, (labels == BACKGROUND).T, strict=True):
             stop = np.where(refused, np.minimum(stop, tree.meeting(start, place)), stop)
         return start, stop

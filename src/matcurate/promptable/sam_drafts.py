@@ -61,11 +61,11 @@ class SamDrafted:
     def enlarge(self, chosen: NDArray[np.int64]) -> list[Candidate | None]:
         """Make the drafts of indices ``chosen`` (K,) in full; None where nothing is inside."""
         made: dict[int, Candidate | None] = {}
-        wanted: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        by_prompt: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for index in map(int, chosen):
             part, row, mask = self._numbers[index]
-            wanted.setdefault((part, row), []).append((index, mask))
-        for (part, row), masks in wanted.items():
+            by_prompt.setdefault((part, row), []).append((index, mask))
+        for (part, row), masks in by_prompt.items():
             answers = self._parts[part][1]
             rows = [mask for _, mask in masks]
             few = Answers(

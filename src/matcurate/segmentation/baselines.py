@@ -93,13 +93,13 @@ def canny(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:
     edges = canny_edges(grey)
     closed = cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((CLOSING, CLOSING), np.uint8)).astype(np.bool_)
     inside = label(binary_fill_holes(closed) & ~closed, connectivity=1)
-    wanted = otsu_foreground(grey, decide_side(pixels, polarity))
+    foreground = otsu_foreground(grey, decide_side(pixels, polarity))
     count = int(inside.max()) + 1
-    agreement = np.bincount(inside.ravel(), weights=wanted.ravel(), minlength=count)
+    agreement = np.bincount(inside.ravel(), weights=foreground.ravel(), minlength=count)
     kept = agreement > 0.5 * np.bincount(inside.ravel(), minlength=count)
     kept[0] = False
     grown = cv2.dilate(kept[inside].astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
-    return _result(grey, grown & (wanted | kept[inside]))
+    return _result(grey, grown & (foreground | kept[inside]))
 
 
 def watershed(pixels: Pixels, polarity: Polarity = "auto") -> Segmentation:

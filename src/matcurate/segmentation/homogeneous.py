@@ -77,7 +77,7 @@ def texture_regions(pixels: Pixels, crop: int, rng: np.random.Generator) -> tupl
         row, column = int(first[0]), int(first[1])
         share = float((labels == number).mean())
         regions.append(TextureRegion(row, column, int(last[0]) - row, int(last[1]) - column, share))
-    return tuple(sorted(regions, key=lambda each: (-each.share, each.top, each.left)))
+    return tuple(sorted(regions, key=lambda region: (-region.share, region.top, region.left)))
 
 
 def texture_labels(pixels: Pixels, crop: int, rng: np.random.Generator) -> Cells:

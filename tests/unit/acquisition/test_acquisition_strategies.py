@@ -35,10 +35,10 @@ class TestContract:
 
     def test_as_many_as_asked_and_none_twice(self, strategy: str) -> None:
         for count in (0, 1, 7, COUNT, COUNT + 5):
-            found = chosen(strategy, drawn_pool(), count)
-            assert len(found) == min(count, COUNT)
-            assert len(set(found)) == len(found)
-            assert set(found) <= set(range(COUNT))
+            result = chosen(strategy, drawn_pool(), count)
+            assert len(result) == min(count, COUNT)
+            assert len(set(result)) == len(result)
+            assert set(result) <= set(range(COUNT))
 
     def test_repeats_under_its_generator(self, strategy: str) -> None:
         assert chosen(strategy, drawn_pool(), seed=3) == chosen(strategy, drawn_pool(), seed=3)
@@ -52,8 +52,8 @@ class TestContract:
 
     def test_keeps_the_quota_while_there_are_others(self, strategy: str) -> None:
         pool = drawn_pool()
-        found = chosen(strategy, pool, 10, quota=2)
-        assert np.bincount(pool.specimens[found]).max() <= 2
+        result = chosen(strategy, pool, 10, quota=2)
+        assert np.bincount(pool.specimens[result]).max() <= 2
         assert sorted(chosen(strategy, pool, COUNT, quota=1)) == list(range(COUNT))
 
     def test_a_pool_of_equal_candidates_is_no_trouble(self, strategy: str) -> None:
@@ -148,8 +148,8 @@ def test_what_a_model_says_of_images_counts_before_what_follows_from_probabiliti
 
 def test_k_center_takes_what_is_far_from_the_labelled_and_the_chosen() -> None:
     places = np.array([[0.0], [1.0], [10.0], [4.0]])
-    found = chosen("kcenter", Pool(places, labelled=np.array([[0.0]])), 2)
-    assert found == [2, 3]
+    result = chosen("kcenter", Pool(places, labelled=np.array([[0.0]])), 2)
+    assert result == [2, 3]
 
 
 def test_score_first_then_distance_by_hand() -> None:
@@ -187,8 +187,8 @@ def test_near_duplicates_are_not_shown_twice(strategy: str) -> None:
     places = np.concatenate([originals, np.repeat(originals[:3], 15, axis=0) + rng.normal(0, 1e-3, (45, 8))])
     source = np.concatenate([np.arange(30), np.repeat(np.arange(3), 15)])
     vacuity = np.where(source < 3, 0.95, 0.5)
-    found = chosen(strategy, Pool(places, scores={"vacuity": vacuity}), 15)
-    assert len(set(source[found])) == 15
+    result = chosen(strategy, Pool(places, scores={"vacuity": vacuity}), 15)
+    assert len(set(source[result])) == 15
     assert len(set(source[chosen("evidential", Pool(places, scores={"vacuity": vacuity}), 15)])) <= 3
 
 

@@ -10,15 +10,15 @@ KNOWN = {"γ'": Interval(0.4, 0.39, 0.41, 30)}
 def test_the_interval_is_that_of_the_mean() -> None:
     # σ / √N = .05 / 10: 95 % of means lie within 1.96 of that.
     fractions = np.clip(np.random.default_rng(0).normal(0.3, 0.05, 100), 0, 1)
-    found = fraction_interval(fractions, np.random.default_rng(1))
+    result = fraction_interval(fractions, np.random.default_rng(1))
     expected = 1.96 * fractions.std() / 10
-    assert found.mean == pytest.approx(fractions.mean()) and found.images == 100
-    assert found.half_width == pytest.approx(expected, rel=0.06)
-    assert found.low < found.mean < found.high
+    assert result.mean == pytest.approx(fractions.mean()) and result.images == 100
+    assert result.half_width == pytest.approx(expected, rel=0.06)
+    assert result.low < result.mean < result.high
     # A quarter of the width needs sixteen times the images.
-    assert found.images_for(found.half_width / 4) == pytest.approx(1600, abs=1)
+    assert result.images_for(result.half_width / 4) == pytest.approx(1600, abs=1)
     wider = fraction_interval(fractions, np.random.default_rng(1), confidence=0.99)
-    assert wider.half_width == pytest.approx(found.half_width * 2.576 / 1.96, rel=0.08)
+    assert wider.half_width == pytest.approx(result.half_width * 2.576 / 1.96, rel=0.08)
 
 
 def test_many_images_get_the_interval_that_resampling_them_would_give() -> None:
@@ -69,6 +69,6 @@ def test_what_cannot_be_told_is_not_made_up() -> None:
     ],
 )
 def test_stop_needs_both_and_says_why(intervals: dict[str, Interval], gain: float | None, stop: bool, why: str) -> None:
-    found = decide_stop(intervals, gain, 10, **LIMITS)
-    assert found.stop is stop
-    assert why in " ".join(found.why)
+    result = decide_stop(intervals, gain, 10, **LIMITS)
+    assert result.stop is stop
+    assert why in " ".join(result.why)

@@ -49,8 +49,8 @@ def test_a_value_comes_back_bit_for_bit(cache):
     value = torch.randn(1, 4, 3, 5, generator=torch.Generator().manual_seed(1))
     assert cache.get(key(1)) is None
     assert cache.put(key(1), value.transpose(2, 3))
-    found = cache.get(key(1))
-    assert found.dtype == torch.float32 and torch.equal(found, value.transpose(2, 3))
+    result = cache.get(key(1))
+    assert result.dtype == torch.float32 and torch.equal(result, value.transpose(2, 3))
     cache.put(key(1), value.half())
     assert torch.equal(cache.get(key(1)), value.half())
 
@@ -153,9 +153,9 @@ def _read(root, bound, seconds, start, results):
     right, hits, misses, end = True, 0, 0, time.monotonic() + seconds
     while time.monotonic() < end:
         for number in range(10):
-            found = cache.get(key(number))
-            hits, misses = hits + (found is not None), misses + (found is None)
-            right = right and (found is None or torch.equal(found, tensor(number)))
+            result = cache.get(key(number))
+            hits, misses = hits + (result is not None), misses + (result is None)
+            right = right and (result is None or torch.equal(result, tensor(number)))
     results.put(("read", right and hits > 0 and misses > 0))
 
 

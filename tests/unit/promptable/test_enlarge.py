@@ -29,18 +29,18 @@ def test_every_candidate_is_the_mask_of_the_whole_image(shape):
     generator = torch.Generator().manual_seed(sum(shape))
     smooth = functional.interpolate(torch.randn(1, 20, 5, 5, generator=generator) - 0.7, 16, mode="bicubic")[0]
     made, used = enlargement(shape)
-    found = made.candidates(smooth, np.linspace(0, 1, 20))
+    result = made.candidates(smooth, np.linspace(0, 1, 20))
     expected = {}
     for logit, quality in zip(smooth, np.linspace(0, 1, 20), strict=True):
         values = whole(logit, used, shape)
         if (values > 0).any():
             expected[float(quality)] = values
-    assert {candidate.quality for candidate in found} == set(expected)
-    for candidate in found:
+    assert {candidate.quality for candidate in result} == set(expected)
+    for candidate in result:
         values = expected[candidate.quality]
         differs = candidate.paint(shape) != (values > 0)
         assert not differs[np.abs(values) > 1e-5].any()
-    areas = [candidate.area for candidate in found]
+    areas = [candidate.area for candidate in result]
     assert areas == sorted(areas)
 
 

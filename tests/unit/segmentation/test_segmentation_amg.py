@@ -55,11 +55,11 @@ def test_candidates_are_the_records_of_the_generator() -> None:
     model = tiny_sam()
     settings = AmgSettings(points_per_side=3, points_per_batch=4, box_nms_thresh=1.0).without_filters()
     pixels = picture().astype(np.uint16) * 257
-    found = generated(model, pixels, settings)
+    result = generated(model, pixels, settings)
     records = SamAutomaticMaskGenerator(model, **settings.model_dump()).generate(np.dstack([to_uint8(pixels)] * 3))
     records = [record for record in records if record["area"]]
-    assert len(found) == len(records) > 3
-    for candidate, record in zip(found, records, strict=True):
+    assert len(result) == len(records) > 3
+    for candidate, record in zip(result, records, strict=True):
         assert np.array_equal(candidate.paint(SHAPE), record["segmentation"])
         assert candidate.quality == pytest.approx(np.clip(record["predicted_iou"], 0, 1))
 
@@ -68,11 +68,11 @@ def test_masks_on_the_wrong_side_are_not_painted(backbone, monkeypatch) -> None:
     around = amg._boxed(picture() < 100, 0.99)
     masks = (disc(48, 40, 20, 0.9), disc(48, 110, 25, 0.8), disc(48, 110, 8, 0.7), around)
     monkeypatch.setattr(amg, "generated", lambda model, pixels, settings: masks)
-    found = Amg(backbone, preset()).segment(picture())
-    assert found.masks == 4
-    assert np.array_equal(found.phases, masks[0].paint(SHAPE) | masks[1].paint(SHAPE))  # not the hole's
-    assert found.count == 2
-    assert 0.5 < found.score <= 1.0
+    result = Amg(backbone, preset()).segment(picture())
+    assert result.masks == 4
+    assert np.array_equal(result.phases, masks[0].paint(SHAPE) | masks[1].paint(SHAPE))  # not the hole's
+    assert result.count == 2
+    assert 0.5 < result.score <= 1.0
     dark = Amg(backbone, preset()).segment(picture(), "dark")
     assert np.array_equal(dark.phases, (picture() < 100))
 
@@ -80,15 +80,15 @@ def test_masks_on_the_wrong_side_are_not_painted(backbone, monkeypatch) -> None:
 def test_grains_are_the_masks_as_they_are(backbone, monkeypatch) -> None:
     masks = (disc(48, 110, 8, 0.7), disc(48, 110, 25, 0.1))
     monkeypatch.setattr(amg, "generated", lambda model, pixels, settings: masks)
-    found = Amg(backbone, preset("grains")).segment(picture())
-    assert found.instances[48, 110] == 1 and found.instances[48, 125] == 2 and found.instances[0, 0] == 0
-    assert np.array_equal(found.phases, found.instances > 0)
-    assert found.masks == 2
+    result = Amg(backbone, preset("grains")).segment(picture())
+    assert result.instances[48, 110] == 1 and result.instances[48, 125] == 2 and result.instances[0, 0] == 0
+    assert np.array_equal(result.phases, result.instances > 0)
+    assert result.masks == 2
 
 
 def test_no_mask_is_an_empty_segmentation(backbone) -> None:
-    found = Amg(backbone, preset(), AmgSettings(points_per_side=2)).segment(picture())
-    assert (found.masks, found.count, found.score) == (0, 0, 0.0)
+    result = Amg(backbone, preset(), AmgSettings(points_per_side=2)).segment(picture())
+    assert (result.masks, result.count, result.score) == (0, 0, 0.0)
 
 
 def test_the_version_names_the_backbone_and_follows_settings_and_preset(backbone) -> None:

@@ -29,16 +29,16 @@ def test_otsu_is_a_5x5_gaussian_blur_and_a_threshold() -> None:
 @pytest.mark.parametrize("bright", [True, False])
 def test_every_method_finds_two_discs_on_either_side(method: str, bright: bool) -> None:
     pixels, truth = two_discs(bright)
-    found = BASELINES[method](pixels, "bright" if bright else "dark")
-    mask = found.phases > 0
+    result = BASELINES[method](pixels, "bright" if bright else "dark")
+    mask = result.phases > 0
     if method == "adaptive":  # it hollows objects larger than its window: the rim of the discs is what it can find
         rim = truth & ~cv2.erode(truth.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         assert mask[rim].mean() > 0.9
     else:
         assert np.count_nonzero(mask & truth) / np.count_nonzero(mask | truth) > 0.93
-        assert found.count == 2
-    assert np.array_equal(found.instances > 0, mask)
-    assert 0.0 < found.score <= 1.0
+        assert result.count == 2
+    assert np.array_equal(result.instances > 0, mask)
+    assert 0.0 < result.score <= 1.0
 
 
 @pytest.mark.parametrize("method", sorted(BASELINES))
@@ -50,9 +50,9 @@ def test_auto_takes_the_discs_not_the_matrix(method: str) -> None:
 @pytest.mark.parametrize("method", sorted(BASELINES))
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_constant_image_has_no_objects_of_contrast(method: str, dtype: type) -> None:
-    found = BASELINES[method](np.full(SHAPE, 7, dtype=dtype), "bright")
-    assert found.score == 0.0
-    assert found.count == 0
+    result = BASELINES[method](np.full(SHAPE, 7, dtype=dtype), "bright")
+    assert result.score == 0.0
+    assert result.count == 0
 
 
 def test_16_bit_and_8_bit_agree() -> None:

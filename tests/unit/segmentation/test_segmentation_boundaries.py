@@ -40,17 +40,17 @@ def test_unknown_pixels_get_the_nearest_id() -> None:
 
 @pytest.mark.parametrize(("tolerance", "f1", "recall"), [(1, 0.0, 0.0), (2, 1.0, 1.0), (3, 1.0, 1.0)])
 def test_a_boundary_two_pixels_off_agrees_within_two(tolerance: float, f1: float, recall: float) -> None:
-    found = boundary_agreement(grain_boundaries(halves(8)), grain_boundaries(halves(6)), tolerance)
-    assert (found.f1, found.recall) == (f1, recall)
+    result = boundary_agreement(grain_boundaries(halves(8)), grain_boundaries(halves(6)), tolerance)
+    assert (result.f1, result.recall) == (f1, recall)
 
 
 def test_precision_counts_in_f1_and_not_in_recall() -> None:
     truth = grain_boundaries(halves(3))
     predicted = truth | grain_boundaries(halves(9))  # 5 of 10 predicted pixels are right, all 5 true ones are there
-    found = boundary_agreement(predicted, truth, 2)
-    assert found.recall == 1.0 and found.f1 == pytest.approx(2 * 0.5 / 1.5)
+    result = boundary_agreement(predicted, truth, 2)
+    assert result.recall == 1.0 and result.f1 == pytest.approx(2 * 0.5 / 1.5)
     turned = boundary_agreement(truth, predicted, 2)
-    assert turned.recall == 0.5 and turned.f1 == pytest.approx(found.f1)
+    assert turned.recall == 0.5 and turned.f1 == pytest.approx(result.f1)
 
 
 def test_without_boundaries() -> None:

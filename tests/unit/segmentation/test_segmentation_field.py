@@ -31,10 +31,10 @@ DISCS = [Disc(127.5, 95.5, 95.0), Disc(120.0, 100.0, 84.0), Disc(127.5, 95.5, 13
 @pytest.mark.parametrize(("surroundings", "noise"), [(0, 0.0), (127, 0.0), (110, 1.0)])
 def test_the_disc_is_found(disc: Disc, surroundings: int, noise: float) -> None:
     for seed in range(3):
-        found = field_of_view(slice_(seed, disc, surroundings, noise)[0])
-        assert found is not None
-        assert (found.x, found.y) == pytest.approx((disc.x, disc.y), abs=1.5)
-        assert found.radius == pytest.approx(disc.radius - RIM, abs=2.0)
+        result = field_of_view(slice_(seed, disc, surroundings, noise)[0])
+        assert result is not None
+        assert (result.x, result.y) == pytest.approx((disc.x, disc.y), abs=1.5)
+        assert result.radius == pytest.approx(disc.radius - RIM, abs=2.0)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"tomogram"}))
@@ -72,8 +72,8 @@ def test_pores_are_segmented_inside_only(surroundings: int) -> None:
     for seed in range(3):
         pixels, truth = slice_(seed, DISCS[0], surroundings)
         assert decide_side(pixels) == "dark"
-        found = segmenter.segment(pixels)
+        result = segmenter.segment(pixels)
         outside = ~DISCS[0].mask(SIZE)
-        assert not found.phases[outside].any() and not found.instances[outside].any()
-        scores.append(class_mean_iou(found.phases > 0, truth))
+        assert not result.phases[outside].any() and not result.instances[outside].any()
+        scores.append(class_mean_iou(result.phases > 0, truth))
     assert np.mean(scores) > 0.8

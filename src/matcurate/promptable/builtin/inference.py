@@ -38,8 +38,8 @@ def output_maps(network: ObjectNet, pixels: Pixels, window: int = WINDOW) -> NDA
         for rows, down in _windows(height, window):
             for columns, across in _windows(width, window):
                 part = image[rows, columns][None, None].to(device, memory_format=torch.channels_last)
-                chance = network(part)[0].float().sigmoid().cpu()
-                maps[:, rows, columns] += (chance * torch.from_numpy(down[:, None] * across)).half()
+                probability = network(part)[0].float().sigmoid().cpu()
+                maps[:, rows, columns] += (probability * torch.from_numpy(down[:, None] * across)).half()
     return np.asarray(maps.numpy())
 
 

@@ -43,7 +43,7 @@ def joined_maps(network: ObjectNet, pixels: Pixels) -> NDArray[np.float16]:
     if 0 < diameter < SMALL and pixels.size <= MOST_ENLARGED:
         fine = _seen_at(network, pixels, 2.0)
         for output, full in enumerate(maps):
-            maps[output] = _chances(_logits(full) + 2 * _logits(_resized(fine[output], full.shape)))
+            maps[output] = _probabilities(_logits(full) + 2 * _logits(_resized(fine[output], full.shape)))
         return maps
     factors = [factor for factor in REDUCED if factor * min(pixels.shape) >= LEAST_EDGE]
     if diameter < LARGE or not factors:
@@ -57,7 +57,7 @@ def joined_maps(network: ObjectNet, pixels: Pixels) -> NDArray[np.float16]:
         logits = _logits(full)
         for view in coarse:  # made as large as the image one at a time: all of them would take several times its memory
             logits += weight * _logits(_resized(view[output], full.shape))
-        maps[output] = _chances(logits)
+        maps[output] = _probabilities(logits)
     return maps
 
 
@@ -79,18 +79,18 @@ def _seen_at(network: ObjectNet, pixels: Pixels, factor: float) -> NDArray[np.fl
     return output_maps(network, np.asarray(cv2.resize(pixels.astype(np.float32), size, interpolation=kind)))
 
 
-def _resized(chance: NDArray[np.float16], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _resized(probability: NDArray[np.float16], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Map (h, w) at the size of the image (H, W)."""
     height, width = shape
-    kind = cv2.INTER_LINEAR if height > len(chance) else cv2.INTER_AREA
-    resized = cv2.resize(torch.from_numpy(chance).float().numpy(), (width, height), interpolation=kind)
+    kind = cv2.INTER_LINEAR if height > len(probability) else cv2.INTER_AREA
+    resized = cv2.resize(torch.from_numpy(probability).float().numpy(), (width, height), interpolation=kind)
     return np.asarray(resized, dtype=np.float32)
 
 
-def _logits(chance: NDArray[np.floating]) -> Logits:
+def _logits(probability: NDArray[np.floating]) -> Logits:
     # torch converts half precision in hardware, NumPy does not.
-    return np.asarray(torch.logit(torch.from_numpy(chance).float(), eps=CLIPPED).numpy())
+    return np.asarray(torch.logit(torch.from_numpy(probability).float(), eps=CLIPPED).numpy())
 
 
-def _chances(logits: Logits) -> NDArray[np.float16]:
+def _probabilities(logits: Logits) -> NDArray[np.float16]:
     return np.asarray(torch.from_numpy(logits).sigmoid().half().numpy())

@@ -62,9 +62,9 @@ def remove(candidates: Sequence[Candidate], shape: tuple[int, int], settings: Bo
     alive = np.ones(len(masks), dtype=np.bool_)
     removed: list[Removed] = []
     for rule, chosen_by in RELATIVES:
-        gone = chosen_by(relations, alive, settings)
-        alive &= ~gone
-        removed += [Removed(masks[number], rule) for number in np.flatnonzero(gone)]
+        expendable = chosen_by(relations, alive, settings)
+        alive &= ~expendable
+        removed += [Removed(masks[number], rule) for number in np.flatnonzero(expendable)]
     left = [masks[number] for number in np.flatnonzero(alive)]
     islands = _islands(left, shape, settings.island_share)
     return Removal(
@@ -128,11 +128,11 @@ def _common(a: Candidate, b: Candidate) -> tuple[tuple[slice, slice], tuple[slic
 
 def _duplicates(relations: _Relations, alive: BoolMask, settings: BoostSettings) -> BoolMask:
     """Masks like a larger one that itself stays."""
-    gone = np.zeros_like(alive)
+    duplicate = np.zeros_like(alive)
     for number in range(len(alive)):
-        if not gone[number]:
-            gone[number + 1 :] |= relations.overlap[number, number + 1 :] >= settings.duplicate_iou
-    return gone
+        if not duplicate[number]:
+            duplicate[number + 1 :] |= relations.overlap[number, number + 1 :] >= settings.duplicate_iou
+    return duplicate
 
 
 def _tiny_children(relations: _Relations, alive: BoolMask, settings: BoostSettings) -> BoolMask:
@@ -141,13 +141,13 @@ def _tiny_children(relations: _Relations, alive: BoolMask, settings: BoostSettin
 
 
 def _compounds(relations: _Relations, alive: BoolMask, settings: BoostSettings) -> BoolMask:
-    gone = np.zeros_like(alive)
+    compound = np.zeros_like(alive)
     for number in np.flatnonzero(alive):
         children = np.flatnonzero(relations.child[number] & alive)
         if len(children):
             covered = _covered(relations.masks[number], [relations.masks[child] for child in children])
-            gone[number] = covered > settings.compound_share * relations.areas[number]
-    return gone
+            compound[number] = covered > settings.compound_share * relations.areas[number]
+    return compound
 
 
 def _covered(parent: Candidate, children: Sequence[Candidate]) -> int:
@@ -172,16 +172,16 @@ def _islands(masks: Sequence[Candidate], shape: tuple[int, int], share: float) -
 
     Masks of one tier of areas are compared together, with what the tiers before have left unmasked.
     """
-    gone = np.zeros(len(masks), dtype=np.bool_)
+    island = np.zeros(len(masks), dtype=np.bool_)
     covered = np.zeros(shape, dtype=np.bool_)
     for tier in _tiers([mask.area for mask in masks], share * covered.size):
         seas = _Seas.of(covered)
         for number in tier:
-            gone[number] = seas.hold(masks[number], share)
-        for mask in (masks[number] for number in tier if not gone[number]):
+            island[number] = seas.hold(masks[number], share)
+        for mask in (masks[number] for number in tier if not island[number]):
             top, left, bottom, right = mask.box
             covered[top:bottom, left:right] |= mask.mask
-    return gone
+    return island
 
 
 def _tiers(areas: Sequence[int], smallest_land: float) -> list[list[int]]:

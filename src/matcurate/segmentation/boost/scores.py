@@ -48,8 +48,8 @@ def score_masks(masks: Sequence[Candidate], labels: Sequence[BoolMask]) -> MaskS
     shared = np.array([[_shared(mask, label) for mask in masks] for label in labels], dtype=np.float64)
     shared = shared.reshape(len(labels), len(masks))
     sizes = np.array([mask.area for mask in masks], dtype=np.float64)
-    wanted = np.array([np.count_nonzero(label) for label in labels], dtype=np.float64)[:, None]
-    return _scores(shared, sizes, wanted)
+    label_areas = np.array([np.count_nonzero(label) for label in labels], dtype=np.float64)[:, None]
+    return _scores(shared, sizes, label_areas)
 
 
 def boundary_band(mask: BoolMask, width: int) -> BoolMask:
@@ -69,13 +69,13 @@ def band_width(shape: tuple[int, int]) -> int:
     return max(1, round(BOUNDARY * float(np.hypot(*shape))))
 
 
-def _scores(shared: Areas, sizes: Areas, wanted: Areas) -> MaskScores:
+def _scores(shared: Areas, sizes: Areas, label_areas: Areas) -> MaskScores:
     """From shared areas (L, M), areas of masks (M,) and of labels (L, 1)."""
-    iou = shared / np.maximum(sizes + wanted - shared, 1)
+    iou = shared / np.maximum(sizes + label_areas - shared, 1)
     takes_part = iou >= TAKES_PART
     hit = _mean_of(shared, takes_part).mean()
     wrong = _mean_of(sizes - shared, takes_part).mean()
-    missed = np.where(takes_part.any(axis=1), _mean_of(wanted - shared, takes_part), wanted[:, 0]).mean()
+    missed = np.where(takes_part.any(axis=1), _mean_of(label_areas - shared, takes_part), label_areas[:, 0]).mean()
     superfluous = takes_part.copy()
     if iou.shape[1]:
         superfluous[np.arange(len(iou)), iou.argmax(axis=1)] = False

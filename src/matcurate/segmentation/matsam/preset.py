@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -18,6 +19,14 @@ RoiRule = Literal["auto", "otsu", "canny"]
 EdgeRule = Literal["uniform", "cut_objects"]
 TOUCHING = {"parted": True, "kept": False}
 """Values of ``touching``, which ``split_touching`` was called before 0.1."""
+
+
+@cache  # one warning in a process, however often the preset is read
+def warn_of_touching(value: str, split: bool) -> None:
+    """Name the setting that has replaced ``touching``."""
+    log.warning(
+        "'touching: %s' is now 'split_touching: %s'; the next version reads only that", value, str(split).lower()
+    )
 
 
 class MatSamPreset(Strict):
@@ -81,7 +90,7 @@ class MatSamPreset(Strict):
         if not isinstance(value, str) or value not in TOUCHING:
             return content
         split = TOUCHING[value]
-        log.warning("'touching: %s' is now 'split_touching: %s'; the next version reads only that", value, split)
+        warn_of_touching(value, split)
         return {key: old for key, old in content.items() if key != "touching"} | {"split_touching": split}
 
     def recorded(self) -> str:

@@ -82,19 +82,19 @@ def key_points(foreground: BoolMask, smallest: int) -> Points:
     The centroid where it lies inside the region; for rings and other concave shapes the pixel deepest inside.
     """
     regions = pieces(foreground, smallest)
-    every = np.arange(1, regions.max() + 1)
-    if not len(every):
+    numbers = np.arange(1, regions.max() + 1)
+    if not len(numbers):
         return np.empty((0, 2))
-    rows, columns = np.rint(np.array(center_of_mass(regions > 0, regions, every))).astype(int).T
+    rows, columns = np.rint(np.array(center_of_mass(regions > 0, regions, numbers))).astype(int).T
     points = np.stack([columns, rows], axis=1).astype(np.float64)
-    outside = np.flatnonzero(regions[rows, columns] != every)
+    outside = np.flatnonzero(regions[rows, columns] != numbers)
     if outside.size:
-        kept = np.zeros(len(every) + 1, dtype=np.bool_)
-        kept[every[outside]] = True
+        kept = np.zeros(len(numbers) + 1, dtype=np.bool_)
+        kept[numbers[outside]] = True
         places = np.nonzero(kept[regions])
         inside = np.pad(regions > 0, 1).astype(np.uint8)
         depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-        deepest = np.ravel(maximum_position(depth[places], regions[places], every[outside]))
+        deepest = np.ravel(maximum_position(depth[places], regions[places], numbers[outside]))
         points[outside] = np.stack(places[::-1], axis=1)[deepest]
     return points
 

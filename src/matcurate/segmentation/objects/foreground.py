@@ -51,7 +51,7 @@ class Foreground:
     alternative: BoolMask | None = None
 
 
-def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foreground:
+def find_foreground(probability: Field, pixels: Pixels, side: Side | None) -> Foreground:
     """Foreground of a micrograph (H, W) from its probability.
 
     It is the network's where that is confident. Else its outline is moved to the grey levels, if these are separated
@@ -60,14 +60,14 @@ def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foregro
     limits were chosen on micrographs and generated pictures that nothing was learned from (docs/methods/builtin.md).
     ``side`` is the foreground's, where the user states it.
     """
-    network = chance > 0.5
-    expected = expected_iou(chance, network)
+    network = probability > 0.5
+    expected = expected_iou(probability, network)
     if expected >= SURE:
         return Foreground(network)
     # Outlines are judged on the grey levels as they are: those of a threshold of smooth noise would fit smooth noise.
     grey = _standardised(pixels)
     best, highest = network, outline_separability(grey, network)
-    moved = by_local_grey(chance, _blurred(grey, SMOOTHING)) > 0.5
+    moved = by_local_grey(probability, _blurred(grey, SMOOTHING)) > 0.5
     if (separability := outline_separability(grey, moved)) > highest + GAIN:
         best, highest = moved, separability
     if expected >= UNSURE:
@@ -76,22 +76,22 @@ def find_foreground(chance: Field, pixels: Pixels, side: Side | None) -> Foregro
     gain = outline_separability(grey, classes) - highest
     if gain <= BETTER:
         return Foreground(best)
-    wanted = side or (corrected_side(pixels) if gain > MUCH_BETTER else foreground_side(pixels, network))
-    plain = classes if wanted == "bright" else ~classes
+    foreground_is = side or (corrected_side(pixels) if gain > MUCH_BETTER else foreground_side(pixels, network))
+    plain = classes if foreground_is == "bright" else ~classes
     return Foreground(plain, best) if gain > MUCH_BETTER else Foreground(best, plain)
 
 
-def expected_iou(chance: Field, foreground: BoolMask) -> float:
+def expected_iou(probability: Field, foreground: BoolMask) -> float:
     """Class-mean intersection over union of a foreground (H, W) that is expected by its probability (H, W)."""
     values = []
-    for mask, right in ((foreground, chance), (~foreground, 1 - chance)):
+    for mask, right in ((foreground, probability), (~foreground, 1 - probability)):
         if mask.any():
-            hit, every = float(right.sum(where=mask, dtype=np.float64)), float(right.sum(dtype=np.float64))
-            values.append(hit / (np.count_nonzero(mask) + every - hit))
+            hit, total = float(right.sum(where=mask, dtype=np.float64)), float(right.sum(dtype=np.float64))
+            values.append(hit / (np.count_nonzero(mask) + total - hit))
     return float(np.clip(np.mean(values), 0, 1))
 
 
-def by_local_grey(chance: Field, grey: Field) -> Field:
+def by_local_grey(probability: Field, grey: Field) -> Field:
     """Probability (H, W) after comparing the grey level (H, W) of each pixel with those of both sides around it.
 
     Each side's grey levels are described by their mean and variance in a Gaussian window, weighted by the probability
@@ -100,12 +100,12 @@ def by_local_grey(chance: Field, grey: Field) -> Field:
     floor = max(1e-4 * _variance(grey), 1e-12)
     result = np.empty(grey.shape, dtype=np.float32)
     for strip in strips(result.shape, MARGIN):
-        result[strip.inner] = _followed(chance[strip.outer], grey[strip.outer], floor)[strip.own]
+        result[strip.inner] = _followed(probability[strip.outer], grey[strip.outer], floor)[strip.own]
     return result
 
 
-def _followed(chance: Field, grey: Field, floor: float) -> Field:
-    prior = np.clip(chance, 1e-3, 1 - 1e-3)
+def _followed(probability: Field, grey: Field, floor: float) -> Field:
+    prior = np.clip(probability, 1e-3, 1 - 1e-3)
     start = np.log(prior / (1 - prior))
     current = prior
     for _ in range(ROUNDS):

@@ -21,16 +21,16 @@ def segment_phases(
     ``side`` is that of the foreground where the user states it; else the network decides. ``split_touching`` splits
     objects where the network sees a contact.
     """
-    chance = maps.foreground.astype(np.float32)
-    inside = chance > 0.5
+    probability = maps.foreground.astype(np.float32)
+    inside = probability > 0.5
     two = bool(inside.any()) and not inside.all()  # else no side is brighter than the other
     if side is not None and two and foreground_side(pixels, inside) != side:
-        chance = 1 - chance
-    best = find_foreground(chance, pixels, side)
+        probability = 1 - probability
+    best = find_foreground(probability, pixels, side)
     objects = split(best.mask, maps, smallest) if split_touching else pieces(best.mask, smallest)
     foreground = objects > 0
     return Segmentation(
-        foreground.astype(np.uint8), objects, expected_iou(chance, foreground), alternative=best.alternative
+        foreground.astype(np.uint8), objects, expected_iou(probability, foreground), alternative=best.alternative
     )
 
 

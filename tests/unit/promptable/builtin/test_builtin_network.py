@@ -63,12 +63,12 @@ def test_the_default_is_small(default: ObjectNet) -> None:
 
 
 def test_low_rank_adapters_find_1x1_convolutions_in_every_stage(default: ObjectNet) -> None:
-    found = {
+    result = {
         name: layer for name, layer in default.encoder.named_modules() if name.split(".")[-1] in default.lora_targets
     }
-    assert all(isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) for layer in found.values())
-    assert {name.split(".")[-1] for name in found} == set(default.lora_targets)
-    assert {name.split(".")[1] for name in found if name.startswith("blocks.")} == set("0123456")
+    assert all(isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) for layer in result.values())
+    assert {name.split(".")[-1] for name in result} == set(default.lora_targets)
+    assert {name.split(".")[1] for name in result if name.startswith("blocks.")} == set("0123456")
 
 
 @pytest.mark.parametrize("settings", [NetworkSettings(), TINY])

@@ -24,13 +24,13 @@ def column(regions: Regions, name: str) -> np.ndarray:
 
 def around(values: np.ndarray, mask: np.ndarray) -> list[float]:
     """Larger of the two values on each 4-neighbour edge between a mask and the rest."""
-    found: list[float] = []
+    result: list[float] = []
     for one, other, a, b in (
         (mask[1:], mask[:-1], values[1:], values[:-1]),
         (mask[:, 1:], mask[:, :-1], values[:, 1:], values[:, :-1]),
     ):
-        found += np.maximum(a, b)[one != other].tolist()
-    return found
+        result += np.maximum(a, b)[one != other].tolist()
+    return result
 
 
 def test_the_hierarchy_holds_both_squares_and_their_union() -> None:

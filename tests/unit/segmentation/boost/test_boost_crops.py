@@ -35,31 +35,31 @@ def test_a_region_of_few_pixels_gives_its_pixels_again() -> None:
 
 
 def test_neighbours_lend_a_region_nothing() -> None:
-    found = embedded(halves(), region(LEFT), np.array([[40, 79], [10, 70]]), crop=60)
-    assert found[:, 0] == pytest.approx(1)
+    result = embedded(halves(), region(LEFT), np.array([[40, 79], [10, 70]]), crop=60)
+    assert result[:, 0] == pytest.approx(1)
 
 
 def test_the_mean_is_over_the_crop() -> None:
-    found = embedded(halves(), region(EVERYTHING), np.array([[44, 100], [0, 20]]), crop=24)  # 3 × 3 cells
-    assert found[0] == pytest.approx((5, 5))
-    assert found[1] == pytest.approx((1, 0.5))  # rows 0 and 1; what is beyond the frame does not count
+    result = embedded(halves(), region(EVERYTHING), np.array([[44, 100], [0, 20]]), crop=24)  # 3 × 3 cells
+    assert result[0] == pytest.approx((5, 5))
+    assert result[1] == pytest.approx((1, 0.5))  # rows 0 and 1; what is beyond the frame does not count
 
 
 def test_a_crop_over_two_sides_takes_its_share_of_each() -> None:
-    found = embedded(halves(), region(EVERYTHING), np.array([[44, 80]]), crop=24)  # columns 9, 10, 11
-    assert found[0, 0] == pytest.approx((1 + 5 + 5) / 3)
+    result = embedded(halves(), region(EVERYTHING), np.array([[44, 80]]), crop=24)  # columns 9, 10, 11
+    assert result[0, 0] == pytest.approx((1 + 5 + 5) / 3)
 
 
 def test_thin_regions_keep_their_rim() -> None:
     thin = box(40, 0, 40 + 2 * RIM, 160).paint(SHAPE)
-    found = embedded(halves(), region(thin), np.array([[41, 2]]), crop=8)
-    assert found[0] == pytest.approx((1, 5))
+    result = embedded(halves(), region(thin), np.array([[41, 2]]), crop=8)
+    assert result[0] == pytest.approx((1, 5))
 
 
 def test_a_crop_beyond_what_is_left_of_its_region_takes_the_mean() -> None:
     far = box(0, 0, 96, 16).paint(SHAPE) | box(0, 150, 4, 154).paint(SHAPE)  # the speck is all rim
-    found = embedded(halves(), region(far), np.array([[1, 151]]), crop=8)
-    assert found[0, 0] == pytest.approx(1)
+    result = embedded(halves(), region(far), np.array([[1, 151]]), crop=8)
+    assert result[0, 0] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("cells", [(12, 20), (7, 11), (96, 160)])
@@ -72,16 +72,16 @@ def test_a_region_in_its_window_is_the_same_as_in_the_whole_image(cells: tuple[i
     places = crop_places(small, 30, np.random.default_rng(0))
     assert (places == crop_places(whole, 30, np.random.default_rng(0))).all()
     assert mask[tuple(places.T)].all()
-    found = embedded(features, small, places, crop=24)
-    assert found == pytest.approx(embedded(features, whole, places, crop=24), rel=1e-5)
-    assert found.std(axis=0).min() > 0
+    result = embedded(features, small, places, crop=24)
+    assert result == pytest.approx(embedded(features, whole, places, crop=24), rel=1e-5)
+    assert result.std(axis=0).min() > 0
 
 
 def test_cells_take_the_share_of_a_region_that_lies_in_them() -> None:
     features = np.arange(3, dtype=np.float32)[None, :, None]  # cells of 4/3 pixels in a line of 4
     middle = region(np.array([[False, True, True, False]]), (slice(0, 1), slice(1, 3)))
-    found = embedded(features, middle, np.array([[0, 1], [0, 2]]), crop=4)  # 3 cells, around the first and the second
-    assert found[:, 0] == pytest.approx([1 / 1.25, 1])  # it fills a quarter of the outer cells
+    result = embedded(features, middle, np.array([[0, 1], [0, 2]]), crop=4)  # 3 cells, around the first and the second
+    assert result[:, 0] == pytest.approx([1 / 1.25, 1])  # it fills a quarter of the outer cells
 
 
 def test_squares_are_cut_around_their_places_and_mirrored_at_the_frame() -> None:

@@ -40,19 +40,19 @@ def test_without_masks_the_smallest_image_is_open() -> None:
 def test_masks_take_their_winner_and_open_regions_the_nearest_place() -> None:
     layout = Layout.of([box(0, 0, 12, 60)], SHAPE, 24)
     judge = Sides()
-    found = paint(layout, np.array([7]), judge, 24)
-    assert (found[:12] == 7).all()
-    assert (found[12:, :28] == 0).all()
-    assert (found[12:, 32:] == 1).all()
+    result = paint(layout, np.array([7]), judge, 24)
+    assert (result[:12] == 7).all()
+    assert (result[12:, :28] == 0).all()
+    assert (result[12:, 32:] == 1).all()
     assert (judge.places[:, 0] >= 12).all()
 
 
 def test_an_open_region_between_the_places_is_looked_at_itself() -> None:
     owners = np.full(SHAPE, -1)
     owners[0, 59] = 0
-    found = paint(Layout(owners, 0), np.empty(0, np.int64), Sides(), 24)
-    assert found[0, 59] == 1
-    assert np.count_nonzero(found == -1) == 40 * 60 - 1
+    result = paint(Layout(owners, 0), np.empty(0, np.int64), Sides(), 24)
+    assert result[0, 59] == 1
+    assert np.count_nonzero(result == -1) == 40 * 60 - 1
 
 
 def test_larger_regions_have_more_crops_and_none_less_than_a_third() -> None:

@@ -24,10 +24,10 @@ def agreement(phases: np.ndarray) -> float:
 
 
 def test_textures_of_one_grey_level_are_two_materials() -> None:
-    found = boost(MASKS, 2)
-    assert agreement(found.phases) > 0.97
-    assert sorted(found.voted) == [1, 2]
-    assert found.phases.dtype == np.uint8
+    result = boost(MASKS, 2)
+    assert agreement(result.phases) > 0.97
+    assert sorted(result.voted) == [1, 2]
+    assert result.phases.dtype == np.uint8
 
 
 def test_their_number_is_estimated() -> None:
@@ -36,10 +36,10 @@ def test_their_number_is_estimated() -> None:
 
 def test_parts_of_one_material_are_merged() -> None:
     parts = [box(0, 0, 40, 68), box(44, 0, 96, 68), box(0, 72, 50, 160), box(54, 72, 96, 160)]
-    found = boost(parts, 2)
-    assert agreement(found.phases) > 0.97
-    assert len(found.masks) == 2
-    assert (found.masks[0] ^ found.masks[1]).all()
+    result = boost(parts, 2)
+    assert agreement(result.phases) > 0.97
+    assert len(result.masks) == 2
+    assert (result.masks[0] ^ result.masks[1]).all()
 
 
 def test_pixels_that_no_mask_covers_are_looked_at_place_by_place() -> None:
@@ -56,26 +56,26 @@ def test_narrow_gaps_go_to_the_nearest_material_or_stay() -> None:
 
 def test_a_mask_of_two_textures_is_composite_and_goes() -> None:
     both = box(0, 0, 96, 140)
-    found = boost([both], 2)
-    assert [(each.candidate, each.rule) for each in found.removed] == [(both, "composite")]
-    assert found.kept == ()
-    assert agreement(found.phases) > 0.9
+    result = boost([both], 2)
+    assert [(each.candidate, each.rule) for each in result.removed] == [(both, "composite")]
+    assert result.kept == ()
+    assert agreement(result.phases) > 0.9
 
 
 def test_materials_are_numbered_from_dark_to_bright() -> None:
     bright = np.arange(160) < 60
     pixels = np.where(bright, 200, 50)[None].repeat(96, axis=0).astype(np.uint8)
-    found = boost([box(0, 0, 96, 60), box(0, 60, 96, 160)], 2, pixels)
-    assert (found.phases == np.where(bright, 2, 1)).all()
-    assert found.voted == (1, 2)  # the larger mask, which is the dark one, comes first
+    result = boost([box(0, 0, 96, 60), box(0, 60, 96, 160)], 2, pixels)
+    assert (result.phases == np.where(bright, 2, 1)).all()
+    assert result.voted == (1, 2)  # the larger mask, which is the dark one, comes first
 
 
 def test_a_mask_under_others_has_no_vote() -> None:
     spare = BoostSettings(crop=24, compound_share=1, child_share=0)
     hidden = box(0, 0, 96, 60)
-    found = boost([hidden, box(0, 0, 50, 60), box(50, 0, 96, 60), box(0, 72, 96, 160)], 2, settings=spare)
-    assert found.voted[found.kept.index(hidden)] == 0
-    assert agreement(found.phases) > 0.97
+    result = boost([hidden, box(0, 0, 50, 60), box(50, 0, 96, 60), box(0, 72, 96, 160)], 2, settings=spare)
+    assert result.voted[result.kept.index(hidden)] == 0
+    assert agreement(result.phases) > 0.97
 
 
 def test_one_material_is_everywhere() -> None:
@@ -83,9 +83,9 @@ def test_one_material_is_everywhere() -> None:
 
 
 def test_a_flat_image_is_one_material_whatever_is_asked() -> None:
-    found = boost(MASKS, 3, np.full(SHAPE, 9, np.uint8))
-    assert found.materials == 1
-    assert (found.phases == 1).all()
+    result = boost(MASKS, 3, np.full(SHAPE, 9, np.uint8))
+    assert result.materials == 1
+    assert (result.phases == 1).all()
 
 
 def test_the_same_seed_repeats_exactly() -> None:
@@ -114,12 +114,12 @@ def test_a_classifier_takes_the_place_of_k_means(probable: bool) -> None:
         ids = np.where(upright > level, 3, 1)
         return np.eye(5)[ids] if probable else ids
 
-    found = boost(MASKS, classifier=classify)
+    result = boost(MASKS, classifier=classify)
     truth = two_textures()[1]
     assert set(seen) == {(24, 24)}
-    assert found.materials == (5 if probable else 4)
-    assert np.mean(found.phases == np.where(truth == 1, 4, 2)) > 0.97  # class c is phase c + 1
-    assert set(found.voted) == {4, 2}
+    assert result.materials == (5 if probable else 4)
+    assert np.mean(result.phases == np.where(truth == 1, 4, 2)) > 0.97  # class c is phase c + 1
+    assert set(result.voted) == {4, 2}
 
 
 @pytest.mark.parametrize("answer", [np.zeros(3), np.zeros((1, 2)), -1, 0.5])

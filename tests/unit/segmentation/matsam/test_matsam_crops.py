@@ -165,8 +165,8 @@ def test_every_candidate_belongs_to_the_core_that_holds_the_middle_of_its_box() 
     parts = list(crops((96, 160), core=80, margin=8))  # cores of 48 x 80
     places = [(0, 0), (40, 70), (44, 76), (47, 79), (90, 150)]
     boxes = [Candidate(top, left, np.ones((6, 10), dtype=bool), 0.5) for top, left in places]
-    found = by_core(boxes, parts)
-    assert [[(c.top, c.left) for c in part] for part in found] == [
+    result = by_core(boxes, parts)
+    assert [[(c.top, c.left) for c in part] for part in result] == [
         [(0, 0), (40, 70)],
         [(44, 76)],
         [],

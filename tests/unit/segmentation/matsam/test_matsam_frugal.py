@@ -31,9 +31,9 @@ class Answered:
         )
 
     def enlarge(self, chosen: np.ndarray) -> list[Candidate | None]:
-        found = [self._all[index][0] if self._all[index][0].area > 1 else None for index in chosen.tolist()]
-        self._made += [c for c in found if c is not None]
-        return found
+        result = [self._all[index][0] if self._all[index][0].area > 1 else None for index in chosen.tolist()]
+        self._made += [c for c in result if c is not None]
+        return result
 
 
 class Predictor:
@@ -70,25 +70,25 @@ GREAT, SAME, WORSE, APART = (
 
 def test_of_drafts_that_repeat_each_other_the_best_is_made() -> None:
     predictor = Predictor({A: [(SAME, 0.5), (GREAT, 0.5)], B: [(WORSE, 0.5), (APART, 0.5)]})
-    found = decode_frugally(predictor, places(A, B), batch=2)
-    assert found.candidates == (GREAT, APART)
+    result = decode_frugally(predictor, places(A, B), batch=2)
+    assert result.candidates == (GREAT, APART)
     assert predictor.made == [GREAT, APART]
-    assert (found.decoded, found.explained, found.drafted, found.made) == (2, 0, 4, 2)
+    assert (result.decoded, result.explained, result.drafted, result.made) == (2, 0, 4, 2)
 
 
 @pytest.mark.parametrize("order", [(SAME, GREAT), (GREAT, SAME)])
 def test_a_better_one_of_a_later_batch_takes_the_place(order: tuple[Candidate, Candidate]) -> None:
     predictor = Predictor({A: [(order[0], 0.5)], B: [(order[1], 0.5), (APART, 0.5)]})
-    found = decode_frugally(predictor, places(A, B), always=2, batch=1)
-    assert set(found.candidates) == {GREAT, APART}
-    assert found.made == (3 if order[0] is SAME else 2)
+    result = decode_frugally(predictor, places(A, B), always=2, batch=1)
+    assert set(result.candidates) == {GREAT, APART}
+    assert result.made == (3 if order[0] is SAME else 2)
 
 
 def test_a_beaten_mask_beats_no_more() -> None:
     first, second, third = box(0, 0, 40, 40, 0.5), box(0, 4, 40, 40, 0.6), box(0, 0, 40, 36, 0.4)
     predictor = Predictor({A: [(first, 0.5)], B: [(second, 0.5)], C: [(third, 0.5)]})
-    found = decode_frugally(predictor, places(A, B, C), always=3, batch=1, overlap=0.8)
-    assert found.candidates == (second, third)  # 36 of 40 columns against the first, 32 of 44 against the second
+    result = decode_frugally(predictor, places(A, B, C), always=3, batch=1, overlap=0.8)
+    assert result.candidates == (second, third)  # 36 of 40 columns against the first, 32 of 44 against the second
 
 
 def test_how_much_may_overlap_is_told() -> None:
@@ -101,16 +101,16 @@ def test_how_much_may_overlap_is_told() -> None:
 def test_small_masks_are_always_made_and_empty_ones_left_out() -> None:
     small, again, nothing = box(8, 8, 12, 12, 0.5), box(8, 8, 12, 12, 0.6), box(9, 9, 1, 1, 0.9)  # 9 samples, and none
     predictor = Predictor({A: [(small, 0.5), (again, 0.5), (nothing, 0.5)]})
-    found = decode_frugally(predictor, places(A))
-    assert found.candidates == (small, again) and found.made == 3
+    result = decode_frugally(predictor, places(A))
+    assert result.candidates == (small, again) and result.made == 3
 
 
 def test_a_good_mask_explains_the_points_in_it_but_not_those_always_asked() -> None:
     good, unsure, shaky, wide = box(0, 0, 20, 30, 0.9), box(0, 0, 20, 30, 0.87), box(0, 0, 20, 30, 0.9), GREAT
     for mask, stability, explained in ((good, 0.95, 1), (unsure, 0.95, 0), (shaky, 0.94, 0), (wide, 0.99, 0)):
         written: Written = {A: [(mask, stability)], B: [(APART, 0.1)], C: [(APART, 0.1)]}
-        found = decode_frugally(Predictor(written), places(A, B, C), always=1, batch=1)
-        assert (found.explained, found.decoded) == (explained, 3 - explained)
+        result = decode_frugally(Predictor(written), places(A, B, C), always=1, batch=1)
+        assert (result.explained, result.decoded) == (explained, 3 - explained)
     predictor = Predictor({A: [(good, 0.99)], C: [(APART, 0.1)]})
     assert decode_frugally(predictor, places(A, C), always=2, batch=1).decoded == 2
 
@@ -118,18 +118,22 @@ def test_a_good_mask_explains_the_points_in_it_but_not_those_always_asked() -> N
 def test_neighbours_are_asked_in_different_batches() -> None:
     points = [(float(x), 5.0) for x in range(0, 90, 10)]
     predictor = Predictor({point: [(APART, 0.1)] for point in points})
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     decode_frugally(
-        predictor, places(*points), always=2, batch=3, progress=lambda done, total, note="": told.append((done, total))
+        predictor,
+        places(*points),
+        always=2,
+        batch=3,
+        progress=lambda done, total, note="": reports.append((done, total)),
     )
     assert [[x for x, _ in part] for part in predictor.asked] == [[0, 10], [20, 50, 80], [30, 60], [40, 70]]
-    assert told == [(2, 9), (5, 9), (7, 9), (9, 9)]
+    assert reports == [(2, 9), (5, 9), (7, 9), (9, 9)]
 
 
 def test_nothing_asked_nothing_found() -> None:
-    found = decode_frugally(Predictor({}), places())
-    assert (found.candidates, found.decoded, found.made) == ((), 0, 0)
+    result = decode_frugally(Predictor({}), places())
+    assert (result.candidates, result.decoded, result.made) == ((), 0, 0)
     good = box(0, 0, 20, 30, 0.9)
     predictor = Predictor({A: [(good, 0.99)]})
-    found = decode_frugally(predictor, places(A, C), always=1, batch=1)
-    assert (found.candidates, found.explained) == ((good,), 1)
+    result = decode_frugally(predictor, places(A, C), always=1, batch=1)
+    assert (result.candidates, result.explained) == ((good,), 1)

@@ -38,12 +38,12 @@ def test_three_phases_come_with_ids_from_dark_to_bright(dtype: type) -> None:
     pixels, truth = three_phases()
     pixels = (pixels.astype(np.float64) * (1 if dtype is np.uint8 else 200)).astype(dtype)
     for phases in (2, "auto"):
-        found = matsam(phases=phases).segment(pixels)
-        assert np.mean(found.phases != truth) < 0.02
-        assert found.count == 15
-        assert found.score > 0.9
+        result = matsam(phases=phases).segment(pixels)
+        assert np.mean(result.phases != truth) < 0.02
+        assert result.count == 15
+        assert result.score > 0.9
     turned = matsam(phases=2).segment(np.ascontiguousarray(pixels.T))
-    assert np.mean(turned.phases.T != found.phases) < 0.005
+    assert np.mean(turned.phases.T != result.phases) < 0.005
 
 
 def test_blurred_outlines_are_no_phase_of_their_own() -> None:
@@ -81,10 +81,10 @@ def test_a_rare_third_phase_is_found() -> None:
         micrograph = generate("phases", (256, 384), np.random.default_rng([4, seed]))
         if micrograph.phases.max() < 2:
             continue
-        found = phases_by_grey(denoise(micrograph.pixels), None, 2)
+        result = phases_by_grey(denoise(micrograph.pixels), None, 2)
         levels = [micrograph.pixels[micrograph.phases == phase].mean() for phase in (1, 2)]
         ids = (1, 2) if levels[0] < levels[1] else (2, 1)
-        scores.append([intersection_over_union(found == ids[k], micrograph.phases == k + 1) for k in (0, 1)])
+        scores.append([intersection_over_union(result == ids[k], micrograph.phases == k + 1) for k in (0, 1)])
     assert len(scores) == 6
     assert np.mean(scores, axis=0) == pytest.approx([0.97, 0.86], abs=0.05)
 

@@ -63,10 +63,10 @@ def test_phases_are_found_without_being_told_the_side(kind: str, maps: bool) -> 
     scores = []
     for seed in range(2):
         micrograph = generate(kind, SIZE, np.random.default_rng(seed))
-        found = matsam(maps=maps).segment(micrograph.pixels)
+        result = matsam(maps=maps).segment(micrograph.pixels)
         truth = micrograph.phases > 0
-        scores.append(class_mean_iou(found.phases > 0, truth))
-        assert np.array_equal(found.instances > 0, found.phases > 0) and 0 < found.score <= 1
+        scores.append(class_mean_iou(result.phases > 0, truth))
+        assert np.array_equal(result.instances > 0, result.phases > 0) and 0 < result.score <= 1
     assert np.mean(scores) > 0.8
 
 
@@ -74,10 +74,10 @@ def test_grains_fill_the_image_and_are_better_than_the_plain_watershed() -> None
     ours, theirs = [], []
     for seed in range(2):
         micrograph = generate("grains", SIZE, np.random.default_rng(seed))
-        found = matsam("grains", maps=True).segment(micrograph.pixels)
-        assert found.instances.min() == 1
-        assert (found.phases == 1).all()
-        ours.append(adjusted_rand_index(found.instances, micrograph.instances))
+        result = matsam("grains", maps=True).segment(micrograph.pixels)
+        assert result.instances.min() == 1
+        assert (result.phases == 1).all()
+        ours.append(adjusted_rand_index(result.instances, micrograph.instances))
         theirs.append(adjusted_rand_index(watershed(micrograph.pixels).instances, micrograph.instances))
     assert np.mean(ours) > 0.5
     assert np.mean(ours) > np.mean(theirs) + 0.2
@@ -85,10 +85,10 @@ def test_grains_fill_the_image_and_are_better_than_the_plain_watershed() -> None
 
 def test_grains_from_boundaries_of_image_and_masks_fill_it_too() -> None:
     micrograph = generate("grains", SIZE, np.random.default_rng(0))
-    found = matsam("grains").segment(micrograph.pixels)
-    assert found.instances.min() == 1 and (found.phases == 1).all() and found.masks is not None
+    result = matsam("grains").segment(micrograph.pixels)
+    assert result.instances.min() == 1 and (result.phases == 1).all() and result.masks is not None
     theirs = adjusted_rand_index(watershed(micrograph.pixels).instances, micrograph.instances)
-    assert adjusted_rand_index(found.instances, micrograph.instances) > theirs
+    assert adjusted_rand_index(result.instances, micrograph.instances) > theirs
 
 
 @pytest.mark.parametrize("maps", [True, False], ids=["maps", "prompts"])
@@ -108,32 +108,32 @@ def test_proposals_are_of_both_grey_sides_and_any_quality_and_none_comes_twice()
     best, again = (Candidate(24, 16, np.ascontiguousarray(bright[24:73, 16:65]), quality) for quality in (0.9, 0.7))
     other = Candidate(24, 91, np.ascontiguousarray(dark[24:73, 91:140]), 0.1)
     segmenter = MatSam(Answers(again, best, other), matsam().preset)  # type: ignore[arg-type]
-    found = segmenter.propose(pixels)
-    assert [mask.quality for mask in found] == [0.9, 0.1]
-    assert np.array_equal(found[0].paint(bright.shape), bright) and np.array_equal(found[1].paint(dark.shape), dark)
+    result = segmenter.propose(pixels)
+    assert [mask.quality for mask in result] == [0.9, 0.1]
+    assert np.array_equal(result[0].paint(bright.shape), bright) and np.array_equal(result[1].paint(dark.shape), dark)
 
 
 @pytest.mark.parametrize("maps", [True, False], ids=["maps", "prompts"])
 def test_the_transposed_image_gives_the_transposed_result(maps: bool) -> None:
     pixels, segmenter = generate("particles", SIZE, np.random.default_rng(2)).pixels, matsam(maps=maps)
-    found = segmenter.segment(pixels).phases
+    result = segmenter.segment(pixels).phases
     turned = segmenter.segment(np.ascontiguousarray(pixels.T)).phases.T
-    assert np.mean(found != turned) < (0.05 if maps else 0.01)
+    assert np.mean(result != turned) < (0.05 if maps else 0.01)
 
 
 @pytest.mark.parametrize("maps", [True, False], ids=["maps", "prompts"])
 def test_16_bit_gives_what_8_bit_gives(maps: bool) -> None:
     pixels, segmenter = generate("particles", SIZE, np.random.default_rng(2)).pixels, matsam(maps=maps)
-    found = segmenter.segment(pixels).phases
-    assert np.mean(found != segmenter.segment(pixels.astype(np.uint16) * 257).phases) < 0.01
+    result = segmenter.segment(pixels).phases
+    assert np.mean(result != segmenter.segment(pixels.astype(np.uint16) * 257).phases) < 0.01
 
 
 @pytest.mark.parametrize("preset", ["phases", "grains", "layers"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_constant_image_is_no_error(preset: str, dtype: type) -> None:
-    found = matsam(preset).segment(np.full((48, 80), 5, dtype=dtype))
-    assert found.count == (1 if preset == "grains" else 0)
-    assert found.score == 0.0
+    result = matsam(preset).segment(np.full((48, 80), 5, dtype=dtype))
+    assert result.count == (1 if preset == "grains" else 0)
+    assert result.score == 0.0
 
 
 def test_prompts_are_decoded_in_batches_and_reported() -> None:
@@ -141,10 +141,10 @@ def test_prompts_are_decoded_in_batches_and_reported() -> None:
     predictor = ThresholdBackbone().open(micrograph.pixels)
     points = np.stack([np.arange(10.0) * 20 + 5, np.arange(10.0) * 15 + 5], axis=1)
     calls: list[tuple[int, int]] = []
-    found = decode(predictor, points, 4, lambda done, total, note="": calls.append((done, total)))
+    result = decode(predictor, points, 4, lambda done, total, note="": calls.append((done, total)))
     assert calls == [(4, 10), (8, 10), (10, 10)]
     together = predictor.predict(points[:, None, :], np.ones((10, 1), dtype=np.int64))
-    assert [c.box for c in found] == [c.box for answer in together for c in answer]
+    assert [c.box for c in result] == [c.box for answer in together for c in answer]
     for point, answer in zip(points, together, strict=True):
         assert all(candidate.paint(SIZE)[int(point[1]), int(point[0])] for candidate in answer)
 
@@ -152,10 +152,10 @@ def test_prompts_are_decoded_in_batches_and_reported() -> None:
 def test_a_backbone_that_only_answers_prompts_finds_the_phases() -> None:
     micrograph = generate("particles", SIZE, np.random.default_rng(3))
     preset, asked = load_preset("phases", MatSamPreset, "presets"), []
-    found = MatSam(ThresholdBackbone(), preset).segment(
+    result = MatSam(ThresholdBackbone(), preset).segment(
         micrograph.pixels, progress=lambda *stand: asked.append(stand[:2])
     )
-    assert class_mean_iou(found.phases > 0, micrograph.phases > 0) > 0.75
+    assert class_mean_iou(result.phases > 0, micrograph.phases > 0) > 0.75
     assert len(asked) > 0 and asked[-1][0] == asked[-1][1] >= preset.grid_range[0]
 
 
@@ -176,27 +176,27 @@ class Mapped:
 
 @pytest.mark.parametrize("preset", ["phases", "particles", "grains"])
 def test_a_backbone_that_maps_objects_is_not_prompted(preset: str) -> None:
-    found = MatSam(Mapped(), load_preset(preset, MatSamPreset, "presets")).segment(np.full((48, 80), 7, np.uint8))
-    assert found.count == 2 and found.masks is None
-    assert found.instances[20, 20] != found.instances[20, 60]
-    assert bool(found.phases[2, 2]) == (preset == "grains")
+    result = MatSam(Mapped(), load_preset(preset, MatSamPreset, "presets")).segment(np.full((48, 80), 7, np.uint8))
+    assert result.count == 2 and result.masks is None
+    assert result.instances[20, 20] != result.instances[20, 60]
+    assert bool(result.phases[2, 2]) == (preset == "grains")
 
 
 def test_several_phases_are_told_by_grey_level_whatever_the_backbone_maps() -> None:
     pixels = np.full((48, 80), 120, dtype=np.uint8)
     pixels[5:20, 5:30], pixels[25:40, 40:70] = 40, 220
     preset = load_preset("phases", MatSamPreset, "presets").model_copy(update={"phases": 2})
-    found = MatSam(Mapped(), preset).segment(pixels)
-    assert found.phases[10, 15] == 1 and found.phases[30, 50] == 2 and found.phases[2, 2] == 0
+    result = MatSam(Mapped(), preset).segment(pixels)
+    assert result.phases[10, 15] == 1 and result.phases[30, 50] == 2 and result.phases[2, 2] == 0
 
 
 @pytest.mark.parametrize("preset", ["phases", "grains", "layers"])
 @pytest.mark.parametrize("shape", [(1, 40), (40, 1), (1, 1)])
 def test_one_pixel_high_or_wide_is_no_error(preset: str, shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
-    found = matsam(preset).segment(pixels)
-    assert found.phases.shape == found.instances.shape == shape
-    assert 0.0 <= found.score <= 1.0
+    result = matsam(preset).segment(pixels)
+    assert result.phases.shape == result.instances.shape == shape
+    assert 0.0 <= result.score <= 1.0
 
 
 class Answers:
@@ -233,11 +233,11 @@ def three_columns() -> tuple[np.ndarray, tuple[Candidate, ...]]:
 def test_surviving_masks_are_the_grains_ranked_by_the_backbones_quality(preset: str) -> None:
     pixels, masks = three_columns()
     chosen = load_preset(preset, MatSamPreset, "presets").model_copy(update={"grains_from": "masks"})
-    found = MatSam(Answers(*masks), chosen).segment(pixels)  # type: ignore[arg-type]
-    assert found.masks == found.count == 2 and found.score == pytest.approx((0.9 * 30 + 0.8 * 40) / 70)
-    assert (found.phases == 1).all()
-    left, right = found.instances[0, 0], found.instances[0, 79]
-    assert (found.instances[:, :34] == left).all() and (found.instances[:, 36:] == right).all()  # the gap: 30 to 39
+    result = MatSam(Answers(*masks), chosen).segment(pixels)  # type: ignore[arg-type]
+    assert result.masks == result.count == 2 and result.score == pytest.approx((0.9 * 30 + 0.8 * 40) / 70)
+    assert (result.phases == 1).all()
+    left, right = result.instances[0, 0], result.instances[0, 79]
+    assert (result.instances[:, :34] == left).all() and (result.instances[:, 36:] == right).all()  # the gap: 30 to 39
     bare = MatSam(Answers(*masks), chosen.without_post_processing()).segment(pixels)  # type: ignore[arg-type]
     assert (bare.instances[:, 30:40] == 0).all() and (bare.phases == (bare.instances > 0)).all()
     assert np.count_nonzero(bare.instances) == 48 * 70
@@ -264,19 +264,19 @@ def bars() -> np.ndarray:
 
 
 def test_an_object_over_the_border_of_two_crops_comes_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     monkeypatch.setattr(proposals, "LARGEST_WHOLE", 512)
-    found = matsam().segment(bars(), progress=lambda *stand: told.append(stand))
-    assert told == [(1, 2, "crops"), (2, 2, "crops")]
-    assert found.count == 3
-    (across,) = np.unique(found.instances[45, 420:780])
-    assert across > 0 and np.count_nonzero(found.instances == across) == pytest.approx(30 * 400, rel=0.03)
+    result = matsam().segment(bars(), progress=lambda *stand: reports.append(stand))
+    assert reports == [(1, 2, "crops"), (2, 2, "crops")]
+    assert result.count == 3
+    (across,) = np.unique(result.instances[45, 420:780])
+    assert across > 0 and np.count_nonzero(result.instances == across) == pytest.approx(30 * 400, rel=0.03)
 
 
 def test_soft_suppression_between_crops_finds_the_same_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposals, "LARGEST_WHOLE", 512)
     soft = matsam().preset.model_copy(update={"between_crops": "soft"})
-    hard, found = (MatSam(ThresholdBackbone(), preset).segment(bars()) for preset in (matsam().preset, soft))
-    assert found.count == hard.count == 3
-    assert np.mean(found.phases != hard.phases) < 0.005
-    assert found.masks is not None and hard.masks is not None and found.masks >= hard.masks
+    hard, result = (MatSam(ThresholdBackbone(), preset).segment(bars()) for preset in (matsam().preset, soft))
+    assert result.count == hard.count == 3
+    assert np.mean(result.phases != hard.phases) < 0.005
+    assert result.masks is not None and hard.masks is not None and result.masks >= hard.masks

@@ -80,11 +80,11 @@ def test_suppression_is_the_plain_one(candidates: list[Candidate], overlap: floa
 def test_soft_suppression_is_the_plain_one(given_: list[tuple[Candidate, int]], sigma: float, floor: float) -> None:
     candidates, regions = [c for c, _ in given_], [r for _, r in given_]
     for chosen, apart in ((None, list(range(len(candidates)))), (regions, regions)):
-        found = soft_suppress(candidates, sigma=sigma, floor=floor, regions=chosen)
+        result = soft_suppress(candidates, sigma=sigma, floor=floor, regions=chosen)
         expected = plain_soft(candidates, sigma, floor, apart)
-        assert [(c.box, c.area) for c in found] == [(candidates[i].box, candidates[i].area) for i, _ in expected]
-        assert [c.quality for c in found] == pytest.approx([score for _, score in expected], rel=1e-9)
-        assert all(f.mask is candidates[i].mask for f, (i, _) in zip(found, expected, strict=True))
+        assert [(c.box, c.area) for c in result] == [(candidates[i].box, candidates[i].area) for i, _ in expected]
+        assert [c.quality for c in result] == pytest.approx([score for _, score in expected], rel=1e-9)
+        assert all(f.mask is candidates[i].mask for f, (i, _) in zip(result, expected, strict=True))
 
 
 def test_many_candidates_are_compared_in_several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,9 +103,9 @@ def test_many_candidates_are_compared_in_several_parts(monkeypatch: pytest.Monke
 def test_the_penalty_by_hand() -> None:
     # 10 x 10 moved by 5: 50 shared of 150, IoU 1/3; the third is alone.
     first, moved, alone = box(0, 0, 10, 10, 0.9), box(0, 5, 10, 10, 0.8), box(20, 40, 5, 5, 0.3)
-    found = soft_suppress([alone, moved, first], sigma=0.5, floor=0.05)
-    assert [c.box for c in found] == [first.box, moved.box, alone.box]
-    assert [c.quality for c in found] == pytest.approx([0.9, 0.8 * math.exp(-(1 / 9) / 0.5), 0.3])
+    result = soft_suppress([alone, moved, first], sigma=0.5, floor=0.05)
+    assert [c.box for c in result] == [first.box, moved.box, alone.box]
+    assert [c.quality for c in result] == pytest.approx([0.9, 0.8 * math.exp(-(1 / 9) / 0.5), 0.3])
 
 
 def test_a_duplicate_falls_behind_and_below_the_floor() -> None:

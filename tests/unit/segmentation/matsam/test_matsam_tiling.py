@@ -35,18 +35,18 @@ def pictures() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("picture", ["unequal grey", "dark lines"])
 def test_grains_are_found_and_fill_the_image(picture: str) -> None:
     grey = (pictures()[picture] + np.random.default_rng(6).normal(0, 1, SHAPE)).astype(np.uint8)
-    found = tile(boundary_strength(grey), 60)
-    assert found.min() == 1
-    assert found.max() == len(np.unique(found))
-    assert 11 <= found.max() <= 14
-    assert adjusted_rand_score(cells().ravel(), found.ravel()) > 0.85
+    result = tile(boundary_strength(grey), 60)
+    assert result.min() == 1
+    assert result.max() == len(np.unique(result))
+    assert 11 <= result.max() <= 14
+    assert adjusted_rand_score(cells().ravel(), result.ravel()) > 0.85
 
 
 def test_every_grain_is_connected_and_not_tiny() -> None:
     noise = np.random.default_rng(7).integers(0, 255, SHAPE).astype(np.uint8)
-    found = tile(boundary_strength(noise), 60)
-    assert label(found, connectivity=1).max() == found.max()
-    assert np.bincount(found.ravel())[1:].min() >= 60
+    result = tile(boundary_strength(noise), 60)
+    assert label(result, connectivity=1).max() == result.max()
+    assert np.bincount(result.ravel())[1:].min() >= 60
 
 
 def test_no_boundary_is_one_grain() -> None:

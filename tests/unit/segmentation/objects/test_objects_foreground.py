@@ -113,16 +113,16 @@ def test_a_threshold_that_parts_much_better_is_taken_and_the_network_is_the_alte
     pixels = stripes(12)
     lost = np.full(SHAPE, 0.4, dtype=np.float32)
     lost[:48] = 0.6  # an outline that no grey level follows
-    found = find_foreground(lost, pixels, "bright")
-    assert np.mean(found.mask != (pixels > 120)) < 0.06  # blurred by 5 pixels
-    assert found.alternative is not None and np.array_equal(found.alternative, lost > 0.5)
-    assert np.array_equal(find_foreground(lost, pixels, "dark").mask, ~found.mask)
+    result = find_foreground(lost, pixels, "bright")
+    assert np.mean(result.mask != (pixels > 120)) < 0.06  # blurred by 5 pixels
+    assert result.alternative is not None and np.array_equal(result.alternative, lost > 0.5)
+    assert np.array_equal(find_foreground(lost, pixels, "dark").mask, ~result.mask)
 
 
 def test_a_sure_network_has_no_alternative() -> None:
-    found = find_foreground(chance_from(75, sure=0.98), stripes(12), None)
-    assert found.alternative is None
-    assert np.array_equal(found.mask, chance_from(75) > 0.5)
+    result = find_foreground(chance_from(75, sure=0.98), stripes(12), None)
+    assert result.alternative is None
+    assert np.array_equal(result.mask, chance_from(75) > 0.5)
 
 
 def test_the_expected_iou_by_hand() -> None:
