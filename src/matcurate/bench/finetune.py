@@ -73,10 +73,10 @@ class FinetuneBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class FinetuneChoice:
-    """What is trained and what it is told; ValueError for a ratio that is none.
+    """What is trained, and the ratio that it is given; ValueError for text that is no ratio.
 
     ``preset`` is a name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
-    ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is told
+    ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is given
     in evaluation (:func:`parse_ratio`); in training it is as in the preset. ``seed`` is that of weights, crops and the
     part kept for early stopping. ``random_weights`` draws the backbone's weights from a fixed seed: for timing.
     """
