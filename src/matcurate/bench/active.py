@@ -1,4 +1,4 @@
-"""Active learning, played through: how many crops an expert must label until a model is as good as with all of them."""
+"""Simulated active learning: how many crops an expert must label until a model is as good as with all of them."""
 
 import time
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ SHARE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class StrategyCurve:
-    """How a strategy went.
+    """Results of a strategy.
 
     ``dice`` after each round is the mean over the seeds, with its ``deviation``; ``area`` lies under the mean curve,
     over the labelled crops, divided by their range: a mean Dice. ``images_to_target`` are the labelled crops at the
@@ -70,7 +70,7 @@ class ActiveBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class ActiveChoice:
-    """What is played: strategies, none twice, over ``rounds`` of ``batch`` crops of ``crop`` pixels along an edge.
+    """An experiment: strategies, none twice, over ``rounds`` of ``batch`` crops of ``crop`` pixels along an edge.
 
     The first batch is drawn at random, the same for all strategies. There are ``seeds`` repetitions, from ``seed`` on.
     Of the ``preset`` in ``configs/phase`` the magnification counts. The backbone is that of the settings by default,

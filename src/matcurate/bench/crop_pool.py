@@ -1,6 +1,6 @@
 """Labelled pictures cut into crops, with all that an experiment on active learning needs of each, computed once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,8 @@ class CropPool:
         scored = [_scored(head, self.crops[place], scores) for place in left] if scores else []
         return Pool(
             self.embeddings[list(left)],
-            scores={name: np.array([crop.scores[name] for crop in scored]) for name in scores},
-            fractions=np.stack([crop.fractions for crop in scored]) if scored else None,
+            scores={name: np.array([values[name] for values, _ in scored]) for name in scores},
+            fractions=np.stack([fractions for _, fractions in scored]) if scored else None,
             specimens=self.specimens[list(left)],
             labelled=self.embeddings[list(labelled)],
         )
@@ -147,16 +147,8 @@ def _logits(head: PixelHead, grid: PixelGrid) -> NDArray[np.float32]:
         return np.asarray(head(torch.from_numpy(grid.features.astype(np.float32))).numpy())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Scored:
-    """A crop as a head sees it: scores by name, and mean probabilities (K,) of the phases."""
-
-    scores: Mapping[str, float]
-    fractions: NDArray[np.float64]
-
-
-def _scored(head: PixelHead, grid: PixelGrid, names: Sequence[str]) -> _Scored:
-    """Means over the grid, vacuity over what lies away from boundaries."""
+def _scored(head: PixelHead, grid: PixelGrid, names: Sequence[str]) -> tuple[dict[str, float], NDArray[np.float64]]:
+    """Scores as means over the grid, vacuity over what lies away from boundaries; mean probabilities (K,) of phases."""
     scores: dict[str, float] = {}
     with torch.inference_mode():
         whitened = head.whitened(torch.from_numpy(grid.features.astype(np.float32)))
@@ -174,4 +166,4 @@ def _scored(head: PixelHead, grid: PixelGrid, names: Sequence[str]) -> _Scored:
     phases = shares.argmax(axis=1).reshape(grid.labels.shape)
     unknown = vacuity(alpha).reshape(grid.labels.shape)
     scores["vacuity"] = region_scores(unknown, phases, shares.shape[1], margin=1).mean
-    return _Scored(scores, shares.mean(axis=0))
+    return scores, shares.mean(axis=0)

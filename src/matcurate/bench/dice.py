@@ -1,4 +1,4 @@
-"""Scores of a phase model over labelled pictures, told a ratio or none, and what it is made of."""
+"""Scores of a phase model over labelled pictures, given a ratio or none, and the sizes of its parts."""
 
 import resource
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from matcurate.types import UNKNOWN, LabelMap
 
 EXACT, NONE, ALPHA = "exact", "none", "alpha="
 COMPARED = (NONE, "alpha=0.9", EXACT)
-"""Ratios that every run with the module is measured at, beside the one that was asked for."""
+"""Ratios that every run with the module is measured at, beside the one that was chosen."""
 
 
 def parse_ratio(text: str) -> float | None:
@@ -34,7 +34,7 @@ def parse_ratio(text: str) -> float | None:
 
 
 def segmented(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[NDArray[np.uint8]]:
-    """Phases that a model finds on every picture, told a ratio as :func:`parse_ratio` reads it."""
+    """Phases that a model finds on every picture, given a ratio as :func:`parse_ratio` reads it."""
     accuracy, phases = parse_ratio(ratio), model.phases
     if accuracy is None:
         return [segment_phases(model, picture.grey, no_ratio(phases)) for picture in pictures]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +20,12 @@ from matcurate.bench.dice import (
 )
 from matcurate.bench.folders import class_names, labelled_pictures
 from matcurate.config import Settings, load_preset
-from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
+from matcurate.phase.build import PhaseSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.samples import Picture
 from matcurate.phase.scores import score_phases
 from matcurate.phase.storage import save_adapter
-from matcurate.phase.trainer import StepReport, TrainReport, train
+from matcurate.phase.trainer import StepReport, train
 from matcurate.types import Progress, silent
 from matcurate.workflows.home.backbones import learning_backbone
 
@@ -72,10 +73,10 @@ class FinetuneBenchmark:
 
 @dataclass(frozen=True, slots=True)
 class FinetuneChoice:
-    """What is trained and what it is told; ValueError for a ratio that is none.
+    """What is trained, and the ratio that it is given; ValueError for text that is no ratio.
 
     ``preset`` is a name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
-    ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is told
+    ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is given
     in evaluation (:func:`parse_ratio`); in training it is as in the preset. ``seed`` is that of weights, crops and the
     part kept for early stopping. ``random_weights`` draws the backbone's weights from a fixed seed: for timing.
     """
@@ -91,18 +92,6 @@ class FinetuneChoice:
 
     def __post_init__(self) -> None:
         parse_ratio(self.ratio)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Trained:
-    """A model that was trained, from what, and how that went."""
-
-    model: PhaseModel
-    preset: PhaseSettings
-    base: Base
-    phases: tuple[str, ...]
-    ended: TrainReport
-    history: tuple[StepReport, ...]
 
 
 def bench_finetune(
@@ -142,50 +131,42 @@ def bench_finetune(
     )
     if adapter is not None:
         save_adapter(adapter, model, base, phases, preset.model, {"seed": str(choice.seed)})
-    trained = _Trained(model, preset, base, phases, ended, tuple(history))
-    return _report((str(train_folder), str(val_folder)), choice, trained, measured)
+    return FinetuneBenchmark(
+        train=str(train_folder),
+        val=str(val_folder),
+        backbone=base.name,
+        base_sha256=base.sha256,
+        preset=preset.name,
+        rank=preset.model.lora.rank,
+        phases=phases,
+        steps=ended.steps,
+        best_step=ended.best_step,
+        seconds_per_step=ended.seconds_per_step,
+        history=tuple(history),
+        **_scores(model, measured, choice),
+    )
 
 
-def _report(
-    folders: tuple[str, str], choice: FinetuneChoice, trained: _Trained, measured: Sequence[Picture]
-) -> FinetuneBenchmark:
-    """Measure a trained model at every ratio."""
-    model, report = trained.model, trained.ended
+def _scores(model: PhaseModel, measured: Sequence[Picture], choice: FinetuneChoice) -> dict[str, Any]:
+    """What is reported of a trained model at every ratio, by the names of the report's fields."""
     others = [ratio for ratio in COMPARED if ratio != choice.ratio] if choice.plm else []
     truth, predicted = [picture.labels for picture in measured], segmented(model, measured, choice.ratio)
     scores = [score_phases(labels, true, model.phases) for labels, true in zip(predicted, truth, strict=True)]
     by_ratio = {choice.ratio: predicted} | {ratio: segmented(model, measured, ratio) for ratio in others}
     per_ratio = {ratio: dice_of_classes(labels, truth, model.phases) for ratio, labels in by_ratio.items()}
     trainable, total = model.parameter_counts()
-    return FinetuneBenchmark(
-        train=folders[0],
-        val=folders[1],
-        backbone=trained.base.name,
-        base_sha256=trained.base.sha256,
-        preset=trained.preset.name,
-        rank=trained.preset.model.lora.rank,
-        plm=choice.plm,
-        ratio=choice.ratio,
-        seed=choice.seed,
-        phases=trained.phases,
-        images=len(measured),
-        steps=report.steps,
-        best_step=report.best_step,
-        dice=mean_dice(per_ratio[choice.ratio]),
-        dice_per_class=per_ratio[choice.ratio],
-        dice_foreground=foreground_dice(predicted, truth),
-        iou_per_class=per_class([score.iou for score in scores]),
-        boundary_f1_per_class=per_class([score.boundary_f1 for score in scores]),
-        fraction_error=float(np.mean(np.abs([score.fraction_error for score in scores]))),
-        dice_by_ratio={ratio: mean_dice(dice) for ratio, dice in per_ratio.items()},
-        dice_per_class_by_ratio=per_ratio,
-        trainable_parameters=trainable,
-        total_parameters=total,
-        parameters=part_parameters(model),
-        seconds_per_step=report.seconds_per_step,
-        peak_mb=peak_mb(model),
-        history=trained.history,
-    )
+    return {
+        **{"plm": choice.plm, "ratio": choice.ratio, "seed": choice.seed, "images": len(measured)},
+        **{"dice": mean_dice(per_ratio[choice.ratio]), "dice_per_class": per_ratio[choice.ratio]},
+        "dice_foreground": foreground_dice(predicted, truth),
+        "iou_per_class": per_class([score.iou for score in scores]),
+        "boundary_f1_per_class": per_class([score.boundary_f1 for score in scores]),
+        "fraction_error": float(np.mean(np.abs([score.fraction_error for score in scores]))),
+        "dice_by_ratio": {ratio: mean_dice(dice) for ratio, dice in per_ratio.items()},
+        "dice_per_class_by_ratio": per_ratio,
+        **{"trainable_parameters": trainable, "total_parameters": total},
+        **{"parameters": part_parameters(model), "peak_mb": peak_mb(model)},
+    }
 
 
 def _changed(preset: PhaseSettings, choice: FinetuneChoice) -> PhaseSettings:

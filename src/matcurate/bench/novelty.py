@@ -1,4 +1,4 @@
-"""Measure how well a model tells microstructure classes apart, and knows one that it has never seen."""
+"""Measure how well a model distinguishes microstructure classes, and notices one that it has never seen."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ CROP = 128
 
 @dataclass(frozen=True, slots=True)
 class NoveltyScores:
-    """How well known classes are told apart, and new ones noticed; accuracies are those of known classes.
+    """How well known classes are distinguished, and new ones noticed; accuracies are those of known classes.
 
     ``auroc`` is that of vacuity, ``auroc_max_softmax`` that of 1 - the largest probability of a twin: the same network
     from the same start on the same embeddings, trained with cross-entropy.

@@ -79,7 +79,7 @@ class SegmentBenchmark(Scores):
     """Means over the images of a dataset; ``backbone`` and ``version`` are null for methods without one.
 
     The scores of boundaries are means over the images with labelled instances, null without any.
-    ``post_processing`` is what was asked for, null for what the method does by itself.
+    ``post_processing`` is what was chosen, null for what the method does by itself.
     """
 
     dataset: str

@@ -1,7 +1,7 @@
 """Images of grain boundaries: which of two colours is the line, and the grains that the lines part.
 
 Other tools draw boundaries in black or in white, one pixel wide or several. A mask of particles has two colours too, so
-lines are told from a matrix by what is measured on them:
+measurements distinguish lines from a matrix:
 
 - they cover at most :data:`MOST_COVERED` of the image, and so much less than the grains between them;
 - nearly all of them hang together (8 neighbours), as a network does and scattered objects do not;

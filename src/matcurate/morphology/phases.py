@@ -42,7 +42,7 @@ class Fraction:
 
 @dataclass(frozen=True, slots=True)
 class PhaseReport:
-    """What is said of one phase: its fraction over all pixels and over a systematic grid (ASTM E562).
+    """Report of one phase: its fraction over all pixels and over a systematic grid (ASTM E562).
 
     ``mean_chord`` is the mean length of a test line inside the phase, in the report's unit: the mean free path, for a
     matrix. None when no line meets its boundary.

@@ -1,4 +1,4 @@
-"""Everything that is said of one image."""
+"""Everything that is reported of one image."""
 
 from dataclasses import dataclass
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, maximum
 from skimage.measure import label
+from skimage.segmentation import find_boundaries
 
 from matcurate.imaging import generate, open_dataset
 from matcurate.types import BoolMask, LabelMap, Pixels
@@ -34,7 +35,7 @@ class Picture:
     def of(
         cls, pixels: Pixels, phases: LabelMap, instances: LabelMap | None, source: str, known: bool = True
     ) -> "Picture":
-        """Number the objects of a labelled micrograph (H, W); ``known`` says whether the matrix can be told."""
+        """Number the objects of a labelled micrograph (H, W); ``known`` says whether the matrix is known."""
         low, high = float(pixels.min()), float(pixels.max())
         grey = (pixels.astype(np.float32) - low) * (255 / (high - low if high > low else 1.0))
         inside = phases > 0 if instances is None else instances > 0
@@ -46,14 +47,7 @@ class Picture:
 
 def outline(objects: NDArray[np.int32]) -> BoolMask:
     """Pixels (H, W) with a 4-neighbour of another id: the outline is two pixels wide, one on each side."""
-    edge = np.zeros(objects.shape, dtype=np.bool_)
-    below = objects[1:] != objects[:-1]
-    beside = objects[:, 1:] != objects[:, :-1]
-    edge[1:] |= below
-    edge[:-1] |= below
-    edge[:, 1:] |= beside
-    edge[:, :-1] |= beside
-    return edge
+    return np.asarray(find_boundaries(objects, connectivity=1, mode="thick"), dtype=np.bool_)
 
 
 def relative_depth(objects: NDArray[np.int32]) -> NDArray[np.float16]:

@@ -27,7 +27,7 @@ Rows = NDArray[np.float32]
 Column = NDArray[np.float64]
 
 LEAST_OBJECT = 16
-"""Pixels of an object that is asked for."""
+"""Smallest object in pixels that is clicked on."""
 CARELESS = 0.08
 """Largest error of a box on each side, as part of its length."""
 KEPT_APART = 0.2

@@ -47,7 +47,7 @@ class QualityRecipe(Strict):
     pictures: int = Field(default=500, ge=5)
     crop: int = Field(default=320, ge=64, description="Edge of a crop in pixels.")
     objects: int = Field(default=16, ge=1, description="Objects of a picture that are clicked on and boxed.")
-    regions: int = Field(default=40, ge=1, description="Regions looked at for each.")
+    regions: int = Field(default=40, ge=1, description="Regions examined for each object.")
     epochs: int = Field(default=30, ge=1)
     batch: int = Field(default=2048, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)

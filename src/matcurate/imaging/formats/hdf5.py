@@ -1,4 +1,4 @@
-"""What the formats that are HDF5 share: they are told apart by the groups inside."""
+"""What the formats that are HDF5 share: the groups inside distinguish them."""
 
 from collections.abc import Callable
 from typing import Any

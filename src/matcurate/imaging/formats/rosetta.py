@@ -51,7 +51,7 @@ class RosettaSource:
     """Pages of a file that a plugin of RosettaSciIO (a module, as ``digitalmicrograph``) reads with ``options``.
 
     ``suffix`` is what the plugin expects of a path, and names the format as source of the scale; ``left_out`` counts
-    signals of the file that the plugin is told not to read.
+    signals of the file that the plugin does not read.
     """
 
     def __init__(self, file: ImageFile, plugin: str, suffix: str, left_out: int = 0, **options: object) -> None:

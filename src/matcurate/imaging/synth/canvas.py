@@ -74,6 +74,13 @@ class Canvas:
         columns = torch.arange(self.width, device=self.device, dtype=torch.float32)
         return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
 
+    def from_axis(self) -> Tensor:
+        """Distance in pixels from an axis that is drawn near the middle, as of a tomogram; float (H, W)."""
+        rows, columns = self.coordinates()
+        short = min(self.height, self.width)
+        y, x = (size / 2 + self.uniform(-0.03, 0.03) * short for size in (self.height, self.width))
+        return torch.hypot(rows - y, columns - x)
+
 
 def smooth_field(canvas: Canvas, length: float, stretch: tuple[float, float] = (1.0, 1.0)) -> Tensor:
     """Gaussian random field (H, W) with correlation exp(-r²/4 length²), zero mean, unit variance.

@@ -139,11 +139,8 @@ def _grey(canvas: Canvas, section: _Section, depth: Tensor, arm_spacing: float) 
 
 def _tomogram(canvas: Canvas, grey: Tensor) -> tuple[Tensor, Tensor]:
     """Field of view (bool, H, W) and grey levels with ring artefacts and cupping; blank outside."""
-    short = min(canvas.height, canvas.width)
-    rows, columns = canvas.coordinates()
-    middle = [size / 2 + canvas.uniform(-0.03, 0.03) * short for size in (canvas.height, canvas.width)]
-    radius = torch.hypot(rows - middle[0], columns - middle[1])
-    edge = canvas.uniform(0.44, 0.56) * short
+    radius = canvas.from_axis()
+    edge = canvas.uniform(0.44, 0.56) * min(canvas.height, canvas.width)
     profile = canvas.white(1, int(radius.max()) + 2)
     ring = (0.7 * gaussian_blur(profile, 0.7) + 0.3 * gaussian_blur(profile, 3.0))[0][radius.long()]
     grey = grey + canvas.uniform(0.0, 0.03) * ring + canvas.uniform(0.0, 0.08) * ((radius / edge) ** 2 - 0.5)

@@ -128,3 +128,16 @@ def stamps(
             depth = depth - np.asarray(cv2.distanceTransform(1 - filled, cv2.DIST_L2, 5), dtype=np.float32)
         cut = tuple(slice(a, b) for a, b in zip(first - low, last - low, strict=True))
         yield Stamp(index, (slice(first[0], last[0]), slice(first[1], last[1])), depth[cut], size)
+
+
+def stamped(
+    canvas: Canvas, centres: FloatPoints, outlines: Sequence[FloatPoints]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Number of the outline at every pixel, earlier ones on top, -1 outside, and the depth in it, 0 outside; (H, W)."""
+    owner = np.full((canvas.height, canvas.width), -1, dtype=np.int64)
+    depth = np.zeros(owner.shape, dtype=np.float32)
+    for stamp in stamps(canvas, centres, outlines):
+        free = stamp.inside & (owner[stamp.window] < 0)
+        owner[stamp.window][free] = stamp.index
+        depth[stamp.window][free] = stamp.depth[free]
+    return owner, depth

@@ -1,7 +1,5 @@
 """Particles in a matrix: carbides of a spheroidised steel, inclusions, a filler in a polymer."""
 
-from functools import partial
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,7 +9,7 @@ from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Blobs, paint
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
 from matcurate.imaging.synth.nuisances import scratches
-from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, packed_discs
+from matcurate.imaging.synth.placement import FloatPoints, hard_core, packed_discs
 from matcurate.imaging.synth.scene import Scene, components, kind
 
 
@@ -45,8 +43,7 @@ def particles(canvas: Canvas) -> Scene:
 
 
 def _positions(canvas: Canvas, median: float, boundary_depth: Tensor) -> tuple[FloatPoints, NDArray[np.float64]]:
-    draw = partial(lognormal_radii, canvas.rng, median, canvas.uniform(0.2, 0.55))
-    points, radii = packed_discs(canvas, draw, canvas.uniform(0.06, 0.45), gap=1.5)
+    points, radii = packed_discs(canvas, median, canvas.uniform(0.2, 0.55), canvas.uniform(0.06, 0.45), gap=1.5)
     density = smooth_field(canvas, canvas.uniform(20, 80)).cpu().numpy()
     near_boundary = boundary_depth.cpu().numpy() < 1.2 * median
     here = canvas.pixels_at(points)

@@ -1,7 +1,5 @@
 """Positions of grains, precipitates and particles, apart or touching: few points, drawn with numpy."""
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -61,14 +59,14 @@ def lognormal_radii(rng: np.random.Generator, median: float, spread: float, coun
 
 
 def packed_discs(
-    canvas: Canvas, draw_radii: Callable[[int], NDArray[np.float64]], coverage: float, gap: float
+    canvas: Canvas, median: float, spread: float, coverage: float, gap: float
 ) -> tuple[FloatPoints, NDArray[np.float64]]:
     """Discs without overlap, tried until about ``coverage`` of the area was thrown in: positions (N, 2), radii (N,)."""
-    sample = draw_radii(256)
+    sample = lognormal_radii(canvas.rng, median, spread, 256)
     margin = 2 * float(np.quantile(sample, 0.9))
     area = (canvas.height + 2 * margin) * (canvas.width + 2 * margin)
     count = max(4, int(coverage * area / (np.pi * float(np.mean(sample**2)))))
-    points, radii = scattered(canvas, count, margin), draw_radii(count)
+    points, radii = scattered(canvas, count, margin), lognormal_radii(canvas.rng, median, spread, count)
     keep = hard_core(points, radii, gap)
     return points[keep], radii[keep]
 

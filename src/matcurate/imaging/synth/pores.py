@@ -1,7 +1,5 @@
 """Pores and cracks in a dense material: castings, welds, additive manufacturing, sintered ceramics."""
 
-from functools import partial
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,7 +8,7 @@ from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Blobs, paint
 from matcurate.imaging.synth.cracks import branched, crack, stroked
 from matcurate.imaging.synth.grains import etched_lines, polycrystal
-from matcurate.imaging.synth.placement import lognormal_radii, packed_discs
+from matcurate.imaging.synth.placement import packed_discs
 from matcurate.imaging.synth.scene import Scene, components, kind
 
 
@@ -35,8 +33,7 @@ def pores(canvas: Canvas) -> Scene:
 def _gas(canvas: Canvas) -> Tensor:
     """Round pores of log-normal size; bool (H, W)."""
     median = canvas.uniform(2.0, 9.0)
-    draw = partial(lognormal_radii, canvas.rng, median, canvas.uniform(0.3, 0.7))
-    points, radii = packed_discs(canvas, draw, canvas.uniform(0.03, 0.25), gap=1.5)
+    points, radii = packed_discs(canvas, median, canvas.uniform(0.3, 0.7), canvas.uniform(0.03, 0.25), gap=1.5)
     aspect = 1 + canvas.rng.gamma(1.5, 0.06, len(radii))
     angles = canvas.rng.uniform(0, np.pi, len(radii))
     return paint(canvas, Blobs(points, radii, aspect, angles, canvas.uniform(0.0, 0.1)))[0] >= 0
@@ -45,8 +42,7 @@ def _gas(canvas: Canvas) -> Tensor:
 def _shrinkage(canvas: Canvas) -> Tensor:
     """Irregular pores with lobes and sharp corners, in swarms, often drawn out in one direction; bool (H, W)."""
     median = canvas.uniform(6.0, 20.0)
-    draw = partial(lognormal_radii, canvas.rng, median, 0.5)
-    points, radii = packed_discs(canvas, draw, canvas.uniform(0.12, 0.5), gap=1.0)
+    points, radii = packed_discs(canvas, median, 0.5, canvas.uniform(0.12, 0.5), gap=1.0)
     main, aligned = canvas.uniform(0, np.pi), canvas.chance(0.5)
     angles = main + canvas.rng.normal(0, 0.2, len(radii)) if aligned else canvas.rng.uniform(0, np.pi, len(radii))
     aspect = 1 + canvas.rng.gamma(2.0, 0.5, len(radii))

@@ -1,7 +1,6 @@
 """Spheroidite of an ultrahigh-carbon steel in the SEM: small bright carbides between dark boundaries."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
 from matcurate.imaging.synth.cells import Cells, laguerre
 from matcurate.imaging.synth.nuisances import scratches
-from matcurate.imaging.synth.outlines import Shape, stamps
+from matcurate.imaging.synth.outlines import Shape, stamped
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, jittered_lattice, lognormal_radii, packed_discs
 from matcurate.imaging.synth.scene import Scene, kind, pieces
 
@@ -63,8 +62,7 @@ def _carbides(canvas: Canvas, cells: Cells) -> _Carbides:
     rng = canvas.rng
     median = canvas.uniform(2.0, 3.8) if canvas.chance(0.7) else canvas.uniform(3.8, 7.0)
     gap = canvas.uniform(-0.45, 0.15) * median  # between the discs around them: elongated ones have room in theirs
-    draw = partial(lognormal_radii, rng, median, canvas.uniform(0.2, 0.45))
-    points, radii = packed_discs(canvas, draw, canvas.uniform(0.35, 2.2), gap)
+    points, radii = packed_discs(canvas, median, canvas.uniform(0.2, 0.45), canvas.uniform(0.35, 2.2), gap)
     depth, owner = cells.depth.cpu().numpy(), cells.owner.cpu().numpy()
     here = canvas.pixels_at(points)
     density = smooth_field(canvas, canvas.uniform(15, 60)).cpu().numpy()[here]
@@ -115,12 +113,7 @@ def _stamped(canvas: Canvas, carbides: _Carbides) -> tuple[Tensor, Tensor]:
         drawn = shape.outlines(rng, carbides.radii[places], carbides.angles[places])
         for place, outline in zip(places, drawn, strict=True):
             outlines[place] = outline
-    owner = np.full((canvas.height, canvas.width), -1, dtype=np.int64)
-    depth = np.zeros((canvas.height, canvas.width), dtype=np.float32)
-    for stamp in stamps(canvas, carbides.centres, outlines):
-        free = stamp.inside & (owner[stamp.window] < 0)
-        owner[stamp.window][free] = stamp.index
-        depth[stamp.window][free] = stamp.depth[free]
+    owner, depth = stamped(canvas, carbides.centres, outlines)
     return torch.as_tensor(owner, device=canvas.device), torch.as_tensor(depth, device=canvas.device)
 
 

@@ -1,8 +1,8 @@
 """Thin films in cross-section at atomic resolution, as a scanning transmission electron microscope shows them.
 
-Stacked layers of 2 to 4 materials, each told by its texture: crystals (periodic columns of atoms) and amorphous layers
-(speckle), with little contrast between them. A material may come back in a later layer, an antiphase boundary may part
-a layer, and a dark gap may open between two layers. Not a kind of the registry: its classes vary from picture to
+Stacked layers of 2 to 4 materials, each recognised by its texture: crystals (columns of atoms) and amorphous
+layers (speckle), of little contrast between them. A material may come back in a later layer, an antiphase boundary may
+part a layer, and a dark gap may open between two layers. Not a kind of the registry: its classes vary from picture to
 picture, and nothing trains on it. Abebe et al. 2024 (SAM-I-Am), section 4.1, describe the pictures that this imitates.
 
 Raw masks as an ambiguous proposer leaves them are made from the truth, with what their section 3.1 and figure 1 name: a

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from matcurate.imaging.synth.canvas import Canvas, gaussian_blur, smooth_field
-from matcurate.imaging.synth.outlines import Shape, stamps
+from matcurate.imaging.synth.outlines import Shape, stamped
 from matcurate.imaging.synth.placement import FloatPoints, hard_core, lognormal_radii, monolayer, scattered
 from matcurate.imaging.synth.scene import Overprint, Scene, kind, pieces, within_range
 
@@ -57,11 +57,9 @@ def tomogram(canvas: Canvas) -> Scene:
 
 def _field_of_view(canvas: Canvas) -> Tensor:
     """Distance inside the rim of the field of view in pixels, negative outside; float (H, W)."""
-    short = min(canvas.height, canvas.width)
-    rows, columns = canvas.coordinates()
-    middle = [size / 2 + canvas.uniform(-0.03, 0.03) * short for size in (canvas.height, canvas.width)]
+    distance, short = canvas.from_axis(), min(canvas.height, canvas.width)
     radius = canvas.uniform(0.44, 0.56) * short if canvas.chance(0.7) else canvas.uniform(0.6, 1.5) * short
-    return radius - torch.hypot(rows - middle[0], columns - middle[1])
+    return radius - distance
 
 
 def _sections(canvas: Canvas, style: str) -> NDArray[np.int64]:
@@ -76,11 +74,7 @@ def _sections(canvas: Canvas, style: str) -> NDArray[np.int64]:
         centres, radii = _loose(canvas, median)
         shape = _habit(canvas, style)
         angles = rng.uniform(0, np.pi, len(radii))
-    owner = np.zeros((canvas.height, canvas.width), dtype=np.int64)
-    for stamp in stamps(canvas, centres, shape.outlines(rng, radii, angles)):
-        free = stamp.inside & (owner[stamp.window] == 0)
-        owner[stamp.window][free] = stamp.index + 1
-    return owner
+    return stamped(canvas, centres, shape.outlines(rng, radii, angles))[0] + 1
 
 
 def _habit(canvas: Canvas, style: str) -> Shape:
@@ -173,10 +167,7 @@ def _projected(section: Floats, angle: float, size: int) -> Floats:
 
 def _rings(canvas: Canvas) -> Tensor:
     """Ring artefacts of unequal detector pixels around the axis, weaker outwards; float (H, W)."""
-    rows, columns = canvas.coordinates()
-    short = min(canvas.height, canvas.width)
-    middle = [size / 2 + canvas.uniform(-0.03, 0.03) * short for size in (canvas.height, canvas.width)]
-    radius = torch.hypot(rows - middle[0], columns - middle[1])
+    radius, short = canvas.from_axis(), min(canvas.height, canvas.width)
     profile = canvas.white(1, int(radius.max()) + 2)
     bad = (canvas.white(1, profile.shape[1]) > 2.2).float() * profile
     ring = 0.6 * gaussian_blur(profile, 0.7) + 0.4 * gaussian_blur(profile, 3.0) + 2.0 * gaussian_blur(bad, 0.6)

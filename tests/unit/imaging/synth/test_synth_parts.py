@@ -124,7 +124,7 @@ def test_lognormal_radii_and_packing() -> None:
     radii = lognormal_radii(rng, 5.0, 0.4, 20_000)
     assert np.median(radii) == pytest.approx(5, rel=0.02) and np.log(radii).std() == pytest.approx(0.4, rel=0.03)
     assert radii.max() <= 5 * np.exp(1.2) + 1e-9
-    points, kept = packed_discs(canvas(), lambda n: np.full(n, 4.0), 0.5, 2.0)
+    points, kept = packed_discs(canvas(), 4.0, 0.0, 0.5, 2.0)
     apart = np.linalg.norm(points[:, None] - points[None], axis=2) + 1e9 * np.eye(len(points))
     assert apart.min() >= 10 and len(kept) > 20
 
