@@ -40,11 +40,13 @@ def make_home(home: Path) -> Workspace:
 
 
 def fill(workspace: Workspace, count: int, corrected: int) -> None:
-    """Insert ``count`` micrographs with predictions, ``corrected`` of them with corrections; all share their pixels."""
+    """Insert ``count`` micrographs with predictions, ``corrected`` of them with corrections; all share two images."""
     rng = np.random.default_rng(0)
-    buffer = io.BytesIO()
-    Image.fromarray(rng.integers(0, 255, SHAPE, dtype=np.uint8)).save(buffer, "PNG")
-    image = workspace.objects.put(buffer.getvalue(), ".png")
+    images = []
+    for _ in range(2):  # one for the golden set, one for all others
+        buffer = io.BytesIO()
+        Image.fromarray(rng.integers(0, 255, SHAPE, dtype=np.uint8)).save(buffer, "PNG")
+        images.append(workspace.objects.put(buffer.getvalue(), ".png"))
     masks = [put_labels(workspace, (np.arange(SHAPE[1]) < edge) * np.ones(SHAPE, np.uint8)) for edge in (40, 48)]
     result, project, now = workspace.objects.put(b"[]", ".json"), workspace.project(), datetime.now(UTC)
     with workspace.writing() as session:
@@ -59,7 +61,7 @@ def fill(workspace: Workspace, count: int, corrected: int) -> None:
             "page": 0,
             "name": f"m{number}.png",
             "source_path": f"/data/session/m{number}.png",
-            "object_key": image,
+            "object_key": images[number % 100 == 0],
             "proxy_key": f"{number:066x}.png",
             "width": SHAPE[1],
             "height": SHAPE[0],

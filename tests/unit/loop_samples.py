@@ -190,14 +190,18 @@ class _Projects(_Part):
         if project_id != LS_PROJECT:
             raise LabelStudioNotFoundError(f"Label Studio at {self.studio.url} has no project {project_id}")
         return ProjectRecord(
-            project_id, "t", self.studio.label_config, self.studio.model_version, self.studio.sampling, 0
+            id=project_id,
+            title="t",
+            label_config=self.studio.label_config,
+            model_version=self.studio.model_version,
+            sampling=self.studio.sampling,
         )
 
     def create(self, title: str, label_config: str, *, sampling: str) -> ProjectRecord:
         self.studio.call("projects.create")
         self.studio.titles.append(title)
         self.studio.label_config = label_config
-        return ProjectRecord(LS_PROJECT, title, label_config, "", sampling, 0)
+        return ProjectRecord(id=LS_PROJECT, title=title, label_config=label_config, sampling=sampling)
 
     def update(self, project_id: int, *, model_version: str, sampling: str | None = None) -> ProjectRecord:
         self.studio.call("projects.update")

@@ -1,1 +1,5 @@
 """The catalog: tables, migrations, queries, and the object store beside them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

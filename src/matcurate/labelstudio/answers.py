@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
-from matcurate.labelstudio.connection import Connection, read
+from matcurate.labelstudio.connection import Resource, read
 from matcurate.labelstudio.records import AnnotationRecord
 
 
@@ -14,11 +14,8 @@ class _Holder(BaseModel):
     annotations: list[AnnotationRecord]
 
 
-class Annotations:
+class Annotations(Resource):
     """Annotations of the tasks of one Label Studio; skipped tasks have one with ``was_cancelled``."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def of_task(self, task_id: int) -> list[AnnotationRecord]:
         """Annotations of a task, skips included, oldest first."""

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, RootModel
 
 from matcurate.errors import LabelStudioError
-from matcurate.labelstudio.connection import Connection
+from matcurate.labelstudio.connection import Resource
 from matcurate.labelstudio.records import BackendRecord
 
 SECRET_HEADER = "X-Matcurate-Secret"
@@ -26,11 +26,8 @@ class _Webhook(BaseModel):
     headers: dict[str, str] = {}
 
 
-class Backends:
+class Backends(Resource):
     """Connections from Label Studio's projects to ML backends."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def of_project(self, project_id: int) -> list[BackendRecord]:
         """Backends of a project."""

@@ -166,6 +166,13 @@ class Connection:
         raise LabelStudioError(f"Label Studio at {self.url} answers {code} to {path}: {_detail(response)}")
 
 
+class Resource:
+    """What a connection reaches: projects, tasks, predictions, …."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+
 class _Guard(httpx.BaseTransport):
     """The network; its failures become one error each, with a remedy."""
 

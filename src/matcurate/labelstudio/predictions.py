@@ -8,7 +8,7 @@ from pydantic import BaseModel, RootModel
 
 from matcurate.errors import LabelStudioError
 from matcurate.labelstudio.config import labels_of_controls
-from matcurate.labelstudio.connection import Connection, read
+from matcurate.labelstudio.connection import Resource, read
 from matcurate.labelstudio.records import PredictionRecord, PredictionRow
 from matcurate.types import Progress, silent
 
@@ -23,11 +23,8 @@ class _Holder(BaseModel):
     predictions: list[PredictionRecord]
 
 
-class Predictions:
+class Predictions(Resource):
     """Predictions of the tasks of one Label Studio."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def import_rows(self, project_id: int, rows: Sequence[PredictionRow], *, progress: Progress = silent) -> int:
         """Store predictions and return their number.

@@ -4,59 +4,27 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pydantic import BaseModel
-
 from matcurate.errors import LabelStudioError
-from matcurate.labelstudio.connection import Connection
+from matcurate.labelstudio.connection import Resource
 from matcurate.labelstudio.records import ProjectRecord, Sampling
 
 TITLE_CHARACTERS = (3, 50)
 
 
-class _Project(BaseModel):
-    id: int
-    title: str
-    label_config: str = ""
-    model_version: str | None = None
-    sampling: str | None = None
-    task_number: int | None = None
-
-    def record(self) -> ProjectRecord:
-        return ProjectRecord(
-            self.id,
-            self.title,
-            self.label_config,
-            self.model_version or "",
-            self.sampling or "",
-            self.task_number or 0,
-        )
-
-
-class Projects:
+class Projects(Resource):
     """The projects of one Label Studio."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def create(
-        self, title: str, label_config: str, *, sampling: Sampling = "Sequential sampling", instruction: str = ""
-    ) -> ProjectRecord:
-        """Create a project with a labelling configuration; ``instruction`` is shown to annotators."""
+    def create(self, title: str, label_config: str, *, sampling: Sampling = "Sequential sampling") -> ProjectRecord:
+        """Create a project with a labelling configuration."""
         shortest, longest = TITLE_CHARACTERS
         if not shortest <= len(title) <= longest:
             raise LabelStudioError(f"project title {title!r} needs {shortest} to {longest} characters; choose another")
-        created = self._connection.sdk.projects.create(
-            title=title,
-            label_config=label_config,
-            sampling=sampling,
-            expert_instruction=instruction,
-            show_instruction=bool(instruction),
-        )
+        created = self._connection.sdk.projects.create(title=title, label_config=label_config, sampling=sampling)
         return self.get(cast(int, created.id))
 
     def get(self, project_id: int) -> ProjectRecord:
         """Look a project up; raises LabelStudioNotFoundError when it is gone."""
-        return self._connection.get(f"/api/projects/{project_id}/", _Project).record()
+        return self._connection.get(f"/api/projects/{project_id}/", ProjectRecord)
 
     def update(
         self,

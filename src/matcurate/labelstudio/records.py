@@ -7,23 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 Result = list[dict[str, JsonValue]]
 """Regions of an annotation or prediction as Label Studio stores them."""
 Sampling = Literal["Sequential sampling", "Uniform sampling", "Uncertainty sampling"]
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectRecord:
-    """A Label Studio project."""
-
-    id: int
-    title: str
-    label_config: str
-    model_version: str
-    sampling: str
-    tasks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +45,22 @@ class Account(_Stored):
 
     id: int
     email: str
+
+
+class ProjectRecord(_Stored):
+    """A Label Studio project."""
+
+    id: int
+    title: str
+    label_config: str = ""
+    model_version: str = ""
+    sampling: str = ""
+    tasks: int = Field(default=0, validation_alias="task_number")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, answer: dict[str, object]) -> dict[str, object]:
+        return {name: value for name, value in answer.items() if value is not None}
 
 
 class TaskRef(_Stored):

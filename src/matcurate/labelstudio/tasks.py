@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, RootModel
 
 from matcurate.errors import LabelStudioError
-from matcurate.labelstudio.connection import Connection, read
+from matcurate.labelstudio.connection import Resource, read
 from matcurate.labelstudio.records import ImageUpload, TaskRef
 from matcurate.types import Progress, silent
 
@@ -40,11 +40,8 @@ class _Page(BaseModel):
     tasks: list[TaskRef]
 
 
-class Tasks:
+class Tasks(Resource):
     """The tasks of one Label Studio's projects."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def import_images(
         self, project_id: int, images: Sequence[ImageUpload], *, key: str = "micrograph", progress: Progress = silent
