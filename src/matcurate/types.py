@@ -25,18 +25,10 @@ SIDES: tuple[Side, ...] = ("bright", "dark")
 class Calibration:
     """Physical size of a pixel.
 
-    Parameters
-    ----------
-    nm_per_px : float
-        Width of a pixel in nanometres, positive and finite.
-    aspect : float
-        Height of a pixel over its width; other than 1 where a tilted specimen or a slow scan gives pixels that are not
-        square.
-    source : str
-        What states it, as ``FEI Scan.PixelWidth``; empty where unknown. Plays no part in a comparison.
+    ``nm_per_px``: width of a pixel in nanometres, positive and finite; ``aspect``: height of a pixel over its width;
+    other than 1 where a tilted specimen or a slow scan gives pixels that are not square; ``source``: what states it, as
+    ``FEI Scan.PixelWidth``; empty where unknown. Plays no part in a comparison.
 
-    Examples
-    --------
     >>> Calibration(10.0, aspect=1.5).nm_per_px_y
     15.0
     """
@@ -73,14 +65,9 @@ class Calibration:
 class Candidate:
     """One proposed region: a mask inside its bounding box, and how good the proposer thinks it is.
 
-    Parameters
-    ----------
-    top, left : int
-        Position of ``mask[0, 0]`` in the image, in pixels.
-    mask : bool array (h, w)
-        The region inside its box; touches every side of the box unless empty.
-    quality : float
-        Predicted quality (SAM's predicted IoU) in [0, 1].
+    ``top`` and ``left``: position of ``mask[0, 0]`` in the image, in pixels; ``mask``: bool array (h, w), the region
+    inside its box; touches every side of the box unless empty; ``quality``: predicted quality (SAM's predicted IoU) in
+    [0, 1].
     """
 
     top: int

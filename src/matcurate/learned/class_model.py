@@ -42,16 +42,7 @@ class Shown:
 class Asked:
     """What a head made of a micrograph, or of a piece of one, that it was not taught.
 
-    Parameters
-    ----------
-    name : str
-        Its class.
-    vacuity : float array (N,)
-        Of its crops, in (0, 1].
-    right : bool array (N,)
-        Which of them were recognised.
-    recognised : bool
-        Whether it was, by the mean probability over its crops.
+    ``vacuity``: float array (N,), of its crops, in (0, 1]; ``right``: bool array (N,), which of them were recognised.
     """
 
     name: str
@@ -104,20 +95,7 @@ def grow(
 
     A class that the head lacks gets an output, one that is gone loses it; all other weights stay bit for bit.
 
-    Parameters
-    ----------
-    head : PatchModel
-        The one before, which knows some of the classes.
-    named : str
-        The class that is new, or that more or fewer micrographs show now.
-    classes : sequence of str
-        Names, in the order of the outputs.
-    shown : sequence of Shown
-        At least one of each class.
-    rng : np.random.Generator
-        Of balancing and training.
-    learner : PatchLearner
-        That the head is of.
+    ``classes``: names, in the order of the outputs; ``shown``: at least one of each class.
     """
     for name in head.classes:
         if name not in classes:
@@ -139,18 +117,11 @@ def retrain(
 ) -> PatchModel:
     """Train what has grown, as the settings say.
 
-    ``refit``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head
-    before is not used. ``finetune``: all outputs train on, as in the paper. ``new_output_only``: no further training.
+    ``refit``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head before
+    is not used. ``finetune``: all outputs train on, as in the paper. ``new_output_only``: no further training.
 
-    Parameters
-    ----------
-    head : PatchModel, optional
-        What :func:`grow` made; without it the first class begins (a network: the first two), and the others are
-        grown onto it one by one.
-    classes, shown, rng, learner
-        As there.
-    settings : ClassSettings
-        How.
+    ``head``: what :func:`grow` made; without it the first class begins (a network: the first two), and the others are
+    grown onto it one by one.
     """
     if settings.retraining == "refit":
         return _trained(_begun(classes, shown, rng, learner), shown, rng, learner)

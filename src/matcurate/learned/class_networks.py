@@ -26,13 +26,7 @@ IMAGENET, RANDOM = "imagenet", "none"
 
 
 class GreyCrops:
-    """Crops as a network takes them: in place of embeddings, grey values in [0, 1].
-
-    Parameters
-    ----------
-    network : str
-        Of the architecture.
-    """
+    """Crops as a network takes them: in place of embeddings, grey values in [0, 1]."""
 
     def __init__(self, network: NetworkName) -> None:
         self.network = network
@@ -52,21 +46,7 @@ def network_learner(
 ) -> NetworkLearner:
     """How a network begins and is trained.
 
-    Parameters
-    ----------
-    name : str
-        Of the architecture.
-    settings : NetworkSettings
-        Weights to begin with, and training.
-    cache_dir : Path
-        Folder with the store of checkpoints.
-    device : str, optional
-        None takes a GPU when there is one.
-
-    Raises
-    ------
-    CheckpointError
-        When the weights are not at hand, or damaged.
+    ``device``: None takes a GPU when there is one. Raises CheckpointError when the weights are not at hand, or damaged.
     """
     training = HeadTraining(epochs=settings.epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     return NetworkLearner(name, _start(name, settings.weights, cache_dir), training, resolve_device(device))

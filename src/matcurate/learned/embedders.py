@@ -29,10 +29,7 @@ class EncoderStatistics:
     Each crop is standardised by itself. Neither brightness and contrast, which are the operator's choice, nor which
     side of the specimen lay at the top matters.
 
-    Parameters
-    ----------
-    backbone : BuiltinBackbone
-        On any device.
+    ``backbone``: on any device.
     """
 
     def __init__(self, backbone: BuiltinBackbone) -> None:
@@ -59,13 +56,7 @@ class EncoderStatistics:
 
 
 class FeatureStatistics:
-    """Statistics of the one feature map that another backbone shows of a crop.
-
-    Parameters
-    ----------
-    backbone : Backbone
-        Whose prepared images show their features, as official SAM's do.
-    """
+    """Statistics of the one feature map that another backbone shows of a crop."""
 
     def __init__(self, backbone: Backbone) -> None:
         self._features = BackboneFeatures(backbone)
@@ -78,10 +69,7 @@ class FeatureStatistics:
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """Embeddings (N, D) of crops (N, h, w).
 
-        Raises
-        ------
-        ConfigError
-            When the backbone has no encoder.
+        Raises ConfigError when the backbone has no encoder.
         """
         maps = np.stack([self._features(crop) for crop in crops])
         images = unit_variance(torch.from_numpy(crops.astype(np.float32)))

@@ -39,25 +39,8 @@ def fit_evidence(
 ) -> PixelHead:
     """A pixel head for a trained model, learned from labelled pictures; the model itself is not changed.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        Trained, on any device.
-    pictures : sequence of Picture
-        At least one.
-    classes : sequence of str
-        Names of the model's phases.
-    seed : int
-        Of pixels and training, non-negative.
-    settings : PixelSettings
-        Shape and training of the head.
-    progress : Progress
-        Told pictures looked at.
-
-    Raises
-    ------
-    TrainingError
-        When the loss is not finite.
+    ``model``: trained, on any device; ``pictures``: at least one; ``seed``: of pixels and training, non-negative;
+    ``settings``: shape and training of the head. Raises TrainingError when the loss is not finite.
     """
     rng = np.random.default_rng((seed, 2))
     features, labels = [], []
@@ -79,15 +62,10 @@ def fit_evidence(
 class Judged:
     """A micrograph's phases and how well they are known.
 
-    Parameters
-    ----------
-    shares : float32 array (n, H, W)
-        Probabilities of the phases by the model.
-    vacuity : float32 array (H, W)
-        In (0, 1], by the pixel head.
-    disagreement : float32 array (H, W), optional
-        BALD of the pixel head's passes with dropout, in nats, the same for squares of :data:`COARSE` pixels; None
-        where no passes were asked for, or the head has no dropout.
+    ``shares``: float32 array (n, H, W), probabilities of the phases by the model; ``vacuity``: float32 array (H, W), in
+    (0, 1], by the pixel head; ``disagreement``: float32 array (H, W), BALD of the pixel head's passes with dropout, in
+    nats, the same for squares of :data:`COARSE` pixels; None where no passes were asked for, or the head has no
+    dropout.
     """
 
     shares: NDArray[np.float32]
@@ -105,23 +83,9 @@ def judge(
 ) -> Judged:
     """Phases and vacuity of a micrograph of any size, in one pass of the model.
 
-    Parameters
-    ----------
-    model, head : PhaseModel, PixelHead
-        That belong together.
-    grey : float32 array (H, W)
-        In [0, 1], finite.
-    ratio : float array (n,)
-        Of the whole micrograph; zeros where the expert gave none.
-    progress : Progress
-        Told windows done.
-    draws : int
-        Passes of the head with dropout, the same for every micrograph; 0 asks for none.
-
-    Raises
-    ------
-    ValueError
-        As :func:`matcurate.phase.inference.phase_shares`.
+    ``grey``: float32 array (H, W), in [0, 1], finite; ``ratio``: float array (n,), of the whole micrograph; zeros where
+    the expert gave none; ``draws``: passes of the head with dropout, the same for every micrograph; 0 asks for none.
+    Raises ValueError as :func:`matcurate.phase.inference.phase_shares`.
     """
     head = head.to(next(model.parameters()).device).eval()
     kept = head.dropout_masks(draws) if draws and head.settings.dropout else None
@@ -169,10 +133,7 @@ class Calibration:
     def result(self) -> Reliability:
         """Errors of the segmentation found by vacuity, and the calibration of its probabilities.
 
-        Raises
-        ------
-        ValueError
-            When nothing was added.
+        Raises ValueError when nothing was added.
         """
         confidence = np.clip(np.concatenate(self._confidence), 0.0, 1.0)
         return reliability(np.concatenate(self._vacuity), confidence, np.concatenate(self._correct))

@@ -27,19 +27,8 @@ def hypercolumns(
 ) -> Hypercolumns:
     """Features of pixels of a micrograph, as the model sees it when it is told no ratio.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        Put into evaluation mode, on any device.
-    grey : float32 array (H, W)
-        In [0, 1], of any size.
-    rows, columns : int arrays (N,)
-        Of the pixels; N is at least 1.
-
-    Raises
-    ------
-    ValueError
-        When a pixel lies outside.
+    ``model``: put into evaluation mode, on any device; ``grey``: float32 array (H, W), in [0, 1], of any size; ``rows``
+    and ``columns``: int arrays (N,), of the pixels; N is at least 1. Raises ValueError when a pixel lies outside.
     """
     if not len(rows) or min(rows.min(), columns.min()) < 0 or rows.max() >= len(grey) or columns.max() >= grey.shape[1]:
         raise ValueError(f"needs pixels within {grey.shape}")

@@ -37,12 +37,8 @@ def texture_classes(
     Measured are crops down the middle: columns (W - crop) / 2 to (W + crop) / 2, at evenly spaced rows. Learned are
     crops at random places left and right of it.
 
-    Raises
-    ------
-    DatasetError
-        When there is no image, two have one name, or one is too small for that.
-    UnreadableImageError
-        When an image cannot be read.
+    Raises DatasetError when there is no image, two have one name, or one is too small for that; UnreadableImageError
+    when an image cannot be read.
     """
     images, problems = find_images([folder])
     if problems:

@@ -53,22 +53,8 @@ def cut(
 
     The square is moved to lie inside as far as the picture allows.
 
-    Parameters
-    ----------
-    grey, labels : arrays (H, W)
-        Grey values in [0, 1], and phase ids.
-    centre : (row, column)
-        Inside the picture.
-    crop : int
-        Edge of the result in pixels.
-    options : Augmentation
-        Ranges.
-    rng : np.random.Generator
-        What is drawn from.
-
-    Returns
-    -------
-    float32 tensor (crop, crop), uint8 tensor (crop, crop)
+    ``grey`` and ``labels``: arrays (H, W), grey values in [0, 1], and phase ids; ``centre``: (row, column), inside the
+    picture; ``crop``: edge of the result in pixels. Returns float32 tensor (crop, crop), uint8 tensor (crop, crop).
     """
     edge = max(1, round(crop / math.exp(rng.uniform(*np.log(options.scale)))))
     angle = float(rng.uniform(-options.rotation, options.rotation))

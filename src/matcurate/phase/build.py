@@ -51,12 +51,7 @@ class PhaseSettings(Strict):
 class Base:
     """What an adapter is put on.
 
-    Parameters
-    ----------
-    name : str
-        Registry name of the backbone.
-    sha256 : str
-        Hex, of what is adapted: an official checkpoint, or the tensors of the built-in network.
+    ``sha256``: hex, of what is adapted: an official checkpoint, or the tensors of the built-in network.
     """
 
     name: str
@@ -75,23 +70,8 @@ def base_of(backbone: Backbone) -> Base:
 def build_model(backbone: Backbone, phases: int, settings: ModelSettings, seed: int) -> PhaseModel:
     """Untrained model on a backbone's weights and device; the backbone itself is not changed.
 
-    Parameters
-    ----------
-    backbone : Backbone
-        ``builtin`` or an official SAM.
-    phases : int
-        n, at least 2.
-    settings : ModelSettings
-        Adapters and module.
-    seed : int
-        Of everything that starts at random.
-
-    Raises
-    ------
-    ConfigError
-        When the backbone has no weights, or the settings do not fit it.
-    CheckpointError
-        When the weights cannot be read.
+    ``phases``: n, at least 2. Raises ConfigError when the backbone has no weights, or the settings do not fit it;
+    CheckpointError when the weights cannot be read.
     """
     if phases < 2:
         raise ConfigError(f"{phases} phase: segmentation needs two or more; name them or complete the masks")

@@ -15,12 +15,7 @@ RESAMPLES = 9999
 class Difference:
     """Mean over micrographs of one model's score less the other's, and the interval it lies in.
 
-    Parameters
-    ----------
-    mean, low, high : float
-        The mean, and the interval's ends; ``low`` ≤ ``high``.
-    images : int
-        How many micrographs were compared.
+    ``mean`` and ``low`` and ``high``: the mean, and the interval's ends; ``low`` ≤ ``high``.
     """
 
     mean: float
@@ -40,19 +35,8 @@ def paired_difference(
 
     Of one micrograph, and where all differences are the same, the interval is the difference itself.
 
-    Parameters
-    ----------
-    challenger, champion : float arrays (N,)
-        Scores of the same micrographs in the same order, finite; N at least 1.
-    rng : numpy.random.Generator
-        Of the resamples.
-    confidence : float
-        In (0, 1).
-
-    Raises
-    ------
-    ValueError
-        When the scores do not pair up, are none, or are not finite.
+    ``challenger`` and ``champion``: float arrays (N,), scores of the same micrographs in the same order, finite; N at
+    least 1; ``confidence``: in (0, 1). Raises ValueError when the scores do not pair up, are none, or are not finite.
 
     References
     ----------

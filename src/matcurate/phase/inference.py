@@ -30,28 +30,11 @@ def phase_shares(
 ) -> NDArray[np.float32]:
     """Probability of every phase at every pixel.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        Put into evaluation mode, on any device.
-    grey : float32 array (H, W)
-        In [0, 1], finite; of any size, also smaller than a window.
-    ratio : float array (n,)
-        Of the whole micrograph; zeros where the expert gave none.
-    window : int
-        Edge of a window in pixels as the model sees them, where it does not prescribe one.
-    progress : Progress
-        Told the number of windows done.
-
-    Returns
-    -------
-    float32 array (n, H, W)
-        In [0, 1], with sum 1 over the phases.
-
-    Raises
-    ------
-    ValueError
-        When the image is not two-dimensional, empty or not finite, or the ratio has another length.
+    ``model``: put into evaluation mode, on any device; ``grey``: float32 array (H, W), in [0, 1], finite; of any size,
+    also smaller than a window; ``ratio``: float array (n,), of the whole micrograph; zeros where the expert gave none;
+    ``window``: edge of a window in pixels as the model sees them, where it does not prescribe one. Returns float32
+    array (n, H, W), in [0, 1], with sum 1 over the phases. Raises ValueError when the image is not two-dimensional,
+    empty or not finite, or the ratio has another length.
     """
     return blended_maps(model, grey, ratio, phase_probabilities, window=window, progress=progress)
 

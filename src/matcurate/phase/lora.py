@@ -28,10 +28,7 @@ class LoraSettings(Strict):
 class SplitQkv(nn.Module):
     """SAM's fused projection as three linear layers, so that q and v can be adapted and k cannot.
 
-    Parameters
-    ----------
-    fused : nn.Linear
-        From C to 3 C channels: q, k and v in this order. Its weights are copied.
+    ``fused``: from C to 3 C channels: q, k and v in this order. Its weights are copied.
     """
 
     def __init__(self, fused: nn.Linear) -> None:
@@ -79,24 +76,8 @@ def add_lora(encoder: nn.Module, targets: tuple[str, ...], settings: LoraSetting
 
     B starts at zero, so the output does not change before training.
 
-    Parameters
-    ----------
-    encoder : nn.Module
-        Linear and convolutional layers can be adapted.
-    targets : tuple of str
-        Names of modules, or their last parts (``q``), which the settings' own replace.
-    settings : LoraSettings
-        Rank, alpha, dropout.
-
-    Returns
-    -------
-    int
-        Number of modules that carry an adapter now.
-
-    Raises
-    ------
-    ConfigError
-        When no module has such a name, or one of that name cannot be adapted.
+    Returns number of modules that carry an adapter now. Raises ConfigError when no module has such a name, or one of
+    that name cannot be adapted.
     """
     names = settings.targets or targets
     config = LoraConfig(

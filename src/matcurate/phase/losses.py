@@ -35,20 +35,9 @@ class LossSettings(Strict):
 def phase_loss(logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSettings) -> Tensor:
     """Weighted sum of soft Dice, cross-entropy and squared ratio error.
 
-    Parameters
-    ----------
-    logits : float tensor (B, n, H, W)
-        One per phase.
-    labels : int64 tensor (B, H, W)
-        Phase ids in 0 … n - 1; pixels that are ``UNKNOWN`` count for nothing.
-    weights : float tensor (n,)
-        Of the phases in the cross-entropy.
-    settings : LossSettings
-        Weights of the parts.
-
-    Returns
-    -------
-    float tensor ()
+    ``logits``: float tensor (B, n, H, W), one per phase; ``labels``: int64 tensor (B, H, W), phase ids in 0 … n - 1;
+    pixels that are ``UNKNOWN`` count for nothing; ``weights``: float tensor (n,), of the phases in the cross-entropy.
+    Returns float tensor ().
     """
     log_shares = functional.log_softmax(logits.float(), dim=1)
     known = labels != UNKNOWN

@@ -17,14 +17,8 @@ from matcurate.phase.plm import PhaseLearningModule, PlmSettings
 class Encoding:
     """What an encoder gives.
 
-    Parameters
-    ----------
-    features : float tensor (B, C, h, w)
-        What the Phase Learning Module works on.
-    skips : tuple of float tensors
-        What goes to the decoder as it is, finest first.
-    shape : (H, W)
-        Of the images.
+    ``features``: float tensor (B, C, h, w), what the Phase Learning Module works on; ``skips``: tuple of float tensors,
+    what goes to the decoder as it is, finest first; ``shape``: (H, W), of the images.
     """
 
     features: Tensor
@@ -36,16 +30,10 @@ class Encoding:
 class Description:
     """What a model makes of images: its answer, and the maps that led to it.
 
-    Parameters
-    ----------
-    logits : float tensor (B, n, H, W)
-        Of the phases.
-    maps : tuple of float tensors (B, C, h, w)
-        Features at every level of the encoder, and what the decoder gives to its head (its logits, where the two cannot
-        be parted); interpolated to one size they are a vector for each pixel (hypercolumns; Hariharan et al., CVPR
-        2015).
-    span : (H', W')
-        Pixels from the upper left corner that every map spans; at least (H, W).
+    ``logits``: float tensor (B, n, H, W), of the phases; ``maps``: tuple of float tensors (B, C, h, w), features at
+    every level of the encoder, and what the decoder gives to its head (its logits, where the two cannot be parted);
+    interpolated to one size they are a vector for each pixel (hypercolumns; Hariharan et al., CVPR 2015); ``span``:
+    (H', W'), pixels from the upper left corner that every map spans; at least (H, W).
     """
 
     logits: Tensor
@@ -116,23 +104,9 @@ class PartedSegmenter(Segmenter):
 class PhaseModel(nn.Module):
     """Segments micrographs into n phases, with or without an expert's ratio.
 
-    Parameters
-    ----------
-    segmenter : Segmenter
-        Taken over: its encoder is frozen and adapted.
-    phases : int
-        n, at least 2; the segmenter's head has as many channels.
-    lora : LoraSettings
-        Of the adapters.
-    plm : PlmSettings or None
-        None leaves the Phase Learning Module out; ratios are then not looked at.
-    scale : float
-        Magnification at which micrographs are given to it; kept for those who do.
-
-    Raises
-    ------
-    ConfigError
-        When more skips are to pass a module than there are, or decoder and head cannot be parted.
+    ``phases``: n, at least 2; the segmenter's head has as many channels; ``plm``: None leaves the Phase Learning Module
+    out; ratios are then not looked at. Raises ConfigError when more skips are to pass a module than there are, or
+    decoder and head cannot be parted.
     """
 
     def __init__(
@@ -150,16 +124,8 @@ class PhaseModel(nn.Module):
     def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
         """Logits of the phases.
 
-        Parameters
-        ----------
-        images : float tensor (B, 1, H, W)
-            In units of the segmenter's levels.
-        ratios : float tensor (B, n)
-            Of the phases; zeros where none is given.
-
-        Returns
-        -------
-        float tensor (B, n, H, W)
+        ``images``: float tensor (B, 1, H, W), in units of the segmenter's levels; ``ratios``: float tensor (B, n), of
+        the phases; zeros where none is given. Returns float tensor (B, n, H, W).
         """
         return self.described(images, ratios).logits
 
@@ -212,12 +178,7 @@ class PhaseModel(nn.Module):
     def load_learned_state(self, state: dict[str, Tensor]) -> None:
         """Take over what :meth:`learned_state` gave.
 
-        Raises
-        ------
-        KeyError
-            When a name is missing or unknown.
-        ValueError
-            When a shape differs.
+        Raises KeyError when a name is missing or unknown; ValueError when a shape differs.
         """
         mine = self.learned_state()
         if mine.keys() != state.keys():

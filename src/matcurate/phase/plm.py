@@ -102,19 +102,7 @@ class FeatureAggregator(nn.Module):
 class PhaseLearningModule(nn.Module):
     """FE, SA, RE and FA; it stands between any encoder and its decoder, and keeps the shape of the features.
 
-    Parameters
-    ----------
-    channels : int
-        C of the feature map; even.
-    phases : int
-        n, at least 2.
-    settings : PlmSettings, optional
-        Widths.
-
-    Raises
-    ------
-    ValueError
-        For an odd C or fewer than two phases.
+    ``phases``: n, at least 2. Raises ValueError for an odd C or fewer than two phases.
     """
 
     def __init__(self, channels: int, phases: int, settings: PlmSettings | None = None) -> None:
@@ -130,16 +118,8 @@ class PhaseLearningModule(nn.Module):
     def forward(self, features: Tensor, ratios: Tensor) -> Tensor:
         """Bring ratios into features.
 
-        Parameters
-        ----------
-        features : float tensor (B, C, h, w)
-            From the encoder.
-        ratios : float tensor (B, n)
-            In [0, 1], with sum 1; all zero where the expert gave none.
-
-        Returns
-        -------
-        float tensor (B, C, h, w)
+        ``features``: float tensor (B, C, h, w), from the encoder; ``ratios``: float tensor (B, n), in [0, 1], with sum
+        1; all zero where the expert gave none. Returns float tensor (B, C, h, w).
         """
         aware = self.awareness(self.extractor(features)) * self.ratio_encoder(ratios)[..., None, None]
         merged: Tensor = self.aggregator(features, aware)

@@ -16,10 +16,7 @@ def exact_ratio(labels: LabelMap, phases: int) -> Ratio:
 
     Zeros where no pixel is known.
 
-    Raises
-    ------
-    ValueError
-        When there is no pixel, or an id of ``phases`` or more.
+    Raises ValueError when there is no pixel, or an id of ``phases`` or more.
     """
     ids = labels[labels != UNKNOWN]
     if not labels.size or ids.max(initial=0) >= phases:
@@ -32,10 +29,7 @@ def exact_ratio(labels: LabelMap, phases: int) -> Ratio:
 def guessed_ratio(exact: Ratio, accuracy: float) -> Ratio:
     """Guess of an accuracy α: G_i = α P_i + (1 - α)(1 - P_i) / (n - 1); equations 4 and 5 of the paper, sum 1.
 
-    Raises
-    ------
-    ValueError
-        When α is outside [0, 1], or there are fewer than two phases.
+    Raises ValueError when α is outside [0, 1], or there are fewer than two phases.
     """
     if not 0 <= accuracy <= 1 or len(exact) < 2:
         raise ValueError(f"accuracy must lie in [0, 1] and phases be two or more, got {accuracy} and {len(exact)}")

@@ -18,24 +18,12 @@ from matcurate.phase.model import Encoding, Levels, Segmenter
 class SamSegmenter(Segmenter):
     """SAM's image encoder and mask decoder; one mask token for each phase.
 
-    The first tokens and their perceptrons are SAM's own four, and again from the first where there are more phases.
-    The token of the predicted IoU stays, since the others see it; its head is left out, and so is the prompt encoder
-    but for its answer to "no prompt".
+    The first tokens and their perceptrons are SAM's own four, and again from the first where there are more phases. The
+    token of the predicted IoU stays, since the others see it; its head is left out, and so is the prompt encoder but
+    for its answer to "no prompt".
 
-    Parameters
-    ----------
-    model : Sam
-        Copied.
-    phases : int
-        Number of mask tokens.
-    image_size : int
-        Edge of the squares that the encoder sees, in pixels; a multiple of its patches. Another than SAM's 1024
-        interpolates the position embedding.
-
-    Raises
-    ------
-    ConfigError
-        When the size is no multiple of the patches.
+    ``image_size``: edge of the squares that the encoder sees, in pixels; a multiple of its patches. Another than SAM's
+    1024 interpolates the position embedding. Raises ConfigError when the size is no multiple of the patches.
     """
 
     mean: Tensor
@@ -103,10 +91,7 @@ def resized_encoder(encoder: ImageEncoderViT, image_size: int) -> ImageEncoderVi
 
     Relative positions are interpolated by SAM itself.
 
-    Raises
-    ------
-    ConfigError
-        When the size is no multiple of the patches.
+    Raises ConfigError when the size is no multiple of the patches.
     """
     copied = deepcopy(encoder)
     embedding: Tensor = copied.pos_embed

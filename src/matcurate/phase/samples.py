@@ -26,14 +26,8 @@ from matcurate.types import UNKNOWN, BoolMask, LabelMap, Pixels
 class Picture:
     """A micrograph and its phases.
 
-    Parameters
-    ----------
-    name : str
-        For reports.
-    grey : float32 array (H, W)
-        In [0, 1].
-    labels : uint8 array (H, W)
-        Phase ids; ``UNKNOWN`` where a pixel counts for nothing.
+    ``grey``: float32 array (H, W), in [0, 1]; ``labels``: uint8 array (H, W), phase ids; ``UNKNOWN`` where a pixel
+    counts for nothing.
     """
 
     name: str
@@ -55,10 +49,7 @@ def grey_levels(pixels: Pixels) -> NDArray[np.float32]:
 def picture(name: str, pixels: Pixels, labels: LabelMap, ignored: BoolMask | None = None) -> Picture:
     """Picture of pixels (H, W) of any type, and phase ids (H, W) below 255; without what is ignored (H, W), if any.
 
-    Raises
-    ------
-    ValueError
-        When an id does not fit or the sizes differ.
+    Raises ValueError when an id does not fit or the sizes differ.
     """
     if labels.size and int(labels.max()) >= UNKNOWN:
         raise ValueError(f"{name}: phase id {int(labels.max())}; {UNKNOWN - 1} is the largest")
@@ -115,23 +106,7 @@ class Batch:
 class Sampler:
     """Draws the batch of a step; the same seed and step give the same batch.
 
-    Parameters
-    ----------
-    pictures : sequence of Picture
-        At least one.
-    phases : int
-        n; ids are below.
-    settings : SamplingSettings
-        Of the crops.
-    segmenter : Segmenter
-        Whose units the images are in.
-    scale : float
-        Magnification at which the model sees the pictures.
-
-    Raises
-    ------
-    ValueError
-        When there is no picture, or an id of ``phases`` or more.
+    ``pictures``: at least one. Raises ValueError when there is no picture, or an id of ``phases`` or more.
     """
 
     def __init__(

@@ -19,14 +19,8 @@ TOLERANCE = 2.0
 class PhaseScores:
     """One micrograph's scores, one number for each phase; None where neither truth nor prediction has the phase.
 
-    Parameters
-    ----------
-    dice, iou : tuples of n floats or None
-        In [0, 1].
-    fraction_error : tuple of n floats
-        Predicted less true area fraction.
-    boundary_f1 : tuple of n floats or None
-        F1 of boundary pixels that have one of the other's within two pixels; None also where a phase has no boundary.
+    ``dice`` and ``iou``: in [0, 1]; ``boundary_f1``: f1 of boundary pixels that have one of the other's within two
+    pixels; None also where a phase has no boundary.
     """
 
     dice: tuple[float | None, ...]
@@ -38,10 +32,7 @@ class PhaseScores:
 def score_phases(predicted: LabelMap, truth: LabelMap, phases: int) -> PhaseScores:
     """Compare phase ids (H, W) below ``phases``; where the truth is ``UNKNOWN``, the prediction counts for nothing.
 
-    Raises
-    ------
-    ValueError
-        When the shapes differ or an id is too large.
+    Raises ValueError when the shapes differ or an id is too large.
     """
     if predicted.shape != truth.shape:
         raise ValueError(f"predicted {predicted.shape} and true {truth.shape} phases must have one shape")

@@ -18,22 +18,9 @@ def completed_ratio(given: Sequence[float | None], guess: Sequence[float]) -> Ra
     What is left of 1 goes to the matrix and to the phases without a value, in the proportions of the guess; all of it
     to the matrix when the guess has none of them.
 
-    Parameters
-    ----------
-    given : sequence of float or None
-        Area fraction of phase 1, 2, …, in [0, 1]; None where the expert said nothing.
-    guess : sequence of float
-        Area fractions of the same phases that a model found, with sum 1 at most.
-
-    Returns
-    -------
-    float array (n,)
-        Matrix first; sum 1.
-
-    Raises
-    ------
-    ValueError
-        When the lengths differ, or the given ones exceed 1.
+    ``given``: area fraction of phase 1, 2, …, in [0, 1]; None where the expert said nothing; ``guess``: area fractions
+    of the same phases that a model found, with sum 1 at most. Returns float array (n,), matrix first; sum 1. Raises
+    ValueError when the lengths differ, or the given ones exceed 1.
     """
     if len(given) != len(guess):
         raise ValueError(f"{len(given)} ratios and {len(guess)} guesses; both are one for each phase but the matrix")

@@ -107,37 +107,11 @@ def train(
 ) -> TrainReport:
     """Train a model in place; at the end it holds the weights with the best Dice on the validation part.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        On any device; on CUDA it computes in bfloat16.
-    pictures : sequence of Picture
-        What is learned from.
-    settings : TrainSettings
-        Everything but the seed.
-    seed : int
-        Of crops and dropout, non-negative.
-    validation : sequence of Picture
-        For early stopping; empty: the last weights are kept.
-    start : mapping of str to tensor, optional
-        Learned state of another model of the same shape to begin with.
-    folder : Path, optional
-        Of the checkpoint; a run interrupted there goes on, and its end takes the checkpoint away.
-    stop_after : int, optional
-        Leave after this many steps of this call, with a checkpoint, for a time budget.
-    report : callable
-        Told at every look at the validation part.
-    progress : Progress
-        Told after every step.
-
-    Raises
-    ------
-    CheckpointError, ConfigError
-        When the checkpoint is damaged, or belongs to other settings or another seed.
-    KeyError, ValueError
-        When ``start`` does not fit, there is no picture, or a phase id is too large.
-    TrainingError
-        When the loss is not finite.
+    ``model``: on any device; on CUDA it computes in bfloat16; ``seed``: of crops and dropout, non-negative;
+    ``validation``: for early stopping; empty: the last weights are kept; ``start``: mapping of str to tensor, learned
+    state of another model of the same shape to begin with. Raises CheckpointError, ConfigError when the checkpoint is
+    damaged, or belongs to other settings or another seed; KeyError, ValueError when ``start`` does not fit, there is no
+    picture, or a phase id is too large; TrainingError when the loss is not finite.
     """
     run = Run(model, settings.weight_decay, settings.plm_rate)
     course = _Course(

@@ -14,17 +14,7 @@ from matcurate.promptable.builtin.standard import SPREAD
 
 
 class UNetSegmenter(PartedSegmenter):
-    """Encoder and decoder of the built-in network under a new head; its skips are those of the U-Net.
-
-    Parameters
-    ----------
-    network : ObjectNet
-        Copied.
-    phases : int
-        Channels of the head.
-    generator : torch.Generator
-        Of the head's first weights.
-    """
+    """Encoder and decoder of the built-in network under a new head; its skips are those of the U-Net."""
 
     def __init__(self, network: ObjectNet, phases: int, generator: torch.Generator) -> None:
         super().__init__()

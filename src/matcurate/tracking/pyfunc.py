@@ -30,17 +30,7 @@ class Column:
 
 
 def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Sequence[Column]) -> None:
-    """Write MLflow's description of a model into a folder that does not exist yet.
-
-    Parameters
-    ----------
-    folder : Path
-        Made; what the loader reads is to be put beside the description.
-    loader : str
-        Module with ``_load_pyfunc(folder)``, which returns an object with ``predict``.
-    takes, answers : sequence of Column
-        The signature.
-    """
+    """Write MLflow's description of a model into a folder that does not exist yet."""
     import mlflow.pyfunc  # takes seconds, which commands that register nothing need not pay
     from mlflow.models import ModelSignature
 

@@ -17,10 +17,8 @@ State = Literal["there", "absent", "silent"]
 def state_of(tracking_uri: str) -> State:
     """Say whether a store is there.
 
-    Returns
-    -------
-    {"there", "absent", "silent"}
-        ``absent``: a local file that nobody has made yet. ``silent``: a server that does not answer.
+    Returns {"there", "absent", "silent"}, ``absent``: a local file that nobody has made yet. ``silent``: a server that
+    does not answer.
     """
     if tracking_uri.startswith(SQLITE):
         return "there" if Path(tracking_uri.removeprefix(SQLITE)).exists() else "absent"

@@ -57,15 +57,7 @@ class AliasMove:
 
 
 class Registry:
-    """The registered model of one project.
-
-    Parameters
-    ----------
-    tracking_uri : str
-        ``http(s)://`` server or a local store such as ``sqlite:///…``.
-    project : str
-        Its name; one registered model for each project.
-    """
+    """The registered model of one project."""
 
     def __init__(self, tracking_uri: str, project: str) -> None:
         self.uri = tracking_uri
@@ -76,10 +68,7 @@ class Registry:
     def register(self, run_id: str, folder: str, origin: Origin, tags: VersionTags = NO_TAGS) -> int:
         """Make a version from the files that a finished run keeps in ``folder``. Doing it again gives the same one.
 
-        Raises
-        ------
-        TrackingError
-            When the run has not finished or keeps nothing there, or MLflow does not answer.
+        Raises TrackingError when the run has not finished or keeps nothing there, or MLflow does not answer.
         """
         with translated(self.uri, f"a version from run {run_id}"):
             run: Run = self._client.get_run(run_id)
@@ -106,10 +95,7 @@ class Registry:
     def version(self, number: int) -> RegisteredVersion:
         """Return one version.
 
-        Raises
-        ------
-        TrackingError
-            When there is none of that number.
+        Raises TrackingError when there is none of that number.
         """
         found = next((each for each in self.versions() if each.version == number), None)
         if found is None:
@@ -141,10 +127,7 @@ class Registry:
     def add_tags(self, version: int, tags: VersionTags) -> None:
         """Add tags to a version; one of the same name is replaced.
 
-        Raises
-        ------
-        TrackingError
-            When there is no such version, or MLflow does not answer.
+        Raises TrackingError when there is no such version, or MLflow does not answer.
         """
         with translated(self.uri, f"tags of version {version} of {self.model!r}"):
             for key, value in tags.stored().items():

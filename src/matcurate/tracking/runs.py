@@ -21,16 +21,7 @@ log = logging.getLogger(__name__)
 class RunData:
     """The data that a run has used: a snapshot, shown on the run's page.
 
-    Parameters
-    ----------
-    name : str
-        Shown to people.
-    digest : str
-        Of the content; MLflow keeps the first 36 characters as the dataset's digest, all of it in ``source``.
-    source : mapping of str to str
-        Where it comes from: catalog, project, number of micrographs ….
-    context : str
-        What it was used for: ``training``, ``evaluation``.
+    ``digest``: of the content; MLflow keeps the first 36 characters as the dataset's digest, all of it in ``source``.
     """
 
     name: str
@@ -84,19 +75,7 @@ class LiveRun:
 def live_run(tracking_uri: str, experiment: str, report: RunReport) -> Iterator[LiveRun]:
     """Write a run while the work goes on. It ends FINISHED; FAILED when an error passes, KILLED when stopped.
 
-    Parameters
-    ----------
-    tracking_uri : str
-        ``http(s)://`` server or a local store such as ``sqlite:///…``.
-    experiment : str
-        Created when it does not exist.
-    report : RunReport
-        What is known at the beginning.
-
-    Raises
-    ------
-    TrackingError
-        When the store does not answer or refuses.
+    Raises TrackingError when the store does not answer or refuses.
     """
     with translated(tracking_uri, f"the run {report.name!r}"):
         client = open_client(tracking_uri)
@@ -118,10 +97,7 @@ def live_run(tracking_uri: str, experiment: str, report: RunReport) -> Iterator[
 def log_run(tracking_uri: str, experiment: str, report: RunReport) -> str:
     """Write one run of work that is done; see :func:`live_run`.
 
-    Returns
-    -------
-    str
-        The run's id.
+    Returns the run's id.
     """
     with live_run(tracking_uri, experiment, report) as live:
         return live.id

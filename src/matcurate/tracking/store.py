@@ -39,10 +39,7 @@ def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
 def translated(tracking_uri: str, what: str) -> Iterator[None]:
     """Turn MLflow's complaints about ``what`` into one line.
 
-    Raises
-    ------
-    TrackingError
-        When the store does not answer or refuses.
+    Raises TrackingError when the store does not answer or refuses.
     """
     try:
         yield

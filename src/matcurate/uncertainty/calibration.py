@@ -27,12 +27,8 @@ Curve = NDArray[np.float64]
 class RiskCoverage:
     """Share of errors among the most certain answers, for every share of answers that is given.
 
-    Parameters
-    ----------
-    coverage : float array (N,)
-        1/N … 1: share of the samples that are answered, the most certain first.
-    risk : float array (N,)
-        Share of errors among them.
+    ``coverage``: float array (N,), 1/N … 1: share of the samples that are answered, the most certain first; ``risk``:
+    float array (N,), share of errors among them.
     """
 
     coverage: Curve
@@ -67,10 +63,7 @@ class Reliability:
 def risk_coverage(uncertainty: FloatArray, wrong: Flags) -> RiskCoverage:
     """Curve of N answers (N,) and of whether they were wrong (N,); equal uncertainties share their errors evenly.
 
-    Raises
-    ------
-    ValueError
-        When there is nothing, lengths differ, or an uncertainty is not finite.
+    Raises ValueError when there is nothing, lengths differ, or an uncertainty is not finite.
     """
     _check(uncertainty, wrong)
     _, group, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
@@ -83,10 +76,7 @@ def risk_coverage(uncertainty: FloatArray, wrong: Flags) -> RiskCoverage:
 def expected_calibration_error(confidence: FloatArray, correct: Flags, bins: int = BINS) -> float:
     """Mean distance in [0, 1] of confidence (N,) in [0, 1] and accuracy, over equal bins, weighted by their samples.
 
-    Raises
-    ------
-    ValueError
-        When there is nothing, lengths differ, or a confidence is not in [0, 1].
+    Raises ValueError when there is nothing, lengths differ, or a confidence is not in [0, 1].
     """
     _check(confidence, correct)
     if confidence.min() < 0 or confidence.max() > 1:
@@ -99,15 +89,8 @@ def expected_calibration_error(confidence: FloatArray, correct: Flags, bins: int
 def detection_auroc(uncertainty: FloatArray, positive: Flags) -> float | None:
     """Area under the ROC curve of finding the positive samples (errors, or novel ones) by their uncertainty (N,).
 
-    Returns
-    -------
-    float or None
-        In [0, 1]; .5 is chance; None where all samples or none are positive.
-
-    Raises
-    ------
-    ValueError
-        When there is nothing, lengths differ, or an uncertainty is not finite.
+    Returns float or None, in [0, 1]; .5 is chance; None where all samples or none are positive. Raises ValueError when
+    there is nothing, lengths differ, or an uncertainty is not finite.
     """
     _check(uncertainty, positive)
     return float(roc_auc_score(positive, uncertainty)) if 0 < positive.sum() < len(positive) else None
@@ -116,10 +99,7 @@ def detection_auroc(uncertainty: FloatArray, positive: Flags) -> float | None:
 def reliability(uncertainty: FloatArray, confidence: FloatArray, correct: Flags) -> Reliability:
     """All measures of N answers: uncertainty (N,), confidence of the answer (N,) in [0, 1], whether it was right (N,).
 
-    Raises
-    ------
-    ValueError
-        As the measures do.
+    Raises ValueError as the measures do.
     """
     curve = risk_coverage(uncertainty, ~correct)
     return Reliability(

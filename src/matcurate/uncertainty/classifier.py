@@ -62,14 +62,7 @@ class Gallery:
 class PatchClassifier:
     """Answers for crops of homogeneous regions.
 
-    Parameters
-    ----------
-    embedder : Embedder
-        The one that the model was trained on; for a network what makes crops as it takes them.
-    model : PatchModel
-        Trained: a head, or a network.
-    gallery : Gallery
-        What examples are taken from; a class may have none.
+    ``gallery``: what examples are taken from; a class may have none.
     """
 
     def __init__(self, embedder: Embedder, model: PatchModel, gallery: Gallery) -> None:
@@ -81,19 +74,9 @@ class PatchClassifier:
     def __call__(self, crops: Pixels, similar: int = SIMILAR, examples: int = EXAMPLES) -> tuple[PatchAnswer, ...]:
         """Answers for crops (N, h, w).
 
-        Parameters
-        ----------
-        crops : uint8, uint16 or float array (N, h, w)
-            Of the size that was learned.
-        similar : int
-            K', number of classes to rank, at least 1; fewer where there are fewer classes.
-        examples : int
-            Crops of the gallery to name for each.
-
-        Raises
-        ------
-        ValueError
-            When ``similar`` is below 1 or ``examples`` below 0.
+        ``crops``: uint8, uint16 or float array (N, h, w), of the size that was learned; ``similar``: k', number of
+        classes to rank, at least 1; fewer where there are fewer classes. Raises ValueError when ``similar`` is below 1
+        or ``examples`` below 0.
         """
         _check(similar, examples)
         look = self._model.look(self._embedder(crops))
@@ -111,10 +94,7 @@ class PatchClassifier:
         happens to look familiar decides. Classes without evidence are ranked by their mean logits. Examples are the
         gallery's crops that lie nearest to any of these.
 
-        Raises
-        ------
-        ValueError
-            When there is no crop, ``similar`` is below 1 or ``examples`` below 0.
+        Raises ValueError when there is no crop, ``similar`` is below 1 or ``examples`` below 0.
         """
         _check(similar, examples)
         if not len(embeddings):

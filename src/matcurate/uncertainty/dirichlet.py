@@ -27,10 +27,7 @@ Certainty = NDArray[np.float64]
 def class_means(alpha: Parameters) -> NDArray[np.float64]:
     """Expected probabilities p_k = α_k / S, in the shape of ``alpha``; they sum to 1 over the classes.
 
-    Raises
-    ------
-    ValueError
-        When ``alpha`` is neither (N, K) nor (K, H, W), has no class, is not finite or below 1.
+    Raises ValueError when ``alpha`` is neither (N, K) nor (K, H, W), has no class, is not finite or below 1.
     """
     checked, axis = _classes_of(alpha)
     return np.asarray(checked / checked.sum(axis=axis, keepdims=True))
@@ -39,10 +36,7 @@ def class_means(alpha: Parameters) -> NDArray[np.float64]:
 def vacuity(alpha: Parameters) -> Certainty:
     """Vacuity u = K / S in (0, 1], S = Σ α_k: 1 where there is no evidence at all. Sensoy et al. 2018, eq. 2.
 
-    Raises
-    ------
-    ValueError
-        As :func:`class_means`.
+    Raises ValueError as :func:`class_means`.
     """
     checked, axis = _classes_of(alpha)
     return np.asarray(checked.shape[axis] / checked.sum(axis=axis))
@@ -51,13 +45,10 @@ def vacuity(alpha: Parameters) -> Certainty:
 def dissonance(alpha: Parameters) -> Certainty:
     """Dissonance in [0, 1): how far the evidence there is speaks for several classes at once. Jøsang 2016.
 
-    With belief b_k = (α_k - 1) / S it is Σ_k b_k Σ_{j≠k} b_j Bal(b_j, b_k) / Σ_{j≠k} b_j, where
-    Bal(a, b) = 1 - |a - b| / (a + b), or 0 where one is 0.
+    With belief b_k = (α_k - 1) / S it is Σ_k b_k Σ_{j≠k} b_j Bal(b_j, b_k) / Σ_{j≠k} b_j, where Bal(a, b) = 1 - |a - b|
+    / (a + b), or 0 where one is 0.
 
-    Raises
-    ------
-    ValueError
-        As :func:`class_means`.
+    Raises ValueError as :func:`class_means`.
     """
     checked, axis = _classes_of(alpha)
     belief = np.moveaxis((checked - 1) / checked.sum(axis=axis, keepdims=True), axis, 0)
@@ -73,10 +64,7 @@ def dissonance(alpha: Parameters) -> Certainty:
 def entropy_of_mean(alpha: Parameters) -> Certainty:
     """Entropy of the expected probabilities, in [0, log K]: all uncertainty together.
 
-    Raises
-    ------
-    ValueError
-        As :func:`class_means`.
+    Raises ValueError as :func:`class_means`.
     """
     _, axis = _classes_of(alpha)
     mean = class_means(alpha)
@@ -88,10 +76,7 @@ def expected_entropy(alpha: Parameters) -> Certainty:
 
     E[H(p)] = Σ_k α_k / S (ψ(S + 1) - ψ(α_k + 1)). Malinin and Gales 2018, appendix C.
 
-    Raises
-    ------
-    ValueError
-        As :func:`class_means`.
+    Raises ValueError as :func:`class_means`.
     """
     checked, axis = _classes_of(alpha)
     strength = checked.sum(axis=axis, keepdims=True)
@@ -101,10 +86,7 @@ def expected_entropy(alpha: Parameters) -> Certainty:
 def mutual_information(alpha: Parameters) -> Certainty:
     """Between class and probabilities: entropy of the mean less expected entropy, what evidence would still tell.
 
-    Raises
-    ------
-    ValueError
-        As :func:`class_means`.
+    Raises ValueError as :func:`class_means`.
     """
     return np.maximum(entropy_of_mean(alpha) - expected_entropy(alpha), 0.0)
 

@@ -38,18 +38,9 @@ class Embedder(Protocol):
 def pooled_statistics(images: Tensor, levels: Sequence[Tensor], correlated: int) -> Tensor:
     """One vector for each crop, in logarithms: sign(x) log(1 + 3 |x|).
 
-    Parameters
-    ----------
-    images : float tensor (N, h, w)
-        Crops with zero mean and unit variance; their third and fourth moments come first.
-    levels : sequence of float tensor (N, C, h', w')
-        Feature maps of an encoder, finest first: mean and standard deviation of every channel.
-    correlated : int
-        Of so many levels, from the first on, the correlations of all pairs of channels as well.
-
-    Returns
-    -------
-    float tensor (N, D)
+    ``images``: float tensor (N, h, w), crops with zero mean and unit variance; their third and fourth moments come
+    first; ``levels``: sequence of float tensor (N, C, h', w'), feature maps of an encoder, finest first: mean and
+    standard deviation of every channel. Returns float tensor (N, D).
     """
     flat = images.flatten(1)
     parts = [flat.pow(3).mean(1, keepdim=True), flat.pow(4).mean(1, keepdim=True)]

@@ -26,12 +26,7 @@ def outputs_only(model: Grows, numbers: Sequence[int]) -> Iterator[None]:
 
     An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
 
-    Parameters
-    ----------
-    model : Grows
-        Afterwards all of it learns again.
-    numbers : sequence of int
-        Of the outputs that learn, in 0 … K - 1.
+    ``numbers``: of the outputs that learn, in 0 … K - 1.
     """
     outputs = model.outputs()
     others = [each for each in model.parameters() if all(each is not own for own in outputs)]

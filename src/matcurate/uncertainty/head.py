@@ -51,16 +51,8 @@ class HeadSettings(Strict):
 class EvidentialHead(nn.Module):
     """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        Names, in the order of the outputs; none twice.
-    whitening : Whitening
-        Fixed: it does not learn.
-    prototypes : float array (K, d)
-        Where the classes lie at first.
-    settings : HeadSettings
-        Frozen.
+    ``classes``: names, in the order of the outputs; none twice; ``prototypes``: float array (K, d), where the classes
+    lie at first.
     """
 
     def __init__(
@@ -113,10 +105,7 @@ class EvidentialHead(nn.Module):
 
         The new output starts at their mean and with their spread, where the paper draws it at random.
 
-        Raises
-        ------
-        ValueError
-            When the name is taken or there is no embedding.
+        Raises ValueError when the name is taken or there is no embedding.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
@@ -141,10 +130,7 @@ class EvidentialHead(nn.Module):
     def without(self, name: str) -> EvidentialHead:
         """A head with one output less; all other weights bit for bit.
 
-        Raises
-        ------
-        ValueError
-            When there is no such class, or no other.
+        Raises ValueError when there is no such class, or no other.
         """
         kept = others(self.classes, name)
         with torch.no_grad():
@@ -180,23 +166,10 @@ def begin_head(
     One class alone is a head, too: there is nothing to tell apart, so that training changes nothing (Bayes risk and
     divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
 
-    Parameters
-    ----------
-    classes : sequence of str
-        K names, at least one.
-    embeddings : float array (N, D)
-        Of crops.
-    labels : int array (N,)
-        Classes in 0 … K - 1, each at least once.
-    settings : HeadSettings
-        Shape of the head.
-    whitening : Whitening, optional
-        Of embeddings of length D; fitted to these by default, which takes several of each class to say anything.
-
-    Raises
-    ------
-    ValueError
-        When lengths differ, an embedding is not finite, there is no class, or a class has no sample.
+    ``classes``: k names, at least one; ``embeddings``: float array (N, D), of crops; ``labels``: int array (N,),
+    classes in 0 … K - 1, each at least once; ``settings``: shape of the head; ``whitening``: of embeddings of length D;
+    fitted to these by default, which takes several of each class to say anything. Raises ValueError when lengths
+    differ, an embedding is not finite, there is no class, or a class has no sample.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}")

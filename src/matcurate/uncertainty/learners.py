@@ -33,19 +33,13 @@ class PatchLearner(Protocol):
     ) -> PatchModel:
         """A model before training, of samples (N, …) of K classes, which labels (N,) number.
 
-        Raises
-        ------
-        ValueError
-            When lengths differ, a sample is not finite, there is no class, or a class has no sample.
+        Raises ValueError when lengths differ, a sample is not finite, there is no class, or a class has no sample.
         """
 
     def train(self, model: PatchModel, samples: FloatArray, labels: Labels, rng: np.random.Generator) -> None:
         """Train it in place on samples of all its classes.
 
-        Raises
-        ------
-        TrainingError
-            When the loss is not finite.
+        Raises TrainingError when the loss is not finite.
         """
 
     def by(self, objective: Objective) -> PatchLearner:
@@ -83,16 +77,8 @@ class HeadLearner:
 class NetworkLearner:
     """A whole network on crops (N, h, w): see :func:`~matcurate.uncertainty.network.begin_network`.
 
-    Parameters
-    ----------
-    name : str
-        Of the architecture.
-    start : mapping of str to Tensor, optional
-        Weights of the classifier to begin with; drawn at random without.
-    training : HeadTraining
-        Of all weights.
-    device : torch.device, optional
-        Where it computes [the CPU].
+    ``start``: weights of the classifier to begin with; drawn at random without; ``device``: where it computes [the
+    CPU].
     """
 
     name: NetworkName

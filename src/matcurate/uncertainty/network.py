@@ -52,11 +52,6 @@ class GreyBody(nn.Module):
     """Features (N, D) of crops (N, h, w) of grey values in [0, 1]: a torchvision classifier without its last layer.
 
     Grey goes into all three channels, each normalised as for the weights from ImageNet.
-
-    Parameters
-    ----------
-    name : str
-        Of the architecture; its weights are drawn from torch's generator.
     """
 
     mean: Tensor
@@ -97,10 +92,7 @@ class GreyBody(nn.Module):
     def load(self, start: Mapping[str, Tensor]) -> None:
         """Take over the weights of a classifier but those of its last layer.
 
-        Raises
-        ------
-        CheckpointError
-            When they are those of something else.
+        Raises CheckpointError when they are those of something else.
         """
         last = f"{ARCHITECTURES[self.name].last}."
         try:
@@ -137,16 +129,7 @@ class NetworkOutputs(Strict):
 class PatchNetwork(nn.Module):
     """Logits of evidence for crops of grey values.
 
-    Parameters
-    ----------
-    body : GreyBody
-        Learns, too.
-    classes : sequence of str
-        Names, in the order of the outputs; none twice.
-    last : nn.Linear
-        From features to outputs.
-    settings : NetworkOutputs
-        Frozen.
+    ``classes``: names, in the order of the outputs; none twice.
     """
 
     def __init__(self, body: GreyBody, classes: Sequence[str], last: nn.Linear, settings: NetworkOutputs) -> None:
@@ -194,10 +177,7 @@ class PatchNetwork(nn.Module):
 
         Until it is trained the new output gives every crop an evidence of 1.
 
-        Raises
-        ------
-        ValueError
-            When the name is taken or there is no crop.
+        Raises ValueError when the name is taken or there is no crop.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
@@ -207,10 +187,7 @@ class PatchNetwork(nn.Module):
     def without(self, name: str) -> PatchNetwork:
         """A network with one output less; all other weights bit for bit.
 
-        Raises
-        ------
-        ValueError
-            When there is no such class, or no other.
+        Raises ValueError when there is no such class, or no other.
         """
         kept = others(self.classes, name)
         return self._with([self.classes[number] for number in kept], *(each[kept] for each in self.outputs()))
@@ -239,30 +216,10 @@ def begin_network(
 ) -> PatchNetwork:
     """A network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
 
-    Parameters
-    ----------
-    name : str
-        Of the architecture.
-    classes : sequence of str
-        K names, at least one.
-    crops : float array (N, h, w)
-        Grey values in [0, 1].
-    start : mapping of str to Tensor, optional
-        Weights of the classifier; those of its last layer are left out. Without them all are drawn at random, and
-        batch normalisation takes the means and variances of these crops.
-    rng : np.random.Generator
-        Of weights drawn at random.
-    settings : NetworkOutputs
-        How logits become evidence.
-    device : torch.device, optional
-        Where it computes [the CPU].
-
-    Raises
-    ------
-    ValueError
-        When crops are too small for it or not finite.
-    CheckpointError
-        When the weights are those of something else.
+    ``classes``: k names, at least one; ``crops``: float array (N, h, w), grey values in [0, 1]; ``start``: weights of
+    the classifier; those of its last layer are left out. Without them all are drawn at random, and batch normalisation
+    takes the means and variances of these crops; ``device``: where it computes [the CPU]. Raises ValueError when crops
+    are too small for it or not finite; CheckpointError when the weights are those of something else.
     """
     if crops.ndim != 3 or min(crops.shape[1:]) < ARCHITECTURES[name].least:
         raise ValueError(f"{name} takes crops of {ARCHITECTURES[name].least} pixels at least, got {crops.shape}")

@@ -22,14 +22,9 @@ from matcurate.uncertainty.trainer import Trainable
 class Look:
     """What a model makes of samples.
 
-    Parameters
-    ----------
-    logits : float64 array (N, K)
-        Unlike evidence they tell apart classes that are both far away.
-    alpha : float64 array (N, K)
-        Dirichlet parameters, at least 1.
-    places : float32 array (N, d)
-        Where they lie: what is alike lies close together.
+    ``logits``: float64 array (N, K), unlike evidence they tell apart classes that are both far away; ``alpha``: float64
+    array (N, K), dirichlet parameters, at least 1; ``places``: float32 array (N, d), where they lie: what is alike lies
+    close together.
     """
 
     logits: NDArray[np.float64]
@@ -59,10 +54,7 @@ class PatchModel(Trainable, Protocol):
 def others(classes: Sequence[str], name: str) -> list[int]:
     """Numbers of all classes but one.
 
-    Raises
-    ------
-    ValueError
-        When there is no such class, or no other.
+    Raises ValueError when there is no such class, or no other.
     """
     if name not in classes or len(classes) == 1:
         raise ValueError(f"cannot take class {name!r} out of {list(classes)}")

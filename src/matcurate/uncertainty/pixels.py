@@ -54,16 +54,8 @@ class PixelSettings(Strict):
 class PixelHead(nn.Module):
     """Logits of evidence for hypercolumns of D numbers.
 
-    Parameters
-    ----------
-    widths : sequence of int
-        Channels of the maps that it looks at, in their order; their sum is D.
-    classes : sequence of str
-        Names of the K phases, in the order of their ids.
-    settings : PixelSettings
-        Frozen.
-    generator : torch.Generator
-        Of the first weights.
+    ``widths``: channels of the maps that it looks at, in their order; their sum is D; ``classes``: names of the K
+    phases, in the order of their ids.
     """
 
     centre: Tensor
@@ -108,10 +100,7 @@ class PixelHead(nn.Module):
     def logits_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
         """Logits (B, K, H, W) of maps (B, C, h, w) that span (H', W') pixels, for the first (H, W) of them.
 
-        Raises
-        ------
-        ValueError
-            When the maps have other channels than the head was made for.
+        Raises ValueError when the maps have other channels than the head was made for.
         """
         return self._answer(self.hidden_of(maps, span, shape)).movedim(-1, 1)
 
@@ -173,29 +162,11 @@ def fit_pixel_head(
 ) -> PixelHead:
     """A trained head.
 
-    Parameters
-    ----------
-    features : float array (N, D)
-        Hypercolumns of pixels of labelled pictures.
-    labels : int array (N,)
-        Their phases, in 0 … K - 1; not every one must occur.
-    widths : sequence of int
-        Channels of the maps, in their order.
-    classes : sequence of str
-        Names of the K phases, in the order of their ids.
-    settings : PixelSettings
-        Shape and training.
-    seed : int
-        Of first weights, order and dropout.
-    device : torch.device, optional
-        Where it is trained and stays [the CPU].
-
-    Raises
-    ------
-    ValueError
-        When lengths differ, there is nothing, or a label is no class.
-    TrainingError
-        When the loss is not finite.
+    ``features``: float array (N, D), hypercolumns of pixels of labelled pictures; ``labels``: int array (N,), their
+    phases, in 0 … K - 1; not every one must occur; ``widths``: channels of the maps, in their order; ``classes``: names
+    of the K phases, in the order of their ids; ``settings``: shape and training; ``seed``: of first weights, order and
+    dropout; ``device``: where it is trained and stays [the CPU]. Raises ValueError when lengths differ, there is
+    nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
     growing = settings.evidence.model_copy(update={"annealing": epochs // 2})

@@ -98,27 +98,10 @@ def train_head(
 
     A head of one class stays as it began: there is nothing to tell apart, and its loss is 0 everywhere.
 
-    Parameters
-    ----------
-    head : Trainable
-        Its whitening stays as it is; afterwards it is in evaluation mode.
-    embeddings : float array (N, D)
-        Of crops of all its classes, or for a network the crops (N, h, w): after ``extended``, old and new ones.
-    labels : int array (N,)
-        Classes in 0 … K - 1.
-    settings : HeadTraining
-        Everything but the seed.
-    rng : np.random.Generator
-        Of order and mixing.
-    report : callable
-        Told after every epoch.
-
-    Raises
-    ------
-    ValueError
-        When lengths differ, there is nothing, or a label is no class.
-    TrainingError
-        When the loss is not finite.
+    ``head``: its whitening stays as it is; afterwards it is in evaluation mode; ``embeddings``: float array (N, D), of
+    crops of all its classes, or for a network the crops (N, h, w): after ``extended``, old and new ones; ``labels``:
+    int array (N,), classes in 0 … K - 1; ``rng``: of order and mixing. Raises ValueError when lengths differ, there is
+    nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     if embeddings.ndim < 2 or labels.shape != embeddings.shape[:1] or not len(labels):
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}, or there are none")

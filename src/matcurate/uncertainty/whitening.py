@@ -23,12 +23,8 @@ Labels = NDArray[np.integer]
 class Whitening:
     """z = (x - centre) @ projection.
 
-    Parameters
-    ----------
-    centre : float64 array (D,)
-        Mean of the embeddings.
-    projection : float64 array (D, d)
-        Onto the main axes of all embeddings, scaled by what classes vary by along them.
+    ``centre``: float64 array (D,), mean of the embeddings; ``projection``: float64 array (D, d), onto the main axes of
+    all embeddings, scaled by what classes vary by along them.
     """
 
     centre: NDArray[np.float64]
@@ -42,16 +38,9 @@ class Whitening:
 def fit_whitening(embeddings: FloatArray, labels: Labels, axes: int, shrinkage: float) -> Whitening:
     """Standardise, keep the main axes of all embeddings, and divide by the covariance within classes.
 
-    Parameters
-    ----------
-    embeddings : float array (N, D)
-        Finite.
-    labels : int array (N,)
-        Their classes.
-    axes : int
-        Main axes that are kept at most; fewer where there are fewer samples or numbers.
-    shrinkage : float
-        In (0, 1]: share of the mean variance in the covariance, against chance in few samples (Ledoit and Wolf 2004).
+    ``embeddings``: float array (N, D), finite; ``labels``: int array (N,), their classes; ``axes``: main axes that are
+    kept at most; fewer where there are fewer samples or numbers; ``shrinkage``: in (0, 1]: share of the mean variance
+    in the covariance, against chance in few samples (Ledoit and Wolf 2004).
     """
     samples = embeddings.astype(np.float64)
     centre, deviation = samples.mean(axis=0), samples.std(axis=0)

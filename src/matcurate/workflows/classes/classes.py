@@ -52,26 +52,9 @@ class Known:
 class ClassChange:
     """What came of naming or merging.
 
-    Parameters
-    ----------
-    name : str
-        The class that was named, or the one that took the other's micrographs.
-    added : bool
-        Whether it is new.
-    channel : int
-        Its output of the head, from 0.
-    micrographs : tuple of int
-        All that show it now.
-    classes : tuple of str
-        All classes, in the order of the outputs.
-    threshold : float
-        Vacuity above which a micrograph may be new.
-    before, after : Accuracy, optional
-        Of micrographs of the other classes that were held out; None where there are none, or there was no head before.
-    grown : int, optional
-        Number of the head in which the class's output alone has learned; None where there was no head to grow.
-    head : int
-        Number of the head that counts now: of the grown one, or of that which was trained after it.
+    ``classes``: all classes, in the order of the outputs; ``before`` and ``after``: of micrographs of the other classes
+    that were held out; None where there are none, or there was no head before; ``grown``: number of the head in which
+    the class's output alone has learned; None where there was no head to grow.
     """
 
     name: str
@@ -98,29 +81,10 @@ def name_micrographs(
 ) -> ClassChange:
     """Name what micrographs show, and teach it to the head.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    name : str
-        A new class, or one that is known.
-    ids : sequence of int
-        Catalog ids of micrographs of the project.
-    box : Box, optional
-        The part of a single micrograph that shows it; all of it by default.
-    seed : int
-        Of training and of what is held out, non-negative.
-    who : str, optional
-        The user of this machine by default.
-    progress : Progress
-        Told of micrographs embedded.
-
-    Raises
-    ------
-    CatalogError
-        When a micrograph is not in the project or in its golden set, or the class was merged into another.
-    ConfigError
-        When the name is no name, the box does not fit, or an image is too small.
+    ``box``: the part of a single micrograph that shows it; all of it by default; ``seed``: of training and of what is
+    held out, non-negative; ``who``: the user of this machine by default. Raises CatalogError when a micrograph is not
+    in the project or in its golden set, or the class was merged into another; ConfigError when the name is no name, the
+    box does not fit, or an image is too small.
     """
     wanted = name.strip()
     if not wanted or wanted.isdigit():
@@ -145,10 +109,7 @@ def merge(
 ) -> ClassChange:
     """Let one class take another's micrographs; the other's output of the head goes.
 
-    Raises
-    ------
-    CatalogError
-        When one of them is not there or was merged already, or both are the same.
+    Raises CatalogError when one of them is not there or was merged already, or both are the same.
     """
     author = who or current_user()
 

@@ -49,10 +49,7 @@ def crop_boxes(box: Box, settings: ClassSettings) -> tuple[Box, ...]:
 
     A box smaller than a crop has crops of its shorter edge.
 
-    Raises
-    ------
-    ConfigError
-        When the box is too small for any.
+    Raises ConfigError when the box is too small for any.
     """
     edge = min(settings.crop, box.height, box.width)
     if edge < SMALLEST:
@@ -69,15 +66,7 @@ def cut(pixels: Pixels, box: Box) -> Pixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CropEmbeddings:
-    """Embeddings of the crops of a project's micrographs, kept in the object store.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    embedder : Embedder
-        What makes them.
-    """
+    """Embeddings of the crops of a project's micrographs, kept in the object store."""
 
     workspace: Workspace
     embedder: Embedder
@@ -85,12 +74,8 @@ class CropEmbeddings:
     def __call__(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Embeddings (N, D) of the crops :meth:`places` of a box.
 
-        Raises
-        ------
-        ConfigError
-            When the box is too small, or the backbone has no features.
-        UnreadableImageError
-            When the stored original cannot be read.
+        Raises ConfigError when the box is too small, or the backbone has no features; UnreadableImageError when the
+        stored original cannot be read.
         """
         return np.concatenate([self.of_box(micrograph, each) for each in self._parts(micrograph, box)])
 
@@ -102,10 +87,7 @@ class CropEmbeddings:
     def regions(self, micrograph: MicrographRecord) -> tuple[RegionRecord, ...]:
         """Regions of one texture, the largest first: one that is the whole micrograph where it is not parted.
 
-        Raises
-        ------
-        UnreadableImageError
-            When the stored original cannot be read.
+        Raises UnreadableImageError when the stored original cannot be read.
         """
         chosen = self.workspace.settings.classes
         if min(micrograph.shape) < SMALLEST:
@@ -181,12 +163,8 @@ def _pixels(workspace: Workspace, micrograph: MicrographRecord) -> Pixels:
 def open_embeddings(workspace: Workspace) -> CropEmbeddings:
     """Embeddings by the backbone of the settings, where ``auto`` stands for the built-in network; or crops as they are.
 
-    Raises
-    ------
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
-    ConfigError
-        When crops are too small for the network of the settings.
+    Raises CheckpointError when the backbone's checkpoint is not at hand; ConfigError when crops are too small for the
+    network of the settings.
     """
     chosen = workspace.settings.classes
     if chosen.model == "head":

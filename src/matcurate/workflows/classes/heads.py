@@ -41,12 +41,8 @@ class MadeHead:
 def class_learner(settings: Settings, classes: int) -> PatchLearner:
     """What learns this many classes by the settings.
 
-    Raises
-    ------
-    ConfigError
-        When they are too few.
-    CheckpointError
-        When the weights that a network is to begin with are not at hand.
+    Raises ConfigError when they are too few; CheckpointError when the weights that a network is to begin with are not
+    at hand.
     """
     chosen = settings.classes
     if chosen.model == "head":
@@ -63,10 +59,7 @@ def class_learner(settings: Settings, classes: int) -> PatchLearner:
 def load_class_head(workspace: Workspace, record: ClassHeadRecord) -> PatchModel:
     """Read a stored head, or a network, which comes to the GPU where there is one.
 
-    Raises
-    ------
-    CheckpointError
-        When its file is damaged.
+    Raises CheckpointError when its file is damaged.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "head.safetensors"
@@ -109,22 +102,7 @@ def make_heads(
 ) -> list[MadeHead]:
     """The head before, grown, where it fits; then what the settings train of it. The last one is to count.
 
-    Parameters
-    ----------
-    before : ClassHeadRecord, optional
-        The head that counts so far.
-    named : str
-        The class that is new, or that more or fewer micrographs show now.
-    classes : sequence of str
-        All that there are now, in the order of the outputs.
-    shown : sequence of Shown
-        What shows them.
-    threshold : float
-        Of the last one; a grown head that is not the last keeps the one before, since its other weights stay, too.
-    learner : PatchLearner
-        Of the settings.
-    seed : int
-        Of training.
+    ``classes``: all that there are now, in the order of the outputs.
     """
     chosen, rng, found = workspace.settings.classes, np.random.default_rng(seed), list[MadeHead]()
     if before is not None and fits(workspace, before, embeddings) and set(before.classes) & set(classes):

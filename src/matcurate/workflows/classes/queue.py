@@ -90,19 +90,7 @@ class ClassOverview:
 class ClassExpert:
     """The head that counts, with the crops it was taught.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    known : Known
-        With a head.
-    embeddings : CropEmbeddings
-        Of the settings.
-
-    Raises
-    ------
-    ConfigError
-        When the head was trained on other embeddings than the settings make.
+    Raises ConfigError when the head was trained on other embeddings than the settings make.
     """
 
     def __init__(self, workspace: Workspace, known: Known, embeddings: CropEmbeddings) -> None:
@@ -157,19 +145,7 @@ def overview(
 
     The golden set is left out: nothing is taught from it.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    similar, examples : int
-        K', classes that are named for each micrograph, and crops of each.
-    progress : Progress
-        Told of micrographs asked about.
-
-    Raises
-    ------
-    ConfigError
-        When the settings are not those that the classes were learned with.
+    Raises ConfigError when the settings are not those that the classes were learned with.
     """
     known = known_classes(workspace)
     named = {member.micrograph_id for member in known.members}
@@ -209,15 +185,8 @@ def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6)
 
     Of a micrograph with several regions it is the least known one.
 
-    Returns
-    -------
-    tuple of Path
-        ``CLASS_MICROGRAPH_ROW_COLUMN.png``, in ``out``.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such class or micrograph, or no class at all.
+    Returns ``CLASS_MICROGRAPH_ROW_COLUMN.png``, in ``out``. Raises CatalogError when there is no such class or
+    micrograph, or no class at all.
     """
     known = known_classes(workspace)
     if known.head is None:

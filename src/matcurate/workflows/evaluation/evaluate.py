@@ -49,14 +49,7 @@ class GoldenScore:
 class Means:
     """Means over micrographs; None where nothing could be compared.
 
-    Parameters
-    ----------
-    images : int
-        How many micrographs.
-    dice, iou, boundary_f1 : float or None
-        In [0, 1].
-    fraction_error : float
-        Of the absolute errors of the area fraction.
+    ``dice`` and ``iou`` and ``boundary_f1``: in [0, 1].
     """
 
     images: int
@@ -70,18 +63,9 @@ class Means:
 class Evaluation:
     """A model on a golden set, as it serves: without a ratio from the expert.
 
-    Parameters
-    ----------
-    golden : str
-        Digest of the golden set.
-    overall : Means
-        Over phases, then over micrographs.
-    per_phase, per_specimen : mapping of str to Means
-        By the phase's name, the matrix among them; by the specimen's name, a micrograph without one by its own.
-    images : tuple of GoldenScore
-        In the order of the golden set.
-    reliability : Reliability or None
-        Of its uncertainty there; None for what has no head of evidence.
+    ``golden``: digest of the golden set; ``per_phase`` and ``per_specimen``: by the phase's name, the matrix among
+    them; by the specimen's name, a micrograph without one by its own; ``images``: in the order of the golden set;
+    ``reliability``: of its uncertainty there; None for what has no head of evidence.
     """
 
     golden: str
@@ -111,25 +95,8 @@ def evaluate(
 ) -> Evaluation:
     """Predict the golden micrographs and compare with the experts' masks.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    model : PhaseModel
-        Of the project's phases and the matrix.
-    golden : GoldenSet
-        At least one item.
-    evidence : PixelHead, optional
-        That belongs to the model: its uncertainty is measured too.
-    seen : callable
-        Told every micrograph with what was predicted for it, ids (H, W).
-    progress : Progress
-        Told the number of micrographs done.
-
-    Raises
-    ------
-    CatalogError
-        When the golden set is empty, or an image or mask of it is missing or damaged.
+    ``golden``: at least one item. Raises CatalogError when the golden set is empty, or an image or mask of it is
+    missing or damaged.
     """
     calibration = Calibration()
 
@@ -151,12 +118,7 @@ def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progre
 
     A class that the project does not have counts as matrix.
 
-    Raises
-    ------
-    CatalogError
-        As of :func:`evaluate`.
-    ConfigError, CheckpointError
-        When preset or backbone cannot be loaded.
+    Raises CatalogError as of :func:`evaluate`; ConfigError, CheckpointError when preset or backbone cannot be loaded.
     """
     segmenter, last = zero_shot(workspace), len(workspace.project().phases)
 
@@ -213,10 +175,7 @@ def compare(
 ) -> Comparison:
     """Paired bootstrap of Dice and of the error of the area fractions.
 
-    Raises
-    ------
-    ValueError
-        When they were not measured on the same golden set.
+    Raises ValueError when they were not measured on the same golden set.
     """
     if challenger.golden != champion.golden:
         raise ValueError("models are compared on one golden set only")

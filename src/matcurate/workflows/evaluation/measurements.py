@@ -40,10 +40,7 @@ class Measurement(Strict):
 def measurement(found: Evaluation, lab: str, at: datetime | None = None) -> Measurement:
     """Means of an evaluation on a lab's golden set.
 
-    Raises
-    ------
-    ValueError
-        When no phase occurs anywhere, so that there is no Dice.
+    Raises ValueError when no phase occurs anywhere, so that there is no Dice.
     """
     overall = asdict(found.overall)
     return Measurement(lab=lab, golden=found.golden, at=at or datetime.now(UTC), **overall)
@@ -59,10 +56,7 @@ def measurements(version: RegisteredVersion) -> dict[str, Measurement]:
 
     Versions from before these tags have their lab's golden set in ``golden`` and ``golden_*``, to four digits.
 
-    Raises
-    ------
-    TrackingError
-        When a tag was changed by hand to something else.
+    Raises TrackingError when a tag was changed by hand to something else.
     """
     found: dict[str, Measurement] = {}
     try:

@@ -29,16 +29,7 @@ def decide_promotion(
     tell, and not err more in the area fractions by over ``fraction_tolerance``. Where the settings ask for it, its
     probabilities must be calibrated to ``max_ece`` and its vacuity find errors with an AUROC of ``min_error_auroc``.
 
-    Parameters
-    ----------
-    comparison : Comparison or None
-        Of the challenger with what pre-segments now; None without a golden set: then nobody is promoted.
-    against : str
-        What that is: the champion's name, or MatSAM's where there is no champion yet.
-    settings : PromotionSettings
-        The policy.
-    trusted : Reliability, optional
-        Of the challenger's uncertainty on the golden set.
+    ``comparison``: of the challenger with what pre-segments now; None without a golden set: then nobody is promoted.
     """
     if comparison is None:
         return Decision(False, f"{NO_GOLDEN_SET}; or {BY_HAND}")

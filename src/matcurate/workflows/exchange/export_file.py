@@ -99,15 +99,7 @@ class ExportFile:
 def write_export(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -> str:
     """Write a file; ``path`` holds the old one or all of the new, never a part. The same content gives the same bytes.
 
-    Returns
-    -------
-    str
-        Hex SHA-256 of the file.
-
-    Raises
-    ------
-    ValueError
-        When ``members`` are not those beside the manifest.
+    Returns hex SHA-256 of the file. Raises ValueError when ``members`` are not those beside the manifest.
     """
     if members.keys() | {EVIDENCE} != LARGEST.keys() - {MANIFEST}:
         raise ValueError(f"an export has {', '.join(sorted(LARGEST))}; got {', '.join(sorted(members))}")
@@ -124,10 +116,8 @@ def write_export(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
 def read_export(path: Path) -> ExportFile:
     """Read what :func:`write_export` wrote, and check all of it.
 
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, no export, of a newer format, damaged, or made to harm: other members, absurd sizes.
+    Raises CheckpointError when the file is missing, no export, of a newer format, damaged, or made to harm: other
+    members, absurd sizes.
     """
     try:
         with path.open("rb") as file:

@@ -10,15 +10,7 @@ NO_GOLDEN_SET = "Nobody has measured it on a golden set: how good it is, is not 
 
 
 def model_card(manifest: Manifest, preset: str) -> str:
-    """Markdown of a version.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        What the export says.
-    preset : str
-        JSON of the settings of its training.
-    """
+    """Markdown of a version."""
     parts = [
         f"# {_plain(manifest.name)}\n\nA phase model of matcurate {manifest.matcurate}: it gives every pixel of a grey "
         "micrograph a phase. This file holds what was learned, not the weights of the base.",

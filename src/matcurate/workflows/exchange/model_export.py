@@ -51,25 +51,8 @@ def export_model(
 ) -> ExportReport:
     """Write a version into one file.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    registry : Registry
-        Of its project.
-    wanted : str
-        Number, name or alias of the version.
-    out : Path
-        File to write.
-    force : bool
-        Replace a file that is there.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such version, or the file cannot be written.
-    CheckpointError
-        When the version keeps no adapter, or a damaged one.
+    Raises CatalogError when there is no such version, or the file cannot be written; CheckpointError when the version
+    keeps no adapter, or a damaged one.
     """
     if out.is_dir() or not out.parent.is_dir():
         raise CatalogError(f"{out}: not a file in a folder that exists; name another")

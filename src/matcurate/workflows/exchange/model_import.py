@@ -35,17 +35,7 @@ from matcurate.workflows.versions.served_model import write_served_files
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """A version that came from another lab.
-
-    Parameters
-    ----------
-    version : RegisteredVersion
-        Here.
-    manifest : Manifest
-        What its file said.
-    measured : tuple of Measurement
-        What was taken over of other labs' golden sets.
-    """
+    """A version that came from another lab."""
 
     version: RegisteredVersion
     manifest: Manifest
@@ -57,15 +47,9 @@ def import_model(workspace: Workspace, registry: Registry, path: Path) -> Import
 
     What the file says about this lab's own golden set is left out: it is measured here.
 
-    Raises
-    ------
-    CheckpointError
-        When the file is missing, damaged, no export or of a newer format; when its base is not the one here, or its
-        tensors do not fit it.
-    CatalogError
-        When the project has other phases, or the version is here already.
-    TrackingError
-        When MLflow does not answer.
+    Raises CheckpointError when the file is missing, damaged, no export or of a newer format; when its base is not the
+    one here, or its tensors do not fit it; CatalogError when the project has other phases, or the version is here
+    already; TrackingError when MLflow does not answer.
     """
     export = read_export(path)
     manifest = export.manifest
@@ -102,12 +86,8 @@ def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> I
 
     Numbers that are here stay as they are.
 
-    Raises
-    ------
-    CheckpointError
-        When the file is not a whole export, or its adapter is not that of the version here.
-    CatalogError
-        When the version is not here.
+    Raises CheckpointError when the file is not a whole export, or its adapter is not that of the version here;
+    CatalogError when the version is not here.
     """
     export = read_export(path)
     known = _known_as(registry.versions(), export)

@@ -29,22 +29,10 @@ Ratios = NDArray[np.float32]
 class CorrectedMicrograph:
     """A micrograph with its expert's mask.
 
-    Parameters
-    ----------
-    name, content_hash : str
-        Of the micrograph.
-    pixels : uint8, uint16 or float32 array (H, W)
-        Grey values in the depth it was recorded in, without data bar and borders.
-    phases : unsigned array (H, W)
-        Class ids, 0 is the matrix.
-    ignored : bool array (H, W) or None
-        What of them counts for nothing, as a scale bar; None where all do.
-    ratios : float32 array (n + 1,)
-        As the expert gave them; see :data:`Ratios`.
-    calibration : Calibration or None
-        Of ``pixels`` as they are here, None when not known.
-    lab, specimen : str or None
-        Where it comes from.
+    ``pixels``: uint8, uint16 or float32 array (H, W), grey values in the depth it was recorded in, without data bar and
+    borders; ``phases``: unsigned array (H, W), class ids, 0 is the matrix; ``ignored``: bool array (H, W) or None, what
+    of them counts for nothing, as a scale bar; None where all do; ``ratios``: float32 array (n + 1,), as the expert
+    gave them; see :data:`Ratios`; ``calibration``: of ``pixels`` as they are here, None when not known.
     """
 
     name: str
@@ -68,21 +56,8 @@ def snapshot_samples(
 ) -> Iterator[CorrectedMicrograph]:
     """Yield the micrographs of a part of a snapshot, in the order of their content hashes.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    snapshot : SnapshotRecord
-        Which.
-    part : Part
-        Training or validation.
-    calibration : Calibration, optional
-        Bring calibrated micrographs to this pixel size; those without a calibration stay as they are. None: all stay.
-
-    Raises
-    ------
-    CatalogError
-        When an object is missing or damaged, or a mask has another size than its image.
+    ``calibration``: bring calibrated micrographs to this pixel size; those without a calibration stay as they are.
+    None: all stay. Raises CatalogError when an object is missing or damaged, or a mask has another size than its image.
     """
     with workspace.reading() as session:
         items = snapshot_items(session, snapshot.id, part)

@@ -75,20 +75,9 @@ class GoldenSet:
 def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: float | None = None) -> SnapshotReport:
     """Freeze the project's usable corrections. The same corrections give the same snapshot.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    seed : int
-        Decides, with the groups' names, which are for validation.
-    validation_share : float, optional
-        Share of the groups for validation, in [0, 1); that of the settings by default. There is always a group for
-        training, and with two or more one for validation, unless the share is 0.
-
-    Raises
-    ------
-    CatalogError
-        When the project is unknown, or nothing is left to train on.
+    ``validation_share``: share of the groups for validation, in [0, 1); that of the settings by default. There is
+    always a group for training, and with two or more one for validation, unless the share is 0. Raises CatalogError
+    when the project is unknown, or nothing is left to train on.
     """
     project = workspace.project()
     share = workspace.settings.retrain.validation_share if validation_share is None else validation_share
@@ -167,19 +156,8 @@ def refuse_leaks(
 ) -> tuple[list[MicrographRecord], list[Refusal]]:
     """Part the candidates for training from those that are in the golden set or would tell about it.
 
-    Parameters
-    ----------
-    candidates : sequence of MicrographRecord
-        May be golden themselves: they are left out without a word, as is their purpose.
-    micrographs : sequence of MicrographRecord
-        All of the project, golden ones among them.
-
-    Returns
-    -------
-    trusted : list of MicrographRecord
-        In the order of their content hashes.
-    refused : list of Refusal
-        In the same order.
+    ``candidates``: may be golden themselves: they are left out without a word, as is their purpose. Returns trusted :
+    list of MicrographRecord, in the order of their content hashes; refused : list of Refusal, in the same order.
     """
     golden = [m for m in micrographs if m.golden]
     hashes = {m.content_hash for m in golden}
@@ -207,13 +185,7 @@ def split(groups: Sequence[str], seed: int, share: float) -> dict[str, Part]:
     ``share``. Where that leaves no group for training, the one with the highest fraction crosses over; where it leaves
     none for validation, though there are two or more and ``share`` > 0, the one with the lowest does.
 
-    Parameters
-    ----------
-    groups : sequence of str
-        Names; repeated ones count once.
-    seed : int
-    share : float
-        In [0, 1).
+    ``groups``: names; repeated ones count once.
     """
     if not 0.0 <= share < 1.0:  # also refuses NaN
         raise ValueError(f"the validation share must lie in [0, 1), got {share}")

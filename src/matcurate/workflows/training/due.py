@@ -40,16 +40,8 @@ class Due:
 class LearningState:
     """What the decision stands on.
 
-    Parameters
-    ----------
-    usable : int
-        Micrographs with a correction that may be trained on.
-    new : int
-        Those of them whose mask is not in the snapshot that was trained on last.
-    trained_at : datetime or None
-        When that training ended, None when there was none.
-    changed : tuple of float
-        Share of pixels changed in the corrections of the version that was corrected last, oldest first.
+    ``trained_at``: when that training ended, None when there was none; ``changed``: share of pixels changed in the
+    corrections of the version that was corrected last, oldest first.
     """
 
     usable: int
@@ -61,17 +53,8 @@ class LearningState:
 def check_due(workspace: Workspace, now: datetime | None = None) -> Due:
     """Look at the catalog and decide by the settings' section ``retrain``.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    now : datetime, optional
-        With a time zone; this moment by default.
-
-    Raises
-    ------
-    CatalogError
-        When the project is unknown, or a mask is missing or damaged.
+    ``now``: with a time zone; this moment by default. Raises CatalogError when the project is unknown, or a mask is
+    missing or damaged.
     """
     return decide(learning_state(workspace), workspace.settings.retrain, now or utc_now())
 

@@ -26,16 +26,7 @@ from matcurate.workflows.versions.models import find_version
 class GoldenColumn:
     """A golden set that some version of the project was measured on.
 
-    Parameters
-    ----------
-    lab, golden : str
-        Whose, and its digest.
-    images : int
-        How many micrographs.
-    here : bool
-        Whether it is this lab's own, as it is now.
-    best, best_dice : str, float
-        The version of the project that scored most on it.
+    ``lab`` and ``golden``: whose, and its digest.
     """
 
     lab: str
@@ -79,25 +70,8 @@ def forgetting_matrix(
 ) -> ForgettingMatrix:
     """What versions score on every golden set that is known.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    registry : Registry
-        Of its project.
-    wanted : sequence of str
-        Numbers, names or aliases of versions; all by default.
-    measure : bool
-        Measure those that are not yet measured on this lab's golden set; their numbers are kept in MLflow.
-    progress : Progress
-        Told the golden micrographs done.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such version, or an image or mask of the golden set is missing or damaged.
-    TrackingError
-        When MLflow does not answer.
+    ``wanted``: numbers, names or aliases of versions; all by default. Raises CatalogError when there is no such
+    version, or an image or mask of the golden set is missing or damaged; TrackingError when MLflow does not answer.
     """
     chosen = {find_version(registry, each).version for each in wanted}
     golden, known = golden_set(workspace), registry.versions()

@@ -53,25 +53,8 @@ OVERLAYS = 12
 class RetrainReport:
     """What a retraining did; where nothing was trained, all from ``snapshot`` to ``matsam_metrics`` is None.
 
-    Parameters
-    ----------
-    due : bool
-        Whether the triggers call for a training.
-    reason : str
-        Why, or why not.
-    snapshot : str or None
-        Digest of what was trained on.
-    run_id, model_version : str or None
-        In MLflow; the version's name.
-    metrics, champion_metrics : Evaluation or None
-        Challenger and champion on the golden set; None without one, and without a champion.
-    matsam_metrics : Evaluation or None
-        Of MatSAM there, where there is no champion yet, or one of a base that is gone: it is what the challenger must
-        not be worse than.
-    promoted : bool
-        Whether the challenger is champion now.
-    why : str
-        Why, or why not.
+    ``metrics`` and ``champion_metrics``: challenger and champion on the golden set; None without one, and without a
+    champion.
     """
 
     due: bool
@@ -94,29 +77,10 @@ def retrain(
     Weights begin with the champion's, where phases, base and settings are the same. A training that was killed goes on
     from its checkpoint in the home, as long as snapshot, settings, seed and champion are the same.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation; its settings' section ``retrain`` decides.
-    if_due : bool
-        Only when a trigger calls for it.
-    dry_run : bool
-        Only say whether it is due: nothing is trained or stored.
-    seed : int
-        Of new weights, crops and the bootstrap, non-negative.
-    progress : Progress
-        Told steps and golden micrographs done; may raise to stop.
-
-    Raises
-    ------
-    CatalogError
-        When there are too few usable corrections, or another training of the project runs in this home.
-    ConfigError, CheckpointError
-        When preset, backbone or champion cannot be loaded.
-    TrackingError
-        When MLflow does not answer.
-    TrainingError
-        When the loss is not finite.
+    ``seed``: of new weights, crops and the bootstrap, non-negative. Raises CatalogError when there are too few usable
+    corrections, or another training of the project runs in this home; ConfigError, CheckpointError when preset,
+    backbone or champion cannot be loaded; TrackingError when MLflow does not answer; TrainingError when the loss is not
+    finite.
     """
     state = learning_state(workspace)
     due = decide(state, workspace.settings.retrain, utc_now())
@@ -266,10 +230,7 @@ def _register(
 ) -> str:
     """Make the run's model a version, the challenger, and champion of project and lab where that was decided.
 
-    Returns
-    -------
-    str
-        The version's name.
+    Returns the version's name.
     """
     decision, lab = judgement.decision, workspace.settings.lab
     tags = VersionTags(start=plan.start, promotion=decision.why)

@@ -79,12 +79,7 @@ class Trained:
 def load_champion(registry: Registry) -> Champion | None:
     """The project's champion with its adapter; None where there is none yet.
 
-    Raises
-    ------
-    CheckpointError
-        When its files hold no adapter, or a damaged one.
-    TrackingError
-        When MLflow does not answer.
+    Raises CheckpointError when its files hold no adapter, or a damaged one; TrackingError when MLflow does not answer.
     """
     version = registry.by_alias(CHAMPION)
     if version is None:
@@ -96,12 +91,8 @@ def load_champion(registry: Registry) -> Champion | None:
 def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Plan:
     """Read the settings, and decide where the weights begin.
 
-    Raises
-    ------
-    ConfigError
-        For an unknown preset or backbone, or one without weights.
-    CheckpointError
-        When the backbone's checkpoint is not at hand.
+    Raises ConfigError for an unknown preset or backbone, or one without weights; CheckpointError when the backbone's
+    checkpoint is not at hand.
     """
     settings = workspace.settings.retrain
     backbone = backbone_of(workspace, settings.backbone)
@@ -165,14 +156,8 @@ def train_on(
 ) -> Trained:
     """Train on a snapshot's training part, stop early by its validation part, go on from the folder's checkpoint.
 
-    Raises
-    ------
-    CatalogError
-        When an image or a mask is missing or damaged.
-    CheckpointError
-        When the checkpoint is damaged.
-    TrainingError
-        When the loss is not finite.
+    Raises CatalogError when an image or a mask is missing or damaged; CheckpointError when the checkpoint is damaged;
+    TrainingError when the loss is not finite.
     """
     learned, kept = (_pictures(workspace, snapshot, part) for part in (Part.TRAIN, Part.VALIDATION))
     model = build_model(plan.backbone, len(plan.phases), plan.preset.model, plan.seed)

@@ -38,10 +38,7 @@ def load_adapter_of(registry: Registry, version: RegisteredVersion) -> Adapter:
 def read_version_files(folder: Path, name: str) -> VersionFiles:
     """Read a version's files from a folder.
 
-    Raises
-    ------
-    CheckpointError
-        When there is no adapter, a file is damaged, or the two do not belong together.
+    Raises CheckpointError when there is no adapter, a file is damaged, or the two do not belong together.
     """
     if not (folder / ADAPTER_FILE).exists():
         raise CheckpointError(f"{name} keeps no {ADAPTER_FILE}; 'curate models rollback' or name a version that does")

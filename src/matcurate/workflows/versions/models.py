@@ -48,10 +48,7 @@ def list_models(workspace: Workspace, registry: Registry, lab: str | None = None
 def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelReport:
     """Return a version, by its number, name or alias, with the history of its aliases.
 
-    Raises
-    ------
-    CatalogError
-        When there is no such version.
+    Raises CatalogError when there is no such version.
     """
     version = find_version(registry, wanted)
     moves = full_history(workspace, registry)
@@ -78,25 +75,8 @@ def promote(
 ) -> AliasMove:
     """Make a version the champion (of a lab, when one is named), and ask for its predictions.
 
-    Parameters
-    ----------
-    workspace : Workspace
-        The open installation.
-    registry : Registry
-        Of its project.
-    wanted : str
-        Number, name or alias of the version.
-    why : str
-        Kept in the history.
-    lab : str, optional
-        Whose champion; the project's by default.
-    who : str, optional
-        The user of this machine by default.
-
-    Raises
-    ------
-    CatalogError
-        When there is no such version, or it is the champion already.
+    ``lab``: whose champion; the project's by default; ``who``: the user of this machine by default. Raises CatalogError
+    when there is no such version, or it is the champion already.
     """
     version = find_version(registry, wanted)
     alias = champion_alias(lab)
@@ -116,10 +96,7 @@ def rollback(
 
     MLflow's history decides: the aliases are there, and all homes that share it write it.
 
-    Raises
-    ------
-    CatalogError
-        When there is no champion before.
+    Raises CatalogError when there is no champion before.
     """
     alias = champion_alias(lab)
     target = previous_holder([move for move in registry.history() if move.alias == alias])
@@ -138,10 +115,7 @@ def move_alias(
 
     When MLflow then refuses, the catalog's history gets a second line that says that it was taken back.
 
-    Raises
-    ------
-    TrackingError
-        When MLflow does not answer or has no such version.
+    Raises TrackingError when MLflow does not answer or has no such version.
     """
     project = workspace.project()
     if version is not None:
@@ -167,10 +141,7 @@ def move_alias(
 def find_version(registry: Registry, wanted: str) -> RegisteredVersion:
     """Find a version by its number, its name or one of its aliases.
 
-    Raises
-    ------
-    CatalogError
-        When there is none.
+    Raises CatalogError when there is none.
     """
     versions = registry.versions()
     for each in versions:

@@ -71,16 +71,7 @@ class Segmented(TypedDict):
 class ServedModel:
     """A loaded version, as MLflow wants it.
 
-    Parameters
-    ----------
-    model : PhaseModel
-        In evaluation mode.
-    phases : sequence of str
-        Names by id.
-    evidence : PixelHead or None
-        That belongs to the model.
-    max_megapixels : float
-        Larger images are refused before they are decoded.
+    ``model``: in evaluation mode.
     """
 
     def __init__(
@@ -94,10 +85,8 @@ class ServedModel:
     def predict(self, model_input: Table) -> list[Segmented]:
         """Answer rows of :data:`TAKES`, in their order.
 
-        Raises
-        ------
-        UnreadableImageError
-            When an image is not base64 of one we can read, or a ratio has another length or sum; it names the row.
+        Raises UnreadableImageError when an image is not base64 of one we can read, or a ratio has another length or
+        sum; it names the row.
         """
         return [self._answer(row, f"image {index}") for index, row in enumerate(model_input.to_dict("records"))]
 
@@ -145,10 +134,7 @@ def served_model(folder: Path) -> ServedModel:
     The built-in network is in the package; an official SAM is looked for in the checkpoint store of the home
     (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names.
 
-    Raises
-    ------
-    CheckpointError
-        When the adapter is damaged, or its base is not at hand or another.
+    Raises CheckpointError when the adapter is damaged, or its base is not at hand or another.
     """
     settings = load_settings()
     files = read_version_files(folder, str(folder))
