@@ -22,7 +22,7 @@ from matcurate.imaging.heat import heat_overlay
 from matcurate.imaging.overlay import overlay
 from matcurate.imaging.proxy import to_uint8
 from matcurate.imaging.read import read_micrograph
-from matcurate.learned.evidence import Calibration, fit_evidence, judge
+from matcurate.learned.evidence import Calibration, fit_evidence, predict_with_vacuity
 from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
@@ -65,10 +65,10 @@ def main() -> None:
     calibration, unsure, wrong = Calibration(), [], []
     rows: list[tuple[str, Picture, BoolMask | None]] = []
     for each in measured:
-        judged = judge(model, head, each.grey, no_ratio(len(classes)))
-        calibration.add(judged, each.labels)
-        errors = judged.shares.argmax(axis=0) != each.labels
-        unsure.append(judged.vacuity[2::5, 2::5].ravel())
+        prediction = predict_with_vacuity(model, head, each.grey, no_ratio(len(classes)))
+        calibration.add(prediction, each.labels)
+        errors = prediction.shares.argmax(axis=0) != each.labels
+        unsure.append(prediction.vacuity[2::5, 2::5].ravel())
         wrong.append(errors[2::5, 2::5].ravel())
         rows.append((each.name, each, errors))
     foreign = grey_levels(read_micrograph(given.foreign).pixels)[:EDGE, :EDGE]
@@ -79,11 +79,11 @@ def main() -> None:
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(3, 1.1))[:, 0]
     panels = upper.subplots(3, 4)
     for line, (name, picture, mistaken) in zip(panels, [*rows[:2], (stranger.name, stranger, None)], strict=True):
-        judged = judge(model, head, picture.grey, no_ratio(len(classes)))
+        prediction = predict_with_vacuity(model, head, picture.grey, no_ratio(len(classes)))
         part, grey = (slice(EDGE), slice(EDGE)), to_uint8(picture.grey)
-        found = judged.shares.argmax(axis=0).astype(np.uint8)
-        shown = [grey, overlay(grey, found), grey, heat_overlay(grey, judged.vacuity, TOP)]
-        titles = [name[:28], "segmented", "wrong, in red", f"vacuity, mean {judged.vacuity.mean():.2f}"]
+        found = prediction.shares.argmax(axis=0).astype(np.uint8)
+        shown = [grey, overlay(grey, found), grey, heat_overlay(grey, prediction.vacuity, TOP)]
+        titles = [name[:28], "segmented", "wrong, in red", f"vacuity, mean {prediction.vacuity.mean():.2f}"]
         if mistaken is None:
             titles[2] = "another material: no truth"
         else:

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 Polarity = Literal["auto", "bright", "dark"]
 NetworkName = Literal["alexnet", "mobilenet_v3_small", "resnet18", "resnet34", "resnet50"]
 """Classifiers of torchvision that can be fine-tuned on microstructure classes."""
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -80,26 +84,21 @@ class PromotionSettings(Strict):
         default="auto",
         description="auto: a better version is promoted by itself. manual: only 'curate models promote' does it.",
     )
-    confidence: float = Field(
-        default=0.95, gt=0, lt=1, description="Confidence level of the interval of the difference in Dice."
+    confidence: OpenShare = Field(
+        default=0.95, description="Confidence level of the interval of the difference in Dice."
     )
-    dice_loss: float = Field(
-        default=0.02, ge=0, le=1, description="Largest accepted drop of the mean Dice, whether significant or not."
+    dice_loss: Share = Field(
+        default=0.02, description="Largest accepted drop of the mean Dice, whether significant or not."
     )
-    fraction_tolerance: float = Field(
-        default=0.01, ge=0, le=1, description="Largest accepted rise of the mean error of the area fractions."
+    fraction_tolerance: Share = Field(
+        default=0.01, description="Largest accepted rise of the mean error of the area fractions."
     )
-    max_ece: float | None = Field(
+    max_ece: Share | None = Field(
         default=None,
-        ge=0,
-        le=1,
         description="Largest accepted expected calibration error of the probabilities; None disables the check.",
     )
-    min_error_auroc: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="Minimum AUROC of vacuity as an error detector; None disables the check.",
+    min_error_auroc: Share | None = Field(
+        default=None, description="Minimum AUROC of vacuity as an error detector; None disables the check."
     )
 
 
@@ -111,27 +110,18 @@ class RetrainSettings(Strict):
     )
     new_corrections: int = Field(default=20, ge=1, description="Number of new corrections that triggers retraining.")
     effort_window: int = Field(
-        default=10,
-        ge=1,
-        description="Number of newest corrections whose correction effort is compared with earlier ones.",
+        default=10, ge=1, description="Number of newest corrections whose effort is compared with that of earlier ones."
     )
-    effort_rise: float = Field(
+    effort_rise: NonNegative = Field(
         default=0.25,
-        ge=0,
-        allow_inf_nan=False,
         description="Relative rise of the correction effort that triggers retraining (0.25: by a quarter).",
     )
-    effort_floor: float = Field(
+    effort_floor: Share = Field(
         default=0.01,
-        ge=0,
-        le=1,
         description="Minimum rise of the correction effort, as a share of the pixels, that triggers retraining.",
     )
-    max_age_days: float | None = Field(
-        default=30.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Age of the champion in days that triggers retraining; None: age never does.",
+    max_age_days: Positive | None = Field(
+        default=30.0, description="Age of the champion in days that triggers retraining; None: age never does."
     )
     validation_share: float = Field(
         default=0.2, ge=0, lt=1, description="Share of the specimens that is kept for validation."
@@ -151,9 +141,7 @@ class RankSettings(Strict):
         default=None, description="Acquisition strategy by name. None: evidential where the model has evidence."
     )
     count: int = Field(default=10, ge=1, description="Number of micrographs in a batch.")
-    lease_hours: float = Field(
-        default=24.0, gt=0, allow_inf_nan=False, description="Hours a ranked micrograph stays reserved."
-    )
+    lease_hours: Positive = Field(default=24.0, description="Hours a ranked micrograph stays reserved.")
     seed: int = Field(default=0, ge=0, description="Seed of random choices.")
     quota: int | None = Field(
         default=None, ge=1, description="Maximum number of micrographs of one specimen in a batch; None: no limit."
@@ -170,7 +158,7 @@ class NetworkSettings(Strict):
     )
     epochs: int = Field(default=20, ge=1, description="Number of passes over all crops.")
     batch: int = Field(default=32, ge=2, description="Number of crops in one training step.")
-    learning_rate: float = Field(default=0.001, gt=0, allow_inf_nan=False, description="Initial learning rate.")
+    learning_rate: Positive = Field(default=0.001, description="Initial learning rate.")
 
 
 class ClassSettings(Strict):
@@ -187,8 +175,7 @@ class ClassSettings(Strict):
     )
     regions: bool = Field(
         default=False,
-        description="Whether micrographs are split into regions of one texture, which are cropped and classified "
-        "separately.",
+        description="Whether micrographs are split into regions of one texture that are classified separately.",
     )
     retraining: Annotated[
         Literal["refit", "finetune", "new_output_only"],
@@ -198,10 +185,8 @@ class ClassSettings(Strict):
         description="What is trained after a new class got an output. refit: everything, from the start, on old and "
         "new crops. finetune: all outputs, from their present weights. new_output_only: the new output only.",
     )
-    quantile: float = Field(
+    quantile: OpenShare = Field(
         default=0.8,
-        gt=0,
-        lt=1,
         description="Quantile of the vacuity of held-out known crops; a micrograph with a median above it may be new.",
     )
 
@@ -215,10 +200,10 @@ class ReportSettings(Strict):
         le=0.5,
         description="Largest accepted half width of the confidence interval of every phase's area fraction.",
     )
-    least_gain: float = Field(
-        default=0.005, ge=0, le=1, description="Gain of Dice by another round below which labelling may stop."
+    least_gain: Share = Field(
+        default=0.005, description="Gain of Dice by another round below which labelling may stop."
     )
-    confidence: float = Field(default=0.95, gt=0, lt=1, description="Confidence level of the intervals.")
+    confidence: OpenShare = Field(default=0.95, description="Confidence level of the intervals.")
 
 
 class WorkerSettings(Strict):
@@ -229,16 +214,11 @@ class WorkerSettings(Strict):
         description="redis://… or postgresql://… when several machines share the queue. Default: SQLite in HOME.",
     )
     workers: int = Field(default=1, ge=1, le=64, description="Number of jobs that one worker runs at the same time.")
-    quiet_seconds: float = Field(
-        default=120.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Seconds without a new correction after which corrections are processed.",
+    quiet_seconds: NonNegative = Field(
+        default=120.0, description="Seconds without a new correction after which corrections are processed."
     )
-    longest_wait_seconds: float = Field(
+    longest_wait_seconds: NonNegative = Field(
         default=1800.0,
-        ge=0,
-        allow_inf_nan=False,
         description="Seconds after the first correction after which corrections are processed in any case.",
     )
 

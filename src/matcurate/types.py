@@ -23,11 +23,10 @@ SIDES: tuple[Side, ...] = ("bright", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Physical size of a pixel.
+    """Physical size of a pixel: its width ``nm_per_px``, and ``aspect``, its height over its width.
 
-    ``nm_per_px``: width of a pixel in nanometres, positive and finite; ``aspect``: height of a pixel over its width;
-    other than 1 where a tilted specimen or a slow scan gives pixels that are not square; ``source``: what states it, as
-    ``FEI Scan.PixelWidth``; empty where unknown. Plays no part in a comparison.
+    Both are positive and finite; a tilted specimen or a slow scan gives an aspect other than 1. ``source`` says what
+    states the size, as ``FEI Scan.PixelWidth``, empty where unknown, and plays no part in a comparison.
 
     >>> Calibration(10.0, aspect=1.5).nm_per_px_y
     15.0
@@ -63,11 +62,10 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One proposed region: a mask inside its bounding box, and how good the proposer thinks it is.
+    """One proposed region: a mask inside its bounding box, and its predicted quality (SAM's predicted IoU) in [0, 1].
 
-    ``top`` and ``left``: position of ``mask[0, 0]`` in the image, in pixels; ``mask``: bool array (h, w), the region
-    inside its box; touches every side of the box unless empty; ``quality``: predicted quality (SAM's predicted IoU) in
-    [0, 1].
+    ``top``, ``left`` is the pixel of ``mask[0, 0]`` in the image; ``mask`` (h, w) touches every side of its box unless
+    empty.
     """
 
     top: int

@@ -240,12 +240,12 @@ def _measured(
         return model
 
     evidential, twin = trained("evidence"), trained("softmax")
-    look, alpha_novel = evidential.look(looked), evidential.parameters_of(strange)
-    alpha = look.alpha
+    output, alpha_novel = evidential.infer(looked), evidential.parameters_of(strange)
+    alpha = output.alpha
     shares, shares_novel = softmax_of(twin, looked), softmax_of(twin, strange)
     correct = alpha.argmax(axis=1) == truth
     keep(NoveltyAnswers(alpha, alpha_novel, correct))
-    ranked = np.argsort(-look.logits, axis=1, kind="stable")[:, :TOP]
+    ranked = np.argsort(-output.logits, axis=1, kind="stable")[:, :TOP]
     return NoveltyChoice(
         novel=tuple(each.name for each in novel),
         accuracy=float(correct.mean()),
@@ -261,7 +261,7 @@ def _measured(
 
 def softmax_of(network: PatchModel, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probabilities (N, K) that a model trained with cross-entropy gives to embeddings (N, D) or crops (N, h, w)."""
-    return np.asarray(softmax(network.look(embeddings).logits, axis=1))
+    return np.asarray(softmax(network.infer(embeddings).logits, axis=1))
 
 
 def _joined(parts: Sequence[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_tab
 
 if TYPE_CHECKING:
     from matcurate.workflows.classes.classes import Box, ClassChange
-    from matcurate.workflows.classes.queue import Crop, Likeness, Unnamed
+    from matcurate.workflows.classes.queue import Crop, SimilarClass, UnnamedMicrograph
 
 classes = typer.Typer(help="Microstructure classes, and micrographs that may be of a new one.", no_args_is_help=True)
 
@@ -150,7 +150,7 @@ def _show(change: ClassChange, as_json: bool) -> None:
     emit_table("Learned (other classes: micrographs held out that were recognised, and their crops)", columns, [row])
 
 
-def _unnamed(each: Unnamed) -> dict[str, Json]:
+def _unnamed(each: UnnamedMicrograph) -> dict[str, Json]:
     return {
         "micrograph": each.micrograph_id,
         "name": each.name,
@@ -163,7 +163,7 @@ def _unnamed(each: Unnamed) -> dict[str, Json]:
     }
 
 
-def _similar(similar: Sequence[Likeness]) -> list[Json]:
+def _similar(similar: Sequence[SimilarClass]) -> list[Json]:
     return [
         {"name": like.name, "probability": like.probability, "examples": [_crop(crop) for crop in like.examples]}
         for like in similar
@@ -178,7 +178,7 @@ def _sides(box: Box) -> list[Json]:
     return [box.top, box.left, box.height, box.width]
 
 
-def _row(each: Unnamed) -> list[object]:
+def _row(each: UnnamedMicrograph) -> list[object]:
     """The least known region, with its box where there are others."""
     likest = ", ".join(f"{like.name} {like.probability:.2f}" for like in each.similar[:SHOWN])
     where = ",".join(map(str, _sides(each.regions[0].box))) if len(each.regions) > 1 else ""

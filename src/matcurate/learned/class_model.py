@@ -28,21 +28,19 @@ NOTHING_HELD_OUT = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """Embeddings (N, D) of the crops of one micrograph, or of a box in it, and the class it shows.
-
-    For a network the crops themselves (N, h, w).
-    """
+class LabelledCrops:
+    """Embeddings (N, D) of the crops of one micrograph or box, or for a network crops (N, h, w); and their class."""
 
     name: str
     embeddings: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """What a head made of a micrograph, or of a piece of one, that it was not taught.
+class HeldOutResult:
+    """Result for a micrograph, or a piece of one, that the model was not trained on.
 
-    ``vacuity``: float array (N,), of its crops, in (0, 1]; ``right``: bool array (N,), which of them were recognised.
+    ``vacuity`` (N,) of its crops, in (0, 1]; ``right`` (N,): which of them were recognised; ``recognised``: whether the
+    whole was, by the mean probability over its crops.
     """
 
     name: str
@@ -52,23 +50,23 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
-    """What heads made of micrographs that they were not taught."""
+class HeldOutResults:
+    """Results for micrographs that models were not trained on."""
 
-    asked: tuple[Asked, ...]
+    results: tuple[HeldOutResult, ...]
 
     def threshold(self, quantile: float) -> float:
         """Vacuity that this share of known crops stays below; :data:`NOTHING_HELD_OUT` where there are none.
 
         Of crops, since there are many, while a quantile of a few micrographs is little more than the largest value.
         """
-        if not self.asked:
+        if not self.results:
             return NOTHING_HELD_OUT
-        return float(np.quantile(np.concatenate([each.vacuity for each in self.asked]), quantile))
+        return float(np.quantile(np.concatenate([each.vacuity for each in self.results]), quantile))
 
     def accuracy(self, classes: Sequence[str]) -> Accuracy | None:
         """Shares of the micrographs and crops of these classes that were recognised; None where none was held out."""
-        own = [each for each in self.asked if each.name in classes]
+        own = [each for each in self.results if each.name in classes]
         if not own:
             return None
         crops = float(np.concatenate([each.right for each in own]).mean())
@@ -87,30 +85,29 @@ def grow(
     head: PatchModel,
     named: str,
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     rng: np.random.Generator,
     learner: PatchLearner = ON_EMBEDDINGS,
 ) -> PatchModel:
-    """A head with an output for each of these classes, of which only that of ``named`` learns.
+    """Make a head with an output for each of these classes, of which only that of ``named`` learns.
 
     A class that the head lacks gets an output, one that is gone loses it; all other weights stay bit for bit.
-
-    ``classes``: names, in the order of the outputs; ``shown``: at least one of each class.
+    ``labelled`` has crops of each class. ``named`` is new, or more or fewer micrographs show it now.
     """
     for name in head.classes:
         if name not in classes:
             head = head.without(name)
     for name in classes:
         if name not in head.classes:
-            head = head.extended(name, _joined(shown, [name])[0])
+            head = head.extended(name, _joined(labelled, [name])[0])
     with outputs_only(head, [head.classes.index(named)]):
-        return _trained(head, shown, rng, learner)
+        return _trained(head, labelled, rng, learner)
 
 
 def retrain(
     head: PatchModel | None,
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     settings: ClassSettings,
     rng: np.random.Generator,
     learner: PatchLearner = ON_EMBEDDINGS,
@@ -119,29 +116,28 @@ def retrain(
 
     ``refit``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head before
     is not used. ``finetune``: all outputs train on, as in the paper. ``new_output_only``: no further training.
-
     ``head``: what :func:`grow` made; without it the first class begins (a network: the first two), and the others are
     grown onto it one by one.
     """
     if settings.retraining == "refit":
-        return _trained(_begun(classes, shown, rng, learner), shown, rng, learner)
+        return _trained(_begun(classes, labelled, rng, learner), labelled, rng, learner)
     if head is None:
-        head = _begun(classes[: learner.fewest], shown, rng, learner)
+        head = _begun(classes[: learner.fewest], labelled, rng, learner)
         if learner.fewest > 1:  # nothing is known before training
-            head = _trained(head, shown, rng, learner)
+            head = _trained(head, labelled, rng, learner)
         for number in range(learner.fewest, len(classes)):
-            known = classes[: number + 1]
-            head = grow(head, known[-1], known, [each for each in shown if each.name in known], rng, learner)
-    return head if settings.retraining == "new_output_only" else _trained(head, shown, rng, learner)
+            names = classes[: number + 1]
+            head = grow(head, names[-1], names, [each for each in labelled if each.name in names], rng, learner)
+    return head if settings.retraining == "new_output_only" else _trained(head, labelled, rng, learner)
 
 
 def hold_out(
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     settings: ClassSettings,
     seed: int,
     learner: PatchLearner = ON_EMBEDDINGS,
-) -> HeldOut:
+) -> HeldOutResults:
     """Teach heads all but a part of the micrographs, in turn, and ask them what that part shows.
 
     A class with one micrograph is parted into pieces of it; one with a single crop is never held out. Crops of one
@@ -149,43 +145,45 @@ def hold_out(
     there are fewer classes than the learner takes.
     """
     if len(classes) < learner.fewest:
-        return HeldOut(())
-    pieces = _pieces(classes, shown)
-    found: list[Asked] = []
+        return HeldOutResults(())
+    pieces = _pieces(classes, labelled)
+    results: list[HeldOutResult] = []
     for fold in sorted({fold for fold, _ in pieces if fold is not None}):
         learned = [piece for number, piece in pieces if number != fold]
         head = retrain(None, classes, learned, settings, np.random.default_rng([seed, fold]), learner)
-        found += [_asked(head, piece) for number, piece in pieces if number == fold]
-    return HeldOut(tuple(found))
+        results += [_held_out_result(head, piece) for number, piece in pieces if number == fold]
+    return HeldOutResults(tuple(results))
 
 
-def _asked(head: PatchModel, piece: Shown) -> Asked:
+def _held_out_result(head: PatchModel, piece: LabelledCrops) -> HeldOutResult:
     alpha, own = head.parameters_of(piece.embeddings), head.classes.index(piece.name)
     together = int(class_means(alpha).mean(axis=0).argmax())
-    return Asked(piece.name, vacuity(alpha), alpha.argmax(axis=1) == own, together == own)
+    return HeldOutResult(piece.name, vacuity(alpha), alpha.argmax(axis=1) == own, together == own)
 
 
-def _pieces(classes: Sequence[str], shown: Sequence[Shown]) -> list[tuple[int | None, Shown]]:
+def _pieces(classes: Sequence[str], labelled: Sequence[LabelledCrops]) -> list[tuple[int | None, LabelledCrops]]:
     """Every micrograph, or piece of the only one of a class, with its fold; None for what cannot be held out."""
-    found: list[tuple[int | None, Shown]] = []
+    pieces: list[tuple[int | None, LabelledCrops]] = []
     for name in classes:
-        own = [each for each in shown if each.name == name]
+        own = [each for each in labelled if each.name == name]
         if len(own) == 1:
             parts = np.array_split(own[0].embeddings, min(FOLDS, len(own[0].embeddings)))
-            own = [Shown(name, part) for part in parts]
-        found += [(number % FOLDS if len(own) > 1 else None, each) for number, each in enumerate(own)]
-    return found
+            own = [LabelledCrops(name, part) for part in parts]
+        pieces += [(number % FOLDS if len(own) > 1 else None, each) for number, each in enumerate(own)]
+    return pieces
 
 
 def _begun(
-    classes: Sequence[str], shown: Sequence[Shown], rng: np.random.Generator, learner: PatchLearner
+    classes: Sequence[str], labelled: Sequence[LabelledCrops], rng: np.random.Generator, learner: PatchLearner
 ) -> PatchModel:
-    embeddings, labels = _joined(shown, classes)
+    embeddings, labels = _joined(labelled, classes)
     return learner.begin(classes, embeddings, labels, rng)
 
 
-def _trained(head: PatchModel, shown: Sequence[Shown], rng: np.random.Generator, learner: PatchLearner) -> PatchModel:
-    embeddings, labels = _joined(shown, head.classes)
+def _trained(
+    head: PatchModel, labelled: Sequence[LabelledCrops], rng: np.random.Generator, learner: PatchLearner
+) -> PatchModel:
+    embeddings, labels = _joined(labelled, head.classes)
     chosen = balanced(labels, rng)
     learner.train(head, embeddings[chosen], labels[chosen], rng)
     return head
@@ -202,8 +200,8 @@ def balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.
     return np.concatenate(chosen)
 
 
-def _joined(shown: Sequence[Shown], classes: Sequence[str]) -> tuple[FloatArray, NDArray[np.int64]]:
+def _joined(labelled: Sequence[LabelledCrops], classes: Sequence[str]) -> tuple[FloatArray, NDArray[np.int64]]:
     """Embeddings of what shows one of these classes, and the numbers of the classes."""
-    own = [each for each in shown if each.name in classes]
+    own = [each for each in labelled if each.name in classes]
     numbers = [list(classes).index(each.name) for each in own]
     return np.concatenate([each.embeddings for each in own]), np.repeat(numbers, [len(e.embeddings) for e in own])

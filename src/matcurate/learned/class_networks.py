@@ -44,9 +44,9 @@ class GreyCrops:
 def network_learner(
     name: NetworkName, settings: NetworkSettings, cache_dir: Path, device: str | None = None
 ) -> NetworkLearner:
-    """How a network begins and is trained.
+    """How a network begins and is trained; ``device`` None takes a GPU when there is one.
 
-    ``device``: None takes a GPU when there is one. Raises CheckpointError when the weights are not at hand, or damaged.
+    Raises CheckpointError when the weights to begin with are not in the checkpoint store, or damaged.
     """
     training = HeadTraining(epochs=settings.epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     return NetworkLearner(name, _start(name, settings.weights, cache_dir), training, resolve_device(device))

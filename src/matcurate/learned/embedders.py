@@ -28,8 +28,6 @@ class EncoderStatistics:
 
     Each crop is standardised by itself. Neither brightness and contrast, which are the operator's choice, nor which
     side of the specimen lay at the top matters.
-
-    ``backbone``: on any device.
     """
 
     def __init__(self, backbone: BuiltinBackbone) -> None:
@@ -44,12 +42,14 @@ class EncoderStatistics:
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
         """Embeddings (N, D) of crops (N, h, w) of uint8, uint16 or float; D is 1422 with the shipped network."""
         device = next(self._network.parameters()).device
-        found = []
+        embeddings = []
         with torch.inference_mode():
             for start in range(0, len(crops), BATCH):
                 images = unit_variance(torch.from_numpy(crops[start : start + BATCH].astype(np.float32)).to(device))
-                found.append(torch.stack([self._pooled(images.rot90(turn, (1, 2))) for turn in range(4)]).mean(0).cpu())
-        return torch.cat(found).numpy()
+                embeddings.append(
+                    torch.stack([self._pooled(images.rot90(turn, (1, 2))) for turn in range(4)]).mean(0).cpu()
+                )
+        return torch.cat(embeddings).numpy()
 
     def _pooled(self, images: Tensor) -> Tensor:
         return pooled_statistics(images, self._network.features(SPREAD * images[:, None]), CORRELATED)
@@ -67,10 +67,7 @@ class FeatureStatistics:
         return hashlib.sha256(f"feature statistics {VERSION} {self._features.backbone.digest}".encode()).hexdigest()
 
     def __call__(self, crops: Pixels) -> NDArray[np.float32]:
-        """Embeddings (N, D) of crops (N, h, w).
-
-        Raises ConfigError when the backbone has no encoder.
-        """
+        """Embeddings (N, D) of crops (N, h, w). Raises ConfigError when the backbone has no encoder."""
         maps = np.stack([self._features(crop) for crop in crops])
         images = unit_variance(torch.from_numpy(crops.astype(np.float32)))
         return pooled_statistics(images, [torch.from_numpy(maps).permute(0, 3, 1, 2)], 0).numpy()

@@ -37,35 +37,32 @@ def fit_evidence(
     settings: PixelSettings = PixelSettings(),  # noqa: B008 - frozen
     progress: Progress = silent,
 ) -> PixelHead:
-    """A pixel head for a trained model, learned from labelled pictures; the model itself is not changed.
+    """Fit a pixel head to a trained model, from labelled pictures, at least one; the model itself is not changed.
 
-    ``model``: trained, on any device; ``pictures``: at least one; ``seed``: of pixels and training, non-negative;
-    ``settings``: shape and training of the head. Raises TrainingError when the loss is not finite.
+    ``classes`` are the names of the model's phases. Raises TrainingError when the loss is not finite.
     """
     rng = np.random.default_rng((seed, 2))
     features, labels = [], []
     widths: tuple[int, ...] = ()
-    for done, each in enumerate(pictures):
-        progress(done, len(pictures), f"evidence: {each.name}")
-        known = np.flatnonzero(each.labels != UNKNOWN)
-        drawn = known[drawn_pixels(each.labels.ravel()[known], settings.pixels, settings.balance, rng)]
-        rows, columns = np.divmod(drawn, each.labels.shape[1])
-        seen = hypercolumns(model, each.grey, rows, columns)
-        features.append(seen.features.astype(np.float32))
-        labels.append(each.labels.ravel()[drawn])
-        widths = seen.widths
+    for done, picture in enumerate(pictures):
+        progress(done, len(pictures), f"evidence: {picture.name}")
+        known = np.flatnonzero(picture.labels != UNKNOWN)
+        drawn = known[drawn_pixels(picture.labels.ravel()[known], settings.pixels, settings.balance, rng)]
+        rows, columns = np.divmod(drawn, picture.labels.shape[1])
+        pixels = hypercolumns(model, picture.grey, rows, columns)
+        features.append(pixels.features.astype(np.float32))
+        labels.append(picture.labels.ravel()[drawn])
+        widths = pixels.widths
     progress(len(pictures), len(pictures))
     return fit_pixel_head(np.concatenate(features), np.concatenate(labels), widths, classes, settings, seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """A micrograph's phases and how well they are known.
+class PredictionWithVacuity:
+    """Probabilities ``shares`` (n, H, W) of a micrograph's phases, and their ``vacuity`` (H, W) in (0, 1], float32.
 
-    ``shares``: float32 array (n, H, W), probabilities of the phases by the model; ``vacuity``: float32 array (H, W), in
-    (0, 1], by the pixel head; ``disagreement``: float32 array (H, W), BALD of the pixel head's passes with dropout, in
-    nats, the same for squares of :data:`COARSE` pixels; None where no passes were asked for, or the head has no
-    dropout.
+    ``disagreement`` (H, W) is BALD of the pixel head's passes with dropout, in nats, constant in squares of
+    :data:`COARSE` pixels; None where no passes were asked for, or the head has no dropout.
     """
 
     shares: NDArray[np.float32]
@@ -73,35 +70,35 @@ class Judged:
     disagreement: NDArray[np.float32] | None = None
 
 
-def judge(
+def predict_with_vacuity(
     model: PhaseModel,
     head: PixelHead,
     grey: NDArray[np.float32],
     ratio: Ratio,
     progress: Progress = silent,
     draws: int = 0,
-) -> Judged:
-    """Phases and vacuity of a micrograph of any size, in one pass of the model.
+) -> PredictionWithVacuity:
+    """Predict phases and vacuity of a micrograph of any size, in one pass of the model.
 
-    ``grey``: float32 array (H, W), in [0, 1], finite; ``ratio``: float array (n,), of the whole micrograph; zeros where
-    the expert gave none; ``draws``: passes of the head with dropout, the same for every micrograph; 0 asks for none.
-    Raises ValueError as :func:`matcurate.phase.inference.phase_shares`.
+    ``grey`` (H, W), float32 in [0, 1]; ``ratio`` (n,) of the whole micrograph, zeros where the expert gave none;
+    ``draws`` passes of the head with dropout, the same for every micrograph. Raises ValueError as
+    :func:`matcurate.phase.inference.phase_shares`.
     """
     head = head.to(next(model.parameters()).device).eval()
     kept = head.dropout_masks(draws) if draws and head.settings.dropout else None
 
-    def every(seen: Description) -> Tensor:
-        height, width = seen.logits.shape[2:]
-        hidden = head.hidden_of(seen.maps, seen.span, (height, width))
+    def maps_of(description: Description) -> Tensor:
+        height, width = description.logits.shape[2:]
+        hidden = head.hidden_of(description.maps, description.span, (height, width))
         alpha = head.parameters_from(hidden)
-        parts = [phase_probabilities(seen), alpha.shape[1] / alpha.sum(dim=1, keepdim=True)]
+        parts = [phase_probabilities(description), alpha.shape[1] / alpha.sum(dim=1, keepdim=True)]
         if kept is not None:
             parts.append(_disagreement(head, hidden, kept))
         return torch.cat(parts, dim=1)
 
-    maps = blended_maps(model, grey, ratio, every, progress=progress)
+    maps = blended_maps(model, grey, ratio, maps_of, progress=progress)
     phases = model.phases
-    return Judged(maps[:phases], maps[phases], None if kept is None else maps[phases + 1])
+    return PredictionWithVacuity(maps[:phases], maps[phases], None if kept is None else maps[phases + 1])
 
 
 def _disagreement(head: PixelHead, hidden: Tensor, kept: Tensor) -> Tensor:
@@ -110,8 +107,8 @@ def _disagreement(head: PixelHead, hidden: Tensor, kept: Tensor) -> Tensor:
     coarse = hidden[grid] if min(hidden.shape[1:3]) > COARSE // 2 else hidden
     alpha = head.drawn_parameters(coarse, kept)
     draws = (alpha / alpha.sum(dim=-1, keepdim=True)).flatten(1, 3).cpu().numpy()
-    found = torch.from_numpy(bald(draws).reshape(1, 1, *coarse.shape[1:3])).to(hidden)
-    return functional.interpolate(found, tuple(hidden.shape[1:3]), mode="nearest")
+    disagreement = torch.from_numpy(bald(draws).reshape(1, 1, *coarse.shape[1:3])).to(hidden)
+    return functional.interpolate(disagreement, tuple(hidden.shape[1:3]), mode="nearest")
 
 
 class Calibration:
@@ -122,18 +119,15 @@ class Calibration:
         self._confidence: list[NDArray[np.float32]] = []
         self._correct: list[NDArray[np.bool_]] = []
 
-    def add(self, judged: Judged, truth: NDArray[np.integer]) -> None:
+    def add(self, prediction: PredictionWithVacuity, truth: NDArray[np.integer]) -> None:
         """Take in a micrograph and its true phase ids (H, W), where these are not ``UNKNOWN``."""
         grid = (slice(STRIDE // 2, None, STRIDE),) * 2
         known = truth[grid] != UNKNOWN
-        self._vacuity.append(judged.vacuity[grid][known])
-        self._confidence.append(judged.shares.max(axis=0)[grid][known])
-        self._correct.append((judged.shares.argmax(axis=0) == truth)[grid][known])
+        self._vacuity.append(prediction.vacuity[grid][known])
+        self._confidence.append(prediction.shares.max(axis=0)[grid][known])
+        self._correct.append((prediction.shares.argmax(axis=0) == truth)[grid][known])
 
     def result(self) -> Reliability:
-        """Errors of the segmentation found by vacuity, and the calibration of its probabilities.
-
-        Raises ValueError when nothing was added.
-        """
+        """Measure detection of errors by vacuity, and calibration of probabilities; raises ValueError of nothing."""
         confidence = np.clip(np.concatenate(self._confidence), 0.0, 1.0)
         return reliability(np.concatenate(self._vacuity), confidence, np.concatenate(self._correct))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matcurate.phase.inference import WINDOW, as_seen, windows
+from matcurate.phase.inference import WINDOW, model_input, windows
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.uncertainty.pixels import features_at
@@ -33,8 +33,8 @@ def hypercolumns(
     if not len(rows) or min(rows.min(), columns.min()) < 0 or rows.max() >= len(grey) or columns.max() >= grey.shape[1]:
         raise ValueError(f"needs pixels within {grey.shape}")
     model.eval()
-    image, device = as_seen(model, grey), next(model.parameters()).device
-    told = torch.from_numpy(no_ratio(model.phases)).float()[None].to(device)
+    image, device = model_input(model, grey), next(model.parameters()).device
+    ratio = torch.from_numpy(no_ratio(model.phases)).float()[None].to(device)
     # Middles of pixels, in pixels of the magnified picture.
     down, right = ((np.asarray(at) + 0.5) * model.scale - 0.5 for at in (rows, columns))
     edge, waiting = model.segmenter.window or WINDOW, np.ones(len(rows), dtype=np.bool_)
@@ -46,9 +46,9 @@ def hypercolumns(
             if not len(inside):
                 continue
             waiting[inside] = False
-            seen = model.described(image[top : top + edge, left : left + edge][None, None].to(device), told)
-            places = (torch.from_numpy(at[inside] - start).to(device) for at, start in ((down, top), (right, left)))
-            parts.append(features_at(seen.maps, seen.span, *places).half().cpu().numpy())
+            description = model.described(image[top : top + edge, left : left + edge][None, None].to(device), ratio)
+            positions = (torch.from_numpy(at[inside] - start).to(device) for at, start in ((down, top), (right, left)))
+            parts.append(features_at(description.maps, description.span, *positions).half().cpu().numpy())
             order.append(inside)
-            widths = tuple(each.shape[1] for each in seen.maps)
+            widths = tuple(each.shape[1] for each in description.maps)
     return Hypercolumns(np.concatenate(parts)[np.argsort(np.concatenate(order))], widths)

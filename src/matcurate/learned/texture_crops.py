@@ -35,10 +35,8 @@ def texture_classes(
     """Cut and embed every image of a folder.
 
     Measured are crops down the middle: columns (W - crop) / 2 to (W + crop) / 2, at evenly spaced rows. Learned are
-    crops at random places left and right of it.
-
-    Raises DatasetError when there is no image, two have one name, or one is too small for that; UnreadableImageError
-    when an image cannot be read.
+    crops at random places left and right of it. Raises DatasetError when there is no image, two have one name, or one
+    is too small for that; UnreadableImageError when an image cannot be read.
     """
     images, problems = find_images([folder])
     if problems:
@@ -46,7 +44,7 @@ def texture_classes(
     names = [path.stem for path in images]
     if len(set(names)) != len(names):
         raise DatasetError(f"{folder}: two images have the same name; a class is named by its file")
-    found = []
+    classes = []
     for done, path in enumerate(images):
         progress(done, len(images), path.stem)
         pixels = read_micrograph(path, max_megapixels=max_megapixels).pixels
@@ -56,22 +54,22 @@ def texture_classes(
                 "choose a smaller --crop"
             )
         learned, measured = learned_crops(pixels, crop, LEARNED, rng), measured_crops(pixels, crop)
-        found.append(TextureClass(path.stem, learned, measured, embed(learned), embed(measured)))
-    return found
+        classes.append(TextureClass(path.stem, learned, measured, embed(learned), embed(measured)))
+    return classes
 
 
 def learned_crops(pixels: Pixels, crop: int, count: int, rng: np.random.Generator) -> Pixels:
     """Crops (count, crop, crop) from left and right of the middle strip of (H, W)."""
     height, width = pixels.shape
     strip = (width - crop) // 2
-    found = []
+    crops = []
     for _ in range(count):
         top = int(rng.integers(height - crop + 1))
         right = bool(rng.integers(2))
         first, last = (strip + crop, width - crop) if right else (0, strip - crop)
         left = int(rng.integers(first, last + 1))
-        found.append(pixels[top : top + crop, left : left + crop])
-    return np.stack(found)
+        crops.append(pixels[top : top + crop, left : left + crop])
+    return np.stack(crops)
 
 
 def measured_crops(pixels: Pixels, crop: int) -> Pixels:

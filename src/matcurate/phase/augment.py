@@ -49,12 +49,10 @@ def cut(
     options: Augmentation,
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Scaled, rotated and flipped square about a pixel; beyond the borders the picture is continued by reflection.
+    """Cut a scaled, rotated and flipped square about ``centre`` (row, column), which lies inside the picture.
 
-    The square is moved to lie inside as far as the picture allows.
-
-    ``grey`` and ``labels``: arrays (H, W), grey values in [0, 1], and phase ids; ``centre``: (row, column), inside the
-    picture; ``crop``: edge of the result in pixels. Returns float32 tensor (crop, crop), uint8 tensor (crop, crop).
+    ``grey`` (H, W) in [0, 1]; ``labels`` (H, W), phase ids. Returns float32 and uint8 tensors (crop, crop). The square
+    is moved inside as far as the picture allows; beyond its borders the picture is continued by reflection.
     """
     edge = max(1, round(crop / math.exp(rng.uniform(*np.log(options.scale)))))
     angle = float(rng.uniform(-options.rotation, options.rotation))

@@ -49,10 +49,7 @@ class PhaseSettings(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What an adapter is put on.
-
-    ``sha256``: hex, of what is adapted: an official checkpoint, or the tensors of the built-in network.
-    """
+    """What an adapter is put on: a backbone's name, and the hex SHA-256 of its checkpoint or (built-in) its tensors."""
 
     name: str
     sha256: str
@@ -68,10 +65,10 @@ def base_of(backbone: Backbone) -> Base:
 
 
 def build_model(backbone: Backbone, phases: int, settings: ModelSettings, seed: int) -> PhaseModel:
-    """Untrained model on a backbone's weights and device; the backbone itself is not changed.
+    """Build an untrained model on a backbone's weights and device; the backbone itself is not changed.
 
-    ``phases``: n, at least 2. Raises ConfigError when the backbone has no weights, or the settings do not fit it;
-    CheckpointError when the weights cannot be read.
+    ``phases``, the matrix among them, are at least 2. Raises ConfigError when the backbone has no weights or the
+    settings do not fit it; CheckpointError when the weights cannot be read.
     """
     if phases < 2:
         raise ConfigError(f"{phases} phase: segmentation needs two or more; name them or complete the masks")

@@ -13,10 +13,7 @@ RESAMPLES = 9999
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean over micrographs of one model's score less the other's, and the interval it lies in.
-
-    ``mean`` and ``low`` and ``high``: the mean, and the interval's ends; ``low`` ≤ ``high``.
-    """
+    """Mean over ``images`` micrographs of one model's score less the other's, and its interval, ``low`` ≤ ``high``."""
 
     mean: float
     low: float
@@ -31,12 +28,10 @@ def paired_difference(
     *,
     confidence: float = 0.95,
 ) -> Difference:
-    """Difference of two models' scores with its percentile bootstrap interval; micrographs are drawn in pairs.
+    """Difference of two models' scores (N,) of the same micrographs, with its percentile bootstrap interval.
 
-    Of one micrograph, and where all differences are the same, the interval is the difference itself.
-
-    ``challenger`` and ``champion``: float arrays (N,), scores of the same micrographs in the same order, finite; N at
-    least 1; ``confidence``: in (0, 1). Raises ValueError when the scores do not pair up, are none, or are not finite.
+    Micrographs are drawn in pairs. For one micrograph, or equal differences, the interval is the difference itself.
+    ``confidence`` lies in (0, 1). Raises ValueError when the scores do not pair up, are none, or are not finite.
 
     References
     ----------
@@ -50,7 +45,7 @@ def paired_difference(
     mean = float(differences.mean())
     if np.ptp(differences) == 0:
         return Difference(mean, mean, mean, len(differences))
-    found = bootstrap(
+    interval = bootstrap(
         (differences,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="percentile", rng=rng
     ).confidence_interval
-    return Difference(mean, float(found.low), float(found.high), len(differences))
+    return Difference(mean, float(interval.low), float(interval.high), len(differences))

@@ -28,13 +28,12 @@ def phase_shares(
     window: int = WINDOW,
     progress: Progress = silent,
 ) -> NDArray[np.float32]:
-    """Probability of every phase at every pixel.
+    """Predict the probability of every phase at every pixel, float32 (n, H, W), with sum 1 over the phases.
 
-    ``model``: put into evaluation mode, on any device; ``grey``: float32 array (H, W), in [0, 1], finite; of any size,
-    also smaller than a window; ``ratio``: float array (n,), of the whole micrograph; zeros where the expert gave none;
-    ``window``: edge of a window in pixels as the model sees them, where it does not prescribe one. Returns float32
-    array (n, H, W), in [0, 1], with sum 1 over the phases. Raises ValueError when the image is not two-dimensional,
-    empty or not finite, or the ratio has another length.
+    ``grey`` (H, W), float32 in [0, 1], finite, may be smaller than a window; ``ratio`` (n,) is that of the whole
+    micrograph, zeros where the expert gave none; ``window`` is the edge of a window in pixels as the model sees them,
+    unless it prescribes one. The model is put into evaluation mode. Raises ValueError when ``grey`` or ``ratio`` is not
+    like that.
     """
     return blended_maps(model, grey, ratio, phase_probabilities, window=window, progress=progress)
 
@@ -62,15 +61,15 @@ def blended_maps(
     if ratio.shape != (model.phases,):
         raise ValueError(f"ratio must have {model.phases} values, got shape {ratio.shape}")
     model.eval()
-    told = torch.from_numpy(ratio).float()
-    maps = _blended(model, as_seen(model, grey), told, of, model.segmenter.window or window, progress)
+    ratios = torch.from_numpy(ratio).float()
+    maps = _blended(model, model_input(model, grey), ratios, of, model.segmenter.window or window, progress)
     if model.scale != 1:
         maps = functional.resize(maps, list(grey.shape), antialias=False)
     result: NDArray[np.float32] = maps.numpy()
     return result
 
 
-def as_seen(model: PhaseModel, grey: NDArray[np.float32]) -> Tensor:
+def model_input(model: PhaseModel, grey: NDArray[np.float32]) -> Tensor:
     """A micrograph (H, W) of grey values in [0, 1] at the model's magnification and in its units, (H', W')."""
     image = torch.from_numpy(grey)
     if model.scale != 1:
@@ -82,7 +81,7 @@ def as_seen(model: PhaseModel, grey: NDArray[np.float32]) -> Tensor:
 def _blended(
     model: PhaseModel,
     image: Tensor,
-    told: Tensor,
+    ratio: Tensor,
     of: Callable[[Description], Tensor],
     edge: int,
     progress: Progress,
@@ -90,18 +89,18 @@ def _blended(
     """Maps (C, H, W) of an image (H, W) in the model's units: those of its windows, weighed by :func:`_blend`."""
     device = next(model.parameters()).device
     height, width = image.shape
-    places = windows((height, width), edge)
+    corners = windows((height, width), edge)
     total, weight = torch.zeros(0, height, width), torch.zeros(height, width)
     with torch.inference_mode():
-        for done, (top, left) in enumerate(places):
-            progress(done, len(places))
+        for done, (top, left) in enumerate(corners):
+            progress(done, len(corners))
             area = (slice(top, top + edge), slice(left, left + edge))
-            maps = of(model.described(image[area][None, None].to(device), told[None].to(device)))[0].cpu()
+            maps = of(model.described(image[area][None, None].to(device), ratio[None].to(device)))[0].cpu()
             blend = _blend(maps.shape[1])[:, None] * _blend(maps.shape[2])
             total = total if len(total) else maps.new_zeros(len(maps), height, width)
             total[(slice(None), *area)] += blend * maps
             weight[area] += blend
-    progress(len(places), len(places))
+    progress(len(corners), len(corners))
     return total / weight
 
 

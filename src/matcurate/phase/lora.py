@@ -26,10 +26,7 @@ class LoraSettings(Strict):
 
 
 class SplitQkv(nn.Module):
-    """SAM's fused projection as three linear layers, so that q and v can be adapted and k cannot.
-
-    ``fused``: from C to 3 C channels: q, k and v in this order. Its weights are copied.
-    """
+    """SAM's fused projection, C to 3 C channels, as three linear layers: q and v can be adapted, k cannot."""
 
     def __init__(self, fused: nn.Linear) -> None:
         super().__init__()
@@ -55,29 +52,27 @@ class SplitQkv(nn.Module):
 
 def split_qkv(encoder: nn.Module) -> int:
     """Split every fused ``qkv`` of an encoder in place. Returns how many there were."""
-    found = [
+    projections = [
         (name, part) for name, part in encoder.named_modules() if name.endswith(QKV) and isinstance(part, nn.Linear)
     ]
-    for name, fused in found:
+    for name, fused in projections:
         _replace(encoder, name, SplitQkv(fused).requires_grad_(False))
-    return len(found)
+    return len(projections)
 
 
 def fuse_qkv(encoder: nn.Module) -> int:
     """Undo :func:`split_qkv` in place, after :func:`merge_lora`. Returns how many there were."""
-    found = [(name, part) for name, part in encoder.named_modules() if isinstance(part, SplitQkv)]
-    for name, split in found:
+    projections = [(name, part) for name, part in encoder.named_modules() if isinstance(part, SplitQkv)]
+    for name, split in projections:
         _replace(encoder, name, split.fused())
-    return len(found)
+    return len(projections)
 
 
 def add_lora(encoder: nn.Module, targets: tuple[str, ...], settings: LoraSettings) -> int:
-    """Freeze an encoder and put adapters on its modules of these names, in place.
+    """Freeze an encoder and put adapters on its modules of these names or endings of names, in place.
 
-    B starts at zero, so the output does not change before training.
-
-    Returns number of modules that carry an adapter now. Raises ConfigError when no module has such a name, or one of
-    that name cannot be adapted.
+    B starts at zero, so the output does not change before training. The settings' own targets replace ``targets``.
+    Returns the number of adapted modules. Raises ConfigError when no module has such a name, or one cannot be adapted.
     """
     names = settings.targets or targets
     config = LoraConfig(
@@ -98,11 +93,11 @@ def add_lora(encoder: nn.Module, targets: tuple[str, ...], settings: LoraSetting
 
 def merge_lora(encoder: nn.Module) -> int:
     """Add every adapter to the weights that it was put on, and take it off, in place. Returns how many there were."""
-    found = [(name, part) for name, part in encoder.named_modules() if isinstance(part, LoraLayer)]
-    for name, part in found:
+    adapted = [(name, part) for name, part in encoder.named_modules() if isinstance(part, LoraLayer)]
+    for name, part in adapted:
         part.merge()
         _replace(encoder, name, part.get_base_layer())
-    return len(found)
+    return len(adapted)
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

@@ -33,11 +33,10 @@ class LossSettings(Strict):
 
 
 def phase_loss(logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSettings) -> Tensor:
-    """Weighted sum of soft Dice, cross-entropy and squared ratio error.
+    """Weighted sum, a scalar, of soft Dice, cross-entropy and squared ratio error.
 
-    ``logits``: float tensor (B, n, H, W), one per phase; ``labels``: int64 tensor (B, H, W), phase ids in 0 … n - 1;
-    pixels that are ``UNKNOWN`` count for nothing; ``weights``: float tensor (n,), of the phases in the cross-entropy.
-    Returns float tensor ().
+    ``logits`` (B, n, H, W); ``labels`` (B, H, W), int64 phase ids, pixels that are ``UNKNOWN`` count for nothing;
+    ``weights`` (n,) of the phases in the cross-entropy.
     """
     log_shares = functional.log_softmax(logits.float(), dim=1)
     known = labels != UNKNOWN

@@ -15,10 +15,10 @@ from matcurate.phase.plm import PhaseLearningModule, PlmSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """What an encoder gives.
+    """What an encoder gives for images of ``shape`` (H, W).
 
-    ``features``: float tensor (B, C, h, w), what the Phase Learning Module works on; ``skips``: tuple of float tensors,
-    what goes to the decoder as it is, finest first; ``shape``: (H, W), of the images.
+    ``features`` (B, C, h, w) are what the Phase Learning Module works on; ``skips``, finest first, go to the decoder as
+    is.
     """
 
     features: Tensor
@@ -28,12 +28,12 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Description:
-    """What a model makes of images: its answer, and the maps that led to it.
+    """Logits (B, n, H, W) of the phases, and the maps that led to them.
 
-    ``logits``: float tensor (B, n, H, W), of the phases; ``maps``: tuple of float tensors (B, C, h, w), features at
-    every level of the encoder, and what the decoder gives to its head (its logits, where the two cannot be parted);
-    interpolated to one size they are a vector for each pixel (hypercolumns; Hariharan et al., CVPR 2015); ``span``:
-    (H', W'), pixels from the upper left corner that every map spans; at least (H, W).
+    ``maps`` (B, C, h, w) are the features of every level of the encoder, and the input of the decoder's last layer (or
+    the logits, where the two cannot be separated). Interpolated to one size they are a vector for each pixel
+    (hypercolumns; Hariharan et al., CVPR 2015). All span ``span`` (H', W') pixels from the upper left corner, at least
+    (H, W).
     """
 
     logits: Tensor
@@ -102,11 +102,11 @@ class PartedSegmenter(Segmenter):
 
 
 class PhaseModel(nn.Module):
-    """Segments micrographs into n phases, with or without an expert's ratio.
+    """Segments micrographs into n ≥ 2 phases, with or without an expert's ratio.
 
-    ``phases``: n, at least 2; the segmenter's head has as many channels; ``plm``: None leaves the Phase Learning Module
-    out; ratios are then not looked at. Raises ConfigError when more skips are to pass a module than there are, or
-    decoder and head cannot be parted.
+    The encoder of ``segmenter`` is frozen and adapted. Without ``plm`` there is no Phase Learning Module, and ratios
+    are ignored. ``scale`` is the magnification of its input. Raises ConfigError when the encoder has fewer skips than
+    are to get a module, or decoder and last layer cannot be separated.
     """
 
     def __init__(
@@ -122,11 +122,7 @@ class PhaseModel(nn.Module):
         self.decoded_plm = None if plm is None or not plm.decoded else _decoded_module(segmenter, phases, plm)
 
     def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
-        """Logits of the phases.
-
-        ``images``: float tensor (B, 1, H, W), in units of the segmenter's levels; ``ratios``: float tensor (B, n), of
-        the phases; zeros where none is given. Returns float tensor (B, n, H, W).
-        """
+        """Compute logits (B, n, H, W) from images (B, 1, H, W) in the segmenter's units and ratios (B, n)."""
         return self.described(images, ratios).logits
 
     def described(self, images: Tensor, ratios: Tensor) -> Description:
@@ -154,8 +150,8 @@ class PhaseModel(nn.Module):
 
     def modules_of_ratio(self) -> tuple[PhaseLearningModule, ...]:
         """Every Phase Learning Module, that on the coarsest features first; none without."""
-        found = (self.plm, *self.skip_plms, self.decoded_plm)
-        return tuple(module for module in found if isinstance(module, PhaseLearningModule))
+        modules = (self.plm, *self.skip_plms, self.decoded_plm)
+        return tuple(module for module in modules if isinstance(module, PhaseLearningModule))
 
     def train(self, mode: bool = True) -> PhaseModel:
         """Like the parent's, but the encoder's normalisation stays as it was learned; only its adapters train."""

@@ -100,9 +100,9 @@ class FeatureAggregator(nn.Module):
 
 
 class PhaseLearningModule(nn.Module):
-    """FE, SA, RE and FA; it stands between any encoder and its decoder, and keeps the shape of the features.
+    """FE, SA, RE and FA: between an encoder and its decoder; keeps the shape of the features.
 
-    ``phases``: n, at least 2. Raises ValueError for an odd C or fewer than two phases.
+    Raises ValueError for an odd number of channels or fewer than two phases.
     """
 
     def __init__(self, channels: int, phases: int, settings: PlmSettings | None = None) -> None:
@@ -116,11 +116,7 @@ class PhaseLearningModule(nn.Module):
         self.aggregator = FeatureAggregator(channels)
 
     def forward(self, features: Tensor, ratios: Tensor) -> Tensor:
-        """Bring ratios into features.
-
-        ``features``: float tensor (B, C, h, w), from the encoder; ``ratios``: float tensor (B, n), in [0, 1], with sum
-        1; all zero where the expert gave none. Returns float tensor (B, C, h, w).
-        """
+        """Bring ratios (B, n), with sum 1 or all zero where not given, into features (B, C, h, w); same shape."""
         aware = self.awareness(self.extractor(features)) * self.ratio_encoder(ratios)[..., None, None]
         merged: Tensor = self.aggregator(features, aware)
         return merged

@@ -14,9 +14,7 @@ Ratio = NDArray[np.float64]
 def exact_ratio(labels: LabelMap, phases: int) -> Ratio:
     """Area fractions (n,) of phase ids (H, W), of the pixels that are not ``UNKNOWN``; equation 1 of the paper.
 
-    Zeros where no pixel is known.
-
-    Raises ValueError when there is no pixel, or an id of ``phases`` or more.
+    Zeros where no pixel is known. Raises ValueError when there is no pixel, or an id of ``phases`` or more.
     """
     ids = labels[labels != UNKNOWN]
     if not labels.size or ids.max(initial=0) >= phases:

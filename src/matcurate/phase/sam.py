@@ -19,11 +19,9 @@ class SamSegmenter(Segmenter):
     """SAM's image encoder and mask decoder; one mask token for each phase.
 
     The first tokens and their perceptrons are SAM's own four, and again from the first where there are more phases. The
-    token of the predicted IoU stays, since the others see it; its head is left out, and so is the prompt encoder but
-    for its answer to "no prompt".
-
-    ``image_size``: edge of the squares that the encoder sees, in pixels; a multiple of its patches. Another than SAM's
-    1024 interpolates the position embedding. Raises ConfigError when the size is no multiple of the patches.
+    token of the predicted IoU stays, since the others see it; its head and the prompt encoder are left out, but for the
+    latter's answer to "no prompt". ``image_size`` is the edge of the encoder's input in pixels; other sizes than SAM's
+    1024 interpolate the position embedding. Raises ConfigError when it is no multiple of SAM's patches.
     """
 
     mean: Tensor
@@ -89,9 +87,7 @@ class SamSegmenter(Segmenter):
 def resized_encoder(encoder: ImageEncoderViT, image_size: int) -> ImageEncoderViT:
     """Copy of SAM's image encoder for squares of another size; only the absolute position embedding changes.
 
-    Relative positions are interpolated by SAM itself.
-
-    Raises ConfigError when the size is no multiple of the patches.
+    Relative positions are interpolated by SAM itself. Raises ConfigError when the size is no multiple of the patches.
     """
     copied = deepcopy(encoder)
     embedding: Tensor = copied.pos_embed

@@ -24,10 +24,9 @@ from matcurate.types import UNKNOWN, BoolMask, LabelMap, Pixels
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A micrograph and its phases.
+    """A micrograph to learn from.
 
-    ``grey``: float32 array (H, W), in [0, 1]; ``labels``: uint8 array (H, W), phase ids; ``UNKNOWN`` where a pixel
-    counts for nothing.
+    ``grey`` (H, W), float32 in [0, 1]; ``labels`` (H, W), uint8 phase ids or ``UNKNOWN``.
     """
 
     name: str
@@ -141,7 +140,7 @@ class Sampler:
         grey = augmented(grey, settings.augmentation, rng)
         whole = settings.ratio_of_picture > 0 and rng.random() < settings.ratio_of_picture
         exact = self._ratios[index] if whole else exact_ratio(labels.numpy(), self._phases)
-        ratio = torch.from_numpy(self._told(exact, rng)).float()
+        ratio = torch.from_numpy(self._given_ratio(exact, rng)).float()
         return (grey - levels.zero) / (levels.one - levels.zero), labels.long(), ratio
 
     def _centre(self, chosen: Picture, rng: np.random.Generator) -> tuple[int, int]:
@@ -153,6 +152,6 @@ class Sampler:
         row, column = divmod(int(rng.choice(np.flatnonzero(chosen.labels == phase))), shape[1])
         return row, column
 
-    def _told(self, exact: Ratio, rng: np.random.Generator) -> Ratio:
-        told, accuracy = rng.random() >= self._settings.ratio_dropout, rng.uniform(*self._settings.ratio_accuracy)
-        return guessed_ratio(exact, accuracy) if told else no_ratio(self._phases)
+    def _given_ratio(self, exact: Ratio, rng: np.random.Generator) -> Ratio:
+        given, accuracy = rng.random() >= self._settings.ratio_dropout, rng.uniform(*self._settings.ratio_accuracy)
+        return guessed_ratio(exact, accuracy) if given else no_ratio(self._phases)

@@ -19,8 +19,8 @@ TOLERANCE = 2.0
 class PhaseScores:
     """One micrograph's scores, one number for each phase; None where neither truth nor prediction has the phase.
 
-    ``dice`` and ``iou``: in [0, 1]; ``boundary_f1``: f1 of boundary pixels that have one of the other's within two
-    pixels; None also where a phase has no boundary.
+    ``dice``, ``iou`` and ``boundary_f1`` lie in [0, 1]; ``fraction_error`` is predicted less true area fraction.
+    Boundary pixels agree when two pixels apart at most; without any boundary ``boundary_f1`` is None.
     """
 
     dice: tuple[float | None, ...]
@@ -68,12 +68,14 @@ def mean_of(values: tuple[float | None, ...]) -> float | None:
 
 
 def _boundary_f1(predicted: BoolMask, truth: BoolMask) -> float | None:
-    said, true = _boundary(predicted), _boundary(truth)
-    if not said.any() and not true.any():
+    predicted_edge, true_edge = _boundary(predicted), _boundary(truth)
+    if not predicted_edge.any() and not true_edge.any():
         return None
-    if not said.any() or not true.any():
+    if not predicted_edge.any() or not true_edge.any():
         return 0.0
-    precision, recall = (float(_near(other)[own].mean()) for own, other in ((said, true), (true, said)))
+    precision, recall = (
+        float(_near(other)[own].mean()) for own, other in ((predicted_edge, true_edge), (true_edge, predicted_edge))
+    )
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 

@@ -105,30 +105,32 @@ def train(
     report: Callable[[StepReport], None] = lambda report: None,
     progress: Progress = silent,
 ) -> TrainReport:
-    """Train a model in place; at the end it holds the weights with the best Dice on the validation part.
+    """Train a model in place; at the end it holds the weights with the best Dice on ``validation``.
 
-    ``model``: on any device; on CUDA it computes in bfloat16; ``seed``: of crops and dropout, non-negative;
-    ``validation``: for early stopping; empty: the last weights are kept; ``start``: mapping of str to tensor, learned
-    state of another model of the same shape to begin with. Raises CheckpointError, ConfigError when the checkpoint is
-    damaged, or belongs to other settings or another seed; KeyError, ValueError when ``start`` does not fit, there is no
-    picture, or a phase id is too large; TrainingError when the loss is not finite.
+    Without ``validation`` the last weights are kept. It starts with ``start``, the learned state of a model of the same
+    shape, if given. A training that was interrupted resumes from the checkpoint in ``folder``, which is removed at the
+    end; ``stop_after`` leaves after that many steps of this call, with a checkpoint. On CUDA it computes in bfloat16.
+
+    Raises CheckpointError or ConfigError when the checkpoint is damaged, or belongs to other settings or another seed;
+    KeyError or ValueError when ``start`` does not fit, there is no picture, or a phase id is too large; TrainingError
+    when the loss is not finite.
     """
     run = Run(model, settings.weight_decay, settings.plm_rate)
-    course = _Course(
+    loop = _TrainingLoop(
         run, Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale), settings, seed
     )
     checkpoint = None if folder is None else folder / CHECKPOINT
     if start is not None:
         model.load_learned_state(dict(start))
     if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, course.fingerprint)
+        run.restore(checkpoint, loop.fingerprint)
     last = settings.steps if stop_after is None else run.step + stop_after
-    course.run(last, validation, checkpoint, report, progress)
-    return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), course.stale)
+    loop.run(last, validation, checkpoint, report, progress)
+    return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), loop.stale)
 
 
-class _Course:
-    """A training on its way: steps, looks at the validation part, and its end."""
+class _TrainingLoop:
+    """A training in progress: steps, validations, and its end."""
 
     def __init__(self, run: Run, sampler: Sampler, settings: TrainSettings, seed: int) -> None:
         self.fingerprint = settings.fingerprint(seed)
@@ -138,7 +140,7 @@ class _Course:
 
     @property
     def stale(self) -> bool:
-        """Whether nothing has become better for as many looks as patience lasts."""
+        """Whether Dice has not improved for as many validations as the settings' patience."""
         return self._run.stale >= self._settings.patience
 
     @property
@@ -146,8 +148,8 @@ class _Course:
         return self.stale or self._run.step >= self._settings.steps
 
     @property
-    def looks(self) -> bool:
-        """Whether the validation part is looked at after this step."""
+    def validates(self) -> bool:
+        """Whether this step is followed by a validation."""
         return self._run.step % self._settings.validate_every == 0 or self._run.step == self._settings.steps
 
     def run(
@@ -161,14 +163,14 @@ class _Course:
         """Go on to the step ``last`` or to the end, whichever comes first."""
         while not self.ended and self._run.step < last:
             self.advance(progress)
-            if self.looks:
-                report(self.look(validation))
+            if self.validates:
+                report(self.validate(validation))
             if checkpoint is not None and (
                 self._run.step == last or self._run.step % self._settings.checkpoint_every == 0
             ):
                 self._run.save(checkpoint, self.fingerprint)
         if self.ended:
-            self.close(checkpoint)
+            self.finish(checkpoint)
 
     def advance(self, progress: Progress) -> None:
         """One step."""
@@ -177,14 +179,14 @@ class _Course:
         self._run.seconds += time.perf_counter() - begun
         progress(self._run.step, self._settings.steps, f"loss {self._losses[-1]:.3f}")
 
-    def look(self, validation: Sequence[Picture]) -> StepReport:
-        """Measure, and remember the weights where they are the best so far."""
+    def validate(self, validation: Sequence[Picture]) -> StepReport:
+        """Measure, and remember the weights if they are the best so far."""
         dice = validation_dice(self._run.model, validation) if validation else None
         self._run.keep(dice)
         losses, self._losses = self._losses, []
         return _step_report(self._run, self._settings, losses, dice)
 
-    def close(self, checkpoint: Path | None) -> None:
+    def finish(self, checkpoint: Path | None) -> None:
         """Give the model the best weights, and take the checkpoint away."""
         if self._run.best:
             self._run.model.load_learned_state(self._run.best)
@@ -195,12 +197,12 @@ class _Course:
 def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
     """Mean Dice over phases and pictures; with the module, the mean of no ratio and a guess of accuracy 0.9."""
     scores: list[float] = []
-    for each in pictures:
-        told = [no_ratio(model.phases)]
+    for picture in pictures:
+        ratios = [no_ratio(model.phases)]
         if model.plm is not None:
-            told.append(guessed_ratio(exact_ratio(each.labels, model.phases), ACCURACY))
-        for ratio in told:
-            mean = mean_of(phase_dice(segment_phases(model, each.grey, ratio), each.labels, model.phases))
+            ratios.append(guessed_ratio(exact_ratio(picture.labels, model.phases), ACCURACY))
+        for ratio in ratios:
+            mean = mean_of(phase_dice(segment_phases(model, picture.grey, ratio), picture.labels, model.phases))
             scores.append(0.0 if mean is None else mean)
     return float(np.mean(scores))
 
@@ -230,6 +232,6 @@ def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSetting
 
 def _step_report(run: Run, settings: TrainSettings, losses: Sequence[float], dice: float | None) -> StepReport:
     modules = run.model.modules_of_ratio()
-    regulators = tuple((each.aggregator.gamma.item(), each.aggregator.delta.item()) for each in modules)
+    regulators = tuple((module.aggregator.gamma.item(), module.aggregator.delta.item()) for module in modules)
     gamma, delta = regulators[0] if regulators else (None, None)
     return StepReport(run.step, settings.steps, float(np.mean(losses)), dice, gamma, delta, regulators)

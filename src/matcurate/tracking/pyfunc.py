@@ -30,7 +30,11 @@ class Column:
 
 
 def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Sequence[Column]) -> None:
-    """Write MLflow's description of a model into a folder that does not exist yet."""
+    """Write MLflow's description of a model into a new folder; what the loader reads is put beside it afterwards.
+
+    ``loader`` is a module with ``_load_pyfunc(folder)``, which returns an object with ``predict``; ``takes`` and
+    ``answers`` are its signature.
+    """
     import mlflow.pyfunc  # takes seconds, which commands that register nothing need not pay
     from mlflow.models import ModelSignature
 
@@ -48,7 +52,7 @@ def write_pyfunc(folder: Path, loader: str, takes: Sequence[Column], answers: Se
 def installed_requirements() -> list[str]:
     """Name this package and everything it requires, each at the version that is installed, in pip's words."""
     named = [re.split(r"[\s<>=!~;\[(]", line)[0] for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
-    return [f"{name}=={found}" for name in [DISTRIBUTION, *named] if (found := _installed(name)) is not None]
+    return [f"{name}=={installed}" for name in [DISTRIBUTION, *named] if (installed := _installed(name)) is not None]
 
 
 def _installed(name: str) -> str | None:
@@ -66,4 +70,4 @@ def _schema(columns: Sequence[Column]) -> Schema:
         "strings": Array(DataType.string),
         "numbers": Array(DataType.double),
     }
-    return Schema([ColSpec(kinds[each.kind], each.name, required=each.required) for each in columns])
+    return Schema([ColSpec(kinds[column.kind], column.name, required=column.required) for column in columns])

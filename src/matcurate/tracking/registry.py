@@ -57,7 +57,7 @@ class AliasMove:
 
 
 class Registry:
-    """The registered model of one project."""
+    """The registered model of one project, in a server (``http(s)://``) or a local store such as ``sqlite:///…``."""
 
     def __init__(self, tracking_uri: str, project: str) -> None:
         self.uri = tracking_uri
@@ -76,9 +76,9 @@ class Registry:
                 raise TrackingError(f"run {run_id} is {run.info.status}, not FINISHED; register what has ended well")
             if not self._client.list_artifacts(run_id, folder):
                 raise TrackingError(f"run {run_id} keeps no files in {folder!r}; log them before registering")
-            known = [each.version for each in self.versions() if each.run_id == run_id]
-            if known:
-                return known[0]
+            registered = [version.version for version in self.versions() if version.run_id == run_id]
+            if registered:
+                return registered[0]
             self._ensure_model()
             values = replace(tags, **asdict(origin), folder=folder).stored()
             source = f"{run.info.artifact_uri}/{folder}"
@@ -88,23 +88,20 @@ class Registry:
     def versions(self) -> list[RegisteredVersion]:
         """All versions, newest first; none when nothing was ever registered."""
         with translated(self.uri, f"the versions of {self.model!r}"):
-            found = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
+            versions = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
             aliases = self._aliases()
-            return sorted((_record(each, aliases) for each in found), key=lambda each: -each.version)
+            return sorted((_record(each, aliases) for each in versions), key=lambda each: -each.version)
 
     def version(self, number: int) -> RegisteredVersion:
-        """Return one version.
-
-        Raises TrackingError when there is none of that number.
-        """
-        found = next((each for each in self.versions() if each.version == number), None)
-        if found is None:
+        """Return one version. Raises TrackingError when there is none of that number."""
+        match = next((version for version in self.versions() if version.version == number), None)
+        if match is None:
             raise TrackingError(f"{self.model!r} has no version {number}; 'curate models list' shows them")
-        return found
+        return match
 
     def by_alias(self, alias: str) -> RegisteredVersion | None:
         """Return the version an alias stands for, None when it stands for none."""
-        return next((each for each in self.versions() if alias in each.aliases), None)
+        return next((version for version in self.versions() if alias in version.aliases), None)
 
     def move_alias(self, move: AliasMove) -> None:
         """Let an alias stand for another version (or none), and write down there who did it, when and why.
@@ -112,17 +109,17 @@ class Registry:
         The registered model's tags keep every move (``alias_change.MOMENT.ALIAS``), the version's own tags its last
         one (``alias.ALIAS``).
         """
-        said = json.dumps({**asdict(move), "at": move.at.isoformat()}, ensure_ascii=False)
+        record = json.dumps({**asdict(move), "at": move.at.isoformat()}, ensure_ascii=False)
         with translated(self.uri, f"alias {move.alias!r}"):
             key = f"{_HISTORY}{move.at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.{move.alias}"
-            self._client.set_registered_model_tag(self.model, key, said)
+            self._client.set_registered_model_tag(self.model, key, record)
             try:
                 self._point(move.alias, move.version)
             except MlflowException:
                 self._client.delete_registered_model_tag(self.model, key)  # it did not happen
                 raise
             if move.version is not None:
-                self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", said)
+                self._client.set_model_version_tag(self.model, str(move.version), f"alias.{move.alias}", record)
 
     def add_tags(self, version: int, tags: VersionTags) -> None:
         """Add tags to a version; one of the same name is replaced.
@@ -163,10 +160,10 @@ class Registry:
 
     def _aliases(self) -> dict[int, tuple[str, ...]]:
         models = self._client.search_registered_models(f"name='{_quoted(self.model)}'")
-        found: dict[int, list[str]] = {}
+        names_of: dict[int, list[str]] = {}
         for alias, version in (models[0].aliases if models else {}).items():
-            found.setdefault(int(version), []).append(alias)
-        return {version: tuple(sorted(names)) for version, names in found.items()}
+            names_of.setdefault(int(version), []).append(alias)
+        return {version: tuple(sorted(names)) for version, names in names_of.items()}
 
 
 def model_name(project: str) -> str:
@@ -193,9 +190,9 @@ def _quoted(name: str) -> str:
     return name
 
 
-def _record(found: ModelVersion, aliases: Mapping[int, tuple[str, ...]]) -> RegisteredVersion:
-    number = int(found.version)
-    moment = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
+def _record(version: ModelVersion, aliases: Mapping[int, tuple[str, ...]]) -> RegisteredVersion:
+    number = int(version.version)
+    moment = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     return RegisteredVersion(
-        str(found.name), number, str(found.run_id), moment, aliases.get(number, ()), VersionTags.read(found.tags)
+        str(version.name), number, str(version.run_id), moment, aliases.get(number, ()), VersionTags.read(version.tags)
     )

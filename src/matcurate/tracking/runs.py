@@ -19,9 +19,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """The data that a run has used: a snapshot, shown on the run's page.
+    """The data that a run has used, shown on the run's page.
 
-    ``digest``: of the content; MLflow keeps the first 36 characters as the dataset's digest, all of it in ``source``.
+    MLflow keeps the first 36 characters of ``digest``, and all of it in the source, with where the data come from.
+    ``context`` is ``training`` or ``evaluation``.
     """
 
     name: str
@@ -95,10 +96,7 @@ def live_run(tracking_uri: str, experiment: str, report: RunReport) -> Iterator[
 
 
 def log_run(tracking_uri: str, experiment: str, report: RunReport) -> str:
-    """Write one run of work that is done; see :func:`live_run`.
-
-    Returns the run's id.
-    """
+    """Write one run of work that is done; see :func:`live_run`. Returns the run's id."""
     with live_run(tracking_uri, experiment, report) as live:
         return live.id
 

@@ -26,9 +26,9 @@ def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
     A SQLite store keeps the files of its runs in ``artifacts`` beside it, wherever the command was started; a server
     decides for itself.
     """
-    known = client.get_experiment_by_name(name)
-    if known is not None:
-        return str(known.experiment_id)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is not None:
+        return str(experiment.experiment_id)
     if not tracking_uri.startswith(SQLITE):
         return str(client.create_experiment(name))
     files = Path(tracking_uri.removeprefix(SQLITE)).absolute().parent / "artifacts"

@@ -25,11 +25,7 @@ Curve = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RiskCoverage:
-    """Share of errors among the most certain answers, for every share of answers that is given.
-
-    ``coverage``: float array (N,), 1/N … 1: share of the samples that are answered, the most certain first; ``risk``:
-    float array (N,), share of errors among them.
-    """
+    """Share of errors ``risk`` (N,) among the most certain answers, for each share ``coverage`` (N,) of answers."""
 
     coverage: Curve
     risk: Curve
@@ -89,8 +85,8 @@ def expected_calibration_error(confidence: FloatArray, correct: Flags, bins: int
 def detection_auroc(uncertainty: FloatArray, positive: Flags) -> float | None:
     """Area under the ROC curve of finding the positive samples (errors, or novel ones) by their uncertainty (N,).
 
-    Returns float or None, in [0, 1]; .5 is chance; None where all samples or none are positive. Raises ValueError when
-    there is nothing, lengths differ, or an uncertainty is not finite.
+    Lies in [0, 1], .5 is chance; None where all samples or none are positive. Raises ValueError when there is nothing,
+    lengths differ, or an uncertainty is not finite.
     """
     _check(uncertainty, positive)
     return float(roc_auc_score(positive, uncertainty)) if 0 < positive.sum() < len(positive) else None

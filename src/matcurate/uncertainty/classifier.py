@@ -60,60 +60,60 @@ class Gallery:
 
 
 class PatchClassifier:
-    """Answers for crops of homogeneous regions.
+    """Classifies crops of homogeneous regions by a trained model, with examples from a gallery.
 
-    ``gallery``: what examples are taken from; a class may have none.
+    ``embedder`` is the one that the model was trained on; for a network it gives crops as the network takes them.
     """
 
     def __init__(self, embedder: Embedder, model: PatchModel, gallery: Gallery) -> None:
         self._embedder = embedder
         self._model = model
         self._labels = gallery.labels
-        self._gallery = model.look(gallery.embeddings).places
+        self._gallery = model.infer(gallery.embeddings).features
 
     def __call__(self, crops: Pixels, similar: int = SIMILAR, examples: int = EXAMPLES) -> tuple[PatchAnswer, ...]:
-        """Answers for crops (N, h, w).
+        """Classify crops (N, h, w) of the size that was learned.
 
-        ``crops``: uint8, uint16 or float array (N, h, w), of the size that was learned; ``similar``: k', number of
-        classes to rank, at least 1; fewer where there are fewer classes. Raises ValueError when ``similar`` is below 1
-        or ``examples`` below 0.
+        ``similar`` is the paper's K', the number of ranked classes, at least 1; ``examples`` the number of crops of the
+        gallery named for each. Raises ValueError when one of them is too small.
         """
         _check(similar, examples)
-        look = self._model.look(self._embedder(crops))
-        shares, unknown = class_means(look.alpha), vacuity(look.alpha)
-        ranked = np.argsort(-look.logits, axis=1, kind="stable")[:, :similar]
+        output = self._model.infer(self._embedder(crops))
+        shares, unknown = class_means(output.alpha), vacuity(output.alpha)
+        ranked = np.argsort(-output.logits, axis=1, kind="stable")[:, :similar]
         return tuple(
-            PatchAnswer(self._similar(look.places[row], ranked[row], shares[row], examples), float(unknown[row]))
-            for row in range(len(look.alpha))
+            PatchAnswer(self._similar(output.features[row], ranked[row], shares[row], examples), float(unknown[row]))
+            for row in range(len(output.alpha))
         )
 
     def together(self, embeddings: FloatArray, similar: int = SIMILAR, examples: int = EXAMPLES) -> PatchAnswer:
-        """One answer for the crops of one micrograph or region, from what the embedder makes of them (N, …).
+        """Give one answer for all crops of one micrograph or region, from their embeddings (N, …).
 
         Probabilities are means over the crops. Vacuity is their median: neither a crop of the mount nor one that
         happens to look familiar decides. Classes without evidence are ranked by their mean logits. Examples are the
-        gallery's crops that lie nearest to any of these.
-
-        Raises ValueError when there is no crop, ``similar`` is below 1 or ``examples`` below 0.
+        gallery's crops that lie nearest to any of these. Raises ValueError when there is no crop, ``similar`` is below
+        1 or ``examples`` below 0.
         """
         _check(similar, examples)
         if not len(embeddings):
             raise ValueError("needs the embedding of at least one crop")
-        look = self._model.look(embeddings)
-        shares = class_means(look.alpha).mean(axis=0)
-        ranked = np.lexsort((-look.logits.mean(axis=0), -shares.round(6)))[:similar]
-        return PatchAnswer(self._similar(look.places, ranked, shares, examples), float(np.median(vacuity(look.alpha))))
+        output = self._model.infer(embeddings)
+        shares = class_means(output.alpha).mean(axis=0)
+        ranked = np.lexsort((-output.logits.mean(axis=0), -shares.round(6)))[:similar]
+        return PatchAnswer(
+            self._similar(output.features, ranked, shares, examples), float(np.median(vacuity(output.alpha)))
+        )
 
-    def _similar(self, place: FloatArray, ranked: Labels, shares: FloatArray, examples: int) -> tuple[Similar, ...]:
+    def _similar(self, features: FloatArray, ranked: Labels, shares: FloatArray, examples: int) -> tuple[Similar, ...]:
         return tuple(
-            Similar(self._model.classes[number], float(shares[number]), self._examples(place, int(number), examples))
+            Similar(self._model.classes[number], float(shares[number]), self._examples(features, int(number), examples))
             for number in ranked
         )
 
-    def _examples(self, place: FloatArray, number: int, count: int) -> tuple[int, ...]:
+    def _examples(self, features: FloatArray, number: int, count: int) -> tuple[int, ...]:
         """Crops of a class nearest to a place (d,), or to the nearest of several (N, d)."""
         own = np.flatnonzero(self._labels == number)
-        apart = [((self._gallery[own] - each) ** 2).sum(axis=1) for each in np.atleast_2d(place)]
+        apart = [((self._gallery[own] - each) ** 2).sum(axis=1) for each in np.atleast_2d(features)]
         nearest = np.argsort(np.min(apart, axis=0), kind="stable")[:count]
         return tuple(int(index) for index in own[nearest])
 

@@ -1,7 +1,8 @@
-"""What a Dirichlet distribution over class probabilities says of the certainty of a prediction, in closed form.
+"""Measures of certainty that follow from a Dirichlet distribution over class probabilities, in closed form.
 
 Everything takes parameters α = evidence + 1 of K classes, of N samples as (N, K) or of a picture as (K, H, W), and
-answers for each sample or pixel in float64. Entropies are in nats.
+answers for each sample or pixel in float64. Entropies are in nats. All raise ValueError when α has another shape or no
+class, is not finite or is below 1.
 
 References
 ----------
@@ -25,19 +26,13 @@ Certainty = NDArray[np.float64]
 
 
 def class_means(alpha: Parameters) -> NDArray[np.float64]:
-    """Expected probabilities p_k = α_k / S, in the shape of ``alpha``; they sum to 1 over the classes.
-
-    Raises ValueError when ``alpha`` is neither (N, K) nor (K, H, W), has no class, is not finite or below 1.
-    """
+    """Expected probabilities p_k = α_k / S, in the shape of ``alpha``; they sum to 1 over the classes."""
     checked, axis = _classes_of(alpha)
     return np.asarray(checked / checked.sum(axis=axis, keepdims=True))
 
 
 def vacuity(alpha: Parameters) -> Certainty:
-    """Vacuity u = K / S in (0, 1], S = Σ α_k: 1 where there is no evidence at all. Sensoy et al. 2018, eq. 2.
-
-    Raises ValueError as :func:`class_means`.
-    """
+    """Vacuity u = K / S in (0, 1], S = Σ α_k: 1 where there is no evidence at all. Sensoy et al. 2018, eq. 2."""
     checked, axis = _classes_of(alpha)
     return np.asarray(checked.shape[axis] / checked.sum(axis=axis))
 
@@ -47,8 +42,6 @@ def dissonance(alpha: Parameters) -> Certainty:
 
     With belief b_k = (α_k - 1) / S it is Σ_k b_k Σ_{j≠k} b_j Bal(b_j, b_k) / Σ_{j≠k} b_j, where Bal(a, b) = 1 - |a - b|
     / (a + b), or 0 where one is 0.
-
-    Raises ValueError as :func:`class_means`.
     """
     checked, axis = _classes_of(alpha)
     belief = np.moveaxis((checked - 1) / checked.sum(axis=axis, keepdims=True), axis, 0)
@@ -62,21 +55,16 @@ def dissonance(alpha: Parameters) -> Certainty:
 
 
 def entropy_of_mean(alpha: Parameters) -> Certainty:
-    """Entropy of the expected probabilities, in [0, log K]: all uncertainty together.
-
-    Raises ValueError as :func:`class_means`.
-    """
+    """Entropy of the expected probabilities, in [0, log K]: all uncertainty together."""
     _, axis = _classes_of(alpha)
     mean = class_means(alpha)
     return np.asarray(-xlogy(mean, mean).sum(axis=axis))
 
 
 def expected_entropy(alpha: Parameters) -> Certainty:
-    """Entropy that is expected of probabilities drawn from the Dirichlet: the part that more evidence cannot take away.
+    """Expected entropy of probabilities drawn from the Dirichlet: the part that more evidence cannot take away.
 
     E[H(p)] = Σ_k α_k / S (ψ(S + 1) - ψ(α_k + 1)). Malinin and Gales 2018, appendix C.
-
-    Raises ValueError as :func:`class_means`.
     """
     checked, axis = _classes_of(alpha)
     strength = checked.sum(axis=axis, keepdims=True)
@@ -84,10 +72,7 @@ def expected_entropy(alpha: Parameters) -> Certainty:
 
 
 def mutual_information(alpha: Parameters) -> Certainty:
-    """Between class and probabilities: entropy of the mean less expected entropy, what evidence would still tell.
-
-    Raises ValueError as :func:`class_means`.
-    """
+    """Entropy of the mean less expected entropy: what evidence would still tell."""
     return np.maximum(entropy_of_mean(alpha) - expected_entropy(alpha), 0.0)
 
 

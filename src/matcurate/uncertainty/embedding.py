@@ -36,11 +36,11 @@ class Embedder(Protocol):
 
 
 def pooled_statistics(images: Tensor, levels: Sequence[Tensor], correlated: int) -> Tensor:
-    """One vector for each crop, in logarithms: sign(x) log(1 + 3 |x|).
+    """Pool one vector for each crop, (N, D), in logarithms: sign(x) log(1 + 3 |x|).
 
-    ``images``: float tensor (N, h, w), crops with zero mean and unit variance; their third and fourth moments come
-    first; ``levels``: sequence of float tensor (N, C, h', w'), feature maps of an encoder, finest first: mean and
-    standard deviation of every channel. Returns float tensor (N, D).
+    ``images`` (N, h, w) have zero mean and unit variance: their third and fourth moments come first. ``levels`` are
+    feature maps (N, C, h', w') of an encoder, finest first: mean and standard deviation of every channel, and for the
+    first ``correlated`` levels the correlations of all pairs of channels.
     """
     flat = images.flatten(1)
     parts = [flat.pow(3).mean(1, keepdim=True), flat.pow(4).mean(1, keepdim=True)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Grows(Protocol):
+class GrowingModel(Protocol):
     """A model whose outputs are rows of some of its parameters."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
@@ -21,21 +21,19 @@ class Grows(Protocol):
 
 
 @contextmanager
-def outputs_only(model: Grows, numbers: Sequence[int]) -> Iterator[None]:
-    """Let nothing of a model learn but these outputs.
+def outputs_only(model: GrowingModel, numbers: Sequence[int]) -> Iterator[None]:
+    """Let only these outputs, by their numbers in 0 … K - 1, learn; afterwards all of the model learns again.
 
     An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
-
-    ``numbers``: of the outputs that learn, in 0 … K - 1.
     """
     outputs = model.outputs()
-    others = [each for each in model.parameters() if all(each is not own for own in outputs)]
+    others = [parameter for parameter in model.parameters() if all(parameter is not own for own in outputs)]
     hooks = [
-        each.register_hook(lambda gradient: _rows(gradient, numbers))  # type: ignore[no-untyped-call]
-        for each in outputs
+        output.register_hook(lambda gradient: _rows(gradient, numbers))  # type: ignore[no-untyped-call]
+        for output in outputs
     ]
-    for each in others:
-        each.requires_grad_(False)
+    for parameter in others:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from matcurate.config import Strict
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import Look, look_at, others
+from matcurate.uncertainty.patch_model import PatchOutput, others, patch_output
 from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 
 
@@ -49,10 +49,9 @@ class HeadSettings(Strict):
 
 
 class EvidentialHead(nn.Module):
-    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z.
+    """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z; the whitening does not learn.
 
-    ``classes``: names, in the order of the outputs; none twice; ``prototypes``: float array (K, d), where the classes
-    lie at first.
+    ``classes`` are names in the order of the outputs, none twice; ``prototypes`` (K, d) the initial μ.
     """
 
     def __init__(
@@ -71,14 +70,14 @@ class EvidentialHead(nn.Module):
 
     def whitened(self, embeddings: Tensor) -> Tensor:
         """Whitened (N, d) of embeddings (N, D)."""
-        found: Tensor = (embeddings - self.get_buffer("centre")) @ self.get_buffer("projection")
-        return found
+        features: Tensor = (embeddings - self.get_buffer("centre")) @ self.get_buffer("projection")
+        return features
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Logits (N, K) of embeddings (N, D)."""
         return self.logits(self.whitened(embeddings))
 
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """Embeddings as they are: they do not vary."""
         return whitened
 
@@ -86,34 +85,33 @@ class EvidentialHead(nn.Module):
         """Logits (N, K) of whitened embeddings (N, d)."""
         return self.bias - self.log_precision.exp() * self._distances(whitened)
 
-    def look(self, samples: FloatArray) -> Look:
-        """What it makes of embeddings (N, D); places are whitened embeddings (N, d)."""
+    def infer(self, samples: FloatArray) -> PatchOutput:
+        """Compute the output for embeddings (N, D); its features are whitened embeddings (N, d)."""
         with torch.inference_mode():
-            places = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
-            return look_at(self.logits(places), places, self.settings.evidence.bound)
+            features = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
+            return patch_output(self.logits(features), features, self.settings.evidence.bound)
 
     def logits_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
         """Logits (N, K) of embeddings (N, D): unlike evidence they tell apart classes that are both far away."""
-        return self.look(embeddings).logits
+        return self.infer(embeddings).logits
 
     def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of embeddings (N, D)."""
-        return self.look(samples).alpha
+        return self.infer(samples).alpha
 
     def extended(self, name: str, samples: FloatArray) -> EvidentialHead:
         """A head with one output more, for the class of embeddings (N, D); all other weights bit for bit.
 
-        The new output starts at their mean and with their spread, where the paper draws it at random.
-
-        Raises ValueError when the name is taken or there is no embedding.
+        The new output starts at their mean and with their spread, where the paper draws it at random. Raises ValueError
+        when the name is taken or there is no embedding.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
         with torch.no_grad():
-            places = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
-            prototype = places.mean(0)
-            spread = (places - prototype).square().sum(1).median()
-            alike = -spread.log() if len(places) > 1 and spread > 0 else self.log_precision.median()
+            features = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
+            prototype = features.mean(0)
+            spread = (features - prototype).square().sum(1).median()
+            alike = -spread.log() if len(features) > 1 and spread > 0 else self.log_precision.median()
             return self._with(
                 (*self.classes, name),
                 {
@@ -161,15 +159,13 @@ def begin_head(
     settings: HeadSettings,
     whitening: Whitening | None = None,
 ) -> EvidentialHead:
-    """A head before training: whitening, and every class at the mean and with the spread of its embeddings.
+    """Make a head before training: whitening, and every class at the mean and with the spread of its embeddings.
 
-    One class alone is a head, too: there is nothing to tell apart, so that training changes nothing (Bayes risk and
-    divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
+    ``embeddings`` (N, D), finite; ``labels`` (N,) in 0 … K - 1, each at least once; ``whitening`` is fitted to them by
+    default, which takes several of each class to say anything. One class alone is a head, too: training changes nothing
+    (Bayes risk and divergence are 0 where K = 1), but evidence falls with the distance from it, and u = 1 / (1 + e).
 
-    ``classes``: k names, at least one; ``embeddings``: float array (N, D), of crops; ``labels``: int array (N,),
-    classes in 0 … K - 1, each at least once; ``settings``: shape of the head; ``whitening``: of embeddings of length D;
-    fitted to these by default, which takes several of each class to say anything. Raises ValueError when lengths
-    differ, an embedding is not finite, there is no class, or a class has no sample.
+    Raises ValueError when lengths differ, an embedding is not finite, there is no class, or a class has no sample.
     """
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}")

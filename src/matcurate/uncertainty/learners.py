@@ -37,10 +37,7 @@ class PatchLearner(Protocol):
         """
 
     def train(self, model: PatchModel, samples: FloatArray, labels: Labels, rng: np.random.Generator) -> None:
-        """Train it in place on samples of all its classes.
-
-        Raises TrainingError when the loss is not finite.
-        """
+        """Train it in place on samples of all its classes. Raises TrainingError when the loss is not finite."""
 
     def by(self, objective: Objective) -> PatchLearner:
         """The same with another loss."""
@@ -77,8 +74,7 @@ class HeadLearner:
 class NetworkLearner:
     """A whole network on crops (N, h, w): see :func:`~matcurate.uncertainty.network.begin_network`.
 
-    ``start``: weights of the classifier to begin with; drawn at random without; ``device``: where it computes [the
-    CPU].
+    ``start`` holds the classifier's weights to begin with, None draws them at random; the default device is the CPU.
     """
 
     name: NetworkName
@@ -101,7 +97,7 @@ class NetworkLearner:
         """Train all of it that learns; then batch normalisation takes the statistics of all crops."""
         with seeded(rng, self.device):
             train_head(model, samples, labels, self.training, rng=rng)
-        if isinstance(model, PatchNetwork) and any(each.requires_grad for each in model.body.parameters()):
+        if isinstance(model, PatchNetwork) and any(parameter.requires_grad for parameter in model.body.parameters()):
             model.body.settle(samples)
 
     def by(self, objective: Objective) -> NetworkLearner:

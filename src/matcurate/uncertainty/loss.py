@@ -54,11 +54,11 @@ def dirichlet_parameters(logits: Tensor, bound: float) -> Tensor:
 
 
 def evidential_loss(alpha: Tensor, labels: Tensor, penalty: float) -> Tensor:
-    """Mean of Bayes risk + ``penalty`` · KL over samples or pixels.
+    """Mean of Bayes risk + ``penalty`` · KL over samples or pixels, a float32 scalar.
 
-    ``alpha``: float tensor (N, K) or (N, K, H, W), dirichlet parameters, at least 1; ``labels``: int64 tensor (N,) or
-    (N, H, W), classes in 0 … K - 1; :data:`IGNORED` is left out. Returns float32 tensor (), 0, with a gradient of 0,
-    where every label is left out. Raises ValueError when shapes do not fit or a label is no class.
+    ``alpha`` (N, K) or (N, K, H, W), at least 1; ``labels`` (N,) or (N, H, W), int64 in 0 … K - 1, :data:`IGNORED` is
+    left out: the loss is 0, with a gradient of 0, where every label is. Raises ValueError when shapes do not fit or a
+    label is no class.
     """
     classes = alpha.shape[1]
     if alpha.ndim not in (2, 4) or labels.shape != (alpha.shape[0], *alpha.shape[2:]):

@@ -25,7 +25,7 @@ from matcurate.config import NetworkName, Strict
 from matcurate.errors import CheckpointError
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import Look, look_at, others
+from matcurate.uncertainty.patch_model import PatchOutput, others, patch_output
 
 AT_ONCE = 64
 """Crops that are looked at together."""
@@ -51,7 +51,8 @@ ARCHITECTURES: Mapping[NetworkName, Architecture] = {
 class GreyBody(nn.Module):
     """Features (N, D) of crops (N, h, w) of grey values in [0, 1]: a torchvision classifier without its last layer.
 
-    Grey goes into all three channels, each normalised as for the weights from ImageNet.
+    Grey goes into all three channels, each normalised as for the weights from ImageNet. New weights are drawn from
+    torch's generator.
     """
 
     mean: Tensor
@@ -72,8 +73,8 @@ class GreyBody(nn.Module):
         images = (crops[:, None] - self.mean) / self.deviation
         if self.training and len(images) == 1:
             images = images.expand(2, -1, -1, -1)  # one crop alone has no variance to normalise by
-        found: Tensor = self.layers(images)
-        return found[: len(crops)]
+        features: Tensor = self.layers(images)
+        return features[: len(crops)]
 
     def train(self, mode: bool = True) -> GreyBody:
         """Switch dropout, and batch statistics where they belong to weights that learn."""
@@ -86,8 +87,8 @@ class GreyBody(nn.Module):
         """Features (N, D) of crops (N, h, w), on the CPU."""
         with torch.inference_mode():
             parts = torch.split(torch.from_numpy(crops.astype(np.float32)), AT_ONCE)
-            found = torch.cat([self(part.to(self.mean.device)).cpu() for part in parts])
-        return np.asarray(found.numpy())
+            features = torch.cat([self(part.to(self.mean.device)).cpu() for part in parts])
+        return np.asarray(features.numpy())
 
     def load(self, start: Mapping[str, Tensor]) -> None:
         """Take over the weights of a classifier but those of its last layer.
@@ -106,18 +107,18 @@ class GreyBody(nn.Module):
     def settle(self, crops: FloatArray) -> None:
         """Let batch normalisation take over means and variances of all crops, where those of few counted before."""
         layers = self._normalising()
-        momenta = [each.momentum for each in layers]
-        for each in layers:
-            each.reset_running_stats()
-            each.momentum = None  # the mean over all batches
-            each.train()
+        momenta = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # the mean over all batches
+            layer.train()
         self.of(crops)
         for each, momentum in zip(layers, momenta, strict=True):
             each.momentum = momentum
             each.eval()
 
     def _normalising(self) -> list[nn.BatchNorm2d]:
-        return [each for each in self.modules() if isinstance(each, nn.BatchNorm2d)]
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
 class NetworkOutputs(Strict):
@@ -127,10 +128,7 @@ class NetworkOutputs(Strict):
 
 
 class PatchNetwork(nn.Module):
-    """Logits of evidence for crops of grey values.
-
-    ``classes``: names, in the order of the outputs; none twice.
-    """
+    """Logits of evidence for crops of grey values. ``classes``: names, in the order of the outputs; none twice."""
 
     def __init__(self, body: GreyBody, classes: Sequence[str], last: nn.Linear, settings: NetworkOutputs) -> None:
         super().__init__()
@@ -147,7 +145,7 @@ class PatchNetwork(nn.Module):
         """Crops (N, h, w) as they are: everything learns."""
         return embeddings
 
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """Crops (N, h, w), square, each in one of its eight orientations."""
         turns, mirrored = rng.integers(0, 4, len(whitened)), rng.integers(0, 2, len(whitened))
         drawn = zip(whitened, turns, mirrored, strict=True)
@@ -155,33 +153,32 @@ class PatchNetwork(nn.Module):
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of crops (N, h, w)."""
-        found: Tensor = self.last(self.body(whitened))
-        return found
+        logits: Tensor = self.last(self.body(whitened))
+        return logits
 
     def outputs(self) -> tuple[nn.Parameter, ...]:
         """What learns and has one row for each class: weights and biases of the last layer."""
         return self.last.get_parameter("weight"), self.last.get_parameter("bias")
 
-    def look(self, samples: FloatArray) -> Look:
-        """What it makes of crops (N, h, w); places are features (N, D)."""
+    def infer(self, samples: FloatArray) -> PatchOutput:
+        """Compute the output for crops (N, h, w); its features (N, D) are those of the body."""
         with torch.inference_mode():
-            places = torch.from_numpy(self.body.of(samples)).to(self.last.bias.device)
-            return look_at(self.last(places), places, self.settings.evidence.bound)
+            features = torch.from_numpy(self.body.of(samples)).to(self.last.bias.device)
+            return patch_output(self.last(features), features, self.settings.evidence.bound)
 
     def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of crops (N, h, w)."""
-        return self.look(samples).alpha
+        return self.infer(samples).alpha
 
     def extended(self, name: str, samples: FloatArray) -> PatchNetwork:
         """A network with one output more, for the class of crops (N, h, w); all other weights bit for bit.
 
-        Until it is trained the new output gives every crop an evidence of 1.
-
-        Raises ValueError when the name is taken or there is no crop.
+        Until it is trained the new output gives every crop an evidence of 1. Raises ValueError when the name is taken
+        or there is no crop.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
-        rows = [torch.cat([each, torch.zeros_like(each[:1])]) for each in self.outputs()]
+        rows = [torch.cat([output, torch.zeros_like(output[:1])]) for output in self.outputs()]
         return self._with((*self.classes, name), *rows)
 
     def without(self, name: str) -> PatchNetwork:
@@ -190,7 +187,7 @@ class PatchNetwork(nn.Module):
         Raises ValueError when there is no such class, or no other.
         """
         kept = others(self.classes, name)
-        return self._with([self.classes[number] for number in kept], *(each[kept] for each in self.outputs()))
+        return self._with([self.classes[number] for number in kept], *(output[kept] for output in self.outputs()))
 
     def _with(self, classes: Sequence[str], weight: Tensor, bias: Tensor) -> PatchNetwork:
         """A network with other outputs, whose training leaves this one alone."""
@@ -214,12 +211,12 @@ def begin_network(
     settings: NetworkOutputs = NetworkOutputs(),  # noqa: B008 - frozen
     device: torch.device | None = None,
 ) -> PatchNetwork:
-    """A network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
+    """Make a network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
 
-    ``classes``: k names, at least one; ``crops``: float array (N, h, w), grey values in [0, 1]; ``start``: weights of
-    the classifier; those of its last layer are left out. Without them all are drawn at random, and batch normalisation
-    takes the means and variances of these crops; ``device``: where it computes [the CPU]. Raises ValueError when crops
-    are too small for it or not finite; CheckpointError when the weights are those of something else.
+    ``crops`` (N, h, w), grey values in [0, 1]; ``start`` holds the classifier's weights, of which those of the last
+    layer are left out. Without them all are drawn at random, and batch normalisation takes the means and variances of
+    these crops. The default device is the CPU. Raises ValueError when crops are too small for it or not finite;
+    CheckpointError when the weights are those of something else.
     """
     if crops.ndim != 3 or min(crops.shape[1:]) < ARCHITECTURES[name].least:
         raise ValueError(f"{name} takes crops of {ARCHITECTURES[name].least} pixels at least, got {crops.shape}")

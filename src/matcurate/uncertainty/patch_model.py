@@ -1,6 +1,6 @@
-"""What everything that tells microstructure classes apart has in common, whatever it looks at.
+"""What all classifiers of microstructure classes have in common.
 
-The head looks at embeddings (N, D) of crops, a network at the crops (N, h, w) themselves; both are *samples* here.
+A head takes embeddings (N, D) of crops, a network the crops (N, h, w) themselves; both are *samples* here.
 """
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ from matcurate.uncertainty.trainer import Trainable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """What a model makes of samples.
+class PatchOutput:
+    """Output of a model for samples.
 
-    ``logits``: float64 array (N, K), unlike evidence they tell apart classes that are both far away; ``alpha``: float64
-    array (N, K), dirichlet parameters, at least 1; ``places``: float32 array (N, d), where they lie: what is alike lies
-    close together.
+    ``logits`` (N, K), float64, tell apart even classes that are both far away, unlike evidence; ``alpha`` (N, K),
+    float64, are Dirichlet parameters, at least 1; ``features`` (N, d), float32, lie close together for similar samples.
     """
 
     logits: NDArray[np.float64]
     alpha: NDArray[np.float64]
-    places: NDArray[np.float32]
+    features: NDArray[np.float32]
 
 
 class PatchModel(Trainable, Protocol):
     """Tells classes apart by evidence, says how little it knows, and grows by a class."""
 
-    def look(self, samples: FloatArray) -> Look:
-        """What it makes of samples (N, …)."""
+    def infer(self, samples: FloatArray) -> PatchOutput:
+        """Compute logits, Dirichlet parameters and features of samples (N, …)."""
 
     def outputs(self) -> tuple[nn.Parameter, ...]:
         """What learns and has one row for each class."""
@@ -52,16 +51,15 @@ class PatchModel(Trainable, Protocol):
 
 
 def others(classes: Sequence[str], name: str) -> list[int]:
-    """Numbers of all classes but one.
-
-    Raises ValueError when there is no such class, or no other.
-    """
+    """Numbers of all classes but one. Raises ValueError when there is no such class, or no other."""
     if name not in classes or len(classes) == 1:
         raise ValueError(f"cannot take class {name!r} out of {list(classes)}")
     return [number for number, each in enumerate(classes) if each != name]
 
 
-def look_at(logits: Tensor, places: Tensor, bound: float) -> Look:
-    """Logits (N, K) and places (N, d) as arrays, with the evidence that lies in them."""
-    found = logits.double().cpu()
-    return Look(np.asarray(found.numpy()), np.asarray(dirichlet_parameters(found, bound).numpy()), places.cpu().numpy())
+def patch_output(logits: Tensor, features: Tensor, bound: float) -> PatchOutput:
+    """Logits (N, K) and features (N, d) as arrays, with the evidence that lies in them."""
+    exact = logits.double().cpu()
+    return PatchOutput(
+        np.asarray(exact.numpy()), np.asarray(dirichlet_parameters(exact, bound).numpy()), features.cpu().numpy()
+    )

@@ -54,8 +54,7 @@ class PixelSettings(Strict):
 class PixelHead(nn.Module):
     """Logits of evidence for hypercolumns of D numbers.
 
-    ``widths``: channels of the maps that it looks at, in their order; their sum is D; ``classes``: names of the K
-    phases, in the order of their ids.
+    ``widths`` are the channels of the maps that it takes, with sum D; ``classes`` the names of the K phases by id.
     """
 
     centre: Tensor
@@ -89,7 +88,7 @@ class PixelHead(nn.Module):
         """Standardised hypercolumns (N, D)."""
         return (embeddings - self.centre) / self.scale
 
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """Hypercolumns as they are: they do not vary."""
         return whitened
 
@@ -160,13 +159,10 @@ def fit_pixel_head(
     seed: int,
     device: torch.device | None = None,
 ) -> PixelHead:
-    """A trained head.
+    """Train a head on hypercolumns (N, D) of pixels with phases ``labels`` (N,) in 0 … K - 1; not every one must occur.
 
-    ``features``: float array (N, D), hypercolumns of pixels of labelled pictures; ``labels``: int array (N,), their
-    phases, in 0 … K - 1; not every one must occur; ``widths``: channels of the maps, in their order; ``classes``: names
-    of the K phases, in the order of their ids; ``settings``: shape and training; ``seed``: of first weights, order and
-    dropout; ``device``: where it is trained and stays [the CPU]. Raises ValueError when lengths differ, there is
-    nothing, or a label is no class; TrainingError when the loss is not finite.
+    ``widths`` are the channels of the maps, with sum D. It stays on ``device``, by default the CPU. Raises ValueError
+    when lengths differ, there is nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
     growing = settings.evidence.model_copy(update={"annealing": epochs // 2})
@@ -187,12 +183,12 @@ def features_at(maps: Sequence[Tensor], span: Size, rows: Tensor, columns: Tenso
     The same numbers as of the maps enlarged bilinearly, without enlarging them.
     """
     sides = torch.tensor([span[1], span[0]], device=maps[0].device)
-    places = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
-    found = [
-        functional.grid_sample(each, places[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+    positions = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
+    features = [
+        functional.grid_sample(each, positions[None, None], padding_mode="border", align_corners=False)[0, :, 0]
         for each in maps
     ]
-    return torch.cat(found).T
+    return torch.cat(features).T
 
 
 def drawn_pixels(labels: LabelMap, count: int, balance: float, rng: np.random.Generator) -> NDArray[np.int64]:

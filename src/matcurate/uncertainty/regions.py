@@ -18,11 +18,9 @@ UNKNOWN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RegionScores:
-    """Uncertainty of a micrograph.
+    """Vacuity away from boundaries: its mean, the share of pixels above the threshold, the mean per phase.
 
-    ``mean``: mean vacuity away from boundaries, in (0, 1]; ``unknown``: share of pixels away from boundaries whose
-    vacuity is above the threshold, in [0, 1]; ``per_phase``: mean vacuity of each predicted phase away from its
-    boundaries; None where it has no such pixel.
+    All lie in [0, 1]; ``per_phase`` is None for a predicted phase that has no such pixel.
     """
 
     mean: float
@@ -42,9 +40,8 @@ def region_scores(
     """Scores of a vacuity map (H, W) in (0, 1] and predicted phase ids (H, W) below ``count``.
 
     Where nothing lies away from boundaries, as in very fine structures, all pixels count; never those that are False in
-    ``counts`` (H, W), which is True somewhere.
-
-    Raises ValueError when shapes differ, a vacuity is not finite, or an id is too large.
+    ``counts`` (H, W), which is True somewhere. Raises ValueError when shapes differ, a vacuity is not finite, or an id
+    is too large.
     """
     if vacuity.shape != phases.shape or vacuity.ndim != 2 or not vacuity.size:
         raise ValueError(f"vacuity {vacuity.shape} and phases {phases.shape} must be one (H, W)")

@@ -62,7 +62,7 @@ class Trainable(Protocol):
     def whitened(self, embeddings: Tensor) -> Tensor:
         """What does not learn: (N, d) of embeddings (N, D), or images of crops (N, h, w)."""
 
-    def varied(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
+    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """The same samples as they may look another time; drawn anew for each batch."""
 
     def logits(self, whitened: Tensor) -> Tensor:
@@ -94,14 +94,11 @@ def train_head(
     rng: np.random.Generator,
     report: Callable[[EpochReport], None] = lambda report: None,
 ) -> None:
-    """Train a head in place, with Adam and a learning rate that falls along half a cosine.
+    """Train a head in place, with Adam and a learning rate that falls along half a cosine; then set evaluation mode.
 
-    A head of one class stays as it began: there is nothing to tell apart, and its loss is 0 everywhere.
-
-    ``head``: its whitening stays as it is; afterwards it is in evaluation mode; ``embeddings``: float array (N, D), of
-    crops of all its classes, or for a network the crops (N, h, w): after ``extended``, old and new ones; ``labels``:
-    int array (N,), classes in 0 … K - 1; ``rng``: of order and mixing. Raises ValueError when lengths differ, there is
-    nothing, or a label is no class; TrainingError when the loss is not finite.
+    ``embeddings`` (N, D) of crops of all its classes, or for a network the crops (N, h, w), after ``extended`` old and
+    new ones; ``labels`` (N,) in 0 … K - 1. A head of one class stays as it began: its loss is 0 everywhere. Raises
+    ValueError when lengths differ, there is nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     if embeddings.ndim < 2 or labels.shape != embeddings.shape[:1] or not len(labels):
         raise ValueError(f"embeddings {embeddings.shape} do not fit labels {labels.shape}, or there are none")
@@ -133,9 +130,9 @@ def _epoch(
     """One look at every sample (N, …): mean loss and share of right ones."""
     losses, right = 0.0, 0
     for chosen in _batches(len(truth), settings.batch, rng):
-        shown = head.varied(samples[chosen], rng)
-        logits = head.logits(shown)
-        loss = _loss(head, logits, shown, truth[chosen], settings, epoch, rng)
+        varied = head.augment(samples[chosen], rng)
+        logits = head.logits(varied)
+        loss = _loss(head, logits, varied, truth[chosen], settings, epoch, rng)
         if not torch.isfinite(loss):
             raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
         optimizer.zero_grad()

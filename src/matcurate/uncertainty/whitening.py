@@ -21,10 +21,9 @@ Labels = NDArray[np.integer]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whitening:
-    """z = (x - centre) @ projection.
+    """z = (x - centre) @ projection: ``centre`` (D,), the mean of the embeddings; ``projection`` (D, d), float64.
 
-    ``centre``: float64 array (D,), mean of the embeddings; ``projection``: float64 array (D, d), onto the main axes of
-    all embeddings, scaled by what classes vary by along them.
+    It projects onto the main axes of all embeddings, scaled by what classes vary by along them.
     """
 
     centre: NDArray[np.float64]
@@ -38,9 +37,8 @@ class Whitening:
 def fit_whitening(embeddings: FloatArray, labels: Labels, axes: int, shrinkage: float) -> Whitening:
     """Standardise, keep the main axes of all embeddings, and divide by the covariance within classes.
 
-    ``embeddings``: float array (N, D), finite; ``labels``: int array (N,), their classes; ``axes``: main axes that are
-    kept at most; fewer where there are fewer samples or numbers; ``shrinkage``: in (0, 1]: share of the mean variance
-    in the covariance, against chance in few samples (Ledoit and Wolf 2004).
+    ``embeddings`` (N, D), finite; fewer than ``axes`` are kept where there are fewer samples or numbers; ``shrinkage``
+    in (0, 1] is the share of the mean variance in the covariance, against chance in few samples (Ledoit and Wolf 2004).
     """
     samples = embeddings.astype(np.float64)
     centre, deviation = samples.mean(axis=0), samples.std(axis=0)

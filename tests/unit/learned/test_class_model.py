@@ -5,9 +5,9 @@ from matcurate.config import ClassSettings
 from matcurate.learned.class_model import (
     NOTHING_HELD_OUT,
     Accuracy,
-    Asked,
-    HeldOut,
-    Shown,
+    HeldOutResult,
+    HeldOutResults,
+    LabelledCrops,
     balanced,
     grow,
     hold_out,
@@ -20,12 +20,12 @@ REFIT, FINETUNE, NEW_OUTPUT_ONLY = (ClassSettings(retraining=each) for each in (
 DIMENSIONS = 10
 
 
-def shown(name: str, micrographs: int, crops: int = 6, seed: int = 0) -> list[Shown]:
+def shown(name: str, micrographs: int, crops: int = 6, seed: int = 0) -> list[LabelledCrops]:
     """Micrographs around the centre of their class, crops around their micrograph."""
     centre = np.random.default_rng(sum(map(ord, name))).normal(0, 6, DIMENSIONS)
     rng = np.random.default_rng(seed)
     return [
-        Shown(
+        LabelledCrops(
             name, (centre + rng.normal(0, 0.5, DIMENSIONS) + rng.normal(0, 1, (crops, DIMENSIONS))).astype(np.float32)
         )
         for _ in range(micrographs)
@@ -41,22 +41,22 @@ def test_every_class_comes_as_often_as_the_largest_and_nothing_is_left_out() -> 
 
 
 def test_the_threshold_and_accuracy_by_hand() -> None:
-    found = HeldOut(
+    found = HeldOutResults(
         (
-            Asked("a", np.array([0.1, 0.2, 0.3]), np.array([True, False, True]), True),
-            Asked("a", np.array([0.4]), np.array([False]), False),
-            Asked("b", np.array([0.5]), np.array([True]), True),
+            HeldOutResult("a", np.array([0.1, 0.2, 0.3]), np.array([True, False, True]), True),
+            HeldOutResult("a", np.array([0.4]), np.array([False]), False),
+            HeldOutResult("b", np.array([0.5]), np.array([True]), True),
         )
     )
     assert found.threshold(0.5) == pytest.approx(0.3)
     assert found.accuracy(["a"]) == Accuracy(micrographs=1 / 2, crops=2 / 4)
     assert found.accuracy(["a", "b"]) == Accuracy(micrographs=2 / 3, crops=3 / 5)
     assert found.accuracy(["c"]) is None
-    assert HeldOut(()).threshold(0.8) == NOTHING_HELD_OUT
+    assert HeldOutResults(()).threshold(0.8) == NOTHING_HELD_OUT
 
 
 def taught(
-    head: EvidentialHead | None, names: list[str], learned: list[Shown], settings: ClassSettings
+    head: EvidentialHead | None, names: list[str], learned: list[LabelledCrops], settings: ClassSettings
 ) -> EvidentialHead:
     """Grown by the last class, then trained as the settings say."""
     rng = np.random.default_rng(0)
@@ -97,7 +97,7 @@ def test_growing_keeps_every_weight_but_those_of_the_named_class_and_refitting_n
 def test_a_class_that_is_gone_loses_its_output_and_more_micrographs_of_one_move_it_alone() -> None:
     known = shown("a", 3) + shown("b", 3) + shown("c", 3)
     head = taught(None, ["a", "b", "c"], known, REFIT)
-    merged = [Shown("c", each.embeddings) if each.name == "b" else each for each in known]
+    merged = [LabelledCrops("c", each.embeddings) if each.name == "b" else each for each in known]
     shorter = grow(head, "c", ["a", "c"], merged, np.random.default_rng(0))
     assert shorter.classes == ("a", "c")
     assert np.array_equal(shorter.prototypes[0].detach().numpy(), head.prototypes[0].detach().numpy())
@@ -106,18 +106,18 @@ def test_a_class_that_is_gone_loses_its_output_and_more_micrographs_of_one_move_
 
 def test_held_out_micrographs_are_whole_and_the_only_one_of_a_class_is_parted() -> None:
     found = hold_out(["many", "one"], shown("many", 5) + shown("one", 1, crops=8), REFIT, 0)
-    crops = {name: sum(len(each.right) for each in found.asked if each.name == name) for name in ("many", "one")}
+    crops = {name: sum(len(each.right) for each in found.results if each.name == name) for name in ("many", "one")}
     assert crops == {"many": 30, "one": 8}
-    assert [each.name for each in found.asked].count("many") == 5
+    assert [each.name for each in found.results].count("many") == 5
     accuracy = found.accuracy(["many", "one"])
     assert accuracy is not None
     assert min(accuracy.micrographs, accuracy.crops) > 0.9
     again = hold_out(["many", "one"], shown("many", 5) + shown("one", 1, crops=8), REFIT, 0)
-    for each, other in zip(found.asked, again.asked, strict=True):
+    for each, other in zip(found.results, again.asked, strict=True):
         assert np.array_equal(each.vacuity, other.vacuity)
 
 
 def test_a_single_crop_is_learned_but_never_held_out() -> None:
     found = hold_out(["many", "single"], shown("many", 3) + shown("single", 1, crops=1), REFIT, 0)
-    assert {each.name for each in found.asked} == {"many"}
-    assert not hold_out(["single"], shown("single", 1, crops=1), REFIT, 0).asked
+    assert {each.name for each in found.results} == {"many"}
+    assert not hold_out(["single"], shown("single", 1, crops=1), REFIT, 0).results

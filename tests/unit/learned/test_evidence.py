@@ -6,7 +6,7 @@ import torch
 from small_network import small_network
 
 from matcurate.errors import CheckpointError
-from matcurate.learned.evidence import Calibration, Judged, fit_evidence, judge
+from matcurate.learned.evidence import Calibration, PredictionWithVacuity, fit_evidence, predict_with_vacuity
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.model import PhaseModel
@@ -41,12 +41,12 @@ def head(model):
 
 def test_the_phases_are_the_models_and_the_unknown_has_little_evidence(model, head):
     known, noise = halves(seed=1), np.random.default_rng(5).random((60, 100)).astype(np.float32)
-    judged = judge(model, head, known.grey, no_ratio(2))
-    assert judged.vacuity.shape == (60, 100)
-    np.testing.assert_allclose(judged.shares, phase_shares(model, known.grey, no_ratio(2)), atol=1e-6)
-    strange = judge(model, head, noise, no_ratio(2))
-    assert judged.vacuity.mean() < 0.3
-    assert strange.vacuity.mean() > 2 * judged.vacuity.mean()
+    prediction = predict_with_vacuity(model, head, known.grey, no_ratio(2))
+    assert prediction.vacuity.shape == (60, 100)
+    np.testing.assert_allclose(prediction.shares, phase_shares(model, known.grey, no_ratio(2)), atol=1e-6)
+    strange = predict_with_vacuity(model, head, noise, no_ratio(2))
+    assert prediction.vacuity.mean() < 0.3
+    assert strange.vacuity.mean() > 2 * prediction.vacuity.mean()
 
 
 def test_the_same_seed_gives_the_same_head(model, head):
@@ -61,7 +61,7 @@ def test_a_head_is_kept_with_the_model_it_belongs_to(model, head, tmp_path):
     assert card.classes == CLASSES and card.notes == {"lab": "north"}
     stored = load_pixel_head(path, digest)
     grey = halves(seed=2).grey
-    before, after = (judge(model, each, grey, no_ratio(2)).vacuity for each in (head, stored))
+    before, after = (predict_with_vacuity(model, each, grey, no_ratio(2)).vacuity for each in (head, stored))
     np.testing.assert_array_equal(before, after)
     with pytest.raises(CheckpointError, match="belongs to the model abababababab"):
         load_pixel_head(path, "cd" * 32)
@@ -78,7 +78,7 @@ def test_calibration_counts_errors_against_vacuity():
     vacuity = np.full((15, 20), 0.1, np.float32)
     vacuity[2, 2], vacuity[7, 12], vacuity[12, 17] = 0.8, 0.6, 0.7
     calibration = Calibration()
-    calibration.add(Judged(shares, vacuity), truth)
+    calibration.add(PredictionWithVacuity(shares, vacuity), truth)
     found = calibration.result()
     assert found.samples == 12 and found.accuracy == pytest.approx(10 / 12)
     assert found.ece == pytest.approx(0.9 - 10 / 12, abs=1e-6)

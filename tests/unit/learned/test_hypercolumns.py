@@ -5,7 +5,7 @@ from small_network import small_network
 
 from matcurate.learned import hypercolumns as room
 from matcurate.learned.hypercolumns import hypercolumns
-from matcurate.phase.inference import as_seen
+from matcurate.phase.inference import model_input
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.unet import UNetSegmenter
@@ -48,7 +48,7 @@ def test_at_half_the_size_a_pixel_lies_at_half_its_place() -> None:
     flat[40:48, 20:28] = 1.0
     found = hypercolumns(model_of(0.5), flat, np.array([43, 10]), np.array([23, 80])).features
     with torch.inference_mode():
-        finest = model_of().described(as_seen(model_of(0.5), flat)[None, None], torch.zeros(1, 2)).maps[0][0]
+        finest = model_of().described(model_input(model_of(0.5), flat)[None, None], torch.zeros(1, 2)).maps[0][0]
     # (43 + .5) / 2 - .5 = 21.25 lies a quarter of the way from row 21 to 22; column 23 at 11.25.
     expected = sum(
         weight * finest[:, row, column]

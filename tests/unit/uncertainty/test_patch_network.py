@@ -110,7 +110,7 @@ def test_a_new_class_appends_an_output_and_keeps_every_other_weight(network: Pat
     for name, value in longer.state_dict().items():
         assert torch.equal(value[:2] if name.startswith("last.") else value, own[name]), name
     assert longer.last.bias.tolist()[2:] == [0.0]
-    looked, before = longer.look(samples).logits, network.look(samples).logits
+    looked, before = longer.infer(samples).logits, network.infer(samples).logits
     np.testing.assert_allclose(looked[:, :2], before, rtol=1e-4, atol=1e-4)  # a product of another shape
     LEARNER.train(longer, samples, labels, np.random.default_rng(2))  # goes on with old and new crops
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in own.items())  # the shorter is its own
@@ -118,7 +118,7 @@ def test_a_new_class_appends_an_output_and_keeps_every_other_weight(network: Pat
     assert (longer.parameters_of(fresh).argmax(axis=1) == truth).mean() > 0.85
     back = longer.without("leaves")
     assert torch.equal(back.last.weight, longer.last.weight[:2]) and torch.equal(back.last.bias, longer.last.bias[:2])
-    np.testing.assert_allclose(back.look(samples).logits, longer.look(samples).logits[:, :2], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(back.infer(samples).logits, longer.infer(samples).logits[:, :2], rtol=1e-4, atol=1e-4)
 
 
 def test_a_last_batch_of_one_crop_is_no_trouble() -> None:
@@ -126,12 +126,12 @@ def test_a_last_batch_of_one_crop_is_no_trouble() -> None:
     network = LEARNER.begin(NAMES, samples, labels, np.random.default_rng(0))
     pairs = NetworkLearner(NAME, None, HeadTraining(epochs=1, batch=2))
     pairs.train(network, samples, labels, np.random.default_rng(0))
-    assert np.isfinite(network.look(samples).logits).all()
+    assert np.isfinite(network.infer(samples).logits).all()
 
 
 def test_orientations_are_the_eight_of_a_square(network: PatchNetwork) -> None:
     one = torch.arange(9.0).reshape(1, 3, 3)
-    shown = {tuple(map(tuple, network.varied(one, np.random.default_rng(k))[0].int().tolist())) for k in range(100)}
+    shown = {tuple(map(tuple, network.augment(one, np.random.default_rng(k))[0].int().tolist())) for k in range(100)}
     wanted = {
         tuple(map(tuple, np.rot90(each, k).tolist())) for k in range(4) for each in (one[0].int(), one[0].int().T)
     }
@@ -141,7 +141,7 @@ def test_orientations_are_the_eight_of_a_square(network: PatchNetwork) -> None:
 def test_grey_goes_into_three_channels_normalised_as_on_imagenet(network: PatchNetwork) -> None:
     seen = []
     handle = network.body.layers.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    network.look(np.full((1, EDGE, EDGE), 0.485, dtype=np.float32))
+    network.infer(np.full((1, EDGE, EDGE), 0.485, dtype=np.float32))
     handle.remove()
     assert seen[0].shape == (1, 3, EDGE, EDGE)
     by_hand = [0.0, (0.485 - 0.456) / 0.224, (0.485 - 0.406) / 0.225]
@@ -195,7 +195,7 @@ def test_a_file_gives_the_same_network_and_refuses_what_was_changed(tmp_path: Pa
     assert card == made
     assert (card.classes, card.network, card.crop, card.notes) == (("cells", "weave"), NAME, EDGE, {"start": "none"})
     samples, _ = crops(4, 2)
-    assert np.array_equal(stored.look(samples).logits, network.look(samples).logits)
+    assert np.array_equal(stored.infer(samples).logits, network.infer(samples).logits)
     save_network(tmp_path / "again", network, "a" * 64, EDGE, {"start": "none"})
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
     with safe_open(str(path), framework="pt") as file:

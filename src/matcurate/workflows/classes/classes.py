@@ -20,7 +20,7 @@ from matcurate.catalog.classes import (
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.records import MicrographRecord
 from matcurate.errors import CatalogError, ConfigError
-from matcurate.learned.class_model import Accuracy, Shown, hold_out
+from matcurate.learned.class_model import Accuracy, LabelledCrops, hold_out
 from matcurate.types import Progress, silent
 from matcurate.workflows.classes.crops import CropEmbeddings, open_embeddings, whole
 from matcurate.workflows.classes.heads import EMBEDDING, GROWN, class_learner, make_heads, store_class_head
@@ -31,7 +31,7 @@ Change = Callable[[Session, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownClasses:
     """What the catalog knows of a project's classes at one moment."""
 
     classes: tuple[ClassRecord, ...]
@@ -45,16 +45,18 @@ class Known:
 
     def members_of(self, name: str) -> tuple[MemberRecord, ...]:
         """What shows a class."""
-        return tuple(each for each in self.members if each.class_name == name)
+        return tuple(member for member in self.members if member.class_name == name)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassChange:
-    """What came of naming or merging.
+    """Result of naming or merging a class.
 
-    ``classes``: all classes, in the order of the outputs; ``before`` and ``after``: of micrographs of the other classes
-    that were held out; None where there are none, or there was no head before; ``grown``: number of the head in which
-    the class's output alone has learned; None where there was no head to grow.
+    ``added``: whether it is new; ``channel``: its output of the head; ``micrographs``: ids of all that show it now;
+    ``classes``: all, in the order of the outputs; ``threshold``: vacuity above which a micrograph may be new;
+    ``before``, ``after``: accuracy on held out micrographs of the other classes, None where there are none, or no head
+    before; ``grown``: number of the head whose new output alone has learned, None where there was no head to grow;
+    ``head``: number of the head that counts now.
     """
 
     name: str
@@ -79,12 +81,11 @@ def name_micrographs(
     who: str | None = None,
     progress: Progress = silent,
 ) -> ClassChange:
-    """Name what micrographs show, and teach it to the head.
+    """Name what micrographs show, by a new class or a known one, and train the head for it.
 
-    ``box``: the part of a single micrograph that shows it; all of it by default; ``seed``: of training and of what is
-    held out, non-negative; ``who``: the user of this machine by default. Raises CatalogError when a micrograph is not
-    in the project or in its golden set, or the class was merged into another; ConfigError when the name is no name, the
-    box does not fit, or an image is too small.
+    ``box`` is the part of a single micrograph that shows it, by default all of it. Raises CatalogError when a
+    micrograph is not in the project or in its golden set, or the class was merged into another; ConfigError when the
+    name is no name, the box does not fit, or an image is too small.
     """
     wanted = name.strip()
     if not wanted or wanted.isdigit():
@@ -95,7 +96,7 @@ def name_micrographs(
     def change(session: Session, project_id: int) -> None:
         name_class(session, project_id, wanted, boxes, author)
 
-    return _changed(workspace, wanted, change, f"named {wanted}", seed, author, progress)
+    return _apply(workspace, wanted, change, f"named {wanted}", seed, author, progress)
 
 
 def merge(
@@ -116,43 +117,43 @@ def merge(
     def change(session: Session, project_id: int) -> None:
         merge_classes(session, project_id, old, into, author)
 
-    return _changed(workspace, into, change, f"merged {old} into {into}", seed, author, progress)
+    return _apply(workspace, into, change, f"merged {old} into {into}", seed, author, progress)
 
 
-def known_classes(workspace: Workspace) -> Known:
+def known_classes(workspace: Workspace) -> KnownClasses:
     """Classes, what shows them, and the head that counts."""
     with workspace.reading() as session:
-        return _known(session, workspace.project().id)
+        return _read_classes(session, workspace.project().id)
 
 
-def shown_by(
+def labelled_crops(
     workspace: Workspace, members: Sequence[MemberRecord], embeddings: CropEmbeddings, progress: Progress = silent
-) -> tuple[Shown, ...]:
+) -> tuple[LabelledCrops, ...]:
     """Embeddings of what shows classes, in the order of ``members``."""
     with workspace.reading() as session:
         records = {each.id: each for each in list_for_project(session, workspace.project().id)}
-    found = []
+    crops = []
     for done, member in enumerate(members):
         progress(done, len(members), records[member.micrograph_id].name)
-        found.append(Shown(member.class_name, embeddings(records[member.micrograph_id], member.box)))
+        crops.append(LabelledCrops(member.class_name, embeddings(records[member.micrograph_id], member.box)))
     progress(len(members), len(members))
-    return tuple(found)
+    return tuple(crops)
 
 
-def _changed(
+def _apply(
     workspace: Workspace, name: str, change: Change, why: str, seed: int, who: str, progress: Progress
 ) -> ClassChange:
     """Rehearse a change of the catalog, train for it, then make both count at once."""
     project, before = workspace.project(), known_classes(workspace)
-    after = _rehearsed(workspace, project.id, change)
+    after = _preview(workspace, project.id, change)
     embeddings, chosen = open_embeddings(workspace), workspace.settings.classes
     learner = class_learner(workspace.settings, len(after.names))
-    shown = shown_by(workspace, after.members, embeddings, progress)
-    held_out = hold_out(after.names, shown, chosen, seed, learner)
+    labelled = labelled_crops(workspace, after.members, embeddings, progress)
+    held_out = hold_out(after.names, labelled, chosen, seed, learner)
     threshold = held_out.threshold(chosen.quantile)
-    made = make_heads(workspace, before.head, name, after.names, shown, threshold, embeddings, learner, seed)
+    made = make_heads(workspace, before.head, name, after.names, labelled, threshold, embeddings, learner, seed)
     kept = [each for each in before.names if each in after.names and each != name]
-    earlier = shown_by(workspace, before.members, embeddings)
+    earlier = labelled_crops(workspace, before.members, embeddings)
     new = [
         NewClassHead(
             object_key=store_class_head(workspace, each.head, embeddings),
@@ -185,19 +186,19 @@ def _changed(
     )
 
 
-def _rehearsed(workspace: Workspace, project_id: int, change: Change) -> Known:
+def _preview(workspace: Workspace, project_id: int, change: Change) -> KnownClasses:
     """What the catalog would know after a change; nothing of it stays."""
     with workspace.writing() as session:
         rehearsal = session.begin_nested()
         change(session, project_id)
-        found = _known(session, project_id)
+        classes = _read_classes(session, project_id)
         rehearsal.rollback()
-    return found
+    return classes
 
 
-def _known(session: Session, project_id: int) -> Known:
+def _read_classes(session: Session, project_id: int) -> KnownClasses:
     members = tuple(list_members(session, project_id))
-    return Known(tuple(list_classes(session, project_id)), members, newest_head(session, project_id))
+    return KnownClasses(tuple(list_classes(session, project_id)), members, newest_head(session, project_id))
 
 
 def _boxes(workspace: Workspace, ids: Sequence[int], box: Box | None) -> list[tuple[int, Box]]:

@@ -47,9 +47,7 @@ def box_of(frame: Frame) -> Box:
 def crop_boxes(box: Box, settings: ClassSettings) -> tuple[Box, ...]:
     """Squares on a grid in a box, row by row: as many as lie side by side, but no more than ``per_edge`` along an edge.
 
-    A box smaller than a crop has crops of its shorter edge.
-
-    Raises ConfigError when the box is too small for any.
+    A box smaller than a crop has crops of its shorter edge. Raises ConfigError when the box is too small for any.
     """
     edge = min(settings.crop, box.height, box.width)
     if edge < SMALLEST:
@@ -77,7 +75,7 @@ class CropEmbeddings:
         Raises ConfigError when the box is too small, or the backbone has no features; UnreadableImageError when the
         stored original cannot be read.
         """
-        return np.concatenate([self.of_box(micrograph, each) for each in self._parts(micrograph, box)])
+        return np.concatenate([self.of_box(micrograph, part) for part in self._parts(micrograph, box)])
 
     def places(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
         """Crops of a box: of a whole micrograph those of its regions, one after the other. Errors as above."""
@@ -92,42 +90,42 @@ class CropEmbeddings:
         chosen = self.workspace.settings.classes
         if min(micrograph.shape) < SMALLEST:
             return (RegionRecord(whole(micrograph), 1.0),)
-        asked = (micrograph.id, f"{METHODS[chosen.regions]}{_counting(micrograph)}", chosen.crop)
+        key = (micrograph.id, f"{METHODS[chosen.regions]}{_counting(micrograph)}", chosen.crop)
         with self.workspace.reading() as session:
-            known = stored_regions(session, *asked)
-        if known is not None:
-            return known
+            stored = stored_regions(session, *key)
+        if stored is not None:
+            return stored
         pixels, ignored = load_counted(self.workspace, micrograph)
         frame = frame_within(ignored, pixels.shape)
         regions: tuple[RegionRecord, ...] = (RegionRecord(box_of(frame), 1.0),)
         if chosen.regions:
-            found = texture_regions(looked_at(pixels, ignored), chosen.crop, np.random.default_rng(0))
+            parts = texture_regions(looked_at(pixels, ignored), chosen.crop, np.random.default_rng(0))
             regions = tuple(
                 RegionRecord(Box(frame.top + each.top, frame.left + each.left, each.height, each.width), each.share)
-                for each in found
+                for each in parts
             )
         with self.workspace.writing() as session:
-            store_regions(session, *asked, regions)
+            store_regions(session, *key, regions)
         return regions
 
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""
         chosen = self.workspace.settings.classes
         digest = f"{self._digest(chosen)}{_counting(micrograph)}"
-        places, asked = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
+        places, crops = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
         with self.workspace.reading() as session:
-            key = embedding_key(session, *asked)
+            key = embedding_key(session, *crops)
         if key is not None:
             return load_embedding(self.workspace, key)
         pixels = _pixels(self.workspace, micrograph)
-        found = self.embedder(np.stack([cut(pixels, place) for place in places])).astype(np.float32)
-        key = put_embedding(self.workspace, found)
+        embeddings = self.embedder(np.stack([cut(pixels, place) for place in places])).astype(np.float32)
+        key = put_embedding(self.workspace, embeddings)
         with self.workspace.writing() as session:
-            store_embedding(session, *asked, key)
-        return found
+            store_embedding(session, *crops, key)
+        return embeddings
 
     def _parts(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
-        return tuple(each.box for each in self.regions(micrograph)) if box == whole(micrograph) else (box,)
+        return tuple(region.box for region in self.regions(micrograph)) if box == whole(micrograph) else (box,)
 
     def _digest(self, chosen: ClassSettings) -> str:
         """Of the embedder and the density of the grid, which decides what crops there are."""

@@ -12,7 +12,7 @@ import numpy as np
 from matcurate.catalog.class_records import ClassHeadRecord
 from matcurate.config import Settings
 from matcurate.errors import ConfigError
-from matcurate.learned.class_model import ON_EMBEDDINGS, Shown, grow, retrain
+from matcurate.learned.class_model import ON_EMBEDDINGS, LabelledCrops, grow, retrain
 from matcurate.learned.class_networks import network_learner
 from matcurate.promptable.devices import resolve_device
 from matcurate.uncertainty.head import EvidentialHead
@@ -30,7 +30,7 @@ EMBEDDING = "embedding"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MadeHead:
+class TrainedHead:
     """A head, how it was made, and the vacuity above which a micrograph may be of a new class."""
 
     head: PatchModel
@@ -94,21 +94,24 @@ def make_heads(
     before: ClassHeadRecord | None,
     named: str,
     classes: Sequence[str],
-    shown: Sequence[Shown],
+    labelled: Sequence[LabelledCrops],
     threshold: float,
     embeddings: CropEmbeddings,
     learner: PatchLearner,
     seed: int,
-) -> list[MadeHead]:
-    """The head before, grown, where it fits; then what the settings train of it. The last one is to count.
+) -> list[TrainedHead]:
+    """Grow the head before, where it fits; then train what the settings say. The last head is to count.
 
-    ``classes``: all that there are now, in the order of the outputs.
+    ``named`` is the class that is new, or that more or fewer micrographs show now. ``threshold`` is that of the last
+    head; a grown head that is not the last keeps the one before, since its other weights stay, too.
     """
-    chosen, rng, found = workspace.settings.classes, np.random.default_rng(seed), list[MadeHead]()
+    chosen, rng, heads = workspace.settings.classes, np.random.default_rng(seed), list[TrainedHead]()
     if before is not None and fits(workspace, before, embeddings) and set(before.classes) & set(classes):
-        grown = grow(load_class_head(workspace, before), named, classes, shown, rng, learner)
-        found.append(MadeHead(grown, GROWN, threshold if chosen.retraining == "new_output_only" else before.threshold))
-    if chosen.retraining != "new_output_only" or not found:
-        head = retrain(found[0].head if found else None, classes, shown, chosen, rng, learner)
-        found.append(MadeHead(head, TRAINED[chosen.retraining] if found else "the first", threshold))
-    return found
+        grown = grow(load_class_head(workspace, before), named, classes, labelled, rng, learner)
+        heads.append(
+            TrainedHead(grown, GROWN, threshold if chosen.retraining == "new_output_only" else before.threshold)
+        )
+    if chosen.retraining != "new_output_only" or not heads:
+        head = retrain(heads[0].head if heads else None, classes, labelled, chosen, rng, learner)
+        heads.append(TrainedHead(head, TRAINED[chosen.retraining] if heads else "the first", threshold))
+    return heads

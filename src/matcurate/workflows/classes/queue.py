@@ -16,7 +16,7 @@ from matcurate.files import replace_file
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.classifier import EXAMPLES, SIMILAR, Gallery, PatchAnswer, PatchClassifier, most_unknown
-from matcurate.workflows.classes.classes import Known, known_classes, shown_by
+from matcurate.workflows.classes.classes import KnownClasses, known_classes, labelled_crops
 from matcurate.workflows.classes.crops import CropEmbeddings, crop_boxes, cut, open_embeddings
 from matcurate.workflows.classes.heads import fits, load_class_head
 from matcurate.workflows.home.pixels import load_original
@@ -32,7 +32,7 @@ class Crop:
 
 
 @dataclass(frozen=True, slots=True)
-class Likeness:
+class SimilarClass:
     """A class like a micrograph: its mean probability over the crops, and the crops of it that are most alike."""
 
     name: str
@@ -47,11 +47,11 @@ class RegionAnswer:
     box: Box
     share: float
     vacuity: float
-    similar: tuple[Likeness, ...]
+    similar: tuple[SimilarClass, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Unnamed:
+class UnnamedMicrograph:
     """A micrograph that nobody has named: vacuity of its least known region, and the classes like that, best first.
 
     ``regions`` has the least known first; it is empty before the first class is named.
@@ -60,7 +60,7 @@ class Unnamed:
     micrograph_id: int
     name: str
     vacuity: float
-    similar: tuple[Likeness, ...]
+    similar: tuple[SimilarClass, ...]
     regions: tuple[RegionAnswer, ...] = ()
 
 
@@ -82,8 +82,8 @@ class ClassOverview:
 
     classes: tuple[ClassSummary, ...]
     threshold: float | None
-    queue: tuple[Unnamed, ...]
-    recognised: tuple[Unnamed, ...]
+    queue: tuple[UnnamedMicrograph, ...]
+    recognised: tuple[UnnamedMicrograph, ...]
     problems: tuple[str, ...]
 
 
@@ -93,7 +93,7 @@ class ClassExpert:
     Raises ConfigError when the head was trained on other embeddings than the settings make.
     """
 
-    def __init__(self, workspace: Workspace, known: Known, embeddings: CropEmbeddings) -> None:
+    def __init__(self, workspace: Workspace, known: KnownClasses, embeddings: CropEmbeddings) -> None:
         if known.head is None or not fits(workspace, known.head, embeddings):
             raise ConfigError(
                 "backbone or classes.crop are other ones than the classes were learned with; set them back, or name a "
@@ -101,7 +101,7 @@ class ClassExpert:
             )
         self._embeddings = embeddings
         head = load_class_head(workspace, known.head)
-        shown = shown_by(workspace, known.members, embeddings)
+        labelled = labelled_crops(workspace, known.members, embeddings)
         with workspace.reading() as session:
             records = {each.id: each for each in list_for_project(session, workspace.project().id)}
         self._crops = [
@@ -109,25 +109,25 @@ class ClassExpert:
             for member in known.members
             for place in embeddings.places(records[member.micrograph_id], member.box)
         ]
-        self._names = np.repeat([each.name for each in shown], [len(each.embeddings) for each in shown])
+        self._names = np.repeat([each.name for each in labelled], [len(each.embeddings) for each in labelled])
         labels = np.array([head.classes.index(name) for name in self._names])
-        gallery = Gallery(np.concatenate([each.embeddings for each in shown]), labels)
+        gallery = Gallery(np.concatenate([each.embeddings for each in labelled]), labels)
         self._classifier = PatchClassifier(embeddings.embedder, head, gallery)
 
     def answers(
         self, micrograph: MicrographRecord, similar: int, examples: int
     ) -> list[tuple[RegionRecord, PatchAnswer]]:
         """What each region of a micrograph shows, the least known first; examples are places among the crops."""
-        found = [
+        answers = [
             (region, self._classifier.together(self._embeddings.of_box(micrograph, region.box), similar, examples))
             for region in self._embeddings.regions(micrograph)
         ]
-        return sorted(found, key=lambda each: -each[1].vacuity)
+        return sorted(answers, key=lambda each: -each[1].vacuity)
 
-    def likenesses(self, answer: PatchAnswer) -> tuple[Likeness, ...]:
+    def likenesses(self, answer: PatchAnswer) -> tuple[SimilarClass, ...]:
         """The classes of an answer, with the crops themselves."""
         return tuple(
-            Likeness(each.name, each.probability, tuple(self._crops[place] for place in each.examples))
+            SimilarClass(each.name, each.probability, tuple(self._crops[place] for place in each.examples))
             for each in answer.similar
         )
 
@@ -141,57 +141,57 @@ class ClassExpert:
 def overview(
     workspace: Workspace, *, similar: int = SIMILAR, examples: int = EXAMPLES, progress: Progress = silent
 ) -> ClassOverview:
-    """Classes of the project, and what the head makes of every micrograph that nobody has named.
+    """List the classes of the project, and what the head makes of every micrograph that nobody has named.
 
-    The golden set is left out: nothing is taught from it.
-
-    Raises ConfigError when the settings are not those that the classes were learned with.
+    ``similar`` is K', the number of classes named for each micrograph, ``examples`` that of crops of each. The golden
+    set is left out: nothing is taught from it. Raises ConfigError when the settings are not those that the classes were
+    learned with.
     """
-    known = known_classes(workspace)
-    named = {member.micrograph_id for member in known.members}
+    state = known_classes(workspace)
+    named = {member.micrograph_id for member in state.members}
     with workspace.reading() as session:
         listed = list_for_project(session, workspace.project().id)
-    asked = [each for each in listed if each.id not in named and not each.golden]
+    candidates = [each for each in listed if each.id not in named and not each.golden]
     classes = tuple(
-        ClassSummary(each, len({member.micrograph_id for member in known.members_of(each.name)}))
-        for each in known.classes
+        ClassSummary(each, len({member.micrograph_id for member in state.members_of(each.name)}))
+        for each in state.classes
     )
-    if known.head is None:
-        return ClassOverview(classes, None, tuple(Unnamed(each.id, each.name, 1.0, ()) for each in asked), (), ())
-    expert, problems = ClassExpert(workspace, known, open_embeddings(workspace)), []
+    if state.head is None:
+        return ClassOverview(
+            classes, None, tuple(UnnamedMicrograph(each.id, each.name, 1.0, ()) for each in candidates), (), ()
+        )
+    expert, problems = ClassExpert(workspace, state, open_embeddings(workspace)), []
     answers: list[PatchAnswer] = []
-    found: list[Unnamed] = []
-    for done, each in enumerate(asked):
-        progress(done, len(asked), each.name)
+    micrographs: list[UnnamedMicrograph] = []
+    for done, each in enumerate(candidates):
+        progress(done, len(candidates), each.name)
         try:
             regions = expert.answers(each, similar, examples)
         except (CatalogError, ConfigError) as error:
             problems.append(f"micrograph {each.id} ({each.name}): {error}")
             continue
         answers.append(regions[0][1])
-        told = tuple(
+        answers_ = tuple(
             RegionAnswer(region.box, region.share, answer.vacuity, expert.likenesses(answer))
             for region, answer in regions
         )
-        found.append(Unnamed(each.id, each.name, told[0].vacuity, told[0].similar, told))
-    threshold = known.head.threshold
+        micrographs.append(UnnamedMicrograph(each.id, each.name, answers_[0].vacuity, answers_[0].similar, answers_))
+    threshold = state.head.threshold
     queue = most_unknown(answers, threshold)
-    recognised = tuple(each for place, each in enumerate(found) if place not in queue)
-    return ClassOverview(classes, threshold, tuple(found[place] for place in queue), recognised, tuple(problems))
+    recognised = tuple(each for place, each in enumerate(micrographs) if place not in queue)
+    return ClassOverview(classes, threshold, tuple(micrographs[place] for place in queue), recognised, tuple(problems))
 
 
 def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6) -> tuple[Path, ...]:
     """Write crops as PNG: of a class by its name; or, by the id of a micrograph, its own and those most like it.
 
-    Of a micrograph with several regions it is the least known one.
-
-    Returns ``CLASS_MICROGRAPH_ROW_COLUMN.png``, in ``out``. Raises CatalogError when there is no such class or
-    micrograph, or no class at all.
+    Of a micrograph with several regions it is the least known one. Files are named ``CLASS_MICROGRAPH_ROW_COLUMN.png``.
+    Raises CatalogError when there is no such class or micrograph, or no class at all.
     """
-    known = known_classes(workspace)
-    if known.head is None:
+    state = known_classes(workspace)
+    if state.head is None:
         raise CatalogError("no class has been named yet; 'curate classes name NAME ID' names the first")
-    expert = ClassExpert(workspace, known, open_embeddings(workspace))
+    expert = ClassExpert(workspace, state, open_embeddings(workspace))
     if wanted.isdigit():
         with workspace.reading() as session:
             (record,) = list_for_project(session, workspace.project().id, ids=[int(wanted)])
@@ -199,10 +199,10 @@ def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6)
         own = crop_boxes(region.box, workspace.settings.classes)
         crops = [("asked", Crop(record.id, each)) for each in own[:: max(1, len(own) // count)][:count]]
         for like in expert.likenesses(answer):
-            crops += [(like.name, each) for each in like.examples]
+            crops += [(like.name, example) for example in like.examples]
     else:
-        if wanted not in known.names:
-            raise CatalogError(f"no class {wanted!r}; there are: {', '.join(known.names)}")
+        if wanted not in state.names:
+            raise CatalogError(f"no class {wanted!r}; there are: {', '.join(state.names)}")
         crops = [(wanted, each) for each in expert.of_class(wanted, count)]
     out.mkdir(parents=True, exist_ok=True)
     return tuple(_written(workspace, out, name, crop) for name, crop in crops)

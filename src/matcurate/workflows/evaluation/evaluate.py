@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from matcurate.errors import CatalogError
-from matcurate.learned.evidence import Calibration, judge
+from matcurate.learned.evidence import Calibration, predict_with_vacuity
 from matcurate.phase.comparison import Difference, paired_difference
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.model import PhaseModel
@@ -47,10 +47,7 @@ class GoldenScore:
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """Means over micrographs; None where nothing could be compared.
-
-    ``dice`` and ``iou`` and ``boundary_f1``: in [0, 1].
-    """
+    """Means over micrographs, in [0, 1]; None where nothing could be compared."""
 
     images: int
     dice: float | None
@@ -61,11 +58,10 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A model on a golden set, as it serves: without a ratio from the expert.
+    """A model on a golden set with this digest, as it serves: without a ratio from the expert.
 
-    ``golden``: digest of the golden set; ``per_phase`` and ``per_specimen``: by the phase's name, the matrix among
-    them; by the specimen's name, a micrograph without one by its own; ``images``: in the order of the golden set;
-    ``reliability``: of its uncertainty there; None for what has no head of evidence.
+    ``per_phase`` and ``per_specimen`` go by name, a micrograph without a specimen by its own; ``reliability`` is that
+    of its uncertainty, None without a head of evidence.
     """
 
     golden: str
@@ -93,38 +89,36 @@ def evaluate(
     seen: Callable[[CorrectedMicrograph, LabelMap], None] = lambda sample, predicted: None,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Predict the golden micrographs and compare with the experts' masks.
+    """Predict the golden micrographs and compare with the experts' masks; with ``evidence`` its uncertainty, too.
 
-    ``golden``: at least one item. Raises CatalogError when the golden set is empty, or an image or mask of it is
-    missing or damaged.
+    Raises CatalogError when the golden set is empty, or an image or mask of it is missing or damaged.
     """
     calibration = Calibration()
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        grey, told = grey_levels(sample.pixels), no_ratio(model.phases)
+        grey, ratio = grey_levels(sample.pixels), no_ratio(model.phases)
         if evidence is None:
-            return segment_phases(model, grey, told)
-        judged = judge(model, evidence, grey, told)
-        calibration.add(judged, sample.truth)
-        labels: LabelMap = judged.shares.argmax(axis=0).astype(np.uint8)
+            return segment_phases(model, grey, ratio)
+        prediction = predict_with_vacuity(model, evidence, grey, ratio)
+        calibration.add(prediction, sample.truth)
+        labels: LabelMap = prediction.shares.argmax(axis=0).astype(np.uint8)
         return labels
 
-    found = _measure(workspace, predict, golden, seen, progress)
-    return found if evidence is None else replace(found, reliability=calibration.result())
+    evaluation = _measure(workspace, predict, golden, seen, progress)
+    return evaluation if evidence is None else replace(evaluation, reliability=calibration.result())
 
 
 def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:
     """What pre-segments without a champion, MatSAM with the project's preset, on the golden set.
 
-    A class that the project does not have counts as matrix.
-
-    Raises CatalogError as of :func:`evaluate`; ConfigError, CheckpointError when preset or backbone cannot be loaded.
+    A class that the project does not have counts as matrix. Raises CatalogError as of :func:`evaluate`; ConfigError,
+    CheckpointError when preset or backbone cannot be loaded.
     """
     segmenter, last = zero_shot(workspace), len(workspace.project().phases)
 
     def predict(sample: CorrectedMicrograph) -> LabelMap:
-        found = segmenter.segment(sample.pixels).phases
-        return np.where(found > last, 0, found).astype(np.uint8)
+        phases = segmenter.segment(sample.pixels).phases
+        return np.where(phases > last, 0, phases).astype(np.uint8)
 
     return _measure(workspace, predict, golden, lambda sample, predicted: None, progress)
 
@@ -139,15 +133,15 @@ def _measure(
     if not golden.items:
         raise CatalogError(NO_GOLDEN_SET)
     phases = workspace.project().classes
-    found: list[GoldenScore] = []
+    scores_: list[GoldenScore] = []
     for sample in golden_samples(workspace, golden):
-        progress(len(found), len(golden.items), sample.name)
+        progress(len(scores_), len(golden.items), sample.name)
         predicted = predict(sample)
         scores = score_phases(predicted, sample.truth, len(phases))
-        found.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
+        scores_.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
         seen(sample, predicted)
-    progress(len(found), len(golden.items))
-    return summarise(found, phases, golden.digest)
+    progress(len(scores_), len(golden.items))
+    return summarise(scores_, phases, golden.digest)
 
 
 NO_GOLDEN_SET = (
@@ -159,8 +153,8 @@ NO_GOLDEN_SET = (
 def summarise(images: Sequence[GoldenScore], phases: Sequence[str], golden: str) -> Evaluation:
     """Means of scores, one micrograph or more, of phases named in the order of their ids."""
     groups: dict[str, list[GoldenScore]] = {}
-    for each in images:
-        groups.setdefault(each.specimen or each.name, []).append(each)
+    for image in images:
+        groups.setdefault(image.specimen or image.name, []).append(image)
     return Evaluation(
         golden=golden,
         overall=_means(images),
@@ -190,18 +184,18 @@ def compare(
 def _means(images: Sequence[GoldenScore]) -> Means:
     return Means(
         images=len(images),
-        dice=float(np.mean([each.dice for each in images])),
-        iou=mean_of(tuple(mean_of(each.scores.iou) for each in images)),
-        fraction_error=float(np.mean([each.fraction_error for each in images])),
-        boundary_f1=mean_of(tuple(mean_of(each.scores.boundary_f1) for each in images)),
+        dice=float(np.mean([image.dice for image in images])),
+        iou=mean_of(tuple(mean_of(image.scores.iou) for image in images)),
+        fraction_error=float(np.mean([image.fraction_error for image in images])),
+        boundary_f1=mean_of(tuple(mean_of(image.scores.boundary_f1) for image in images)),
     )
 
 
 def _of_phase(images: Sequence[GoldenScore], phase: int) -> Means:
     return Means(
         images=len(images),
-        dice=mean_of(tuple(each.scores.dice[phase] for each in images)),
-        iou=mean_of(tuple(each.scores.iou[phase] for each in images)),
-        fraction_error=float(np.mean([abs(each.scores.fraction_error[phase]) for each in images])),
-        boundary_f1=mean_of(tuple(each.scores.boundary_f1[phase] for each in images)),
+        dice=mean_of(tuple(image.scores.dice[phase] for image in images)),
+        iou=mean_of(tuple(image.scores.iou[phase] for image in images)),
+        fraction_error=float(np.mean([abs(image.scores.fraction_error[phase]) for image in images])),
+        boundary_f1=mean_of(tuple(image.scores.boundary_f1[phase] for image in images)),
     )

@@ -37,13 +37,13 @@ class Measurement(Strict):
         return f"{self.lab} {self.golden[:8]}"
 
 
-def measurement(found: Evaluation, lab: str, at: datetime | None = None) -> Measurement:
+def measurement(evaluation: Evaluation, lab: str, at: datetime | None = None) -> Measurement:
     """Means of an evaluation on a lab's golden set.
 
     Raises ValueError when no phase occurs anywhere, so that there is no Dice.
     """
-    overall = asdict(found.overall)
-    return Measurement(lab=lab, golden=found.golden, at=at or datetime.now(UTC), **overall)
+    overall = asdict(evaluation.overall)
+    return Measurement(lab=lab, golden=evaluation.golden, at=at or datetime.now(UTC), **overall)
 
 
 def as_tags(measured: Iterable[Measurement]) -> VersionTags:
@@ -54,23 +54,22 @@ def as_tags(measured: Iterable[Measurement]) -> VersionTags:
 def measurements(version: RegisteredVersion) -> dict[str, Measurement]:
     """What is known of a version, by digest of the golden set.
 
-    Versions from before these tags have their lab's golden set in ``golden`` and ``golden_*``, to four digits.
-
-    Raises TrackingError when a tag was changed by hand to something else.
+    Versions from before these tags have their lab's golden set in ``golden`` and ``golden_*``, to four digits. Raises
+    TrackingError when a tag was changed by hand to something else.
     """
-    found: dict[str, Measurement] = {}
+    measured: dict[str, Measurement] = {}
     try:
         if (older := _older(version)) is not None:
-            found[older.golden] = older
+            measured[older.golden] = older
         for value in version.tags.measured.values():
-            each = Measurement.model_validate_json(value)
-            found[each.golden] = each
+            one = Measurement.model_validate_json(value)
+            measured[one.golden] = one
     except ValidationError as error:
         raise TrackingError(
             f"{version.name} has a damaged measurement in MLflow ({first_problem(error)}); delete its tags "
             "'golden*' or 'measured.*' that were changed and measure again"
         ) from error
-    return found
+    return measured
 
 
 def _older(version: RegisteredVersion) -> Measurement | None:

@@ -28,7 +28,6 @@ def decide_promotion(
     the difference is not below 0), not lose more mean Dice than ``dice_loss`` where the golden set is too small to
     tell, and not err more in the area fractions by over ``fraction_tolerance``. Where the settings ask for it, its
     probabilities must be calibrated to ``max_ece`` and its vacuity find errors with an AUROC of ``min_error_auroc``.
-
     ``comparison``: of the challenger with what pre-segments now; None without a golden set: then nobody is promoted.
     """
     if comparison is None:

@@ -104,10 +104,10 @@ def write_export(path: Path, manifest: Manifest, members: Mapping[str, bytes]) -
     if members.keys() | {EVIDENCE} != LARGEST.keys() - {MANIFEST}:
         raise ValueError(f"an export has {', '.join(sorted(LARGEST))}; got {', '.join(sorted(members))}")
     listed = {name: Member(sha256=_sha256(data), size=len(data)) for name, data in sorted(members.items())}
-    said = manifest.model_copy(update={"members": listed}).model_dump_json(indent=2).encode()
+    text = manifest.model_copy(update={"members": listed}).model_dump_json(indent=2).encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in {MANIFEST: said, **dict(sorted(members.items()))}.items():
+        for name, data in {MANIFEST: text, **dict(sorted(members.items()))}.items():
             archive.writestr(zipfile.ZipInfo(name, _MOMENT), data)
     replace_file(path, buffer.getvalue())
     return _sha256(buffer.getvalue())
@@ -142,8 +142,8 @@ def read_export(path: Path) -> ExportFile:
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
     """Every member's bytes, none of them before all were looked at."""
-    found = archive.infolist()
-    names = [each.filename for each in found]
+    infos = archive.infolist()
+    names = [info.filename for info in infos]
     if MANIFEST not in names:
         raise CheckpointError(
             f"{path}: a zip file, but no export of a model version; name a file that 'curate models export' wrote"
@@ -154,28 +154,28 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
     missing = LARGEST.keys() - set(names) - {EVIDENCE}
     if missing:
         raise CheckpointError(f"{path}: lacks {min(missing)}; {AGAIN}")
-    for each in found:
-        plain = each.compress_type == zipfile.ZIP_STORED and not each.flag_bits & 0x1
-        if not plain or each.file_size != each.compress_size or each.file_size > LARGEST[each.filename]:
+    for info in infos:
+        plain = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 0x1
+        if not plain or info.file_size != info.compress_size or info.file_size > LARGEST[info.filename]:
             raise CheckpointError(
-                f"{path}: {each.filename} is packed or claims {each.file_size} bytes, which no export does; do not "
+                f"{path}: {info.filename} is packed or claims {info.file_size} bytes, which no export does; do not "
                 f"trust it, {AGAIN}"
             )
-    if sum(each.file_size for each in found) > path.stat().st_size:
+    if sum(info.file_size for info in infos) > path.stat().st_size:
         raise CheckpointError(f"{path}: its members claim more than the file has; do not trust it, {AGAIN}")
-    return {each.filename: archive.read(each) for each in found}
+    return {info.filename: archive.read(info) for info in infos}
 
 
 def _manifest(data: bytes, path: Path) -> Manifest:
     try:
-        said = json.loads(data)
+        document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: {MANIFEST} is no JSON ({error}); {AGAIN}") from error
-    if not isinstance(said, dict) or said.get("kind") != KIND:
+    if not isinstance(document, dict) or document.get("kind") != KIND:
         raise CheckpointError(
             f"{path}: a zip file, but no export of a model version; name a file that 'curate models export' wrote"
         )
-    number = said.get("format")
+    number = document.get("format")
     if isinstance(number, int) and number > FORMAT:
         raise CheckpointError(
             f"{path}: written in format {number}, this version of matcurate reads up to {FORMAT}; update it"

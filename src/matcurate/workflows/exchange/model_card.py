@@ -10,7 +10,7 @@ NO_GOLDEN_SET = "Nobody has measured it on a golden set: how good it is, is not 
 
 
 def model_card(manifest: Manifest, preset: str) -> str:
-    """Markdown of a version."""
+    """Write the markdown of a version; ``preset`` is the JSON of the settings of its training."""
     parts = [
         f"# {_plain(manifest.name)}\n\nA phase model of matcurate {manifest.matcurate}: it gives every pixel of a grey "
         "micrograph a phase. This file holds what was learned, not the weights of the base.",
@@ -18,7 +18,7 @@ def model_card(manifest: Manifest, preset: str) -> str:
         _section("What it learned from", _learned(manifest)),
         _section("What it scores", _scores(manifest)),
         _section("Who promoted it, or took that back", _history(manifest)),
-        _section("Limits", "\n".join(f"- {each}" for each in _limits(manifest))),
+        _section("Limits", "\n".join(f"- {limit}" for limit in _limits(manifest))),
         _section("Settings of the training", f"```json\n{preset.strip()}\n```"),
     ]
     return "\n\n".join(parts) + "\n"
@@ -66,8 +66,8 @@ def _scores(manifest: Manifest) -> str:
         )
         for each in manifest.measured
     ]
-    said = "Means over the golden micrographs, predicted without an expert's phase ratio.\n\n"
-    return said + _table(("golden set", "images", "Dice", "error of area fractions", "boundary F1", "measured"), rows)
+    intro = "Means over the golden micrographs, predicted without an expert's phase ratio.\n\n"
+    return intro + _table(("golden set", "images", "Dice", "error of area fractions", "boundary F1", "measured"), rows)
 
 
 def _history(manifest: Manifest) -> str:

@@ -49,7 +49,7 @@ class ExportReport:
 def export_model(
     workspace: Workspace, registry: Registry, wanted: str, out: Path, *, force: bool = False
 ) -> ExportReport:
-    """Write a version into one file.
+    """Write a version, by number, name or alias, into one file; ``force`` replaces a file that is there.
 
     Raises CatalogError when there is no such version, or the file cannot be written; CheckpointError when the version
     keeps no adapter, or a damaged one.
@@ -116,9 +116,11 @@ def _manifest(
 def _training_data(workspace: Workspace, digest: str | None) -> TrainingData | None:
     """What the catalog knows of a snapshot; None where it is another home's."""
     with workspace.reading() as session:
-        known = [each for each in list_snapshots(session, workspace.project().id) if each.digest == digest]
-        items = snapshot_items(session, known[0].id) if known else []
-    learned = [each for each in items if each.part is Part.TRAIN]
+        snapshots = [
+            snapshot for snapshot in list_snapshots(session, workspace.project().id) if snapshot.digest == digest
+        ]
+        items = snapshot_items(session, snapshots[0].id) if snapshots else []
+    learned = [item for item in items if item.part is Part.TRAIN]
     if not learned:
         return None
     sizes = [each.calibration for each in learned if each.calibration is not None]

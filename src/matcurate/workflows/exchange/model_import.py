@@ -35,7 +35,7 @@ from matcurate.workflows.versions.served_model import write_served_files
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """A version that came from another lab."""
+    """A version that came from another lab, what its file said, and the measurements that were taken over."""
 
     version: RegisteredVersion
     manifest: Manifest
@@ -45,19 +45,18 @@ class ImportReport:
 def import_model(workspace: Workspace, registry: Registry, path: Path) -> ImportReport:
     """Register another lab's version here. No alias moves; its numbers on other golden sets come along.
 
-    What the file says about this lab's own golden set is left out: it is measured here.
-
-    Raises CheckpointError when the file is missing, damaged, no export or of a newer format; when its base is not the
-    one here, or its tensors do not fit it; CatalogError when the project has other phases, or the version is here
-    already; TrackingError when MLflow does not answer.
+    What the file says about this lab's own golden set is left out: it is measured here. Raises CheckpointError when the
+    file is missing, damaged, no export or of a newer format; when its base is not the one here, or its tensors do not
+    fit it; CatalogError when the project has other phases, or the version is here already; TrackingError when MLflow
+    does not answer.
     """
     export = read_export(path)
     manifest = export.manifest
-    known = _known_as(registry.versions(), export)
-    if known is not None:
+    present = _known_as(registry.versions(), export)
+    if present is not None:
         raise CatalogError(
-            f"{path}: {manifest.name} of {manifest.lab} is {known.name} here already; 'curate models show "
-            f"{known.version}' shows it, --update takes over what other labs have measured since"
+            f"{path}: {manifest.name} of {manifest.lab} is {present.name} here already; 'curate models show "
+            f"{present.version}' shows it, --update takes over what other labs have measured since"
         )
     _check_fit(workspace, export, path)
     measured = tuple(_of_others(workspace, manifest))
@@ -84,21 +83,21 @@ def import_model(workspace: Workspace, registry: Registry, path: Path) -> Import
 def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> ImportReport:
     """Take over what other labs have measured of a version that is here, from a newer export of it.
 
-    Numbers that are here stay as they are.
-
-    Raises CheckpointError when the file is not a whole export, or its adapter is not that of the version here;
-    CatalogError when the version is not here.
+    Numbers that are here stay as they are. Raises CheckpointError when the file is not a whole export, or its adapter
+    is not that of the version here; CatalogError when the version is not here.
     """
     export = read_export(path)
-    known = _known_as(registry.versions(), export)
-    if known is None:
+    present = _known_as(registry.versions(), export)
+    if present is None:
         raise CatalogError(f"{path}: {export.manifest.name} of {export.manifest.lab} is not here; import it first")
-    if load_adapter_of(registry, known).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
-        raise CheckpointError(f"{path}: its weights are not those of {known.name}; ask the lab which are right")
-    here = measurements(known)
-    fresh = tuple(each for each in _of_others(workspace, export.manifest) if each.golden not in here)
-    registry.add_tags(known.version, as_tags(fresh))
-    return ImportReport(registry.version(known.version), export.manifest, fresh)
+    if load_adapter_of(registry, present).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
+        raise CheckpointError(f"{path}: its weights are not those of {present.name}; ask the lab which are right")
+    here = measurements(present)
+    fresh = tuple(
+        measurement for measurement in _of_others(workspace, export.manifest) if measurement.golden not in here
+    )
+    registry.add_tags(present.version, as_tags(fresh))
+    return ImportReport(registry.version(present.version), export.manifest, fresh)
 
 
 def _known_as(versions: Sequence[RegisteredVersion], export: ExportFile) -> RegisteredVersion | None:

@@ -12,7 +12,7 @@ from matcurate.errors import AnnotationError, ConfigError, CurateError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.ratios import Ratios, asked_ratios
 from matcurate.labelstudio.regions import Region
-from matcurate.phase.told import completed_ratio
+from matcurate.phase.expert_ratio import completed_ratio
 from matcurate.types import Progress, silent
 from matcurate.workflows.home.pixels import load_counted
 from matcurate.workflows.home.workspace import Workspace

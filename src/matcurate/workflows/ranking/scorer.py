@@ -15,7 +15,7 @@ from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
 from matcurate.imaging.crops import padded, spread
 from matcurate.imaging.ignored import frame_within, looked_at, spread_out
 from matcurate.learned.embedders import embedder_of
-from matcurate.learned.evidence import judge
+from matcurate.learned.evidence import predict_with_vacuity
 from matcurate.learned.segmentation import segmentation_of
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.ratios import no_ratio
@@ -90,9 +90,9 @@ class Scorer:
         if not isinstance(self.segmenter, Learned):
             return self.segmenter.segment(pixels, ignored=ignored), None
         seen = looked_at(pixels, ignored)
-        judged = _judged(self.segmenter, seen)
-        scored = replace(_scored(self.segmenter, judged, ignored), embedding=self.embedding(seen))
-        return segmentation_of(judged.shares, ignored), scored
+        prediction = _judged(self.segmenter, seen)
+        scored = replace(_scored(self.segmenter, prediction, ignored), embedding=self.embedding(seen))
+        return segmentation_of(prediction.shares, ignored), scored
 
     def store(
         self, workspace: Workspace, version: ModelVersionRecord, micrograph: MicrographRecord, scored: ScoredImage
@@ -125,8 +125,8 @@ def _judged(learned: Learned, pixels: Pixels) -> _Looked:
     grey, told = grey_levels(pixels), no_ratio(learned.model.phases)
     if learned.evidence is None:
         return _Looked(phase_shares(learned.model, grey, told))
-    judged = judge(learned.model, learned.evidence, grey, told, draws=DRAWS)
-    return _Looked(judged.shares, judged.vacuity, judged.disagreement)
+    prediction = predict_with_vacuity(learned.model, learned.evidence, grey, told, draws=DRAWS)
+    return _Looked(prediction.shares, prediction.vacuity, prediction.disagreement)
 
 
 def _scored(learned: Learned, looked: _Looked, ignored: BoolMask | None) -> ScoredImage:

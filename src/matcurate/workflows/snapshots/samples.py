@@ -27,12 +27,11 @@ Ratios = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CorrectedMicrograph:
-    """A micrograph with its expert's mask.
+    """A micrograph with its expert's mask, without data bar and borders.
 
-    ``pixels``: uint8, uint16 or float32 array (H, W), grey values in the depth it was recorded in, without data bar and
-    borders; ``phases``: unsigned array (H, W), class ids, 0 is the matrix; ``ignored``: bool array (H, W) or None, what
-    of them counts for nothing, as a scale bar; None where all do; ``ratios``: float32 array (n + 1,), as the expert
-    gave them; see :data:`Ratios`; ``calibration``: of ``pixels`` as they are here, None when not known.
+    ``pixels`` (H, W) in the depth it was recorded in; ``phases`` (H, W), class ids, 0 is the matrix; ``ignored`` (H,
+    W): what counts for nothing, as a scale bar; ``ratios`` (n + 1,) as the expert gave them, see :data:`Ratios`;
+    ``calibration`` of ``pixels``.
     """
 
     name: str
@@ -56,8 +55,8 @@ def snapshot_samples(
 ) -> Iterator[CorrectedMicrograph]:
     """Yield the micrographs of a part of a snapshot, in the order of their content hashes.
 
-    ``calibration``: bring calibrated micrographs to this pixel size; those without a calibration stay as they are.
-    None: all stay. Raises CatalogError when an object is missing or damaged, or a mask has another size than its image.
+    ``calibration`` brings calibrated micrographs to this pixel size. Raises CatalogError when an object is missing or
+    damaged, or a mask has another size than its image.
     """
     with workspace.reading() as session:
         items = snapshot_items(session, snapshot.id, part)

@@ -75,15 +75,15 @@ class GoldenSet:
 def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: float | None = None) -> SnapshotReport:
     """Freeze the project's usable corrections. The same corrections give the same snapshot.
 
-    ``validation_share``: share of the groups for validation, in [0, 1); that of the settings by default. There is
-    always a group for training, and with two or more one for validation, unless the share is 0. Raises CatalogError
-    when the project is unknown, or nothing is left to train on.
+    ``validation_share`` of the groups, in [0, 1), by default that of the settings, is for validation. There is always a
+    group for training, and with two or more one for validation, unless the share is 0. Raises CatalogError when nothing
+    is left to train on.
     """
     project = workspace.project()
     share = workspace.settings.retrain.validation_share if validation_share is None else validation_share
     with workspace.reading() as session:
         micrographs = list_for_project(session, project.id)
-        newest = _that_count(session, project)
+        newest = _newest_with_ratios(session, project)
     trusted, refused = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
     if not trusted:
         why = f"; refused: {refused[0].micrograph}: {refused[0].reason}" if refused else ""
@@ -112,15 +112,15 @@ def golden_set(workspace: Workspace) -> GoldenSet:
     project = workspace.project()
     with workspace.reading() as session:
         golden = [m for m in list_for_project(session, project.id) if m.golden]
-        newest = _that_count(session, project)
-    known = sorted((m for m in golden if m.id in newest), key=lambda m: m.content_hash)
-    items = tuple(GoldenItem(m, newest[m.id]) for m in known)
-    said = [
+        newest = _newest_with_ratios(session, project)
+    usable = sorted((m for m in golden if m.id in newest), key=lambda m: m.content_hash)
+    items = tuple(GoldenItem(m, newest[m.id]) for m in usable)
+    facts = [
         [i.micrograph.content_hash, i.correction.phases_key, i.correction.instances_key]
         + ([] if i.micrograph.ignores_bars else ["bars counted"])
         for i in items
     ]
-    digest = _sha256({"format": FORMAT, "phases": list(project.phases), "items": said})
+    digest = _sha256({"format": FORMAT, "phases": list(project.phases), "items": facts})
     return GoldenSet(items, tuple(m for m in golden if m.id not in newest), digest)
 
 
@@ -131,7 +131,7 @@ def newest_usable(corrections: Sequence[CorrectionRecord]) -> dict[int, Correcti
     return {correction.micrograph_id: correction for correction in ordered}
 
 
-def _that_count(session: Session, project: ProjectRecord) -> dict[int, CorrectionRecord]:
+def _newest_with_ratios(session: Session, project: ProjectRecord) -> dict[int, CorrectionRecord]:
     """By micrograph the correction that counts, with the ratios that the expert gave."""
     newest = newest_usable(list_corrections(session, project.id))
     return {micrograph_id: _with_own_ratios(session, correction) for micrograph_id, correction in newest.items()}
@@ -154,27 +154,27 @@ def group_of(micrograph: MicrographRecord) -> str:
 def refuse_leaks(
     candidates: Sequence[MicrographRecord], micrographs: Sequence[MicrographRecord]
 ) -> tuple[list[MicrographRecord], list[Refusal]]:
-    """Part the candidates for training from those that are in the golden set or would tell about it.
+    """Separate the candidates for training from those that are in the golden set or would tell about it.
 
-    ``candidates``: may be golden themselves: they are left out without a word, as is their purpose. Returns trusted :
-    list of MicrographRecord, in the order of their content hashes; refused : list of Refusal, in the same order.
+    Returns both in the order of their content hashes. Candidates that are golden themselves are left out without a
+    refusal.
     """
     golden = [m for m in micrographs if m.golden]
     hashes = {m.content_hash for m in golden}
     renderings = {m.proxy_key: m.name for m in golden}
     groups = {group_of(m): m.name for m in golden}
     trusted, refused = [], []
-    for each in sorted(candidates, key=lambda m: m.content_hash):
-        if each.content_hash in hashes:
+    for candidate in sorted(candidates, key=lambda m: m.content_hash):
+        if candidate.content_hash in hashes:
             continue
-        if each.proxy_key in renderings:
-            reason = f"shows the same pixels as the golden micrograph {renderings[each.proxy_key]}"
-        elif group_of(each) in groups:
-            reason = f"{group_of(each)} is also that of the golden micrograph {groups[group_of(each)]}"
+        if candidate.proxy_key in renderings:
+            reason = f"shows the same pixels as the golden micrograph {renderings[candidate.proxy_key]}"
+        elif group_of(candidate) in groups:
+            reason = f"{group_of(candidate)} is also that of the golden micrograph {groups[group_of(candidate)]}"
         else:
-            trusted.append(each)
+            trusted.append(candidate)
             continue
-        refused.append(Refusal(each.name, reason))
+        refused.append(Refusal(candidate.name, reason))
     return trusted, refused
 
 
@@ -183,9 +183,8 @@ def split(groups: Sequence[str], seed: int, share: float) -> dict[str, Part]:
 
     A group is for validation when the first 8 bytes of SHA-256 over ``seed:group``, as a fraction of 2**64, lie below
     ``share``. Where that leaves no group for training, the one with the highest fraction crosses over; where it leaves
-    none for validation, though there are two or more and ``share`` > 0, the one with the lowest does.
-
-    ``groups``: names; repeated ones count once.
+    none for validation, though there are two or more and ``share`` > 0, the one with the lowest does. ``groups``:
+    names; repeated ones count once.
     """
     if not 0.0 <= share < 1.0:  # also refuses NaN
         raise ValueError(f"the validation share must lie in [0, 1), got {share}")

@@ -40,8 +40,9 @@ class Due:
 class LearningState:
     """What the decision stands on.
 
-    ``trained_at``: when that training ended, None when there was none; ``changed``: share of pixels changed in the
-    corrections of the version that was corrected last, oldest first.
+    ``usable`` counts micrographs with a correction to train on, ``new`` those whose mask is not in the snapshot trained
+    on last; ``trained_at`` is the end of that training; ``changed`` are the shares of changed pixels in the corrections
+    of the version that was corrected last, oldest first.
     """
 
     usable: int
@@ -66,9 +67,9 @@ def learning_state(workspace: Workspace) -> LearningState:
         micrographs = list_for_project(session, project.id)
         newest = newest_usable(list_corrections(session, project.id))
         trained: SnapshotRecord | None = last_trained(session, project.id)
-        known: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
+        items: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()
     trusted, _ = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
-    masks = {(item.micrograph_id, item.phases_key) for item in known}
+    masks = {(item.micrograph_id, item.phases_key) for item in items}
     new = sum((m.id, newest[m.id].phases_key) not in masks for m in trusted)
     return LearningState(
         usable=len(trusted),

@@ -24,9 +24,9 @@ from matcurate.workflows.versions.models import find_version
 
 @dataclass(frozen=True, slots=True)
 class GoldenColumn:
-    """A golden set that some version of the project was measured on.
+    """A golden set that some version was measured on; ``here``.
 
-    ``lab`` and ``golden``: whose, and its digest.
+    Whether it is this lab's, ``best``: the best version.
     """
 
     lab: str
@@ -56,8 +56,8 @@ class ForgettingMatrix:
 
     def lost(self, row: VersionRow, column: GoldenColumn) -> float | None:
         """Dice that a version has less than the best of the project on a golden set; None where nobody measured."""
-        found = row.measured.get(column.golden)
-        return None if found is None else column.best_dice - found.dice
+        measurement = row.measured.get(column.golden)
+        return None if measurement is None else column.best_dice - measurement.dice
 
 
 def forgetting_matrix(
@@ -68,24 +68,25 @@ def forgetting_matrix(
     measure: bool = True,
     progress: Progress = silent,
 ) -> ForgettingMatrix:
-    """What versions score on every golden set that is known.
+    """Collect what versions, by default all, score on every known golden set.
 
-    ``wanted``: numbers, names or aliases of versions; all by default. Raises CatalogError when there is no such
-    version, or an image or mask of the golden set is missing or damaged; TrackingError when MLflow does not answer.
+    ``measure`` measures those not yet measured on this lab's golden set; their numbers are kept in MLflow. Raises
+    CatalogError when there is no such version, or an image or mask of the golden set is missing or damaged;
+    TrackingError when MLflow does not answer.
     """
     chosen = {find_version(registry, each).version for each in wanted}
-    golden, known = golden_set(workspace), registry.versions()
-    versions = [each for each in known if not chosen or each.version in chosen]
-    missing = [each for each in versions if golden.items and golden.digest not in measurements(each)]
+    golden, registered = golden_set(workspace), registry.versions()
+    versions = [each for each in registered if not chosen or each.version in chosen]
+    missing = [version for version in versions if golden.items and golden.digest not in measurements(version)]
     problems = _measure(workspace, registry, missing, golden, progress) if measure else {}
     computed = len(missing) - len(problems) if measure else 0
     if computed:
-        known = registry.versions()
-    measured = {each.version: measurements(each) for each in known}
-    names = {each.version: each.name for each in known}
-    rows = tuple(VersionRow(each, measured[each.version], problems.get(each.version)) for each in versions)
-    shown = {digest for row in rows for digest in row.measured}
-    columns = [_column(digest, golden, measured, names) for digest in shown]
+        registered = registry.versions()
+    measured = {each.version: measurements(each) for each in registered}
+    names = {each.version: each.name for each in registered}
+    rows = tuple(VersionRow(version, measured[version.version], problems.get(version.version)) for version in versions)
+    digests = {digest for row in rows for digest in row.measured}
+    columns = [_column(digest, golden, measured, names) for digest in digests]
     order = sorted(columns, key=lambda each: (not each.here, each.lab, each.golden))
     return ForgettingMatrix(tuple(order), rows, computed)
 
@@ -105,8 +106,8 @@ def _measure(
         except (CheckpointError, ConfigError, TrackingError) as error:
             problems[version.version] = str(error)
             continue
-        found = evaluate(workspace, model, golden, progress=_part_of(progress, index, len(versions)))
-        registry.add_tags(version.version, as_tags([measurement(found, workspace.settings.lab)]))
+        evaluation = evaluate(workspace, model, golden, progress=_part_of(progress, index, len(versions)))
+        registry.add_tags(version.version, as_tags([measurement(evaluation, workspace.settings.lab)]))
     return problems
 
 
@@ -133,7 +134,7 @@ def _column(
     names: Mapping[int, str],
 ) -> GoldenColumn:
     """The best is the newest of those that scored most."""
-    scored = {number: found[digest] for number, found in measured.items() if digest in found}
+    scored = {number: scores[digest] for number, scores in measured.items() if digest in scores}
     best = max(scored, key=lambda number: (scored[number].dice, number))
     one = scored[best]
     return GoldenColumn(one.lab, digest, one.images, digest == golden.digest, names[best], one.dice)

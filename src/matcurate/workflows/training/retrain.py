@@ -41,7 +41,7 @@ from matcurate.workflows.training.training import (
     train_on,
     training_folder,
 )
-from matcurate.workflows.training.training_run import Judgement, keep_results, run_report, step_metrics
+from matcurate.workflows.training.training_run import GoldenComparison, log_results, run_report, step_metrics
 from matcurate.workflows.versions.files import MODEL
 from matcurate.workflows.versions.models import move_alias, open_registry, promote
 
@@ -51,10 +51,11 @@ OVERLAYS = 12
 
 @dataclass(frozen=True, slots=True)
 class RetrainReport:
-    """What a retraining did; where nothing was trained, all from ``snapshot`` to ``matsam_metrics`` is None.
+    """Result of a retraining; where nothing was trained, all from ``snapshot`` to ``matsam_metrics`` is None.
 
-    ``metrics`` and ``champion_metrics``: challenger and champion on the golden set; None without one, and without a
-    champion.
+    ``metrics`` and ``champion_metrics`` are challenger and champion on the golden set; ``matsam_metrics`` MatSAM there,
+    where there is no champion yet, or one of a base that is gone: the challenger must not be worse. ``reason`` says why
+    it is due or not, ``why`` why it was promoted or not.
     """
 
     due: bool
@@ -74,20 +75,20 @@ def retrain(
 ) -> RetrainReport:
     """Train a challenger on the corrections, measure it, register it, and promote it by the policy.
 
-    Weights begin with the champion's, where phases, base and settings are the same. A training that was killed goes on
-    from its checkpoint in the home, as long as snapshot, settings, seed and champion are the same.
+    Weights begin with the champion's, where phases, base and settings are the same. A training that was killed resumes
+    from its checkpoint in the home, as long as snapshot, settings, seed and champion are the same. ``if_due`` trains
+    only when a trigger calls for it, ``dry_run`` only says whether it is due. ``progress`` may raise to stop.
 
-    ``seed``: of new weights, crops and the bootstrap, non-negative. Raises CatalogError when there are too few usable
-    corrections, or another training of the project runs in this home; ConfigError, CheckpointError when preset,
-    backbone or champion cannot be loaded; TrackingError when MLflow does not answer; TrainingError when the loss is not
-    finite.
+    Raises CatalogError when there are too few usable corrections, or another training of the project runs in this home;
+    ConfigError or CheckpointError when preset, backbone or champion cannot be loaded; TrackingError when MLflow does
+    not answer; TrainingError when the loss is not finite.
     """
     state = learning_state(workspace)
     due = decide(state, workspace.settings.retrain, utc_now())
     if dry_run:
-        return _nothing(due, "dry run: nothing was trained")
+        return _not_trained(due, "dry run: nothing was trained")
     if if_due and not due.due:
-        return _nothing(due, f"not due, nothing was trained: {due.reason}")
+        return _not_trained(due, f"not due, nothing was trained: {due.reason}")
     least = workspace.settings.retrain.min_corrections
     if 0 < state.usable < least:
         raise CatalogError(
@@ -97,32 +98,32 @@ def retrain(
     golden = golden_set(workspace)  # read with the snapshot: what becomes golden later may have been trained on
     snapshot = take_snapshot(workspace)
     registry = open_registry(workspace)
-    with _alone(workspace, registry):
-        return _train_and_judge(workspace, registry, due, snapshot, golden, seed, progress)
+    with _training_lock(workspace, registry):
+        return _train_and_compare(workspace, registry, due, snapshot, golden, seed, progress)
 
 
 def as_document(report: RetrainReport) -> dict[str, object]:
     """The report as JSON holds it; metrics without the single micrographs."""
     document = {name: getattr(report, name) for name in RetrainReport.__slots__}
     for name in ("metrics", "champion_metrics", "matsam_metrics"):
-        found: Evaluation | None = document[name]
-        document[name] = None if found is None else _metrics(found)
+        evaluation: Evaluation | None = document[name]
+        document[name] = None if evaluation is None else _metrics(evaluation)
     return document
 
 
-def _metrics(found: Evaluation) -> dict[str, object]:
-    groups = {"per_phase": found.per_phase, "per_specimen": found.per_specimen}
+def _metrics(evaluation: Evaluation) -> dict[str, object]:
+    groups = {"per_phase": evaluation.per_phase, "per_specimen": evaluation.per_specimen}
     means = {group: {name: asdict(each) for name, each in named.items()} for group, named in groups.items()}
-    trusted = None if found.reliability is None else asdict(found.reliability)
-    return {**asdict(found.overall), **means, "calibration": trusted, "golden": found.golden}
+    reliability = None if evaluation.reliability is None else asdict(evaluation.reliability)
+    return {**asdict(evaluation.overall), **means, "calibration": reliability, "golden": evaluation.golden}
 
 
-def _nothing(due: Due, why: str) -> RetrainReport:
+def _not_trained(due: Due, why: str) -> RetrainReport:
     return RetrainReport(due.due, due.reason, None, None, None, None, None, None, False, why)
 
 
 @contextmanager
-def _alone(workspace: Workspace, registry: Registry) -> Iterator[None]:
+def _training_lock(workspace: Workspace, registry: Registry) -> Iterator[None]:
     folder = training_folder(workspace, registry)
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
@@ -139,7 +140,7 @@ def _alone(workspace: Workspace, registry: Registry) -> Iterator[None]:
         lock.release()
 
 
-def _train_and_judge(
+def _train_and_compare(
     workspace: Workspace,
     registry: Registry,
     due: Due,
@@ -158,11 +159,11 @@ def _train_and_judge(
             live.metrics(step_metrics(step), step.step)
 
         trained = train_on(workspace, snapshot.snapshot, plan, folder, report, progress)
-        judgement = _judge(workspace, live, trained, champion, golden, seed, progress)
-        keep_results(live, plan, trained, snapshot, judgement, workspace.settings.lab)
-    version = _register(workspace, registry, live.id, plan, snapshot, judgement)
-    if champion is not None and judgement.champion_metrics is not None:
-        measured = measurement(judgement.champion_metrics, workspace.settings.lab)
+        outcome = _compare_on_golden_set(workspace, live, trained, champion, golden, seed, progress)
+        log_results(live, plan, trained, snapshot, outcome, workspace.settings.lab)
+    version = _register(workspace, registry, live.id, plan, snapshot, outcome)
+    if champion is not None and outcome.champion_metrics is not None:
+        measured = measurement(outcome.champion_metrics, workspace.settings.lab)
         registry.add_tags(champion.version.version, as_tags([measured]))
     with workspace.writing() as session:
         mark_trained(session, snapshot.snapshot.id)
@@ -173,15 +174,15 @@ def _train_and_judge(
         snapshot=snapshot.snapshot.digest,
         run_id=live.id,
         model_version=version,
-        metrics=judgement.metrics,
-        champion_metrics=judgement.champion_metrics,
-        matsam_metrics=judgement.matsam_metrics,
-        promoted=judgement.decision.promoted,
-        why=judgement.decision.why,
+        metrics=outcome.metrics,
+        champion_metrics=outcome.champion_metrics,
+        matsam_metrics=outcome.matsam_metrics,
+        promoted=outcome.decision.promoted,
+        why=outcome.decision.why,
     )
 
 
-def _judge(
+def _compare_on_golden_set(
     workspace: Workspace,
     live: LiveRun,
     trained: Trained,
@@ -189,14 +190,14 @@ def _judge(
     golden: GoldenSet,
     seed: int,
     progress: Progress,
-) -> Judgement:
+) -> GoldenComparison:
     """Measure challenger and what pre-segments now on the golden set, and decide.
 
     A champion of a base that this version does not have can segment nothing any more: MatSAM stands in for it.
     """
     policy = workspace.settings.retrain.promotion
     if not golden.items:
-        return Judgement(None, None, None, decide_promotion(None, "", policy))
+        return GoldenComparison(None, None, None, decide_promotion(None, "", policy))
     with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder)
 
@@ -212,12 +213,12 @@ def _judge(
         matsam = evaluate_without_training(workspace, golden, progress=progress)
         comparison = compare(metrics, matsam, rng, policy.confidence)
         decision = decide_promotion(comparison, "MatSAM", policy, metrics.reliability)
-        return Judgement(metrics, None, matsam, decision)
+        return GoldenComparison(metrics, None, matsam, decision)
     model = champion.adapter.model(base)
     theirs = evaluate(workspace, model, golden, evidence=champion.evidence, progress=progress)
     comparison = compare(metrics, theirs, rng, policy.confidence)
     decision = decide_promotion(comparison, champion.version.name, policy, metrics.reliability)
-    return Judgement(metrics, theirs, None, decision)
+    return GoldenComparison(metrics, theirs, None, decision)
 
 
 def _register(
@@ -226,26 +227,26 @@ def _register(
     run_id: str,
     plan: Plan,
     snapshot: SnapshotReport,
-    judgement: Judgement,
+    outcome: GoldenComparison,
 ) -> str:
     """Make the run's model a version, the challenger, and champion of project and lab where that was decided.
 
     Returns the version's name.
     """
-    decision, lab = judgement.decision, workspace.settings.lab
+    decision, lab = outcome.decision, workspace.settings.lab
     tags = VersionTags(start=plan.start, promotion=decision.why)
-    if judgement.metrics is not None:
+    if outcome.metrics is not None:
         tags = replace(
             tags,
-            golden=judgement.metrics.golden,
-            golden_means=_four_digits(judgement.metrics.overall),
-            calibration=_four_digits(judgement.metrics.reliability),
-            measured=as_tags([measurement(judgement.metrics, lab)]).measured,
+            golden=outcome.metrics.golden,
+            golden_means=_four_digits(outcome.metrics.overall),
+            calibration=_four_digits(outcome.metrics.reliability),
+            measured=as_tags([measurement(outcome.metrics, lab)]).measured,
         )
     number = registry.register(run_id, MODEL, plan.origin(snapshot.snapshot, lab), tags)
     who = f"{current_user()}, by 'curate retrain'"
-    outcome = "to be promoted" if decision.promoted else "not promoted"
-    why = f"trained on snapshot {snapshot.snapshot.name}; {outcome}: {decision.why}"
+    result = "to be promoted" if decision.promoted else "not promoted"
+    why = f"trained on snapshot {snapshot.snapshot.name}; {result}: {decision.why}"
     move_alias(workspace, registry, CHALLENGER, number, who=who, why=why)
     if decision.promoted:
         for whose in (None, lab):  # the project's champion, and the lab's own

@@ -63,8 +63,8 @@ class Plan:
     def settings_sha256(self) -> str:
         """Hex SHA-256 over the preset, the phases, the seed and the weights at the start."""
         tensors = None if self.warm is None else self.warm.card.tensors_sha256
-        said = [self.preset.model_dump(mode="json"), self.base.sha256, self.phases, self.seed, tensors]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        facts = [self.preset.model_dump(mode="json"), self.base.sha256, self.phases, self.seed, tensors]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,4 +179,4 @@ def train_on(
 
 def _pictures(workspace: Workspace, snapshot: SnapshotRecord, part: Part) -> list[Picture]:
     samples = snapshot_samples(workspace, snapshot, part)
-    return [picture(each.name, each.pixels, each.phases, each.ignored) for each in samples]
+    return [picture(sample.name, sample.pixels, sample.phases, sample.ignored) for sample in samples]

@@ -29,7 +29,7 @@ from matcurate.workflows.versions.served_model import write_served_files
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GoldenComparison:
     """Challenger, champion and, without a champion, MatSAM on the golden set, and what follows from it."""
 
     metrics: Evaluation | None
@@ -73,19 +73,19 @@ def step_metrics(step: StepReport) -> dict[str, float]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def keep_results(
-    live: LiveRun, plan: Plan, trained: Trained, snapshot: SnapshotReport, judgement: Judgement, lab: str
+def log_results(
+    live: LiveRun, plan: Plan, trained: Trained, snapshot: SnapshotReport, outcome: GoldenComparison, lab: str
 ) -> None:
     """Log what the run has found, what was decided, and the files of its model version."""
     measured = {
-        "golden": judgement.metrics,
-        "champion": judgement.champion_metrics,
-        "matsam": judgement.matsam_metrics,
+        "golden": outcome.metrics,
+        "champion": outcome.champion_metrics,
+        "matsam": outcome.matsam_metrics,
     }
-    for name, found in measured.items():
-        if found is not None:
-            live.metrics(flat_metrics(name, found))
-    decision = judgement.decision
+    for name, evaluation in measured.items():
+        if evaluation is not None:
+            live.metrics(flat_metrics(name, evaluation))
+    decision = outcome.decision
     live.parameters({"promoted": str(decision.promoted), "why": decision.why, "best_step": trained.report.best_step})
     notes = {"snapshot": snapshot.snapshot.digest, "lab": lab, "seed": str(plan.seed), "start": plan.start}
     with tempfile.TemporaryDirectory() as name:
@@ -97,12 +97,12 @@ def keep_results(
         live.files(folder, MODEL)
 
 
-def flat_metrics(prefix: str, found: Evaluation) -> dict[str, float]:
+def flat_metrics(prefix: str, evaluation: Evaluation) -> dict[str, float]:
     """Metrics by name; a phase by its id, since MLflow refuses many characters in names."""
     means: Mapping[str, Means | Reliability] = {
-        prefix: found.overall,
-        **{f"{prefix}_phase_{index}": each for index, each in enumerate(found.per_phase.values())},
-        **({} if found.reliability is None else {f"{prefix}_calibration": found.reliability}),
+        prefix: evaluation.overall,
+        **{f"{prefix}_phase_{index}": each for index, each in enumerate(evaluation.per_phase.values())},
+        **({} if evaluation.reliability is None else {f"{prefix}_calibration": evaluation.reliability}),
     }
     return {
         f"{name}_{score}": float(value)

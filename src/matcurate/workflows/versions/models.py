@@ -42,7 +42,7 @@ def as_run_data(project: ProjectRecord, report: SnapshotReport) -> RunData:
 def list_models(workspace: Workspace, registry: Registry, lab: str | None = None) -> list[RegisteredVersion]:
     """Versions of the project, newest first; only those that a lab trained when one is named."""
     workspace.project()
-    return [each for each in registry.versions() if lab is None or each.tags.lab == lab]
+    return [version for version in registry.versions() if lab is None or version.tags.lab == lab]
 
 
 def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelReport:
@@ -59,8 +59,8 @@ def full_history(workspace: Workspace, registry: Registry) -> list[AliasMove]:
     """Every move of an alias, oldest first: those made here, and those that MLflow was told of by other homes."""
     with workspace.reading() as session:
         here = [_as_move(row) for row in alias_history(session, workspace.project().id)]
-    known = {(move.alias, move.at) for move in here}
-    elsewhere = [move for move in registry.history() if (move.alias, move.at) not in known]
+    local = {(move.alias, move.at) for move in here}
+    elsewhere = [move for move in registry.history() if (move.alias, move.at) not in local]
     return sorted([*here, *elsewhere], key=lambda move: move.at)
 
 
@@ -73,10 +73,10 @@ def promote(
     lab: str | None = None,
     who: str | None = None,
 ) -> AliasMove:
-    """Make a version the champion (of a lab, when one is named), and ask for its predictions.
+    """Make a version (number, name or alias) the champion, of a lab when one is named, and ask for its predictions.
 
-    ``lab``: whose champion; the project's by default; ``who``: the user of this machine by default. Raises CatalogError
-    when there is no such version, or it is the champion already.
+    ``why`` and ``who``, by default the user of this machine, are kept in the history. Raises CatalogError when there is
+    no such version, or it is the champion already.
     """
     version = find_version(registry, wanted)
     alias = champion_alias(lab)
@@ -92,11 +92,8 @@ def rollback(
 ) -> AliasMove:
     """Make the champion before the present one champion again, and ask for its predictions.
 
-    Doing it again goes one further back.
-
-    MLflow's history decides: the aliases are there, and all homes that share it write it.
-
-    Raises CatalogError when there is no champion before.
+    Doing it again goes one further back. MLflow's history decides: the aliases are there, and all homes that share it
+    write it. Raises CatalogError when there is no champion before.
     """
     alias = champion_alias(lab)
     target = previous_holder([move for move in registry.history() if move.alias == alias])
@@ -113,9 +110,8 @@ def move_alias(
 ) -> AliasMove:
     """Move an alias in catalog and registry; the catalog says so first.
 
-    When MLflow then refuses, the catalog's history gets a second line that says that it was taken back.
-
-    Raises TrackingError when MLflow does not answer or has no such version.
+    When MLflow then refuses, the catalog's history gets a second line that says that it was taken back. Raises
+    TrackingError when MLflow does not answer or has no such version.
     """
     project = workspace.project()
     if version is not None:
@@ -139,16 +135,13 @@ def move_alias(
 
 
 def find_version(registry: Registry, wanted: str) -> RegisteredVersion:
-    """Find a version by its number, its name or one of its aliases.
-
-    Raises CatalogError when there is none.
-    """
+    """Find a version by its number, its name or one of its aliases. Raises CatalogError when there is none."""
     versions = registry.versions()
-    for each in versions:
-        if wanted in (str(each.version), each.name, *each.aliases):
-            return each
-    known = ", ".join(each.name for each in versions[:5]) or "none yet"
-    raise CatalogError(f"no model version {wanted!r} (newest: {known}); name one by number, name or alias")
+    for version in versions:
+        if wanted in (str(version.version), version.name, *version.aliases):
+            return version
+    newest = ", ".join(version.name for version in versions[:5]) or "none yet"
+    raise CatalogError(f"no model version {wanted!r} (newest: {newest}); name one by number, name or alias")
 
 
 def previous_holder(moves: Sequence[AliasMove]) -> int | None:

@@ -19,7 +19,7 @@ from matcurate.imaging.ignored import ignored_of, looked_at, spread_out
 from matcurate.imaging.labels import encode_labels
 from matcurate.imaging.proxy import encode_png
 from matcurate.imaging.read import decode_micrograph
-from matcurate.learned.evidence import judge
+from matcurate.learned.evidence import predict_with_vacuity
 from matcurate.learned.segmentation import segmentation_of
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
@@ -69,10 +69,7 @@ class Segmented(TypedDict):
 
 
 class ServedModel:
-    """A loaded version, as MLflow wants it.
-
-    ``model``: in evaluation mode.
-    """
+    """A loaded version, as MLflow wants it; ``phases`` are names by id."""
 
     def __init__(
         self, model: PhaseModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
@@ -100,18 +97,18 @@ class ServedModel:
         grey, ratio = grey_levels(looked_at(micrograph.pixels, ignored)), self._ratio(row.get("ratio"), name)
         if self._evidence is None:
             shares = phase_shares(self._model, grey, ratio)
-            unsure = 1 - shares.max(axis=0)
+            uncertainty = 1 - shares.max(axis=0)
         else:
-            judged = judge(self._model, self._evidence, grey, ratio)
-            shares, unsure = judged.shares, judged.vacuity
-        found = segmentation_of(shares, ignored)
-        unsure = spread_out(unsure, ignored)
+            prediction = predict_with_vacuity(self._model, self._evidence, grey, ratio)
+            shares, uncertainty = prediction.shares, prediction.vacuity
+        segmentation = segmentation_of(shares, ignored)
+        uncertainty = spread_out(uncertainty, ignored)
         return Segmented(
-            mask=_text(encode_labels(found.phases, ".png")),
+            mask=_text(encode_labels(segmentation.phases, ".png")),
             phases=list(self._phases),
-            fractions=[found.phase_fractions.get(phase, 0.0) for phase in range(len(self._phases))],
-            uncertainty=_text(encode_png(np.rint(unsure * 255).astype(np.uint8))),
-            mean_uncertainty=float(unsure.mean(where=True if ignored is None else ~ignored)),
+            fractions=[segmentation.phase_fractions.get(phase, 0.0) for phase in range(len(self._phases))],
+            uncertainty=_text(encode_png(np.rint(uncertainty * 255).astype(np.uint8))),
+            mean_uncertainty=float(uncertainty.mean(where=True if ignored is None else ~ignored)),
             uncertainty_kind=MAX_SOFTMAX if self._evidence is None else VACUITY,
         )
 
@@ -132,9 +129,8 @@ def served_model(folder: Path) -> ServedModel:
     """The version whose files are in a folder, on the base that it was trained on.
 
     The built-in network is in the package; an official SAM is looked for in the checkpoint store of the home
-    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names.
-
-    Raises CheckpointError when the adapter is damaged, or its base is not at hand or another.
+    (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names. Raises CheckpointError
+    when the adapter is damaged, or its base is not at hand or another.
     """
     settings = load_settings()
     files = read_version_files(folder, str(folder))

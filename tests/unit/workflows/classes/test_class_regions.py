@@ -14,7 +14,7 @@ from matcurate.cli.app import run
 from matcurate.imaging.synth.textures import texture
 from matcurate.workflows.classes.classes import name_micrographs
 from matcurate.workflows.classes.crops import open_embeddings
-from matcurate.workflows.classes.queue import Unnamed, overview, write_examples
+from matcurate.workflows.classes.queue import UnnamedMicrograph, overview, write_examples
 from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ingest.ingest import ingest
 
@@ -46,7 +46,7 @@ def layered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, dict[s
     return workspace, {Path(each.name).stem: each.id for each in added}
 
 
-def asked(workspace: Workspace) -> dict[int, Unnamed]:
+def asked(workspace: Workspace) -> dict[int, UnnamedMicrograph]:
     found = overview(workspace)
     return {each.micrograph_id: each for each in (*found.queue, *found.recognised)}
 

@@ -9,7 +9,7 @@ from learning_samples import add_disc
 from loop_samples import disc, make_workspace
 
 from matcurate.learned.embedders import embedder_of
-from matcurate.learned.evidence import fit_evidence, judge
+from matcurate.learned.evidence import fit_evidence, predict_with_vacuity
 from matcurate.phase.build import build_model
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.ratios import no_ratio
@@ -88,9 +88,9 @@ def test_evidence_adds_a_map_and_what_it_says_of_the_image(backbone):
     few = PixelSettings(hidden=8, pixels=300, steps=4)
     head = fit_evidence(segmenter.model, [Picture("disc", grey, truth)], ("matrix", "a", "b"), 0, few)
     found = scored_by_model(replace(segmenter, evidence=head), pixels)
-    judged = judge(segmenter.model, head, grey, no_ratio(3))
-    regions = region_scores(judged.vacuity, judged.shares.argmax(axis=0), 3)
-    np.testing.assert_array_equal(found.vacuity, judged.vacuity)
+    prediction = predict_with_vacuity(segmenter.model, head, grey, no_ratio(3))
+    regions = region_scores(prediction.vacuity, prediction.shares.argmax(axis=0), 3)
+    np.testing.assert_array_equal(found.vacuity, prediction.vacuity)
     assert (found.scores["vacuity"], found.scores["unknown"]) == (regions.mean, regions.unknown)
     named = {name: value for name, value in zip(("matrix", "a", "b"), regions.per_phase, strict=True) if value}
     assert {name: found.scores[f"vacuity {name}"] for name in named} == named

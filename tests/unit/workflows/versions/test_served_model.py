@@ -11,7 +11,7 @@ from loop_samples import disc, png, tiff
 
 from matcurate.errors import CheckpointError, UnreadableImageError
 from matcurate.imaging.labels import decode_labels
-from matcurate.learned.evidence import EVIDENCE_FILE, fit_evidence, judge
+from matcurate.learned.evidence import EVIDENCE_FILE, fit_evidence, predict_with_vacuity
 from matcurate.phase.build import base_of, build_model
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.plm import PlmSettings
@@ -81,11 +81,11 @@ def test_with_a_head_of_evidence_the_uncertainty_is_vacuity(folder, tmp_path):
     (answer,) = mlflow.pyfunc.load_model(str(made), suppress_warnings=True).predict(
         pd.DataFrame([{"image": text(png(image))}])
     )
-    judged = judge(network, head, grey, no_ratio(3))
+    prediction = predict_with_vacuity(network, head, grey, no_ratio(3))
     assert answer["uncertainty_kind"] == VACUITY
     unsure = decode_labels(base64.b64decode(answer["uncertainty"]))
-    np.testing.assert_allclose(unsure / 255, judged.vacuity, atol=0.5 / 255 + 1e-6)
-    np.testing.assert_array_equal(decode_labels(base64.b64decode(answer["mask"])), judged.shares.argmax(axis=0))
+    np.testing.assert_allclose(unsure / 255, prediction.vacuity, atol=0.5 / 255 + 1e-6)
+    np.testing.assert_array_equal(decode_labels(base64.b64decode(answer["mask"])), prediction.shares.argmax(axis=0))
     save_pixel_head(made / EVIDENCE_FILE, head, "0" * 64)
     with pytest.raises(CheckpointError, match="pixel head belongs to the model 000000000000"):
         served_model(made)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matcurate.phase.told import completed_ratio
+from matcurate.phase.expert_ratio import completed_ratio
 
 
 @pytest.mark.parametrize(
