@@ -66,7 +66,7 @@ def pool_of(seed: int) -> tuple[Pool, NDArray[np.int64]]:
     head = begin_head([str(n) for n in taught], learned, labels, HeadSettings())
     train_head(head, learned, labels, HeadTraining(), rng=rng)
     alpha = head.parameters_of(looked)
-    draws = np.stack([dropped(head.logits_of, looked, rng) for _ in range(DRAWS)])
+    draws = np.stack([dropped(lambda crops: head.infer(crops).logits, looked, rng) for _ in range(DRAWS)])
     return Pool(looked, {"vacuity": vacuity(alpha)}, class_means(alpha), draws), np.array(source)
 
 

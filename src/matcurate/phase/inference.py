@@ -105,10 +105,10 @@ def _blended(
 
 
 def segment_phases(
-    model: PhaseModel, grey: NDArray[np.float32], ratio: Ratio, *, window: int = WINDOW, progress: Progress = silent
+    model: PhaseModel, grey: NDArray[np.float32], ratio: Ratio, *, window: int = WINDOW
 ) -> NDArray[np.uint8]:
     """Most probable phase of every pixel, (H, W); arguments and errors as of :func:`phase_shares`."""
-    shares = phase_shares(model, grey, ratio, window=window, progress=progress)
+    shares = phase_shares(model, grey, ratio, window=window)
     labels: NDArray[np.uint8] = shares.argmax(axis=0).astype(np.uint8)
     return labels
 

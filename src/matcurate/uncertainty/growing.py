@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-
-class GrowingModel(Protocol):
-    """A model whose outputs are rows of some of its parameters."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All that learn."""
-
-    def outputs(self) -> tuple[nn.Parameter, ...]:
-        """Those with one row for each class, in the order of the classes."""
+from matcurate.uncertainty.patch_model import PatchModel
 
 
 @contextmanager
-def outputs_only(model: GrowingModel, numbers: Sequence[int]) -> Iterator[None]:
+def outputs_only(model: PatchModel, numbers: Sequence[int]) -> Iterator[None]:
     """Let only these outputs, by their numbers in 0 … K - 1, learn; afterwards all of the model learns again.
 
     An optimizer without weight decay leaves a row alone whose gradient has always been 0; other parameters get none.
@@ -39,8 +30,8 @@ def outputs_only(model: GrowingModel, numbers: Sequence[int]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-        for each in others:
-            each.requires_grad_(True)
+        for parameter in others:
+            parameter.requires_grad_(True)
 
 
 def _rows(gradient: Tensor, numbers: Sequence[int]) -> Tensor:

@@ -16,14 +16,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
 from matcurate.config import Strict
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import PatchOutput, others, patch_output
+from matcurate.uncertainty.patch_model import PatchModel, PatchOutput, others, patch_output
 from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 
 
@@ -48,7 +47,7 @@ class HeadSettings(Strict):
     evidence: EvidenceSettings = EvidenceSettings()
 
 
-class EvidentialHead(nn.Module):
+class EvidentialHead(PatchModel):
     """Log evidence b_k - exp(s_k) ‖z - μ_k‖² of whitened embeddings z; the whitening does not learn.
 
     ``classes`` are names in the order of the outputs, none twice; ``prototypes`` (K, d) the initial μ.
@@ -61,25 +60,17 @@ class EvidentialHead(nn.Module):
         if len(set(classes)) != len(classes) or len(classes) != len(prototypes):
             raise ValueError(f"{len(prototypes)} classes need as many names, none twice; got {list(classes)}")
         self.classes = tuple(classes)
-        self.settings = settings
+        self.settings, self.evidence = settings, settings.evidence
         self.register_buffer("centre", torch.from_numpy(whitening.centre).float())
         self.register_buffer("projection", torch.from_numpy(whitening.projection).float())
         self.prototypes = nn.Parameter(torch.from_numpy(np.asarray(prototypes)).float())
         self.log_precision = nn.Parameter(torch.full((len(classes),), -float(np.log(whitening.projection.shape[1]))))
         self.bias = nn.Parameter(torch.full((len(classes),), self._first_bias(len(classes))))
 
-    def whitened(self, embeddings: Tensor) -> Tensor:
+    def whitened(self, samples: Tensor) -> Tensor:
         """Whitened (N, d) of embeddings (N, D)."""
-        features: Tensor = (embeddings - self.get_buffer("centre")) @ self.get_buffer("projection")
+        features: Tensor = (samples - self.get_buffer("centre")) @ self.get_buffer("projection")
         return features
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Logits (N, K) of embeddings (N, D)."""
-        return self.logits(self.whitened(embeddings))
-
-    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """Embeddings as they are: they do not vary."""
-        return whitened
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of whitened embeddings (N, d)."""
@@ -91,19 +82,10 @@ class EvidentialHead(nn.Module):
             features = self.whitened(torch.from_numpy(samples.astype(np.float32)).to(self.bias.device))
             return patch_output(self.logits(features), features, self.settings.evidence.bound)
 
-    def logits_of(self, embeddings: FloatArray) -> NDArray[np.float64]:
-        """Logits (N, K) of embeddings (N, D): unlike evidence they tell apart classes that are both far away."""
-        return self.infer(embeddings).logits
-
-    def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
-        """Dirichlet parameters α (N, K) of embeddings (N, D)."""
-        return self.infer(samples).alpha
-
     def extended(self, name: str, samples: FloatArray) -> EvidentialHead:
-        """A head with one output more, for the class of embeddings (N, D); all other weights bit for bit.
+        """Add an output for the class of embeddings (N, D); it starts at their mean and with their spread.
 
-        The new output starts at their mean and with their spread, where the paper draws it at random. Raises ValueError
-        when the name is taken or there is no embedding.
+        The paper draws it at random.
         """
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
@@ -126,10 +108,7 @@ class EvidentialHead(nn.Module):
         return self.prototypes, self.log_precision, self.bias
 
     def without(self, name: str) -> EvidentialHead:
-        """A head with one output less; all other weights bit for bit.
-
-        Raises ValueError when there is no such class, or no other.
-        """
+        """Remove an output."""
         kept = others(self.classes, name)
         with torch.no_grad():
             rows = {each: self.get_parameter(each)[kept] for each in ("prototypes", "log_precision", "bias")}

@@ -25,7 +25,7 @@ from matcurate.config import NetworkName, Strict
 from matcurate.errors import CheckpointError
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import EvidenceSettings
-from matcurate.uncertainty.patch_model import PatchOutput, others, patch_output
+from matcurate.uncertainty.patch_model import PatchModel, PatchOutput, others, patch_output
 
 AT_ONCE = 64
 """Crops that are looked at together."""
@@ -127,23 +127,16 @@ class NetworkOutputs(Strict):
     evidence: EvidenceSettings = EvidenceSettings()
 
 
-class PatchNetwork(nn.Module):
+class PatchNetwork(PatchModel):
     """Logits of evidence for crops of grey values. ``classes``: names, in the order of the outputs; none twice."""
 
     def __init__(self, body: GreyBody, classes: Sequence[str], last: nn.Linear, settings: NetworkOutputs) -> None:
         super().__init__()
         if len(set(classes)) != len(classes) or len(classes) != last.out_features:
             raise ValueError(f"{last.out_features} classes need as many names, none twice; got {list(classes)}")
-        self.body, self.classes, self.last, self.settings = body, tuple(classes), last, settings
+        self.body, self.classes, self.last = body, tuple(classes), last
+        self.settings, self.evidence = settings, settings.evidence
         self.train(False)
-
-    def forward(self, crops: Tensor) -> Tensor:
-        """Logits (N, K) of crops (N, h, w) of grey values in [0, 1]."""
-        return self.logits(self.whitened(crops))
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
-        """Crops (N, h, w) as they are: everything learns."""
-        return embeddings
 
     def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
         """Crops (N, h, w), square, each in one of its eight orientations."""
@@ -166,26 +159,15 @@ class PatchNetwork(nn.Module):
             features = torch.from_numpy(self.body.of(samples)).to(self.last.bias.device)
             return patch_output(self.last(features), features, self.settings.evidence.bound)
 
-    def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
-        """Dirichlet parameters α (N, K) of crops (N, h, w)."""
-        return self.infer(samples).alpha
-
     def extended(self, name: str, samples: FloatArray) -> PatchNetwork:
-        """A network with one output more, for the class of crops (N, h, w); all other weights bit for bit.
-
-        Until it is trained the new output gives every crop an evidence of 1. Raises ValueError when the name is taken
-        or there is no crop.
-        """
+        """Add an output for the class of crops (N, h, w); until it is trained it gives every crop an evidence of 1."""
         if not len(samples):
             raise ValueError(f"class {name!r} needs at least one crop")
         rows = [torch.cat([output, torch.zeros_like(output[:1])]) for output in self.outputs()]
         return self._with((*self.classes, name), *rows)
 
     def without(self, name: str) -> PatchNetwork:
-        """A network with one output less; all other weights bit for bit.
-
-        Raises ValueError when there is no such class, or no other.
-        """
+        """Remove an output."""
         kept = others(self.classes, name)
         return self._with([self.classes[number] for number in kept], *(output[kept] for output in self.outputs()))
 
@@ -208,7 +190,6 @@ def begin_network(
     start: Mapping[str, Tensor] | None,
     *,
     rng: np.random.Generator,
-    settings: NetworkOutputs = NetworkOutputs(),  # noqa: B008 - frozen
     device: torch.device | None = None,
 ) -> PatchNetwork:
     """Make a network before training: a classifier's weights, and outputs that give every crop an evidence of 1.
@@ -230,7 +211,7 @@ def begin_network(
         body.load(start)
     features = body.of(crops[:1]).shape[1]
     last = last_layer(torch.zeros(len(classes), features, device=device), torch.zeros(len(classes), device=device))
-    return PatchNetwork(body, classes, last, settings)
+    return PatchNetwork(body, classes, last, NetworkOutputs())
 
 
 @contextmanager

@@ -5,9 +5,9 @@ A head takes embeddings (N, D) of crops, a network the crops (N, h, w) themselve
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from matcurate.types import FloatArray
 from matcurate.uncertainty.loss import dirichlet_parameters
-from matcurate.uncertainty.trainer import Trainable
+from matcurate.uncertainty.trainer import EvidenceModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,23 +31,31 @@ class PatchOutput:
     features: NDArray[np.float32]
 
 
-class PatchModel(Trainable, Protocol):
+class PatchModel(EvidenceModel):
     """Tells classes apart by evidence, says how little it knows, and grows by a class."""
 
+    @abstractmethod
     def infer(self, samples: FloatArray) -> PatchOutput:
         """Compute logits, Dirichlet parameters and features of samples (N, …)."""
 
+    @abstractmethod
     def outputs(self) -> tuple[nn.Parameter, ...]:
         """What learns and has one row for each class."""
 
     def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of samples (N, …)."""
+        return self.infer(samples).alpha
 
-    def extended(self, name: str, samples: FloatArray) -> Self:
-        """One output more, for the class that samples (N, …) show; all other weights bit for bit."""
+    @abstractmethod
+    def extended(self, name: str, samples: FloatArray) -> PatchModel:
+        """Add an output for the class that samples (N, …) show; all other weights stay bit for bit.
 
-    def without(self, name: str) -> Self:
-        """One output less; all other weights bit for bit."""
+        Raises ValueError when the name is taken or there is no sample.
+        """
+
+    @abstractmethod
+    def without(self, name: str) -> PatchModel:
+        """Remove an output; all other weights stay bit for bit. Raises ValueError for an unknown or the only class."""
 
 
 def others(classes: Sequence[str], name: str) -> list[int]:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from matcurate.config import Strict
 from matcurate.types import FloatArray, LabelMap
 from matcurate.uncertainty.loss import EvidenceSettings, dirichlet_parameters
-from matcurate.uncertainty.trainer import HeadTraining, train_head
+from matcurate.uncertainty.trainer import EvidenceModel, HeadTraining, train_head
 
 Size = tuple[int, int]
 
@@ -51,7 +51,7 @@ class PixelSettings(Strict):
     learning_rate: float = Field(default=0.004, gt=0, description="Initial learning rate.")
 
 
-class PixelHead(nn.Module):
+class PixelHead(EvidenceModel):
     """Logits of evidence for hypercolumns of D numbers.
 
     ``widths`` are the channels of the maps that it takes, with sum D; ``classes`` the names of the K phases by id.
@@ -64,7 +64,8 @@ class PixelHead(nn.Module):
         self, widths: Sequence[int], classes: Sequence[str], settings: PixelSettings, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.widths, self.classes, self.settings = tuple(widths), tuple(classes), settings
+        self.widths, self.classes = tuple(widths), tuple(classes)
+        self.settings, self.evidence = settings, settings.evidence
         self.register_buffer("centre", torch.zeros(sum(widths)))
         self.register_buffer("scale", torch.ones(sum(widths)))
         self.first = nn.Linear(sum(widths), settings.hidden)
@@ -80,41 +81,26 @@ class PixelHead(nn.Module):
         self.centre.copy_(mean)
         self.scale.copy_(torch.where(deviation > 1e-6, deviation, torch.inf))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits (N, K) of hypercolumns (N, D)."""
-        return self.logits(self.whitened(features))
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
+    def whitened(self, samples: Tensor) -> Tensor:
         """Standardised hypercolumns (N, D)."""
-        return (embeddings - self.centre) / self.scale
-
-    def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """Hypercolumns as they are: they do not vary."""
-        return whitened
+        return (samples - self.centre) / self.scale
 
     def logits(self, whitened: Tensor) -> Tensor:
         """Logits (N, K) of standardised hypercolumns (N, D)."""
         return self._answer(self.first(whitened))
 
-    def logits_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """Logits (B, K, H, W) of maps (B, C, h, w) that span (H', W') pixels, for the first (H, W) of them.
-
-        Raises ValueError when the maps have other channels than the head was made for.
-        """
-        return self._answer(self.hidden_of(maps, span, shape)).movedim(-1, 1)
-
     def hidden_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """What the hidden units are told (B, H, W, hidden), before they answer; arguments and errors as above."""
+        """Input of the hidden units, (B, H, W, hidden), from maps (B, C, h, w) that span ``span`` (H', W') pixels.
+
+        It is computed for the first ``shape`` (H, W) of them. Raises ValueError when the maps have other channels than
+        the head was made for.
+        """
         weights, shift = self._folded(maps)
         parts = [
             _enlarged(functional.conv2d(each, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
             for each, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
         ]
         return (sum(parts[1:], parts[0]) + shift[:, None, None]).movedim(1, -1)
-
-    def parameters_of(self, maps: Sequence[Tensor], span: Size, shape: Size) -> Tensor:
-        """Dirichlet parameters α (B, K, H, W), at least 1; arguments and errors as of :meth:`logits_of`."""
-        return self.parameters_from(self.hidden_of(maps, span, shape))
 
     def parameters_from(self, hidden: Tensor) -> Tensor:
         """Dirichlet parameters α (B, K, H, W) that follow from :meth:`hidden_of`."""
@@ -157,11 +143,10 @@ def fit_pixel_head(
     classes: Sequence[str],
     settings: PixelSettings,
     seed: int,
-    device: torch.device | None = None,
 ) -> PixelHead:
     """Train a head on hypercolumns (N, D) of pixels with phases ``labels`` (N,) in 0 … K - 1; not every one must occur.
 
-    ``widths`` are the channels of the maps, with sum D. It stays on ``device``, by default the CPU. Raises ValueError
+    ``widths`` are the channels of the maps, with sum D. Raises ValueError
     when lengths differ, there is nothing, or a label is no class; TrainingError when the loss is not finite.
     """
     epochs = max(2, round(settings.steps * settings.batch / max(1, len(labels))))
@@ -173,7 +158,7 @@ def fit_pixel_head(
     training = HeadTraining(epochs=epochs, batch=settings.batch, learning_rate=settings.learning_rate)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        train_head(head.to(device), features, labels, training, rng=np.random.default_rng(seed))
+        train_head(head, features, labels, training, rng=np.random.default_rng(seed))
     return head
 
 

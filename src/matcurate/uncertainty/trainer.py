@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from abc import ABC, abstractmethod
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,59 +39,36 @@ class HeadTraining(Strict):
     )
 
 
-class HasEvidence(Protocol):
-    """Settings that say how logits become evidence."""
+class EvidenceModel(nn.Module, ABC):
+    """Gives logits of evidence for named classes: a fixed first step, then what learns."""
 
-    @property
-    def evidence(self) -> EvidenceSettings:
-        """How."""
+    classes: tuple[str, ...]
+    evidence: EvidenceSettings
 
-
-class Trainable(Protocol):
-    """What can be trained here: a fixed first step, and logits of what comes out of it."""
-
-    @property
-    def settings(self) -> HasEvidence:
-        """Of its evidence."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names, in the order of the outputs."""
-
-    def whitened(self, embeddings: Tensor) -> Tensor:
-        """What does not learn: (N, d) of embeddings (N, D), or images of crops (N, h, w)."""
+    def whitened(self, samples: Tensor) -> Tensor:
+        """Fixed first step: (N, d) of samples (N, …), by default the samples themselves."""
+        return samples
 
     def augment(self, whitened: Tensor, rng: np.random.Generator) -> Tensor:
-        """The same samples as they may look another time; drawn anew for each batch."""
+        """Vary the samples of a batch at random, by default not at all."""
+        return whitened
 
+    @abstractmethod
     def logits(self, whitened: Tensor) -> Tensor:
-        """What learns: logits (N, K)."""
+        """Logits (N, K) of what :meth:`whitened` gives."""
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All that learn."""
-
-    def train(self, mode: bool = True) -> object:
-        """Switch dropout on or off."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpochReport:
-    """How a training stands: epochs done, mean loss and share of right answers in this one."""
-
-    epoch: int
-    epochs: int
-    loss: float
-    accuracy: float
+    def forward(self, samples: Tensor) -> Tensor:
+        """Logits (N, K) of samples (N, …)."""
+        return self.logits(self.whitened(samples))
 
 
 def train_head(
-    head: Trainable,
+    head: EvidenceModel,
     embeddings: FloatArray,
     labels: Labels,
     settings: HeadTraining,
     *,
     rng: np.random.Generator,
-    report: Callable[[EpochReport], None] = lambda report: None,
 ) -> None:
     """Train a head in place, with Adam and a learning rate that falls along half a cosine; then set evaluation mode.
 
@@ -112,56 +88,37 @@ def train_head(
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
     head.train()
     for epoch in range(settings.epochs):
-        loss, accuracy = _epoch(head, samples, truth, settings, epoch, optimizer, rng)
+        for chosen in torch.split(torch.from_numpy(rng.permutation(len(truth))), settings.batch):
+            varied = head.augment(samples[chosen], rng)
+            loss = _loss(head, varied, truth[chosen], settings, epoch, rng)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
         falling.step()
-        report(EpochReport(epoch + 1, settings.epochs, loss, accuracy))
     head.train(False)
 
 
-def _epoch(
-    head: Trainable,
-    samples: Tensor,
-    truth: Tensor,
-    settings: HeadTraining,
-    epoch: int,
-    optimizer: torch.optim.Optimizer,
-    rng: np.random.Generator,
-) -> tuple[float, float]:
-    """One look at every sample (N, …): mean loss and share of right ones."""
-    losses, right = 0.0, 0
-    for chosen in _batches(len(truth), settings.batch, rng):
-        varied = head.augment(samples[chosen], rng)
-        logits = head.logits(varied)
-        loss = _loss(head, logits, varied, truth[chosen], settings, epoch, rng)
-        if not torch.isfinite(loss):
-            raise TrainingError(f"the loss is not finite in epoch {epoch + 1}; lower the learning rate")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses += loss.item() * len(chosen)
-        right += int((logits.argmax(1) == truth[chosen]).sum())
-    return losses / len(truth), right / len(truth)
-
-
 def _loss(
-    head: Trainable,
-    logits: Tensor,
+    head: EvidenceModel,
     samples: Tensor,
     truth: Tensor,
     settings: HeadTraining,
     epoch: int,
     rng: np.random.Generator,
 ) -> Tensor:
+    logits = head.logits(samples)
     if settings.objective == "softmax":
         return functional.cross_entropy(logits, truth)
-    chosen = head.settings.evidence
+    chosen = head.evidence
     loss = evidential_loss(dirichlet_parameters(logits, chosen.bound), truth, chosen.penalty_at(epoch))
     if settings.mixing:
         loss = loss + settings.mixing * _between(head, samples, truth, chosen.bound, rng)
     return loss
 
 
-def _between(head: Trainable, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
+def _between(head: EvidenceModel, samples: Tensor, truth: Tensor, bound: float, rng: np.random.Generator) -> Tensor:
     """Divergence from no evidence of points between samples (N, …) of different classes."""
     partner = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
     share = torch.from_numpy(rng.uniform(0.3, 0.7, len(samples))).to(samples)
@@ -171,7 +128,3 @@ def _between(head: Trainable, samples: Tensor, truth: Tensor, bound: float, rng:
         return samples.sum() * 0.0
     mixed = (share * samples + (1 - share) * samples[partner])[different]
     return divergence_from_uniform(dirichlet_parameters(head.logits(mixed), bound)).mean()
-
-
-def _batches(count: int, size: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
-    return torch.split(torch.from_numpy(rng.permutation(count)), size)

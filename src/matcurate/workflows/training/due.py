@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
 
-from matcurate.catalog.columns import utc_now
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.learning_records import SnapshotItemRecord, SnapshotRecord
 from matcurate.catalog.micrographs import list_for_project
@@ -51,17 +50,11 @@ class LearningState:
     changed: tuple[float, ...]
 
 
-def check_due(workspace: Workspace, now: datetime | None = None) -> Due:
-    """Look at the catalog and decide by the settings' section ``retrain``.
-
-    ``now``: with a time zone; this moment by default. Raises CatalogError when the project is unknown, or a mask is
-    missing or damaged.
-    """
-    return decide(learning_state(workspace), workspace.settings.retrain, now or utc_now())
-
-
 def learning_state(workspace: Workspace) -> LearningState:
-    """Read what :func:`decide` needs. Golden micrographs and what they refuse count for nothing here."""
+    """Read what :func:`decide` needs; golden micrographs and what they refuse count for nothing here.
+
+    Raises CatalogError when a mask is missing or damaged.
+    """
     project = workspace.project()
     with workspace.reading() as session:
         micrographs = list_for_project(session, project.id)

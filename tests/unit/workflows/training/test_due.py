@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from learning_samples import add_disc, correct, half, predicted
-from loop_samples import make_workspace, with_settings
+from loop_samples import make_workspace
 
 from matcurate.catalog.snapshots import mark_trained
 from matcurate.config import RetrainSettings, load_settings, save_settings
 from matcurate.errors import ConfigError
 from matcurate.workflows.snapshots.snapshot import take_snapshot
-from matcurate.workflows.training.due import LearningState, check_due, decide, learning_state
+from matcurate.workflows.training.due import LearningState, decide, learning_state
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SETTINGS = RetrainSettings(
@@ -98,9 +98,10 @@ def test_the_settings_decide(tmp_path):
     workspace = make_workspace(tmp_path / "home")
     for _ in range(2):
         correct(workspace, add_disc(workspace, tmp_path / "in"), half())
-    assert check_due(workspace).reason == "2 usable corrections, 4 needed to train"
+    state = learning_state(workspace)
+    assert decide(state, workspace.settings.retrain, NOW).reason == "2 usable corrections, 4 needed to train"
     save_settings(tmp_path / "home", {"retrain": {"min_corrections": 2, "new_corrections": 2}})
-    assert check_due(with_settings(workspace, load_settings(tmp_path / "home"))).due
+    assert decide(state, load_settings(tmp_path / "home").retrain, NOW).due
     save_settings(tmp_path / "home", {"retrain": {"new_correction": 2}})
     with pytest.raises(ConfigError, match=r"retrain\.new_correction"):
         load_settings(tmp_path / "home")
