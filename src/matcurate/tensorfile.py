@@ -45,7 +45,7 @@ def write_header(path: Path, tensors: Mapping[str, Tensor], form: str, header: s
 def read_header(path: Path, form: str, what: str, remedy: str = AGAIN) -> tuple[str, dict[str, Tensor]]:
     """Read entry ``form`` of the header and the tensors, on the CPU.
 
-    Raises CheckpointError when the file is missing, damaged, or has no such entry and so is not ``what`` was asked for.
+    Raises CheckpointError when the file is missing, damaged, or has no such entry and so is not ``what`` it should be.
     """
     try:
         with safe_open(str(path), framework="pt", device="cpu") as file:

@@ -1,4 +1,4 @@
-"""Teaching a head the microstructure classes of named micrographs, and asking what it makes of crops held out."""
+"""Train a classifier on the microstructure classes of named micrographs, and test it on crops held out."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def grow(
         if name not in head.classes:
             head = head.extended(name, _joined(labelled, [name])[0])
     with outputs_only(head, [head.classes.index(named)]):
-        return _trained(head, labelled, rng, learner)
+        return _train(head, labelled, rng, learner)
 
 
 def retrain(
@@ -114,21 +114,21 @@ def retrain(
 ) -> PatchModel:
     """Train what has grown, as the settings say.
 
-    ``refit``: whitening and places of the classes are fitted to all crops in closed form, then trained; the head before
-    is not used. ``finetune``: all outputs train on, as in the paper. ``new_output_only``: no further training.
-    ``head``: what :func:`grow` made; without it the first class begins (a network: the first two), and the others are
-    grown onto it one by one.
+    ``refit`` fits whitening and centres of the classes to all crops in closed form, then trains; the head before is not
+    used. ``finetune`` trains all outputs on, as in the paper; ``new_output_only`` trains no further. ``head`` is what
+    :func:`grow` made; without it the first class begins (a network: the first two), and the others are grown onto it
+    one by one.
     """
     if settings.retraining == "refit":
-        return _trained(_begun(classes, labelled, rng, learner), labelled, rng, learner)
+        return _train(_begin(classes, labelled, rng, learner), labelled, rng, learner)
     if head is None:
-        head = _begun(classes[: learner.fewest], labelled, rng, learner)
+        head = _begin(classes[: learner.fewest], labelled, rng, learner)
         if learner.fewest > 1:  # nothing is known before training
-            head = _trained(head, labelled, rng, learner)
+            head = _train(head, labelled, rng, learner)
         for number in range(learner.fewest, len(classes)):
             names = classes[: number + 1]
             head = grow(head, names[-1], names, [each for each in labelled if each.name in names], rng, learner)
-    return head if settings.retraining == "new_output_only" else _trained(head, labelled, rng, learner)
+    return head if settings.retraining == "new_output_only" else _train(head, labelled, rng, learner)
 
 
 def hold_out(
@@ -138,9 +138,9 @@ def hold_out(
     seed: int,
     learner: PatchLearner = ON_EMBEDDINGS,
 ) -> HeldOutResults:
-    """Teach heads all but a part of the micrographs, in turn, and ask them what that part shows.
+    """Train on all but a part of the micrographs, in turn, and classify that part.
 
-    A class with one micrograph is parted into pieces of it; one with a single crop is never held out. Crops of one
+    A class with one micrograph is split into pieces; one with a single crop is never held out. Crops of one
     micrograph are more alike than those of two: such a class looks better known than it is. Nothing is held out where
     there are fewer classes than the learner takes.
     """
@@ -173,14 +173,14 @@ def _pieces(classes: Sequence[str], labelled: Sequence[LabelledCrops]) -> list[t
     return pieces
 
 
-def _begun(
+def _begin(
     classes: Sequence[str], labelled: Sequence[LabelledCrops], rng: np.random.Generator, learner: PatchLearner
 ) -> PatchModel:
     embeddings, labels = _joined(labelled, classes)
     return learner.begin(classes, embeddings, labels, rng)
 
 
-def _trained(
+def _train(
     head: PatchModel, labelled: Sequence[LabelledCrops], rng: np.random.Generator, learner: PatchLearner
 ) -> PatchModel:
     embeddings, labels = _joined(labelled, head.classes)
@@ -190,7 +190,7 @@ def _trained(
 
 
 def balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Places of samples (N,) such that every class comes as often as the largest; none is left out."""
+    """Indices of samples (N,) such that every class comes as often as the largest; none is left out."""
     most = int(np.bincount(labels).max())
     chosen = []
     for number in np.unique(labels):

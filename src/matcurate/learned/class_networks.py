@@ -1,4 +1,4 @@
-"""Networks that are fine-tuned whole on microstructure classes: what they look at, and what they begin with."""
+"""Networks that are fine-tuned whole on microstructure classes: their input and their start weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence of a phase model: a head fitted to what it makes of its training pictures, and what that says of others."""
+"""Evidence of a phase model: a head fitted to its features of training pictures, and the vacuity it predicts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from matcurate.uncertainty.pixels import PixelHead, PixelSettings, drawn_pixels,
 EVIDENCE_FILE = "evidence.safetensors"
 """Of a model version, beside its adapter."""
 COARSE = 4
-"""BALD is computed of one pixel in a square of so many by so many: it is asked for as a mean."""
+"""Edge of a square in pixels, for one of which BALD is computed: only its mean is used."""
 STRIDE = 5
-"""Of a golden micrograph, every fifth row and column is looked at for calibration: neighbours say the same."""
+"""Of a golden micrograph, every fifth row and column counts for calibration: neighbours are alike."""
 
 
 def fit_evidence(
@@ -62,7 +62,7 @@ class PredictionWithVacuity:
     """Probabilities ``shares`` (n, H, W) of a micrograph's phases, and their ``vacuity`` (H, W) in (0, 1], float32.
 
     ``disagreement`` (H, W) is BALD of the pixel head's passes with dropout, in nats, constant in squares of
-    :data:`COARSE` pixels; None where no passes were asked for, or the head has no dropout.
+    :data:`COARSE` pixels; None where ``draws`` is 0, or the head has no dropout.
     """
 
     shares: NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""What a phase model makes of single pixels of a picture: to learn a pixel head from, and to measure one on."""
+"""Features of a phase model at single pixels, to train a pixel head on and to measure one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Hypercolumns:
 def hypercolumns(
     model: PhaseModel, grey: NDArray[np.float32], rows: NDArray[np.integer], columns: NDArray[np.integer]
 ) -> Hypercolumns:
-    """Features of pixels of a micrograph, as the model sees it when it is told no ratio.
+    """Features of pixels of a micrograph, as the model sees it without a ratio.
 
     ``model``: put into evaluation mode, on any device; ``grey``: float32 array (H, W), in [0, 1], of any size; ``rows``
     and ``columns``: int arrays (N,), of the pixels; N is at least 1. Raises ValueError when a pixel lies outside.

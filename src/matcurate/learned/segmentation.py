@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def segmentation_of(shares: NDArray[np.float32], ignored: BoolMask | None = None) -> Segmentation:
     """Segmentation that probabilities of phases (n, h, w) give, as :meth:`Learned.segment` describes it.
 
-    They are those of what is looked at of an image (H, W), where some of it is ignored (H, W).
+    They belong to the part of an image (H, W) that is not ``ignored`` (H, W).
     """
     phases = shares.argmax(axis=0).astype(np.uint8)
     instances = label(phases, background=0, connectivity=1).astype(np.uint32)

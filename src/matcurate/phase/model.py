@@ -83,14 +83,14 @@ class Segmenter(nn.Module, ABC):
 
 
 class PartedSegmenter(Segmenter):
-    """One whose decoder and head can be parted, so that a module fits between them."""
+    """A segmenter whose decoder and last layer are separate, so that a module fits between them."""
 
     decoded_channels: int
     """Of what the decoder gives to its head."""
 
     @abstractmethod
     def decoded(self, encoding: Encoding) -> Tensor:
-        """What the decoder makes of an encoding for its head, (B, C', h', w')."""
+        """Input of the last layer, (B, C', h', w')."""
 
     @abstractmethod
     def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -205,5 +205,5 @@ def _skip_modules(segmenter: Segmenter, phases: int, plm: PlmSettings) -> nn.Mod
 
 def _decoded_module(segmenter: Segmenter, phases: int, plm: PlmSettings) -> PhaseLearningModule:
     if not isinstance(segmenter, PartedSegmenter):
-        raise ConfigError("plm.decoded is set, but this decoder and its head cannot be parted; unset it")
+        raise ConfigError("plm.decoded is set, but this decoder and its last layer cannot be separated; unset it")
     return PhaseLearningModule(segmenter.decoded_channels, phases, plm)

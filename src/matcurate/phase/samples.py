@@ -95,7 +95,7 @@ class SamplingSettings(Strict):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Crops (B, 1, c, c) in units of the segmenter, labels int64 (B, c, c), told ratios (B, n)."""
+    """Crops (B, 1, c, c) in units of the segmenter, labels int64 (B, c, c), ratios given (B, n)."""
 
     images: Tensor
     labels: Tensor

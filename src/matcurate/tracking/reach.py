@@ -1,4 +1,4 @@
-"""Whether an MLflow store is there at all, told at once: MLflow's own client takes seconds to import and to give up."""
+"""Check at once whether an MLflow store exists; MLflow's own client takes seconds to import and to give up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ State = Literal["there", "absent", "silent"]
 
 
 def state_of(tracking_uri: str) -> State:
-    """Say whether a store is there.
+    """Say whether a store is there; ``absent``.
 
-    Returns {"there", "absent", "silent"}, ``absent``: a local file that nobody has made yet. ``silent``: a server that
-    does not answer.
+    A local file not yet made, ``silent``: a server that does not answer.
     """
     if tracking_uri.startswith(SQLITE):
         return "there" if Path(tracking_uri.removeprefix(SQLITE)).exists() else "absent"

@@ -131,7 +131,7 @@ class Registry:
                 self._client.set_model_version_tag(self.model, str(version), key, value)
 
     def history(self) -> list[AliasMove]:
-        """Every move of an alias that MLflow has been told of, oldest first."""
+        """Every move of an alias that MLflow knows of, oldest first."""
         with translated(self.uri, f"the history of {self.model!r}"):
             tags = self._client.get_registered_model(self.model).tags
         moves = [json.loads(value) for key, value in sorted(tags.items()) if key.startswith(_HISTORY)]

@@ -1,4 +1,4 @@
-"""The classifier of microstructure classes: a class, the most similar classes with crops to look at, and vacuity."""
+"""Classifier of microstructure classes: the most similar classes with example crops, and vacuity."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """A class like the one asked about: its expected probability in (0, 1), and crops it was learned from.
+    """A class like what a crop shows: its expected probability in (0, 1), and crops it was learned from.
 
-    ``examples`` are places in the gallery, the most similar crop first.
+    ``examples`` are indices of the gallery, the most similar crop first.
     """
 
     name: str
@@ -111,7 +111,7 @@ class PatchClassifier:
         )
 
     def _examples(self, features: FloatArray, number: int, count: int) -> tuple[int, ...]:
-        """Crops of a class nearest to a place (d,), or to the nearest of several (N, d)."""
+        """Crops of a class nearest to features (d,), or to the nearest of several (N, d)."""
         own = np.flatnonzero(self._labels == number)
         apart = [((self._gallery[own] - each) ** 2).sum(axis=1) for each in np.atleast_2d(features)]
         nearest = np.argsort(np.min(apart, axis=0), kind="stable")[:count]
@@ -124,6 +124,6 @@ def _check(similar: int, examples: int) -> None:
 
 
 def most_unknown(answers: Sequence[PatchAnswer], threshold: float) -> tuple[int, ...]:
-    """Places of the answers that may be new classes, the least known first: the "new class?" queue."""
+    """Indices of the answers that may be new classes, the least known first: the "new class?" queue."""
     order = sorted(range(len(answers)), key=lambda place: (-answers[place].vacuity, place))
     return tuple(place for place in order if answers[place].is_new(threshold))

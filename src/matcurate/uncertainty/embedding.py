@@ -1,7 +1,7 @@
 """What a texture looks like to an encoder, as one vector for each crop: statistics of its feature maps.
 
 Means, standard deviations and correlations of channels describe a texture wherever its parts lie; they are the Gram
-matrices of Gatys et al., parted into sizes and correlations.
+matrices of Gatys et al., split into sizes and correlations.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""A torchvision classifier that is fine-tuned whole: its last linear layer gives log evidence, and all weights learn.
+"""A torchvision classifier that is fine-tuned: its last linear layer gives log evidence, and all weights learn.
 
 The paper does so with an AlexNet trained on ImageNet. New outputs begin at 0 here, where the paper draws them.
 
@@ -28,7 +28,7 @@ from matcurate.uncertainty.loss import EvidenceSettings
 from matcurate.uncertainty.patch_model import PatchModel, PatchOutput, others, patch_output
 
 AT_ONCE = 64
-"""Crops that are looked at together."""
+"""Crops in one batch of inference."""
 
 
 @dataclass(frozen=True, slots=True)

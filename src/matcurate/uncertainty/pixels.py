@@ -1,6 +1,6 @@
-"""Evidence for every pixel: a small perceptron on what a segmentation model has made of it.
+"""Evidence for every pixel: a small perceptron on the features of a segmentation model.
 
-It looks at the features of all levels at once (hypercolumns), and leaves the segmentation itself as it is.
+It takes the features of all levels at once (hypercolumns), and leaves the segmentation itself as it is.
 
 References
 ----------

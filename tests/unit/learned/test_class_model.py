@@ -113,7 +113,7 @@ def test_held_out_micrographs_are_whole_and_the_only_one_of_a_class_is_parted() 
     assert accuracy is not None
     assert min(accuracy.micrographs, accuracy.crops) > 0.9
     again = hold_out(["many", "one"], shown("many", 5) + shown("one", 1, crops=8), REFIT, 0)
-    for each, other in zip(found.results, again.asked, strict=True):
+    for each, other in zip(found.results, again.results, strict=True):
         assert np.array_equal(each.vacuity, other.vacuity)
 
 

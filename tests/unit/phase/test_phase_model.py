@@ -122,7 +122,7 @@ def test_modules_stand_on_skips_and_behind_the_decoder(options):
 def test_modules_that_cannot_stand_where_they_are_asked_for():
     with pytest.raises(ConfigError, match="encoder has 5 skips"):
         PhaseModel(builtin(), 3, LoraSettings(rank=2), PlmSettings(skips=6))
-    with pytest.raises(ConfigError, match="cannot be parted"):
+    with pytest.raises(ConfigError, match="cannot be separated"):
         PhaseModel(sam(), 3, LoraSettings(rank=2), PlmSettings(decoded=True))
 
 

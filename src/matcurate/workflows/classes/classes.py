@@ -1,4 +1,4 @@
-"""Microstructure classes: an expert names what micrographs show, a head learns it, and what may be new is queued."""
+"""Microstructure classes: an expert names what micrographs show, and a classifier learns it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Change = Callable[[Session, int], None]
 
 @dataclass(frozen=True, slots=True)
 class KnownClasses:
-    """What the catalog knows of a project's classes at one moment."""
+    """A project's classes in the catalog at one moment."""
 
     classes: tuple[ClassRecord, ...]
     members: tuple[MemberRecord, ...]
@@ -44,7 +44,7 @@ class KnownClasses:
         return tuple(each.name for each in self.classes if each.channel is not None)
 
     def members_of(self, name: str) -> tuple[MemberRecord, ...]:
-        """What shows a class."""
+        """Micrographs and boxes that show a class."""
         return tuple(member for member in self.members if member.class_name == name)
 
 
@@ -56,7 +56,7 @@ class ClassChange:
     ``classes``: all, in the order of the outputs; ``threshold``: vacuity above which a micrograph may be new;
     ``before``, ``after``: accuracy on held out micrographs of the other classes, None where there are none, or no head
     before; ``grown``: number of the head whose new output alone has learned, None where there was no head to grow;
-    ``head``: number of the head that counts now.
+    ``head``: number of the head in use now.
     """
 
     name: str
@@ -121,7 +121,7 @@ def merge(
 
 
 def known_classes(workspace: Workspace) -> KnownClasses:
-    """Classes, what shows them, and the head that counts."""
+    """Read classes, the micrographs that show them, and the head in use."""
     with workspace.reading() as session:
         return _read_classes(session, workspace.project().id)
 
@@ -143,7 +143,7 @@ def labelled_crops(
 def _apply(
     workspace: Workspace, name: str, change: Change, why: str, seed: int, who: str, progress: Progress
 ) -> ClassChange:
-    """Rehearse a change of the catalog, train for it, then make both count at once."""
+    """Preview a change of the catalog, train for it, then store both at once."""
     project, before = workspace.project(), known_classes(workspace)
     after = _preview(workspace, project.id, change)
     embeddings, chosen = open_embeddings(workspace), workspace.settings.classes
@@ -187,7 +187,7 @@ def _apply(
 
 
 def _preview(workspace: Workspace, project_id: int, change: Change) -> KnownClasses:
-    """What the catalog would know after a change; nothing of it stays."""
+    """Read the classes as they would be after a change, which is rolled back."""
     with workspace.writing() as session:
         rehearsal = session.begin_nested()
         change(session, project_id)
@@ -214,6 +214,6 @@ def _boxes(workspace: Workspace, ids: Sequence[int], box: Box | None) -> list[tu
 
 def _check(record: MicrographRecord, box: Box | None) -> None:
     if record.golden:
-        raise CatalogError(f"micrograph {record.id} ({record.name}) is in the golden set, which nothing is taught from")
+        raise CatalogError(f"micrograph {record.id} ({record.name}) is in the golden set, which is never trained on")
     if box is not None and not box.within(record.shape):
         raise ConfigError(f"micrograph {record.id} has {record.width} x {record.height} pixels; the box reaches beyond")

@@ -1,6 +1,6 @@
 """Crops of micrographs for microstructure classes, and their embeddings, which are computed once and kept.
 
-A micrograph is parted into regions of one texture, and its crops lie in the largest rectangle of each.
+A micrograph is split into regions of one texture, and its crops lie in the largest rectangle of each.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ranking.score_store import load_embedding, put_embedding
 
 METHODS = {True: f"texture {VERSION} in the frame", False: "the frame"}
-"""Of parting micrographs into regions of one texture, or of taking them whole, without data bars and borders."""
+"""How micrographs are split into regions of one texture, or taken whole, without data bars and borders."""
 SMALLEST = 32
 """Least edge of a crop in pixels: the encoder halves it four times."""
 
@@ -83,7 +83,7 @@ class CropEmbeddings:
         return tuple(crop for part in parts for crop in crop_boxes(part, self.workspace.settings.classes))
 
     def regions(self, micrograph: MicrographRecord) -> tuple[RegionRecord, ...]:
-        """Regions of one texture, the largest first: one that is the whole micrograph where it is not parted.
+        """Regions of one texture, the largest first: one that is the whole micrograph where it is not split.
 
         Raises UnreadableImageError when the stored original cannot be read.
         """
@@ -161,7 +161,7 @@ def _pixels(workspace: Workspace, micrograph: MicrographRecord) -> Pixels:
 def open_embeddings(workspace: Workspace) -> CropEmbeddings:
     """Embeddings by the backbone of the settings, where ``auto`` stands for the built-in network; or crops as they are.
 
-    Raises CheckpointError when the backbone's checkpoint is not at hand; ConfigError when crops are too small for the
+    Raises CheckpointError when the backbone's checkpoint is missing; ConfigError when crops are too small for the
     network of the settings.
     """
     chosen = workspace.settings.classes

@@ -41,8 +41,7 @@ class TrainedHead:
 def class_learner(settings: Settings, classes: int) -> PatchLearner:
     """What learns this many classes by the settings.
 
-    Raises ConfigError when they are too few; CheckpointError when the weights that a network is to begin with are not
-    at hand.
+    Raises ConfigError when they are too few; CheckpointError when the start weights of a network are missing.
     """
     chosen = settings.classes
     if chosen.model == "head":

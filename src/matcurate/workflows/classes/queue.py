@@ -1,4 +1,4 @@
-"""What the head makes of micrographs that nobody has named: the "new class?" queue, and crops to look at."""
+"""Classify micrographs that nobody has named: the "new class?" queue, and example crops."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ClassOverview:
     """Classes; unnamed micrographs that may be of a new one, least known first; and those that are recognised.
 
     ``threshold`` is None before the first class is named: then everything may be new. ``problems`` has one line for
-    each micrograph that cannot be asked about.
+    each micrograph that cannot be classified.
     """
 
     classes: tuple[ClassSummary, ...]
@@ -88,7 +88,7 @@ class ClassOverview:
 
 
 class ClassExpert:
-    """The head that counts, with the crops it was taught.
+    """The head in use, with the crops that it was trained on.
 
     Raises ConfigError when the head was trained on other embeddings than the settings make.
     """
@@ -97,7 +97,7 @@ class ClassExpert:
         if known.head is None or not fits(workspace, known.head, embeddings):
             raise ConfigError(
                 "backbone or classes.crop are other ones than the classes were learned with; set them back, or name a "
-                "micrograph again: 'curate classes name' then learns all classes anew"
+                "micrograph again: 'curate classes name' then learns all classes again"
             )
         self._embeddings = embeddings
         head = load_class_head(workspace, known.head)
@@ -141,10 +141,10 @@ class ClassExpert:
 def overview(
     workspace: Workspace, *, similar: int = SIMILAR, examples: int = EXAMPLES, progress: Progress = silent
 ) -> ClassOverview:
-    """List the classes of the project, and what the head makes of every micrograph that nobody has named.
+    """List the classes of the project, and classify every micrograph that nobody has named.
 
     ``similar`` is K', the number of classes named for each micrograph, ``examples`` that of crops of each. The golden
-    set is left out: nothing is taught from it. Raises ConfigError when the settings are not those that the classes were
+    set is left out: it is never trained on. Raises ConfigError when the settings are not those that the classes were
     learned with.
     """
     state = known_classes(workspace)
@@ -171,11 +171,13 @@ def overview(
             problems.append(f"micrograph {each.id} ({each.name}): {error}")
             continue
         answers.append(regions[0][1])
-        answers_ = tuple(
+        region_answers = tuple(
             RegionAnswer(region.box, region.share, answer.vacuity, expert.likenesses(answer))
             for region, answer in regions
         )
-        micrographs.append(UnnamedMicrograph(each.id, each.name, answers_[0].vacuity, answers_[0].similar, answers_))
+        micrographs.append(
+            UnnamedMicrograph(each.id, each.name, region_answers[0].vacuity, region_answers[0].similar, region_answers)
+        )
     threshold = state.head.threshold
     queue = most_unknown(answers, threshold)
     recognised = tuple(each for place, each in enumerate(micrographs) if place not in queue)

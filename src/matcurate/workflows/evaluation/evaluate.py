@@ -133,15 +133,15 @@ def _measure(
     if not golden.items:
         raise CatalogError(NO_GOLDEN_SET)
     phases = workspace.project().classes
-    scores_: list[GoldenScore] = []
+    scored: list[GoldenScore] = []
     for sample in golden_samples(workspace, golden):
-        progress(len(scores_), len(golden.items), sample.name)
+        progress(len(scored), len(golden.items), sample.name)
         predicted = predict(sample)
         scores = score_phases(predicted, sample.truth, len(phases))
-        scores_.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
+        scored.append(GoldenScore(sample.name, sample.content_hash, sample.specimen, scores))
         seen(sample, predicted)
-    progress(len(scores_), len(golden.items))
-    return summarise(scores_, phases, golden.digest)
+    progress(len(scored), len(golden.items))
+    return summarise(scored, phases, golden.digest)
 
 
 NO_GOLDEN_SET = (

@@ -20,7 +20,7 @@ class Decision:
 
 
 def decide_promotion(
-    comparison: Comparison | None, against: str, settings: PromotionSettings, trusted: Reliability | None = None
+    comparison: Comparison | None, against: str, settings: PromotionSettings, reliability: Reliability | None = None
 ) -> Decision:
     """Decide by the policy.
 
@@ -32,18 +32,18 @@ def decide_promotion(
     """
     if comparison is None:
         return Decision(False, f"{NO_GOLDEN_SET}; or {BY_HAND}")
-    said, fails = _against(comparison, against, settings)
-    fails += _mistrusted(trusted, settings)
+    summary, fails = _against(comparison, against, settings)
+    fails += _unreliable(reliability, settings)
     if fails:
-        return Decision(False, f"refused: {'; '.join(fails)} ({said})")
+        return Decision(False, f"refused: {'; '.join(fails)} ({summary})")
     if settings.policy == "manual":
-        return Decision(False, f"would be promoted, but the policy is manual: {said}; {BY_HAND}")
-    return Decision(True, said)
+        return Decision(False, f"would be promoted, but the policy is manual: {summary}; {BY_HAND}")
+    return Decision(True, summary)
 
 
 def _against(comparison: Comparison, against: str, settings: PromotionSettings) -> tuple[str, list[str]]:
     dice, error = comparison.dice, comparison.fraction_error
-    said = (
+    summary = (
         f"against {against} on {dice.images} golden micrographs: Dice {dice.mean:+.3f} "
         f"({settings.confidence:.0%} interval {dice.low:+.3f} to {dice.high:+.3f}), "
         f"error of the area fractions {error.mean:+.4f}"
@@ -55,19 +55,19 @@ def _against(comparison: Comparison, against: str, settings: PromotionSettings) 
         fails.append(f"Dice falls by more than {settings.dice_loss:g}")
     if error.mean > settings.fraction_tolerance:
         fails.append(f"the area fractions err more by over {settings.fraction_tolerance:g}")
-    return said, fails
+    return summary, fails
 
 
-def _mistrusted(trusted: Reliability | None, settings: PromotionSettings) -> list[str]:
-    """What the policy asks of the uncertainty and does not get; an AUROC cannot be asked of a model without errors."""
+def _unreliable(reliability: Reliability | None, settings: PromotionSettings) -> list[str]:
+    """Requirements of the policy that the uncertainty does not meet; without errors there is no AUROC to check."""
     if settings.max_ece is None and settings.min_error_auroc is None:
         return []
-    if trusted is None:
+    if reliability is None:
         return ["its uncertainty was not measured, and the policy asks for it"]
     fails = []
-    if settings.max_ece is not None and trusted.ece > settings.max_ece:
-        fails.append(f"its calibration error {trusted.ece:.3f} is above {settings.max_ece:g}")
-    auroc = trusted.error_auroc
+    if settings.max_ece is not None and reliability.ece > settings.max_ece:
+        fails.append(f"its calibration error {reliability.ece:.3f} is above {settings.max_ece:g}")
+    auroc = reliability.error_auroc
     if settings.min_error_auroc is not None and auroc is not None and auroc < settings.min_error_auroc:
         fails.append(f"its vacuity finds errors with an AUROC of {auroc:.3f}, below {settings.min_error_auroc:g}")
     return fails

@@ -141,7 +141,7 @@ def read_export(path: Path) -> ExportFile:
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, bytes]:
-    """Every member's bytes, none of them before all were looked at."""
+    """Read every member, after all were checked."""
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if MANIFEST not in names:

@@ -93,9 +93,7 @@ def take_measurements(workspace: Workspace, registry: Registry, path: Path) -> I
     if load_adapter_of(registry, present).card.tensors_sha256 != _adapter(export, path).card.tensors_sha256:
         raise CheckpointError(f"{path}: its weights are not those of {present.name}; ask the lab which are right")
     here = measurements(present)
-    fresh = tuple(
-        measurement for measurement in _of_others(workspace, export.manifest) if measurement.golden not in here
-    )
+    fresh = tuple(one for one in _of_others(workspace, export.manifest) if one.golden not in here)
     registry.add_tags(present.version, as_tags(fresh))
     return ImportReport(registry.version(present.version), export.manifest, fresh)
 

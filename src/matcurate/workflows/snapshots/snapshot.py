@@ -237,10 +237,10 @@ def _digest(project: ProjectRecord, items: Sequence[SnapshotItemRecord], seed: i
         }
         for item in items
     ]
-    said = {"format": FORMAT, "phases": list(project.phases), "seed": seed, "share": share, "items": rows}
-    return _sha256(said)
+    facts = {"format": FORMAT, "phases": list(project.phases), "seed": seed, "share": share, "items": rows}
+    return _sha256(facts)
 
 
-def _sha256(said: Mapping[str, object]) -> str:
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _sha256(facts: Mapping[str, object]) -> str:
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -95,7 +95,7 @@ def decide(state: LearningState, settings: RetrainSettings, now: datetime) -> Du
 
 
 def _enough_new(state: LearningState, settings: RetrainSettings) -> Trigger:
-    text = f"{state.new} new corrections ({settings.new_corrections} call for a training)"
+    text = f"{state.new} new corrections ({settings.new_corrections} trigger retraining)"
     return Trigger("new corrections", state.new >= settings.new_corrections, text)
 
 
@@ -103,22 +103,22 @@ def _effort_rising(changed: Sequence[float], settings: RetrainSettings) -> Trigg
     """The newest ``effort_window`` corrections against all earlier ones of the same version, at least as many."""
     window = settings.effort_window
     if len(changed) < 2 * window:
-        text = f"{len(changed)} corrections of the newest version tell nothing about effort yet ({2 * window} do)"
+        text = f"{len(changed)} corrections of the newest version are too few to compare effort ({2 * window} needed)"
         return Trigger("effort", False, text)
     before, after = fmean(changed[:-window]), fmean(changed[-window:])
     met = after >= before * (1 + settings.effort_rise) and after - before >= settings.effort_floor
     text = (
         f"effort {after:.1%} of the pixels after {before:.1%} "
-        f"({settings.effort_rise:.0%} and {settings.effort_floor:.1%} more call for a training)"
+        f"({settings.effort_rise:.0%} and {settings.effort_floor:.1%} more trigger retraining)"
     )
     return Trigger("effort", met, text)
 
 
 def _old(trained_at: datetime | None, settings: RetrainSettings, now: datetime) -> Trigger:
     if settings.max_age_days is None:
-        return Trigger("age", False, "age calls for no training")
+        return Trigger("age", False, "age does not trigger retraining")
     if trained_at is None:
         return Trigger("age", False, "never trained")
     days = (now - trained_at).total_seconds() / 86400
-    text = f"last training {days:.1f} days ago ({settings.max_age_days:g} call for a training)"
+    text = f"last training {days:.1f} days ago ({settings.max_age_days:g} trigger retraining)"
     return Trigger("age", days >= settings.max_age_days, text)

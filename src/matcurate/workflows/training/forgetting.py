@@ -24,10 +24,7 @@ from matcurate.workflows.versions.models import find_version
 
 @dataclass(frozen=True, slots=True)
 class GoldenColumn:
-    """A golden set that some version was measured on; ``here``.
-
-    Whether it is this lab's, ``best``: the best version.
-    """
+    """A golden set, whether it is the one ``here``, and the version that scored ``best`` on it."""
 
     lab: str
     golden: str
@@ -56,8 +53,8 @@ class ForgettingMatrix:
 
     def lost(self, row: VersionRow, column: GoldenColumn) -> float | None:
         """Dice that a version has less than the best of the project on a golden set; None where nobody measured."""
-        measurement = row.measured.get(column.golden)
-        return None if measurement is None else column.best_dice - measurement.dice
+        score = row.measured.get(column.golden)
+        return None if score is None else column.best_dice - score.dice
 
 
 def forgetting_matrix(

@@ -1,4 +1,4 @@
-"""Training of a phase model on a snapshot: where its weights begin, and going on where it was killed."""
+"""Training of a phase model on a snapshot: where its weights begin, and how it resumes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
     """Read the settings, and decide where the weights begin.
 
     Raises ConfigError for an unknown preset or backbone, or one without weights; CheckpointError when the backbone's
-    checkpoint is not at hand.
+    checkpoint is missing.
     """
     settings = workspace.settings.retrain
     backbone = backbone_of(workspace, settings.backbone)

@@ -41,7 +41,7 @@ class GoldenComparison:
 def run_report(
     workspace: Workspace, plan: Plan, snapshot: SnapshotReport, golden: GoldenSet, resumed: bool
 ) -> RunReport:
-    """What is known of a run before it trains."""
+    """Describe a run before it trains."""
     project, options = workspace.project(), plan.preset.train
     tags = {
         **asdict(plan.origin(snapshot.snapshot, workspace.settings.lab)),
@@ -68,7 +68,7 @@ def run_report(
 
 
 def step_metrics(step: StepReport) -> dict[str, float]:
-    """Metrics of one look at the validation part."""
+    """Metrics of one validation."""
     named = {"loss": step.loss, "validation_dice": step.dice, "gamma": step.gamma, "delta": step.delta}
     return {name: value for name, value in named.items() if value is not None}
 

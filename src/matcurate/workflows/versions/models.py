@@ -56,7 +56,7 @@ def show_model(workspace: Workspace, registry: Registry, wanted: str) -> ModelRe
 
 
 def full_history(workspace: Workspace, registry: Registry) -> list[AliasMove]:
-    """Every move of an alias, oldest first: those made here, and those that MLflow was told of by other homes."""
+    """Every move of an alias, oldest first: those made here, and those of other homes in MLflow."""
     with workspace.reading() as session:
         here = [_as_move(row) for row in alias_history(session, workspace.project().id)]
     local = {(move.alias, move.at) for move in here}

@@ -1,6 +1,6 @@
 """A model version behind ``mlflow models serve``: images in, masks and uncertainty out.
 
-MLflow imports this module by its name and calls :func:`_load_pyfunc`. What is asked and answered are JSON records, one
+MLflow imports this module by its name and calls :func:`_load_pyfunc`. Requests and answers are JSON records, one
 for each image; see :data:`TAKES` and :data:`ANSWERS`.
 """
 
@@ -130,7 +130,7 @@ def served_model(folder: Path) -> ServedModel:
 
     The built-in network is in the package; an official SAM is looked for in the checkpoint store of the home
     (``$CURATE_HOME``, else ``./.curate``), and has to have the digest that the adapter names. Raises CheckpointError
-    when the adapter is damaged, or its base is not at hand or another.
+    when the adapter is damaged, or its base is missing or another.
     """
     settings = load_settings()
     files = read_version_files(folder, str(folder))

@@ -26,25 +26,25 @@ def state(usable=10, new=1, days=1.0, changed=()):
 @pytest.mark.parametrize(
     ("known", "due", "reason"),
     [
-        (state(new=5), True, "5 new corrections (5 call for a training)"),
+        (state(new=5), True, "5 new corrections (5 trigger retraining)"),
         (state(usable=2, new=2), False, "2 usable corrections, 3 needed to train"),
         (state(new=0, days=99), False, "no new corrections since the last training"),
-        (state(days=10), True, "last training 10.0 days ago (10 call for a training)"),
-        (state(new=7, days=12), True, "7 new corrections (5 call for a training); last training 12.0 days ago (10 "),
+        (state(days=10), True, "last training 10.0 days ago (10 trigger retraining)"),
+        (state(new=7, days=12), True, "7 new corrections (5 trigger retraining); last training 12.0 days ago (10 "),
         # earlier mean (.04 + .06) / 2 = .05; newest mean (.07 + .08) / 2 = .075 = 1.5 times, .025 more
         (state(changed=[0.04, 0.06, 0.07, 0.08]), True, "effort 7.5% of the pixels after 5.0% (50% and 2.0% more"),
         # the same with all earlier ones: (.04 + .06 + .08) / 3 = .06; .075 is not 1.5 times .06
         (
             state(changed=[0.04, 0.06, 0.08, 0.07, 0.08]),
             False,
-            "1 new corrections (5 call for a training); effort 7.5%",
+            "1 new corrections (5 trigger retraining); effort 7.5%",
         ),
         # three times, but only .01 more
         (state(changed=[0.005, 0.005, 0.015, 0.015]), False, "1 new corrections"),
         (
             state(changed=[0.0, 0.9, 0.9]),
             False,
-            "1 new corrections (5 call for a training); 3 corrections of the newest",
+            "1 new corrections (5 trigger retraining); 3 corrections of the newest",
         ),
     ],
 )
