@@ -20,7 +20,7 @@ from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.dirichlet import vacuity
 from matcurate.uncertainty.head import HeadSettings, begin_head
-from matcurate.uncertainty.trainer import EpochReport, HeadTraining, train_head
+from matcurate.uncertainty.trainer import HeadTraining, train_head
 
 CROP = 32
 
@@ -125,10 +125,8 @@ def test_64_classes_are_learned_without_nan() -> None:
     labels, truth = np.repeat(np.arange(64), 12), np.repeat(np.arange(64), 3)
     samples, looked = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
     head = begin_head([f"{k}" for k in range(64)], samples, labels, HeadSettings())
-    losses: list[EpochReport] = []
-    train_head(head, samples, labels, HeadTraining(), rng=rng, report=losses.append)
-    assert np.isfinite([each.loss for each in losses]).all()
+    train_head(head, samples, labels, HeadTraining(), rng=rng)
     assert all(np.isfinite(value.detach().numpy()).all() for value in head.parameters())
     alpha = head.parameters_of(looked)
     assert (alpha.argmax(axis=1) == truth).mean() > 0.8
-    assert losses[-1].accuracy > 0.99
+    assert (head.parameters_of(samples).argmax(axis=1) == labels).mean() > 0.99

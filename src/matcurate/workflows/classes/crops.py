@@ -70,14 +70,14 @@ class CropEmbeddings:
     embedder: Embedder
 
     def __call__(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
-        """Embeddings (N, D) of the crops :meth:`places` of a box.
+        """Embeddings (N, D) of the crops :meth:`boxes` of a box.
 
         Raises ConfigError when the box is too small, or the backbone has no features; UnreadableImageError when the
         stored original cannot be read.
         """
         return np.concatenate([self.of_box(micrograph, part) for part in self._parts(micrograph, box)])
 
-    def places(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
+    def boxes(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
         """Crops of a box: of a whole micrograph those of its regions, one after the other. Errors as above."""
         parts = self._parts(micrograph, box)
         return tuple(crop for part in parts for crop in crop_boxes(part, self.workspace.settings.classes))
@@ -112,16 +112,16 @@ class CropEmbeddings:
         """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""
         chosen = self.workspace.settings.classes
         digest = f"{self._digest(chosen)}{_counting(micrograph)}"
-        places, crops = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
+        boxes, key_parts = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
         with self.workspace.reading() as session:
-            key = embedding_key(session, *crops)
+            key = embedding_key(session, *key_parts)
         if key is not None:
             return load_embedding(self.workspace, key)
         pixels = _pixels(self.workspace, micrograph)
-        embeddings = self.embedder(np.stack([cut(pixels, place) for place in places])).astype(np.float32)
+        embeddings = self.embedder(np.stack([cut(pixels, part) for part in boxes])).astype(np.float32)
         key = put_embedding(self.workspace, embeddings)
         with self.workspace.writing() as session:
-            store_embedding(session, *crops, key)
+            store_embedding(session, *key_parts, key)
         return embeddings
 
     def _parts(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
@@ -139,8 +139,8 @@ class CropPixels(CropEmbeddings):
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Grey values (N, crop, crop) in [0, 1] of the crops :func:`crop_boxes` of a box; errors as of embeddings."""
         chosen = self.workspace.settings.classes
-        places, grey = crop_boxes(box, chosen), to_float(_pixels(self.workspace, micrograph))
-        return padded(np.stack([cut(grey, place) for place in places]), chosen.crop)
+        boxes, grey = crop_boxes(box, chosen), to_float(_pixels(self.workspace, micrograph))
+        return padded(np.stack([cut(grey, part) for part in boxes]), chosen.crop)
 
 
 def _counting(micrograph: MicrographRecord) -> str:

@@ -107,7 +107,7 @@ class ClassExpert:
         self._crops = [
             Crop(member.micrograph_id, place)
             for member in known.members
-            for place in embeddings.places(records[member.micrograph_id], member.box)
+            for place in embeddings.boxes(records[member.micrograph_id], member.box)
         ]
         self._names = np.repeat([each.name for each in labelled], [len(each.embeddings) for each in labelled])
         labels = np.array([head.classes.index(name) for name in self._names])
@@ -124,7 +124,7 @@ class ClassExpert:
         ]
         return sorted(answers, key=lambda each: -each[1].vacuity)
 
-    def likenesses(self, answer: PatchAnswer) -> tuple[SimilarClass, ...]:
+    def similar_classes(self, answer: PatchAnswer) -> tuple[SimilarClass, ...]:
         """The classes of an answer, with the crops themselves."""
         return tuple(
             SimilarClass(each.name, each.probability, tuple(self._crops[place] for place in each.examples))
@@ -172,7 +172,7 @@ def overview(
             continue
         answers.append(regions[0][1])
         region_answers = tuple(
-            RegionAnswer(region.box, region.share, answer.vacuity, expert.likenesses(answer))
+            RegionAnswer(region.box, region.share, answer.vacuity, expert.similar_classes(answer))
             for region, answer in regions
         )
         micrographs.append(
@@ -200,7 +200,7 @@ def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6)
         region, answer = expert.answers(record, SIMILAR, count)[0]
         own = crop_boxes(region.box, workspace.settings.classes)
         crops = [("asked", Crop(record.id, each)) for each in own[:: max(1, len(own) // count)][:count]]
-        for like in expert.likenesses(answer):
+        for like in expert.similar_classes(answer):
             crops += [(like.name, example) for example in like.examples]
     else:
         if wanted not in state.names:

@@ -83,14 +83,14 @@ def test_a_homogeneous_micrograph_has_the_crops_it_had_and_others_none_across_a_
         records = {Path(each.name).stem: each for each in list_for_project(session, workspace.project().id)}
     parted, plain = open_embeddings(workspace), open_embeddings(settings_of(workspace, regions=False))
     one, several, everything = records["matrix3"], records["layered0"], Box(0, 0, *SHAPE)
-    assert parted.places(one, everything) == plain.places(one, everything)
+    assert parted.boxes(one, everything) == plain.boxes(one, everything)
     assert np.array_equal(parted(one, everything), plain(one, everything))
-    assert any(each.left < BORDER - 12 < BORDER + 12 < each.left + 64 for each in plain.places(several, everything))
-    places = parted.places(several, everything)
+    assert any(each.left < BORDER - 12 < BORDER + 12 < each.left + 64 for each in plain.boxes(several, everything))
+    places = parted.boxes(several, everything)
     assert all(each.left + 64 <= BORDER + 12 or each.left >= BORDER - 12 for each in places)
     assert len(parted(several, everything)) == len(places)
     box = Box(0, 80, 100, 100)  # what an expert has drawn counts as it is
-    assert parted.places(several, box) == plain.places(several, box)
+    assert parted.boxes(several, box) == plain.boxes(several, box)
 
 
 def test_regions_are_told_as_json_and_their_box_can_be_named(layered, capsys, monkeypatch) -> None:
