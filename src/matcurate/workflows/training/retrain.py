@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -46,7 +45,7 @@ from matcurate.workflows.versions.files import MODEL
 from matcurate.workflows.versions.models import move_alias, open_registry, promote
 
 OVERLAYS = 12
-"""So many golden micrographs at most are kept as pictures with a run."""
+"""Maximum number of golden micrographs that are kept as pictures with a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,22 +121,16 @@ def _not_trained(due: Due, why: str) -> RetrainReport:
     return RetrainReport(due.due, due.reason, None, None, None, None, None, None, False, why)
 
 
-@contextmanager
-def _training_lock(workspace: Workspace, registry: Registry) -> Iterator[None]:
+def _training_lock(workspace: Workspace, registry: Registry) -> AbstractContextManager[object]:
     folder = training_folder(workspace, registry)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
     try:
-        lock.acquire()
+        return FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         raise CatalogError(
             f"another training of project {workspace.settings.project!r} runs ({folder}); wait until it has ended, "
             "'curate jobs' shows the worker's"
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _train_and_compare(
