@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label
 
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask
-
-if TYPE_CHECKING:
-    pass
 
 
 def segmentation_of(shares: NDArray[np.float32], ignored: BoolMask | None = None) -> Segmentation:

@@ -82,7 +82,7 @@ class Segmenter(nn.Module, ABC):
         return shape
 
 
-class PartedSegmenter(Segmenter):
+class SeparableSegmenter(Segmenter):
     """A segmenter whose decoder and last layer are separate, so that a module fits between them."""
 
     decoded_channels: int
@@ -129,7 +129,7 @@ class PhaseModel(nn.Module):
         """Logits and the maps that led to them; arguments as of :meth:`forward`."""
         encoding = self.aware(self.segmenter.encode(images), ratios)
         span = self.segmenter.span(encoding.shape)
-        if isinstance(self.segmenter, PartedSegmenter):
+        if isinstance(self.segmenter, SeparableSegmenter):
             last = self.segmenter.decoded(encoding)
             if self.decoded_plm is not None:
                 last = self.decoded_plm(last, ratios)
@@ -204,6 +204,6 @@ def _skip_modules(segmenter: Segmenter, phases: int, plm: PlmSettings) -> nn.Mod
 
 
 def _decoded_module(segmenter: Segmenter, phases: int, plm: PlmSettings) -> PhaseLearningModule:
-    if not isinstance(segmenter, PartedSegmenter):
+    if not isinstance(segmenter, SeparableSegmenter):
         raise ConfigError("plm.decoded is set, but this decoder and its last layer cannot be separated; unset it")
     return PhaseLearningModule(segmenter.decoded_channels, phases, plm)

@@ -116,82 +116,32 @@ def train(
     when the loss is not finite.
     """
     run = Run(model, settings.weight_decay, settings.plm_rate)
-    loop = _TrainingLoop(
-        run, Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale), settings, seed
-    )
-    checkpoint = None if folder is None else folder / CHECKPOINT
+    sampler = Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale)
+    weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
+    checkpoint, fingerprint = None if folder is None else folder / CHECKPOINT, settings.fingerprint(seed)
     if start is not None:
         model.load_learned_state(dict(start))
     if checkpoint is not None and checkpoint.exists():
-        run.restore(checkpoint, loop.fingerprint)
+        run.restore(checkpoint, fingerprint)
     last = settings.steps if stop_after is None else run.step + stop_after
-    loop.run(last, validation, checkpoint, report, progress)
-    return TrainReport(run.step, run.best_step, run.best_dice, run.seconds / max(1, run.step), loop.stale)
-
-
-class _TrainingLoop:
-    """A training in progress: steps, validations, and its end."""
-
-    def __init__(self, run: Run, sampler: Sampler, settings: TrainSettings, seed: int) -> None:
-        self.fingerprint = settings.fingerprint(seed)
-        self._run, self._sampler, self._settings, self._seed = run, sampler, settings, seed
-        self._weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
-        self._losses: list[float] = []
-
-    @property
-    def stale(self) -> bool:
-        """Whether Dice has not improved for as many validations as the settings' patience."""
-        return self._run.stale >= self._settings.patience
-
-    @property
-    def ended(self) -> bool:
-        return self.stale or self._run.step >= self._settings.steps
-
-    @property
-    def validates(self) -> bool:
-        """Whether this step is followed by a validation."""
-        return self._run.step % self._settings.validate_every == 0 or self._run.step == self._settings.steps
-
-    def run(
-        self,
-        last: int,
-        validation: Sequence[Picture],
-        checkpoint: Path | None,
-        report: Callable[[StepReport], None],
-        progress: Progress,
-    ) -> None:
-        """Go on to the step ``last`` or to the end, whichever comes first."""
-        while not self.ended and self._run.step < last:
-            self.advance(progress)
-            if self.validates:
-                report(self.validate(validation))
-            if checkpoint is not None and (
-                self._run.step == last or self._run.step % self._settings.checkpoint_every == 0
-            ):
-                self._run.save(checkpoint, self.fingerprint)
-        if self.ended:
-            self.finish(checkpoint)
-
-    def advance(self, progress: Progress) -> None:
-        """One step."""
-        begun = time.perf_counter()
-        self._losses.append(_advance(self._run, self._sampler, self._weights, self._settings, self._seed))
-        self._run.seconds += time.perf_counter() - begun
-        progress(self._run.step, self._settings.steps, f"loss {self._losses[-1]:.3f}")
-
-    def validate(self, validation: Sequence[Picture]) -> StepReport:
-        """Measure, and remember the weights if they are the best so far."""
-        dice = validation_dice(self._run.model, validation) if validation else None
-        self._run.keep(dice)
-        losses, self._losses = self._losses, []
-        return _step_report(self._run, self._settings, losses, dice)
-
-    def finish(self, checkpoint: Path | None) -> None:
-        """Give the model the best weights, and take the checkpoint away."""
-        if self._run.best:
-            self._run.model.load_learned_state(self._run.best)
+    losses: list[float] = []
+    while not run.ended(settings.steps, settings.patience) and run.step < last:
+        losses.append(_advance(run, sampler, weights, settings, seed))
+        progress(run.step, settings.steps, f"loss {losses[-1]:.3f}")
+        if run.step % settings.validate_every == 0 or run.step == settings.steps:
+            dice = validation_dice(model, validation) if validation else None
+            run.keep(dice)
+            report(_step_report(run, settings, losses, dice))
+            losses = []
+        if checkpoint is not None and (run.step == last or run.step % settings.checkpoint_every == 0):
+            run.save(checkpoint, fingerprint)
+    if run.ended(settings.steps, settings.patience):
+        if run.best:
+            model.load_learned_state(run.best)
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
+    seconds = run.seconds / max(1, run.step)
+    return TrainReport(run.step, run.best_step, run.best_dice, seconds, run.stale >= settings.patience)
 
 
 def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
@@ -208,7 +158,8 @@ def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
 
 
 def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSettings, seed: int) -> float:
-    """One step; returns its loss."""
+    """Take one step; returns its loss."""
+    begun = time.perf_counter()
     model, device = run.model, next(run.model.parameters()).device
     for group in run.optimizer.param_groups:
         group["lr"] = group["rate"] * settings.learning_rate_at(run.step)
@@ -227,7 +178,9 @@ def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSetting
         torch.nn.utils.clip_grad_norm_((value for value in model.parameters() if value.requires_grad), settings.clip)
     run.optimizer.step()
     run.step += 1
-    return float(loss.detach())
+    value = float(loss.detach())
+    run.seconds += time.perf_counter() - begun
+    return value
 
 
 def _step_report(run: Run, settings: TrainSettings, losses: Sequence[float], dice: float | None) -> StepReport:

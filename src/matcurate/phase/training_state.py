@@ -33,6 +33,10 @@ class Run:
         else:
             self.stale += 1
 
+    def ended(self, steps: int, patience: int) -> bool:
+        """Whether all steps are done, or Dice has not improved for ``patience`` validations."""
+        return self.stale >= patience or self.step >= steps
+
     def save(self, path: Path, fingerprint: str) -> None:
         """Write all of it; ``path`` holds the old file or all of the new one."""
         state = {

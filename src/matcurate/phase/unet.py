@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matcurate.phase.model import Encoding, Levels, PartedSegmenter
+from matcurate.phase.model import Encoding, Levels, SeparableSegmenter
 from matcurate.promptable.builtin.network import ObjectNet, fused
 from matcurate.promptable.builtin.standard import SPREAD
 
 
-class UNetSegmenter(PartedSegmenter):
+class UNetSegmenter(SeparableSegmenter):
     """Encoder and decoder of the built-in network under a new head; its skips are those of the U-Net."""
 
     def __init__(self, network: ObjectNet, phases: int, generator: torch.Generator) -> None:
