@@ -62,15 +62,15 @@ class HeldOutResults:
         """
         if not self.results:
             return NOTHING_HELD_OUT
-        return float(np.quantile(np.concatenate([each.vacuity for each in self.results]), quantile))
+        return float(np.quantile(np.concatenate([result.vacuity for result in self.results]), quantile))
 
     def accuracy(self, classes: Sequence[str]) -> Accuracy | None:
         """Shares of the micrographs and crops of these classes that were recognised; None where none was held out."""
-        own = [each for each in self.results if each.name in classes]
+        own = [result for result in self.results if result.name in classes]
         if not own:
             return None
-        crops = float(np.concatenate([each.right for each in own]).mean())
-        return Accuracy(float(np.mean([each.recognised for each in own])), crops)
+        crops = float(np.concatenate([result.right for result in own]).mean())
+        return Accuracy(float(np.mean([result.recognised for result in own])), crops)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def retrain(
             head = _train(head, labelled, rng, learner)
         for number in range(learner.fewest, len(classes)):
             names = classes[: number + 1]
-            head = grow(head, names[-1], names, [each for each in labelled if each.name in names], rng, learner)
+            head = grow(head, names[-1], names, [crops for crops in labelled if crops.name in names], rng, learner)
     return head if settings.retraining == "new_output_only" else _train(head, labelled, rng, learner)
 
 
@@ -165,11 +165,11 @@ def _pieces(classes: Sequence[str], labelled: Sequence[LabelledCrops]) -> list[t
     """Every micrograph, or piece of the only one of a class, with its fold; None for what cannot be held out."""
     pieces: list[tuple[int | None, LabelledCrops]] = []
     for name in classes:
-        own = [each for each in labelled if each.name == name]
+        own = [crops for crops in labelled if crops.name == name]
         if len(own) == 1:
             parts = np.array_split(own[0].embeddings, min(FOLDS, len(own[0].embeddings)))
             own = [LabelledCrops(name, part) for part in parts]
-        pieces += [(number % FOLDS if len(own) > 1 else None, each) for number, each in enumerate(own)]
+        pieces += [(number % FOLDS if len(own) > 1 else None, crops) for number, crops in enumerate(own)]
     return pieces
 
 
@@ -202,6 +202,6 @@ def balanced(labels: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.
 
 def _joined(labelled: Sequence[LabelledCrops], classes: Sequence[str]) -> tuple[FloatArray, NDArray[np.int64]]:
     """Embeddings of what shows one of these classes, and the numbers of the classes."""
-    own = [each for each in labelled if each.name in classes]
-    numbers = [list(classes).index(each.name) for each in own]
-    return np.concatenate([each.embeddings for each in own]), np.repeat(numbers, [len(e.embeddings) for e in own])
+    own = [crops for crops in labelled if crops.name in classes]
+    numbers = [list(classes).index(crops.name) for crops in own]
+    return np.concatenate([crops.embeddings for crops in own]), np.repeat(numbers, [len(e.embeddings) for e in own])

@@ -50,5 +50,5 @@ def hypercolumns(
             positions = (torch.from_numpy(at[inside] - start).to(device) for at, start in ((down, top), (right, left)))
             parts.append(features_at(description.maps, description.span, *positions).half().cpu().numpy())
             order.append(inside)
-            widths = tuple(each.shape[1] for each in description.maps)
+            widths = tuple(level.shape[1] for level in description.maps)
     return Hypercolumns(np.concatenate(parts)[np.argsort(np.concatenate(order))], widths)

@@ -66,7 +66,7 @@ def cut(
     if angle:
         image = functional.rotate(image, angle, interpolation=InterpolationMode.BILINEAR)
         mask = functional.rotate(mask, angle, interpolation=InterpolationMode.NEAREST)
-        image, mask = (functional.center_crop(each, [edge, edge]) for each in (image, mask))
+        image, mask = (functional.center_crop(tensor, [edge, edge]) for tensor in (image, mask))
     if edge != crop:
         image = functional.resize(image, [crop, crop], antialias=True)
         mask = functional.resize(mask, [crop, crop], interpolation=InterpolationMode.NEAREST_EXACT)

@@ -118,12 +118,12 @@ class Sampler:
     ) -> None:
         if not pictures:
             raise ValueError("there must be at least one picture to learn from")
-        self._ratios = [exact_ratio(each.labels, phases) for each in pictures]
+        self._ratios = [exact_ratio(item.labels, phases) for item in pictures]
         self.frequencies = np.mean(self._ratios, axis=0)
-        self._pictures = [resized(each, scale) for each in pictures]
+        self._pictures = [resized(item, scale) for item in pictures]
         self._phases = phases
         self._settings = settings
-        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(each.grey)) for each in self._pictures]
+        self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(item.grey)) for item in self._pictures]
 
     def batch(self, seed: int, step: int) -> Batch:
         """Crops of a step."""

@@ -90,7 +90,7 @@ class Registry:
         with translated(self.uri, f"the versions of {self.model!r}"):
             versions = self._client.search_model_versions(f"name='{_quoted(self.model)}'")
             aliases = self._aliases()
-            return sorted((_record(each, aliases) for each in versions), key=lambda each: -each.version)
+            return sorted((_record(version, aliases) for version in versions), key=lambda version: -version.version)
 
     def version(self, number: int) -> RegisteredVersion:
         """Return one version. Raises TrackingError when there is none of that number."""

@@ -113,7 +113,7 @@ class PatchClassifier:
     def _examples(self, features: FloatArray, number: int, count: int) -> tuple[int, ...]:
         """Crops of a class nearest to features (d,), or to the nearest of several (N, d)."""
         own = np.flatnonzero(self._labels == number)
-        apart = [((self._gallery[own] - each) ** 2).sum(axis=1) for each in np.atleast_2d(features)]
+        apart = [((self._gallery[own] - point) ** 2).sum(axis=1) for point in np.atleast_2d(features)]
         nearest = np.argsort(np.min(apart, axis=0), kind="stable")[:count]
         return tuple(int(index) for index in own[nearest])
 

@@ -111,12 +111,14 @@ class EvidentialHead(PatchModel):
         """Remove an output."""
         kept = others(self.classes, name)
         with torch.no_grad():
-            rows = {each: self.get_parameter(each)[kept] for each in ("prototypes", "log_precision", "bias")}
+            rows = {
+                parameter: self.get_parameter(parameter)[kept] for parameter in ("prototypes", "log_precision", "bias")
+            }
             return self._with([self.classes[number] for number in kept], rows)
 
     def _with(self, classes: Sequence[str], rows: Mapping[str, Tensor]) -> EvidentialHead:
         """A head with other outputs on the same whitening."""
-        fixed = Whitening(*(self.get_buffer(each).double().cpu().numpy() for each in ("centre", "projection")))
+        fixed = Whitening(*(self.get_buffer(buffer).double().cpu().numpy() for buffer in ("centre", "projection")))
         head = EvidentialHead(classes, fixed, rows["prototypes"].cpu().numpy(), self.settings).to(self.bias.device)
         head.load_state_dict({**self.state_dict(), **rows})
         return head

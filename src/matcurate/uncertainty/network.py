@@ -65,8 +65,8 @@ class GreyBody(nn.Module):
         path, _, leaf = ARCHITECTURES[name].last.rpartition(".")
         setattr(self.layers.get_submodule(path), leaf, nn.Identity())
         normal = get_model_weights(name)["IMAGENET1K_V1"].transforms()
-        for each, values in (("mean", normal.mean), ("deviation", normal.std)):
-            self.register_buffer(each, torch.tensor(values)[:, None, None], persistent=False)
+        for buffer, values in (("mean", normal.mean), ("deviation", normal.std)):
+            self.register_buffer(buffer, torch.tensor(values)[:, None, None], persistent=False)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Features (N, D) of crops (N, h, w)."""
@@ -79,8 +79,8 @@ class GreyBody(nn.Module):
     def train(self, mode: bool = True) -> GreyBody:
         """Switch dropout, and batch statistics where they belong to weights that learn."""
         super().train(mode)
-        for each in self._normalising():
-            each.train(mode and each.weight.requires_grad)
+        for layer in self._normalising():
+            layer.train(mode and layer.weight.requires_grad)
         return self
 
     def of(self, crops: FloatArray) -> NDArray[np.float32]:
@@ -97,7 +97,7 @@ class GreyBody(nn.Module):
         """
         last = f"{ARCHITECTURES[self.name].last}."
         try:
-            self.layers.load_state_dict({each: value for each, value in start.items() if not each.startswith(last)})
+            self.layers.load_state_dict({key: value for key, value in start.items() if not key.startswith(last)})
         except RuntimeError as error:
             raise CheckpointError(
                 f"the weights to begin with are not those of {self.name}; set classes.network.weights to a file of "
@@ -113,9 +113,9 @@ class GreyBody(nn.Module):
             layer.momentum = None  # the mean over all batches
             layer.train()
         self.of(crops)
-        for each, momentum in zip(layers, momenta, strict=True):
-            each.momentum = momentum
-            each.eval()
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            layer.eval()
 
     def _normalising(self) -> list[nn.BatchNorm2d]:
         return [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -179,7 +179,7 @@ class PatchNetwork(PatchModel):
 def last_layer(weight: Tensor, bias: Tensor) -> nn.Linear:
     """A layer of weights (K, D) and biases (K,)."""
     layer = nn.Linear(weight.shape[1], weight.shape[0], device="meta")  # nothing is drawn
-    layer.weight, layer.bias = (nn.Parameter(each.detach().clone()) for each in (weight, bias))
+    layer.weight, layer.bias = (nn.Parameter(values.detach().clone()) for values in (weight, bias))
     return layer
 
 

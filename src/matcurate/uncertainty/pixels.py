@@ -97,8 +97,8 @@ class PixelHead(EvidenceModel):
         """
         weights, shift = self._folded(maps)
         parts = [
-            _enlarged(functional.conv2d(each, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
-            for each, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
+            _enlarged(functional.conv2d(level, weight[:, :, None, None]), span)[..., : shape[0], : shape[1]]
+            for level, weight in zip(maps, torch.split(weights, list(self.widths), dim=1), strict=True)
         ]
         return (sum(parts[1:], parts[0]) + shift[:, None, None]).movedim(1, -1)
 
@@ -124,7 +124,7 @@ class PixelHead(EvidenceModel):
 
     def _folded(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """First layer with the standardisation in it: weights (hidden, D) and shift (hidden,)."""
-        given = tuple(each.shape[1] for each in maps)
+        given = tuple(level.shape[1] for level in maps)
         if given != self.widths:
             raise ValueError(f"maps have {given} channels, the head was made for {self.widths}")
         weights = self.first.weight / self.scale
@@ -170,8 +170,8 @@ def features_at(maps: Sequence[Tensor], span: Size, rows: Tensor, columns: Tenso
     sides = torch.tensor([span[1], span[0]], device=maps[0].device)
     positions = (torch.stack([columns, rows], dim=-1).to(maps[0]) + 0.5) * 2 / sides - 1
     features = [
-        functional.grid_sample(each, positions[None, None], padding_mode="border", align_corners=False)[0, :, 0]
-        for each in maps
+        functional.grid_sample(level, positions[None, None], padding_mode="border", align_corners=False)[0, :, 0]
+        for level in maps
     ]
     return torch.cat(features).T
 

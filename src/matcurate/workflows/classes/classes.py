@@ -41,7 +41,7 @@ class KnownClasses:
     @property
     def names(self) -> tuple[str, ...]:
         """Classes that are merged into no other, in the order of the head's outputs."""
-        return tuple(each.name for each in self.classes if each.channel is not None)
+        return tuple(record.name for record in self.classes if record.channel is not None)
 
     def members_of(self, name: str) -> tuple[MemberRecord, ...]:
         """Micrographs and boxes that show a class."""
@@ -131,7 +131,7 @@ def labelled_crops(
 ) -> tuple[LabelledCrops, ...]:
     """Embeddings of what shows classes, in the order of ``members``."""
     with workspace.reading() as session:
-        records = {each.id: each for each in list_for_project(session, workspace.project().id)}
+        records = {record.id: record for record in list_for_project(session, workspace.project().id)}
     crops = []
     for done, member in enumerate(members):
         progress(done, len(members), records[member.micrograph_id].name)

@@ -101,8 +101,8 @@ class CropEmbeddings:
         if chosen.regions:
             parts = texture_regions(looked_at(pixels, ignored), chosen.crop, np.random.default_rng(0))
             regions = tuple(
-                RegionRecord(Box(frame.top + each.top, frame.left + each.left, each.height, each.width), each.share)
-                for each in parts
+                RegionRecord(Box(frame.top + part.top, frame.left + part.left, part.height, part.width), part.share)
+                for part in parts
             )
         with self.workspace.writing() as session:
             store_regions(session, *key, regions)

@@ -122,13 +122,13 @@ class ClassExpert:
             (region, self._classifier.together(self._embeddings.of_box(micrograph, region.box), similar, examples))
             for region in self._embeddings.regions(micrograph)
         ]
-        return sorted(answers, key=lambda each: -each[1].vacuity)
+        return sorted(answers, key=lambda pair: -pair[1].vacuity)
 
     def similar_classes(self, answer: PatchAnswer) -> tuple[SimilarClass, ...]:
         """The classes of an answer, with the crops themselves."""
         return tuple(
-            SimilarClass(each.name, each.probability, tuple(self._crops[place] for place in each.examples))
-            for each in answer.similar
+            SimilarClass(match.name, match.probability, tuple(self._crops[place] for place in match.examples))
+            for match in answer.similar
         )
 
     def of_class(self, name: str, count: int) -> tuple[Crop, ...]:

@@ -173,8 +173,8 @@ def compare(
     """
     if challenger.golden != champion.golden:
         raise ValueError("models are compared on one golden set only")
-    dice = [np.array([image.dice for image in each.images]) for each in (challenger, champion)]
-    error = [np.array([image.fraction_error for image in each.images]) for each in (challenger, champion)]
+    dice = [np.array([image.dice for image in evaluation.images]) for evaluation in (challenger, champion)]
+    error = [np.array([image.fraction_error for image in evaluation.images]) for evaluation in (challenger, champion)]
     return Comparison(
         paired_difference(dice[0], dice[1], rng, confidence=confidence),
         paired_difference(error[0], error[1], rng, confidence=confidence),

@@ -48,7 +48,7 @@ def measurement(evaluation: Evaluation, lab: str, at: datetime | None = None) ->
 
 def as_tags(measured: Iterable[Measurement]) -> VersionTags:
     """Tags of a model version that hold measurements."""
-    return VersionTags(measured={each.golden: each.model_dump_json() for each in measured})
+    return VersionTags(measured={one.golden: one.model_dump_json() for one in measured})
 
 
 def measurements(version: RegisteredVersion) -> dict[str, Measurement]:

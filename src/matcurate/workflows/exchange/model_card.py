@@ -57,14 +57,14 @@ def _scores(manifest: Manifest) -> str:
         return NO_GOLDEN_SET
     rows = [
         (
-            f"{each.lab} {each.golden[:12]}",
-            str(each.images),
-            f"{each.dice:.4f}",
-            f"{each.fraction_error:.4f}",
-            "" if each.boundary_f1 is None else f"{each.boundary_f1:.4f}",
-            f"{each.at:%Y-%m-%d}",
+            f"{one.lab} {one.golden[:12]}",
+            str(one.images),
+            f"{one.dice:.4f}",
+            f"{one.fraction_error:.4f}",
+            "" if one.boundary_f1 is None else f"{one.boundary_f1:.4f}",
+            f"{one.at:%Y-%m-%d}",
         )
-        for each in manifest.measured
+        for one in manifest.measured
     ]
     intro = "Means over the golden micrographs, predicted without an expert's phase ratio.\n\n"
     return intro + _table(("golden set", "images", "Dice", "error of area fractions", "boundary F1", "measured"), rows)

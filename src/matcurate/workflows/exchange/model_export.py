@@ -90,7 +90,7 @@ def _manifest(
 ) -> Manifest:
     lab, tags = workspace.settings.lab, version.tags
     moves = [_move(lab, move, version) for move in full_history(workspace, registry) if _concerns(move, version)]
-    measured = tuple(sorted(measurements(version).values(), key=lambda each: (each.lab, each.golden)))
+    measured = tuple(sorted(measurements(version).values(), key=lambda one: (one.lab, one.golden)))
     if origin is not None:
         changes = {"exported_by": lab, "measured": measured, "history": (*origin.history, *moves), "members": {}}
         return Manifest.model_validate({**origin.model_dump(), **changes, "matcurate": __version__})
@@ -123,12 +123,12 @@ def _training_data(workspace: Workspace, digest: str | None) -> TrainingData | N
     learned = [item for item in items if item.part is Part.TRAIN]
     if not learned:
         return None
-    sizes = [each.calibration for each in learned if each.calibration is not None]
+    sizes = [item.calibration for item in learned if item.calibration is not None]
     edges = [edge for size in sizes for edge in (size.nm_per_px, size.nm_per_px_y)]
     return TrainingData(
         micrographs=len(learned),
         validation=len(items) - len(learned),
-        specimens=len({(each.lab, each.specimen) for each in learned if each.specimen is not None}),
+        specimens=len({(item.lab, item.specimen) for item in learned if item.specimen is not None}),
         nm_per_px=(min(edges), max(edges)) if len(sizes) == len(learned) else None,
     )
 

@@ -111,7 +111,7 @@ def _known_as(versions: Sequence[RegisteredVersion], export: ExportFile) -> Regi
 
 def _of_others(workspace: Workspace, manifest: Manifest) -> list[Measurement]:
     own = golden_set(workspace).digest
-    return [each for each in manifest.measured if each.golden != own]
+    return [one for one in manifest.measured if one.golden != own]
 
 
 def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:

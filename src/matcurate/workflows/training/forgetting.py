@@ -71,20 +71,20 @@ def forgetting_matrix(
     CatalogError when there is no such version, or an image or mask of the golden set is missing or damaged;
     TrackingError when MLflow does not answer.
     """
-    chosen = {find_version(registry, each).version for each in wanted}
+    chosen = {find_version(registry, name).version for name in wanted}
     golden, registered = golden_set(workspace), registry.versions()
-    versions = [each for each in registered if not chosen or each.version in chosen]
+    versions = [version for version in registered if not chosen or version.version in chosen]
     missing = [version for version in versions if golden.items and golden.digest not in measurements(version)]
     problems = _measure(workspace, registry, missing, golden, progress) if measure else {}
     computed = len(missing) - len(problems) if measure else 0
     if computed:
         registered = registry.versions()
-    measured = {each.version: measurements(each) for each in registered}
-    names = {each.version: each.name for each in registered}
+    measured = {version.version: measurements(version) for version in registered}
+    names = {version.version: version.name for version in registered}
     rows = tuple(VersionRow(version, measured[version.version], problems.get(version.version)) for version in versions)
     digests = {digest for row in rows for digest in row.measured}
     columns = [_column(digest, golden, measured, names) for digest in digests]
-    order = sorted(columns, key=lambda each: (not each.here, each.lab, each.golden))
+    order = sorted(columns, key=lambda column: (not column.here, column.lab, column.golden))
     return ForgettingMatrix(tuple(order), rows, computed)
 
 
