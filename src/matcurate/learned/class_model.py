@@ -204,4 +204,6 @@ def _joined(labelled: Sequence[LabelledCrops], classes: Sequence[str]) -> tuple[
     """Embeddings of what shows one of these classes, and the numbers of the classes."""
     own = [crops for crops in labelled if crops.name in classes]
     numbers = [list(classes).index(crops.name) for crops in own]
-    return np.concatenate([crops.embeddings for crops in own]), np.repeat(numbers, [len(e.embeddings) for e in own])
+    return np.concatenate([crops.embeddings for crops in own]), np.repeat(
+        numbers, [len(crops.embeddings) for crops in own]
+    )

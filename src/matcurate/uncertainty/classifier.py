@@ -125,5 +125,5 @@ def _check(similar: int, examples: int) -> None:
 
 def most_unknown(answers: Sequence[PatchAnswer], threshold: float) -> tuple[int, ...]:
     """Indices of the answers that may be new classes, the least known first: the "new class?" queue."""
-    order = sorted(range(len(answers)), key=lambda place: (-answers[place].vacuity, place))
-    return tuple(place for place in order if answers[place].is_new(threshold))
+    order = sorted(range(len(answers)), key=lambda index: (-answers[index].vacuity, index))
+    return tuple(index for index in order if answers[index].is_new(threshold))

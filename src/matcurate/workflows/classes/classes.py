@@ -171,7 +171,7 @@ def _apply(
     first = before.head.number if before.head else 0
     with workspace.writing() as session:
         change(session, project.id)
-        numbers = [append_head(session, project.id, each, first + place).number for place, each in enumerate(new)]
+        numbers = [append_head(session, project.id, each, first + index).number for index, each in enumerate(new)]
     return ClassChange(
         name=name,
         added=name not in before.names,

@@ -93,21 +93,21 @@ class ClassExpert:
     Raises ConfigError when the head was trained on other embeddings than the settings make.
     """
 
-    def __init__(self, workspace: Workspace, known: KnownClasses, embeddings: CropEmbeddings) -> None:
-        if known.head is None or not fits(workspace, known.head, embeddings):
+    def __init__(self, workspace: Workspace, state: KnownClasses, embeddings: CropEmbeddings) -> None:
+        if state.head is None or not fits(workspace, state.head, embeddings):
             raise ConfigError(
                 "backbone or classes.crop are other ones than the classes were learned with; set them back, or name a "
                 "micrograph again: 'curate classes name' then learns all classes again"
             )
         self._embeddings = embeddings
-        head = load_class_head(workspace, known.head)
-        labelled = labelled_crops(workspace, known.members, embeddings)
+        head = load_class_head(workspace, state.head)
+        labelled = labelled_crops(workspace, state.members, embeddings)
         with workspace.reading() as session:
             records = {each.id: each for each in list_for_project(session, workspace.project().id)}
         self._crops = [
-            Crop(member.micrograph_id, place)
-            for member in known.members
-            for place in embeddings.boxes(records[member.micrograph_id], member.box)
+            Crop(member.micrograph_id, box)
+            for member in state.members
+            for box in embeddings.boxes(records[member.micrograph_id], member.box)
         ]
         self._names = np.repeat([each.name for each in labelled], [len(each.embeddings) for each in labelled])
         labels = np.array([head.classes.index(name) for name in self._names])
@@ -117,7 +117,7 @@ class ClassExpert:
     def answers(
         self, micrograph: MicrographRecord, similar: int, examples: int
     ) -> list[tuple[RegionRecord, PatchAnswer]]:
-        """What each region of a micrograph shows, the least known first; examples are places among the crops."""
+        """What each region of a micrograph shows, the least known first; examples are indices of its crops."""
         answers = [
             (region, self._classifier.together(self._embeddings.of_box(micrograph, region.box), similar, examples))
             for region in self._embeddings.regions(micrograph)
@@ -127,7 +127,7 @@ class ClassExpert:
     def similar_classes(self, answer: PatchAnswer) -> tuple[SimilarClass, ...]:
         """The classes of an answer, with the crops themselves."""
         return tuple(
-            SimilarClass(match.name, match.probability, tuple(self._crops[place] for place in match.examples))
+            SimilarClass(match.name, match.probability, tuple(self._crops[index] for index in match.examples))
             for match in answer.similar
         )
 
@@ -135,7 +135,7 @@ class ClassExpert:
         """Crops of a class, spread over the micrographs that show it."""
         own = np.flatnonzero(self._names == name)
         spread = np.linspace(0, len(own) - 1, min(count, len(own))).round().astype(int)
-        return tuple(self._crops[place] for place in own[spread])
+        return tuple(self._crops[index] for index in own[spread])
 
 
 def overview(
@@ -180,8 +180,8 @@ def overview(
         )
     threshold = state.head.threshold
     queue = most_unknown(answers, threshold)
-    recognised = tuple(each for place, each in enumerate(micrographs) if place not in queue)
-    return ClassOverview(classes, threshold, tuple(micrographs[place] for place in queue), recognised, tuple(problems))
+    recognised = tuple(each for index, each in enumerate(micrographs) if index not in queue)
+    return ClassOverview(classes, threshold, tuple(micrographs[index] for index in queue), recognised, tuple(problems))
 
 
 def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6) -> tuple[Path, ...]:

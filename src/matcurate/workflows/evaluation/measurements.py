@@ -52,7 +52,7 @@ def as_tags(measured: Iterable[Measurement]) -> VersionTags:
 
 
 def measurements(version: RegisteredVersion) -> dict[str, Measurement]:
-    """What is known of a version, by digest of the golden set.
+    """Read the measurements of a version, by digest of the golden set.
 
     Versions from before these tags have their lab's golden set in ``golden`` and ``golden_*``, to four digits. Raises
     TrackingError when a tag was changed by hand to something else.

@@ -80,7 +80,7 @@ def newest_version_changes(efforts: Sequence[Effort]) -> tuple[float, ...]:
 
 
 def decide(state: LearningState, settings: RetrainSettings, now: datetime) -> Due:
-    """Decide by what is known. Without new corrections, or with too few at all, it is never due."""
+    """Decide whether a training is due. Without new corrections, or with too few at all, it is never due."""
     triggers = (
         _enough_new(state, settings),
         _effort_rising(state.changed, settings),
