@@ -25,7 +25,7 @@ AGAIN = "copy or export it again"
 
 
 class TensorCard(Strict):
-    """What a file of tensors says about itself."""
+    """Header of a file of tensors."""
 
     tensors_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Over names, types, shapes and values.")
     notes: dict[str, str] = Field(default_factory=dict, description="Snapshot, seed, lab, metrics: for people.")

@@ -44,7 +44,7 @@ class GreyCrops:
 def network_learner(
     name: NetworkName, settings: NetworkSettings, cache_dir: Path, device: str | None = None
 ) -> NetworkLearner:
-    """How a network begins and is trained; ``device`` None takes a GPU when there is one.
+    """Learner with start weights and training of a network; ``device`` None takes a GPU when there is one.
 
     Raises CheckpointError when the weights to begin with are not in the checkpoint store, or damaged.
     """

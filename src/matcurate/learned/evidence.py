@@ -22,11 +22,11 @@ from matcurate.uncertainty.calibration import Reliability, reliability
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings, drawn_pixels, fit_pixel_head
 
 EVIDENCE_FILE = "evidence.safetensors"
-"""Of a model version, beside its adapter."""
+"""File of a model version's pixel head, beside its adapter."""
 COARSE = 4
 """Edge of a square in pixels, for one of which BALD is computed: only its mean is used."""
 STRIDE = 5
-"""Of a golden micrograph, every fifth row and column counts for calibration: neighbours are alike."""
+"""Step between the rows and columns of a golden micrograph that count for calibration: neighbours are alike."""
 
 
 def fit_evidence(

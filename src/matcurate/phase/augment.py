@@ -20,7 +20,7 @@ RIM = 4
 
 
 class Augmentation(Strict):
-    """How a crop is changed at random; each value is drawn uniformly from its range for every crop."""
+    """Random changes of a crop; each value is drawn uniformly from its range for every crop."""
 
     flip: float = Field(default=0.5, ge=0, le=1, description="Probability of a horizontal flip.")
     upside_down: float = Field(default=0.5, ge=0, le=1, description="Probability of a vertical flip.")

@@ -21,7 +21,7 @@ from matcurate.promptable.sam import SamBackbone
 
 
 class ModelSettings(Strict):
-    """What is built on a backbone; it travels with the adapter."""
+    """Shape of the model on a backbone; it is stored with the adapter."""
 
     lora: LoraSettings = LoraSettings()
     plm: PlmSettings | None = PlmSettings()
@@ -49,7 +49,7 @@ class PhaseSettings(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What an adapter is put on: a backbone's name, and the hex SHA-256 of its checkpoint or (built-in) its tensors."""
+    """Base of an adapter: a backbone's name, and the hex SHA-256 of its checkpoint or (built-in) its tensors."""
 
     name: str
     sha256: str

@@ -9,7 +9,7 @@ import numpy as np
 from matcurate.phase.ratios import Ratio
 
 SLACK = 0.005
-"""By so much typed ratios may exceed 1: they are rounded."""
+"""Tolerance by which the sum of typed ratios may exceed 1: they are rounded."""
 
 
 def completed_ratio(given: Sequence[float | None], guess: Sequence[float]) -> Ratio:

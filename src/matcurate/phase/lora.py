@@ -15,7 +15,7 @@ QKV = "qkv"
 
 
 class LoraSettings(Strict):
-    """How much a frozen encoder may change: W' = W + (alpha / rank) B A."""
+    """Size of the adapters of a frozen encoder: W' = W + (alpha / rank) B A."""
 
     rank: int = Field(default=8, ge=1, description="Rank of the matrices A and B; 512 in the paper, on ViT-B.")
     alpha: float | None = Field(default=None, gt=0, description="Factor alpha of the update; None: equal to the rank.")

@@ -15,7 +15,7 @@ from matcurate.phase.plm import PhaseLearningModule, PlmSettings
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """What an encoder gives for images of ``shape`` (H, W).
+    """Output of an encoder for images of ``shape`` (H, W).
 
     ``features`` (B, C, h, w) are what the Phase Learning Module works on; ``skips``, finest first, go to the decoder as
     is.
@@ -59,7 +59,7 @@ class Segmenter(nn.Module, ABC):
     channels: int
     """C of the features."""
     skip_channels: tuple[int, ...] = ()
-    """Of the skips, finest first."""
+    """Channels of the skips, finest first."""
     lora_targets: tuple[str, ...]
     """Modules of the encoder that carry adapters, unless the settings name others."""
     window: int | None
@@ -75,7 +75,7 @@ class Segmenter(nn.Module, ABC):
 
     @abstractmethod
     def levels(self, grey: Tensor) -> Levels:
-        """How this network normalises a whole micrograph (H, W) of grey values in [0, 1]."""
+        """Levels that normalise a whole micrograph (H, W) of grey values in [0, 1]."""
 
     def span(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Size that the features of images of a shape (H, W) span; larger than that where images are continued."""
@@ -86,7 +86,7 @@ class SeparableSegmenter(Segmenter):
     """A segmenter whose decoder and last layer are separate, so that a module fits between them."""
 
     decoded_channels: int
-    """Of what the decoder gives to its head."""
+    """Channels of the input of the last layer."""
 
     @abstractmethod
     def decoded(self, encoding: Encoding) -> Tensor:
@@ -94,7 +94,7 @@ class SeparableSegmenter(Segmenter):
 
     @abstractmethod
     def classified(self, decoded: Tensor, shape: tuple[int, int]) -> Tensor:
-        """Logits (B, n, H, W) of what the decoder has made."""
+        """Logits (B, n, H, W) of the input of the last layer."""
 
     def decode(self, encoding: Encoding) -> Tensor:
         """Logits (B, n, H, W) of an encoding."""
@@ -141,7 +141,7 @@ class PhaseModel(nn.Module):
         return Description(logits, (*encoding.skips, encoding.features, last), span)
 
     def aware(self, encoding: Encoding, ratios: Tensor) -> Encoding:
-        """What the modules make of an encoding and ratios (B, n); the encoding itself where there is none."""
+        """Bring ratios (B, n) into an encoding by the modules; without any it stays as it is."""
         if self.plm is None:
             return encoding
         kept = len(encoding.skips) - len(self.skip_plms)
@@ -186,7 +186,7 @@ class PhaseModel(nn.Module):
                 mine[name].copy_(value)
 
     def parameter_counts(self) -> tuple[int, int]:
-        """How many parameters are trained, and how many there are."""
+        """Numbers of trained parameters and of all."""
         sizes = [(value.numel(), value.requires_grad) for value in self.parameters()]
         return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from matcurate.config import Strict
 
 START = 0.5
-"""Of both regulators."""
+"""Initial value of both regulators."""
 
 
 class PlmSettings(Strict):

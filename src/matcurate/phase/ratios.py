@@ -36,5 +36,5 @@ def guessed_ratio(exact: Ratio, accuracy: float) -> Ratio:
 
 
 def no_ratio(phases: int) -> Ratio:
-    """What stands for "not given": zeros (n,)."""
+    """Zeros (n,), which stand for "not given"."""
     return np.zeros(phases)

@@ -41,7 +41,7 @@ class Picture:
 
 
 def grey_levels(pixels: Pixels) -> NDArray[np.float32]:
-    """What models see of a micrograph (H, W) of any type: its 8-bit proxy as float32 in [0, 1]."""
+    """Grey values that models see of a micrograph (H, W): its 8-bit proxy as float32 in [0, 1]."""
     return to_float(to_uint8(pixels))
 
 
@@ -73,7 +73,7 @@ def scaled_shape(shape: tuple[int, ...], scale: float) -> list[int]:
 
 
 class SamplingSettings(Strict):
-    """How crops are drawn, and which phase ratio the model gets with them."""
+    """Sampling of crops, and of the phase ratio that the model gets with them."""
 
     crop: int = Field(default=256, ge=16, description="Edge length of a crop in pixels.")
     batch: int = Field(default=4, ge=1, description="Number of crops in one training step.")

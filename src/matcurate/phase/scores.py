@@ -1,4 +1,4 @@
-"""How well predicted phases agree with the truth; arrays in, values out."""
+"""Agreement of predicted phases with the truth; arrays in, values out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matcurate.phase.ratios import exact_ratio
 from matcurate.types import UNKNOWN, BoolMask, LabelMap
 
 TOLERANCE = 2.0
-"""How far apart, in pixels, boundaries may lie and still agree."""
+"""Largest distance in pixels between boundaries that agree."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from matcurate.tensorfile import AGAIN, TensorCard, TensorFormat
 
 
 class AdapterCard(TensorCard):
-    """What a file of an adapter says about itself."""
+    """Header of a file of an adapter."""
 
     backbone: str
     base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that it was trained on.")

@@ -27,11 +27,11 @@ from matcurate.types import Progress, silent
 
 CHECKPOINT = "checkpoint.pt"
 ACCURACY = 0.9
-"""Of the guessed ratio in validation, as in the paper's evaluation."""
+"""Accuracy of the guessed ratio in validation, as in the paper's evaluation."""
 
 
 class TrainSettings(Strict):
-    """How a model is trained."""
+    """Settings of a training."""
 
     steps: int = Field(default=200, ge=1, description="Maximum number of training steps.")
     learning_rate: float = Field(default=1e-3, gt=0, description="Largest learning rate.")
@@ -66,7 +66,7 @@ class TrainSettings(Strict):
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """How a run stands: steps done, mean loss since the last report, Dice of the validation part where there is one.
+    """State of a run: steps done, mean loss since the last report, Dice of the validation part if there is one.
 
     ``gamma`` and ``delta`` are the regulators of the module on the coarsest features, None without it; ``regulators``
     has both of every module, in the order of :meth:`PhaseModel.modules_of_ratio`.
@@ -83,7 +83,7 @@ class StepReport:
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """How a run ended; the model holds the weights of ``best_step``."""
+    """Result of a run; the model holds the weights of ``best_step``."""
 
     steps: int
     best_step: int

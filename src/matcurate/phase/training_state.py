@@ -69,7 +69,7 @@ class Run:
 
 
 def parameter_groups(model: PhaseModel, plm_rate: float) -> list[dict[str, object]]:
-    """What learns, in groups that differ in their learning rate as a multiple."""
+    """Trained parameters in groups, each with its multiple of the learning rate."""
     modules = {id(value) for module in model.modules_of_ratio() for value in module.parameters()}
     learning = [value for value in model.parameters() if value.requires_grad]
     return [

@@ -1,4 +1,4 @@
-"""What makes a model version's folder one that ``mlflow models serve`` and ``mlflow.pyfunc.load_model`` take.
+"""Describe a model version's folder for ``mlflow models serve`` and ``mlflow.pyfunc.load_model``.
 
 Our own loader is named by its module and imported where the model is served: nothing is pickled, so that loading a
 version runs no code but what is installed.

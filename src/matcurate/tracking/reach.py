@@ -9,7 +9,7 @@ import httpx
 
 SQLITE = "sqlite:///"
 SECONDS = 3.0
-"""How long a server may take to answer at all."""
+"""Seconds after which a server counts as silent."""
 
 State = Literal["there", "absent", "silent"]
 

@@ -33,7 +33,7 @@ class RunData:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What one piece of work leaves behind: parameters, metrics, tags, data and files."""
+    """Record of one piece of work: parameters, metrics, tags, data and files."""
 
     name: str
     parameters: Mapping[str, str | int | float] = field(default_factory=dict)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, fields
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PREFIXES = {"golden_means": "golden_", "calibration": "calibration_", "measured": "measured.", "moves": "alias."}
-"""Of the tags that one field collects; the rest of a tag's name is the key."""
+"""Prefixes of the tags that one field collects; the rest of a tag's name is the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a model version was made from; without it none is registered.
+    """Origin of a model version; without it none is registered.
 
     ``snapshot``, ``base_sha256`` and ``settings_sha256`` are hex SHA-256 digests of the snapshot it was trained on, of
     its backbone's weights, and of all settings of the training; ``lab`` trained it.

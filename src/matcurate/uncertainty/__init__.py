@@ -1,1 +1,1 @@
-"""What a model does not know: Dirichlet evidence, its loss and heads, novelty, calibration."""
+"""Uncertainty of models: Dirichlet evidence, its loss and heads, novelty, calibration."""

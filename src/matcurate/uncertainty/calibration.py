@@ -1,4 +1,4 @@
-"""Whether an uncertainty can be trusted: risk against coverage, calibration error, detection of errors.
+"""Quality of an uncertainty: risk against coverage, calibration error, detection of errors.
 
 References
 ----------
@@ -46,7 +46,7 @@ class RiskCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """What a model version records of its uncertainty; ``error_auroc`` is None where all or nothing is wrong."""
+    """Quality of a model version's uncertainty; ``error_auroc`` is None where all or nothing is wrong."""
 
     samples: int
     accuracy: float

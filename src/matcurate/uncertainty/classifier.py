@@ -32,7 +32,7 @@ class Similar:
 
 @dataclass(frozen=True, slots=True)
 class PatchAnswer:
-    """What a crop shows: the most similar classes, the best first, and vacuity in (0, 1]."""
+    """Classification of a crop: the most similar classes, the best first, and vacuity in (0, 1]."""
 
     similar: tuple[Similar, ...]
     vacuity: float

@@ -1,4 +1,4 @@
-"""What a texture looks like to an encoder, as one vector for each crop: statistics of its feature maps.
+"""Texture of a crop as one vector: statistics of an encoder's feature maps.
 
 Means, standard deviations and correlations of channels describe a texture wherever its parts lie; they are the Gram
 matrices of Gatys et al., split into sizes and correlations.
@@ -23,7 +23,7 @@ COMPRESSION = 3.0
 
 
 class Embedder(Protocol):
-    """Whatever turns crops into vectors of one length."""
+    """Turns crops into vectors of one length."""
 
     @property
     def digest(self) -> str:

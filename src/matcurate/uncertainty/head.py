@@ -27,7 +27,7 @@ from matcurate.uncertainty.whitening import Labels, Whitening, fit_whitening
 
 
 class HeadSettings(Strict):
-    """Shape of the head; it travels with the weights."""
+    """Shape of the head; it is stored with the weights."""
 
     axes: int = Field(
         default=128, ge=1, description="Maximum number of principal axes of the embeddings that are kept."
@@ -104,7 +104,7 @@ class EvidentialHead(PatchModel):
             )
 
     def outputs(self) -> tuple[nn.Parameter, ...]:
-        """What learns and has one row for each class: prototypes, precisions, biases."""
+        """Parameters with one row for each class: prototypes, precisions, biases."""
         return self.prototypes, self.log_precision, self.bias
 
     def without(self, name: str) -> EvidentialHead:

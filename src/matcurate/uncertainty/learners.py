@@ -1,4 +1,4 @@
-"""How a head on embeddings and a network on crops begin, and how each is trained."""
+"""Start and training of a head on embeddings, and of a network on crops."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Objective = Literal["evidence", "softmax"]
 
 
 class PatchLearner(Protocol):
-    """How a kind of model begins, and how it is trained."""
+    """Start and training of a kind of model."""
 
     @property
     def fewest(self) -> int:

@@ -21,7 +21,7 @@ IGNORED = -100
 
 
 class EvidenceSettings(Strict):
-    """How logits become evidence, and how the penalty grows."""
+    """Evidence of logits, and growth of the penalty."""
 
     bound: float = Field(
         default=10.0, gt=0, le=20, description="Bound of the absolute value of log evidence, approached smoothly."

@@ -33,7 +33,7 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What must be known of a torchvision classifier: path of its last linear layer, least edge of a crop in pixels."""
+    """A torchvision classifier: path of its last linear layer, least edge of a crop in pixels."""
 
     last: str
     least: int = 32
@@ -122,7 +122,7 @@ class GreyBody(nn.Module):
 
 
 class NetworkOutputs(Strict):
-    """How logits become evidence; it travels with the weights."""
+    """Settings of the outputs; they are stored with the weights."""
 
     evidence: EvidenceSettings = EvidenceSettings()
 
@@ -150,7 +150,7 @@ class PatchNetwork(PatchModel):
         return logits
 
     def outputs(self) -> tuple[nn.Parameter, ...]:
-        """What learns and has one row for each class: weights and biases of the last layer."""
+        """Parameters with one row for each class: weights and biases of the last layer."""
         return self.last.get_parameter("weight"), self.last.get_parameter("bias")
 
     def infer(self, samples: FloatArray) -> PatchOutput:

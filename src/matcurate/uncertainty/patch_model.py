@@ -1,4 +1,4 @@
-"""What all classifiers of microstructure classes have in common.
+"""Base of all classifiers of microstructure classes.
 
 A head takes embeddings (N, D) of crops, a network the crops (N, h, w) themselves; both are *samples* here.
 """
@@ -40,7 +40,7 @@ class PatchModel(EvidenceModel):
 
     @abstractmethod
     def outputs(self) -> tuple[nn.Parameter, ...]:
-        """What learns and has one row for each class."""
+        """Parameters with one row for each class."""
 
     def parameters_of(self, samples: FloatArray) -> NDArray[np.float64]:
         """Dirichlet parameters α (N, K) of samples (N, …)."""

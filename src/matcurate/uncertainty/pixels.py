@@ -30,7 +30,7 @@ Size = tuple[int, int]
 
 
 class PixelSettings(Strict):
-    """Shape and training of a pixel head; it travels with the weights."""
+    """Shape and training of a pixel head; stored with the weights."""
 
     hidden: int = Field(default=64, ge=1, description="Number of units in the hidden layer.")
     dropout: float = Field(

@@ -25,7 +25,7 @@ Notes = Mapping[str, str]
 
 
 class PatchCard(TensorCard):
-    """What every file of a classifier of crops says about itself."""
+    """Header of a file of a classifier of crops."""
 
     classes: tuple[str, ...] = Field(min_length=1, description="Names, in the order of the outputs.")
     embedder_sha256: str = Field(pattern=SHA256, description="Digest of what makes its input from crops.")
@@ -33,20 +33,20 @@ class PatchCard(TensorCard):
 
 
 class HeadCard(PatchCard):
-    """What a file of a head says about itself."""
+    """Header of a file of a head."""
 
     settings: HeadSettings
 
 
 class NetworkCard(PatchCard):
-    """What a file of a network says about itself."""
+    """Header of a file of a network."""
 
     network: NetworkName = Field(description="Name of the architecture.")
     settings: NetworkOutputs
 
 
 class PixelCard(TensorCard):
-    """What a file of a pixel head says about itself."""
+    """Header of a file of a pixel head."""
 
     classes: tuple[str, ...] = Field(min_length=2, description="Names of the phases, in the order of their ids.")
     widths: tuple[int, ...] = Field(min_length=1, description="Channels of the maps that it takes.")

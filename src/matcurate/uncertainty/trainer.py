@@ -24,7 +24,7 @@ from matcurate.uncertainty.whitening import Labels
 
 
 class HeadTraining(Strict):
-    """How a head is trained."""
+    """Settings of the training of a head."""
 
     objective: Literal["evidence", "softmax"] = Field(
         default="evidence", description="Loss: evidential, or cross-entropy for comparison."

@@ -202,7 +202,7 @@ def _read_classes(session: Session, project_id: int) -> KnownClasses:
 
 
 def _boxes(workspace: Workspace, ids: Sequence[int], box: Box | None) -> list[tuple[int, Box]]:
-    """What is named: micrographs of the project, none of the golden set."""
+    """Boxes of micrographs of the project, none of the golden set."""
     if not ids or (box is not None and len(ids) != 1):
         raise ConfigError("name the ids of one or more micrographs; a box is of a single one")
     with workspace.reading() as session:

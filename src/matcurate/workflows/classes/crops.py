@@ -29,7 +29,7 @@ from matcurate.workflows.home.workspace import Workspace
 from matcurate.workflows.ranking.score_store import load_embedding, put_embedding
 
 METHODS = {True: f"texture {VERSION} in the frame", False: "the frame"}
-"""How micrographs are split into regions of one texture, or taken whole, without data bars and borders."""
+"""Names of splitting micrographs into regions of one texture, and of taking them whole without bars and borders."""
 SMALLEST = 32
 """Least edge of a crop in pixels: the encoder halves it four times."""
 
@@ -128,7 +128,7 @@ class CropEmbeddings:
         return tuple(region.box for region in self.regions(micrograph)) if box == whole(micrograph) else (box,)
 
     def _digest(self, chosen: ClassSettings) -> str:
-        """Of the embedder and the density of the grid, which decides what crops there are."""
+        """Digest of the embedder and of the density of the grid, which decides what crops there are."""
         return f"{self.embedder.digest}-{chosen.per_edge}"
 
 

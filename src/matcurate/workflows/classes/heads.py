@@ -39,7 +39,7 @@ class TrainedHead:
 
 
 def class_learner(settings: Settings, classes: int) -> PatchLearner:
-    """What learns this many classes by the settings.
+    """Learner for this many classes by the settings.
 
     Raises ConfigError when they are too few; CheckpointError when the start weights of a network are missing.
     """

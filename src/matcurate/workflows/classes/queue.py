@@ -117,7 +117,7 @@ class ClassExpert:
     def answers(
         self, micrograph: MicrographRecord, similar: int, examples: int
     ) -> list[tuple[RegionRecord, PatchAnswer]]:
-        """What each region of a micrograph shows, the least known first; examples are indices of its crops."""
+        """Classify each region of a micrograph, the least known first; examples are indices of its crops."""
         answers = [
             (region, self._classifier.together(self._embeddings.of_box(micrograph, region.box), similar, examples))
             for region in self._embeddings.regions(micrograph)

@@ -109,7 +109,7 @@ def evaluate(
 
 
 def evaluate_without_training(workspace: Workspace, golden: GoldenSet, *, progress: Progress = silent) -> Evaluation:
-    """What pre-segments without a champion, MatSAM with the project's preset, on the golden set.
+    """Evaluate MatSAM with the project's preset, which pre-segments without a champion, on the golden set.
 
     A class that the project does not have counts as matrix. Raises CatalogError as of :func:`evaluate`; ConfigError,
     CheckpointError when preset or backbone cannot be loaded.

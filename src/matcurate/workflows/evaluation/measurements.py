@@ -1,4 +1,4 @@
-"""What a model version scored on golden sets, wherever it was measured: in its tags, and travelling with exports."""
+"""Scores of a model version on golden sets of all labs: in its tags, and in its exports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a challenger becomes champion: a pure decision, and in words why."""
+"""Decide whether a challenger becomes champion, and say why."""
 
 from __future__ import annotations
 

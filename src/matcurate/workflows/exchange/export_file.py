@@ -34,7 +34,7 @@ TEXT = r"^[^\x00-\x1f\x7f-\x9f]{0,5000}$"
 """Text that a terminal shows as it is, or none."""
 AGAIN = "ask for the file again"
 _MOMENT = (1980, 1, 1, 0, 0, 0)
-"""Of every member: the same version gives the same file."""
+"""Date of every member: the same version gives the same file."""
 
 
 class Member(Strict):
@@ -56,7 +56,7 @@ class Move(Strict):
 
 
 class TrainingData(Strict):
-    """What the version's snapshot was, as far as the exporting lab's catalog knows it."""
+    """Size of the version's snapshot, as far as it is in the exporting lab's catalog."""
 
     micrographs: int = Field(ge=1)
     validation: int = Field(ge=0)
@@ -65,7 +65,7 @@ class TrainingData(Strict):
 
 
 class Manifest(Strict):
-    """What an export says about itself."""
+    """Description of an export."""
 
     kind: Literal["matcurate-model"] = "matcurate-model"
     format: Literal[1, 2] = 2

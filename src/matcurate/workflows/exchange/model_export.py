@@ -114,7 +114,7 @@ def _manifest(
 
 
 def _training_data(workspace: Workspace, digest: str | None) -> TrainingData | None:
-    """What the catalog knows of a snapshot; None where it is another home's."""
+    """Size of a snapshot in the catalog; None where it is another home's."""
     with workspace.reading() as session:
         snapshots = [
             snapshot for snapshot in list_snapshots(session, workspace.project().id) if snapshot.digest == digest

@@ -35,7 +35,7 @@ from matcurate.labelstudio.ratios import same_on_the_page
 from matcurate.workflows.home.workspace import Workspace
 
 FORMAT = 1
-"""Of the text that is hashed; a snapshot's digest never changes its meaning."""
+"""Format of the text that is hashed; a snapshot's digest never changes its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def newest_usable(corrections: Sequence[CorrectionRecord]) -> dict[int, Correcti
 
 
 def _newest_with_ratios(session: Session, project: ProjectRecord) -> dict[int, CorrectionRecord]:
-    """By micrograph the correction that counts, with the ratios that the expert gave."""
+    """For each micrograph the correction that counts, with the ratios that the expert gave."""
     newest = newest_usable(list_corrections(session, project.id))
     return {micrograph_id: _with_own_ratios(session, correction) for micrograph_id, correction in newest.items()}
 
@@ -179,7 +179,7 @@ def refuse_leaks(
 
 
 def split(groups: Sequence[str], seed: int, share: float) -> dict[str, Part]:
-    """Which part each group belongs to.
+    """Assign each group to a part.
 
     A group is for validation when the first 8 bytes of SHA-256 over ``seed:group``, as a fraction of 2**64, lie below
     ``share``. Where that leaves no group for training, the one with the highest fraction crosses over; where it leaves

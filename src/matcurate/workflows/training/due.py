@@ -1,4 +1,4 @@
-"""Whether it is time to train again, and why."""
+"""Decide whether it is time to train again, and say why."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class LearningState:
-    """What the decision stands on.
+    """Basis of the decision.
 
     ``usable`` counts micrographs with a correction to train on, ``new`` those whose mask is not in the snapshot trained
     on last; ``trained_at`` is the end of that training; ``changed`` are the shares of changed pixels in the corrections

@@ -42,7 +42,7 @@ class Champion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What is going to be trained, on what, from where.
+    """Plan of a training: what, on what, from which weights.
 
     ``start`` says in words where the weights begin; ``warm`` holds the adapter they begin with, None from scratch.
     """
@@ -124,7 +124,7 @@ def _lineage(version: RegisteredVersion) -> str:
 
 
 def checkpoint_folder(workspace: Workspace, registry: Registry, plan: Plan, snapshot: SnapshotRecord) -> Path:
-    """Where the checkpoint of a training is kept; another snapshot, setting or start has another folder."""
+    """Folder of the checkpoint of a training; another snapshot, setting or start has another folder."""
     name = hashlib.sha256(f"{snapshot.digest} {plan.settings_sha256}".encode()).hexdigest()[:16]
     return training_folder(workspace, registry) / name
 
@@ -135,7 +135,7 @@ def training_folder(workspace: Workspace, registry: Registry) -> Path:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """Whether a training was left in the folder that can go on."""
+    """Whether the folder holds a training that can be resumed."""
     return (folder / CHECKPOINT).exists()
 
 

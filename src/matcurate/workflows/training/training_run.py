@@ -1,4 +1,4 @@
-"""What a training leaves in MLflow: parameters, metrics, data, and the files of its model version."""
+"""Record of a training in MLflow: parameters, metrics, data, and the files of its model version."""
 
 from __future__ import annotations
 

@@ -18,20 +18,20 @@ ADAPTER_FILE = "adapter.safetensors"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VersionFiles:
-    """What a version has learned: its adapter, and its head of evidence, which versions from elsewhere may lack."""
+    """Weights of a version: its adapter, and its head of evidence, which versions from elsewhere may lack."""
 
     adapter: Adapter
     evidence: PixelHead | None
 
 
 def load_files_of(registry: Registry, version: RegisteredVersion) -> VersionFiles:
-    """What a version has learned; errors as of :func:`load_champion`."""
+    """Load the weights of a version; errors as of :func:`load_champion`."""
     with tempfile.TemporaryDirectory() as folder:
         return read_version_files(registry.download(version, Path(folder)), version.name)
 
 
 def load_adapter_of(registry: Registry, version: RegisteredVersion) -> Adapter:
-    """A version's adapter; errors as of :func:`load_champion`."""
+    """Load a version's adapter; errors as of :func:`load_champion`."""
     return load_files_of(registry, version).adapter
 
 

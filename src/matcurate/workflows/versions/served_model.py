@@ -45,13 +45,13 @@ ANSWERS = (
 fractions of the mask, of what is no data bar or scale bar. ``uncertainty``: base64 of an 8-bit PNG, 255 stands for 1.
 ``uncertainty_kind``: what it is."""
 VACUITY = "vacuity"
-"""How little evidence there is, by the version's head of evidence."""
+"""Lack of evidence, by the version's head of evidence."""
 MAX_SOFTMAX = "1 - max softmax"
-"""How sure the network sounds, of a version without such a head: a texture that it never saw may sound sure."""
+"""Uncertainty of a version without such a head: it may be low for a texture never seen."""
 
 
 class Table(Protocol):
-    """What MLflow hands over: a pandas.DataFrame."""
+    """Input from MLflow: a pandas.DataFrame."""
 
     def to_dict(self, orient: str) -> list[dict[str, object]]:
         """Rows as dictionaries, for the orientation ``records``."""
