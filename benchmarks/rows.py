@@ -22,10 +22,9 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import MetaData
 
-from matcurate.catalog.model_versions import ensure_model_version
+from matcurate.catalog import ensure_model_version
 from matcurate.config import load_settings
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.home import Workspace, initialise, open_workspace, put_labels
 
 SHAPE = (96, 160)
 COMMANDS = (("report", "--json"), ("retrain", "--dry-run", "--json"))

@@ -25,21 +25,15 @@ import yaml
 from forked import worker
 from label_studio_stand_in import PROJECT, StandIn, serving
 
-from matcurate.catalog.learning_records import JobRecord, JobState
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.predictions import list_predictions
-from matcurate.catalog.rankings import newest_ranking
+from matcurate.catalog import JobRecord, JobState, list_micrographs, list_predictions, newest_ranking
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.queue import LOST_AFTER, jobs_of
-from matcurate.labelstudio.annotations import encode_prediction
-from matcurate.labelstudio.config import parse_labelling_config
+from matcurate.labelstudio import encode_prediction, parse_labelling_config
 from matcurate.services.processes import free_port
-from matcurate.workflows.home.queue import enqueue, queue_client, statuses
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.versions.files import load_files_of
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.home import Workspace, enqueue, initialise, open_workspace, queue_client, statuses
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.versions import load_files_of, open_registry
 
 SIZE = (96, 160)
 LOOP = ("sync", "presegment", "retrain", "rank")
@@ -199,7 +193,7 @@ def faults_of(workspace: Workspace) -> list[str]:
         load_files_of(registry, version)  # raises when they are damaged
     with workspace.reading() as session:
         project = workspace.project()
-        micrographs = {micrograph.id: micrograph for micrograph in list_for_project(session, project.id)}
+        micrographs = {micrograph.id: micrograph for micrograph in list_micrographs(session, project.id)}
         predictions = [each for number in range(1, 50) for each in list_predictions(session, number)]
         ranking = newest_ranking(session, project.id)
     for each in predictions:

@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 
-from matcurate.labelstudio.config import labelling_config
+from matcurate.labelstudio import labelling_config
 
 PROJECT = 1
 

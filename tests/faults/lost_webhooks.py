@@ -25,14 +25,12 @@ from forked import backend
 from killed_workers import SIZE, draw, make_home, wait_until
 from label_studio_stand_in import PROJECT, StandIn, serving
 
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.micrographs import list_for_project
+from matcurate.catalog import list_corrections, list_micrographs
 from matcurate.config import load_settings
-from matcurate.labelstudio.annotations import encode_prediction
-from matcurate.labelstudio.config import parse_labelling_config
+from matcurate.labelstudio import encode_prediction, parse_labelling_config
 from matcurate.services.processes import free_port
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.labelling.webhook import pending_webhooks
+from matcurate.workflows.home import Workspace, open_workspace
+from matcurate.workflows.labelling import pending_webhooks
 
 DUPLICATES, REORDERED = 0.2, 0.1
 LOST = 10
@@ -52,7 +50,7 @@ def main() -> int:
         workspace = open_workspace(load_settings(home))
         draw(workspace, Path(folder) / "images", 20)
         with workspace.reading() as session:
-            for micrograph in list_for_project(session, workspace.project().id):
+            for micrograph in list_micrographs(session, workspace.project().id):
                 stand_in.add_task({"micrograph": micrograph.content_hash})
         figures = sent(stand_in, workspace, home, given.webhooks, given.kills, random.Random(given.seed))
         faults = differences(stand_in, workspace)

@@ -13,11 +13,18 @@ from conftest import RunningLabelStudio
 from PIL import Image
 
 from matcurate.errors import LabelStudioAuthError, LabelStudioError, LabelStudioNotFoundError
-from matcurate.labelstudio.annotations import decode_annotation, encode_prediction
-from matcurate.labelstudio.backends import SECRET_HEADER
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.config import LabellingConfig, labelling_config, parse_labelling_config
-from matcurate.labelstudio.records import ImageUpload, PredictionRow, ProjectRecord
+from matcurate.labelstudio import (
+    SECRET_HEADER,
+    ImageUpload,
+    LabellingConfig,
+    LabelStudioClient,
+    PredictionRow,
+    decode_annotation,
+    encode_prediction,
+    labelling_config,
+    parse_labelling_config,
+)
+from matcurate.labelstudio.records import ProjectRecord
 
 pytestmark = pytest.mark.integration
 PHASES = ("γ' <prec>", "M & A")

@@ -17,24 +17,24 @@ import pytest
 from conftest import RunningServices
 from label_studio_sdk.converter.brush import decode_rle
 
-from matcurate.catalog.corrections import list_corrections, revisions
-from matcurate.catalog.micrographs import by_hash, by_id
-from matcurate.catalog.predictions import prediction_for
-from matcurate.catalog.records import CorrectionRecord
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import (
+    CorrectionRecord,
+    get_micrograph,
+    list_corrections,
+    list_task_links,
+    micrograph_of_hash,
+    prediction_for,
+)
+from matcurate.catalog.corrections import revisions
 from matcurate.config import Settings
 from matcurate.imaging.labels import decode_labels
-from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio import LabelStudioClient
 from matcurate.services.run import Services
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.connect import ConnectReport, connect_project
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.predict import register_version
-from matcurate.workflows.presegment.presegmenter import PreSegmenter, zero_shot
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import RegionCodec, connect_project, pull_corrections, push_project
+from matcurate.workflows.labelling.connect import ConnectReport
+from matcurate.workflows.presegment import PreSegmenter, register_version, zero_shot
 
 pytestmark = pytest.mark.integration
 
@@ -65,7 +65,7 @@ class Stack:
     def predicted(self, content_hash: str) -> np.ndarray:
         """Mask that the catalog holds for a micrograph."""
         with self.workspace.reading() as session:
-            micrograph = by_hash(session, content_hash)
+            micrograph = micrograph_of_hash(session, content_hash)
             assert micrograph is not None
             prediction = prediction_for(session, micrograph.id, self.version_id)
         assert prediction is not None
@@ -161,7 +161,7 @@ def test_a_batch_of_250_is_predicted_and_every_mask_is_on_its_own_image(stack: S
         mask = decoded(stored.result)
         np.testing.assert_array_equal(mask, stack.predicted(content_hash))
         with stack.workspace.reading() as session:
-            micrograph = by_hash(session, content_hash)
+            micrograph = micrograph_of_hash(session, content_hash)
         assert micrograph is not None
         pixels = cv2.imdecode(np.frombuffer(stack.workspace.objects.get(micrograph.object_key), np.uint8), 0)
         assert pixels[mask].mean() > 160 > 110 > pixels[~mask].mean()
@@ -193,7 +193,7 @@ def test_created_updated_skipped_and_deleted_annotations_arrive_by_webhook(stack
     np.testing.assert_array_equal(decode_labels(stack.workspace.objects.get(correction.phases_key)), drawn)
     assert (correction.lead_time, correction.ratios, correction.revision) == (7.5, {"precipitate": 0.25}, 1)
     with stack.workspace.reading() as session:
-        assert by_id(session, correction.micrograph_id).content_hash == stack.tasks()[first]
+        assert get_micrograph(session, correction.micrograph_id).content_hash == stack.tasks()[first]
 
     drawn[30:40] = 1
     stack.client.annotations.update(made.id, stack.regions(drawn))
@@ -259,7 +259,7 @@ def test_pushing_again_sends_nothing_not_even_what_label_studio_fetched_itself(s
     assert (report.tasks, report.predictions) == (0, 0)
     project = stack.workspace.project()
     with stack.workspace.reading() as session:
-        assert len(links_for_project(session, project.id, stack.project_id)) == BATCH
+        assert len(list_task_links(session, project.id, stack.project_id)) == BATCH
     assert stack.client.predictions.versions(stack.project_id)[stack.segmenter.version] == BATCH
     assert stack.client.projects.get(stack.project_id).model_version == stack.segmenter.version
 

@@ -12,16 +12,12 @@ import numpy as np
 import pytest
 from conftest import RunningServices, project_of_its_own
 
-from matcurate.catalog.predictions import pushed_predictions
-from matcurate.catalog.rankings import newest_ranking
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import list_task_links, newest_ranking, pushed_predictions
 from matcurate.cli.app import run
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling import pull_corrections
+from matcurate.workflows.presegment import register_version, zero_shot
 
 pytestmark = pytest.mark.integration
 
@@ -157,7 +153,7 @@ def test_ids_are_known_and_ranking_again_writes_only_what_has_changed(
 
 def tasks_of(workspace: Workspace) -> dict[int, int]:
     with workspace.reading() as session:
-        links = links_for_project(session, workspace.project().id, connected_project_id(workspace.settings))
+        links = list_task_links(session, workspace.project().id, connected_project_id(workspace.settings))
     return {link.micrograph_id: link.ls_task_id for link in links}
 
 

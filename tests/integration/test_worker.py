@@ -16,23 +16,18 @@ import numpy as np
 import pytest
 from conftest import RunningServices
 
-from matcurate.catalog.learning_records import JobRecord, JobState
-from matcurate.catalog.records import MicrographRecord
-from matcurate.catalog.snapshots import snapshot_items, snapshot_named
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import JobRecord, JobState, MicrographRecord, list_task_links, snapshot_items, snapshot_named
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.queue import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.queue import enqueue
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.regions import RegionCodec
+from matcurate.workflows.home import Workspace, connected_project_id, enqueue, label_studio_client, open_workspace
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import RegionCodec
 from matcurate.workflows.training.due import learning_state
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.versions import open_registry
 
 pytestmark = pytest.mark.integration
 
@@ -95,7 +90,7 @@ def test_from_new_micrographs_to_a_snapshot(
     masks = {}
     project = workspace.project()
     with workspace.reading() as session:
-        tasks = {link.micrograph_id: link.ls_task_id for link in links_for_project(session, project.id)}
+        tasks = {link.micrograph_id: link.ls_task_id for link in list_task_links(session, project.id)}
     with label_studio_client(workspace.settings) as client:
         xml = client.projects.get(connected_project_id(workspace.settings)).label_config
         codec = RegionCodec.for_project(workspace, project, xml)

@@ -18,26 +18,25 @@ import yaml
 from conftest import RunningServices
 from numpy.typing import NDArray
 
-from matcurate.catalog.learning_records import JobRecord, JobState
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.model_versions import version_named
-from matcurate.catalog.predictions import prediction_for
-from matcurate.catalog.records import MicrographRecord
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import (
+    JobRecord,
+    JobState,
+    MicrographRecord,
+    list_micrographs,
+    list_task_links,
+    prediction_for,
+    version_named,
+)
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.queue import jobs_of
-from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio import LabelStudioClient
 from matcurate.phase.scores import score_phases
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.labelling.connect import connect_project
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import choose_presegmenter
-from matcurate.workflows.versions.models import full_history, open_registry
+from matcurate.workflows.home import Workspace, connected_project_id, initialise, label_studio_client, open_workspace
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling import RegionCodec, connect_project, push_project
+from matcurate.workflows.presegment import choose_presegmenter, presegment_micrographs
+from matcurate.workflows.versions import full_history, open_registry
 
 pytestmark = pytest.mark.integration
 
@@ -157,7 +156,7 @@ def test_corrections_make_the_next_predictions_better(
         with workspace.reading() as session:
             tasks = {
                 link.micrograph_id: link.ls_task_id
-                for link in links_for_project(session, workspace.project().id, project_id)
+                for link in list_task_links(session, workspace.project().id, project_id)
             }
         question = {"id": tasks[untouched.id], "data": {"micrograph": untouched.content_hash, "image": "/x.png"}}
         with asking(workspace, running.services.backend_url, xml, question) as answers:
@@ -207,7 +206,7 @@ def test_an_experts_ratio_reaches_the_model_through_label_studio(
     micrograph = list_of(workspace)[0]
     project_id = connected_project_id(workspace.settings)
     with workspace.reading() as session:
-        links = links_for_project(session, workspace.project().id, project_id)
+        links = list_task_links(session, workspace.project().id, project_id)
     (task,) = [link.ls_task_id for link in links if link.micrograph_id == micrograph.id]
     typed = {"type": "number", "from_name": "ratio_1", "to_name": "image", "value": {"number": 0.25}}
     with label_studio_client(workspace.settings) as client:
@@ -236,7 +235,7 @@ def check_page(client: LabelStudioClient, project_id: int, version: str, tasks: 
 
 def list_of(workspace: Workspace) -> list[MicrographRecord]:
     with workspace.reading() as session:
-        return list_for_project(session, workspace.project().id)
+        return list_micrographs(session, workspace.project().id)
 
 
 def dice(workspace: Workspace, micrograph_id: int, version: str, masks: dict[int, NDArray[np.uint8]]) -> float:

@@ -2,9 +2,9 @@
 
 import threading
 
-from matcurate.catalog.jobs import begin_job
+from matcurate.catalog import begin_job
 from matcurate.jobs.kinds import begin, end, work
-from matcurate.workflows.home.queue import queue_client
+from matcurate.workflows.home import queue_client
 
 
 def begin_as(workspace, job, executor="here-0"):

@@ -11,15 +11,20 @@ from pathlib import Path
 import numpy as np
 from loop_samples import LS_PROJECT, START, disc, png
 
-from matcurate.catalog.corrections import correction_of, record_correction
-from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.predictions import store_prediction
-from matcurate.catalog.records import CorrectionRecord, MicrographRecord, NewCorrection, NewPrediction
-from matcurate.catalog.tasks import link_task
+from matcurate.catalog import (
+    CorrectionRecord,
+    MicrographRecord,
+    NewCorrection,
+    NewPrediction,
+    correction_of,
+    ensure_model_version,
+    link_task,
+    record_correction,
+    store_prediction,
+)
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.home import Workspace, put_labels
+from matcurate.workflows.ingest import Provenance, ingest_files
 
 numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
 """Of micrographs and annotations, for all homes in one folder: what a test is given does not hang on others."""

@@ -17,17 +17,9 @@ from PIL import Image
 
 from matcurate.config import Settings, load_settings, save_settings
 from matcurate.errors import LabelStudioError, LabelStudioNotFoundError, LabelStudioUnreachableError
-from matcurate.labelstudio.config import labelling_config
-from matcurate.labelstudio.records import (
-    AnnotationRecord,
-    BackendRecord,
-    ImageUpload,
-    PredictionRecord,
-    PredictionRow,
-    ProjectRecord,
-    TaskRef,
-)
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.labelstudio import AnnotationRecord, ImageUpload, PredictionRow, TaskRef, labelling_config
+from matcurate.labelstudio.records import BackendRecord, PredictionRecord, ProjectRecord
+from matcurate.workflows.home import Workspace, initialise, open_workspace
 
 SHAPE = (96, 160)
 URL = "http://label-studio.test:8080"

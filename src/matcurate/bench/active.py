@@ -19,7 +19,7 @@ from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
-from matcurate.workflows.home.backbones import learning_backbone
+from matcurate.workflows.home import learning_backbone
 
 CROP = 256
 HEAD = PixelSettings(pixels=2000)

@@ -11,7 +11,7 @@ from label_studio_sdk.converter import brush
 from scipy.ndimage import gaussian_filter
 
 from matcurate.errors import ConfigError
-from matcurate.labelstudio.rle import CHANNELS, decode_rle, encode_rle
+from matcurate.labelstudio import CHANNELS, decode_rle, encode_rle
 from matcurate.types import BoolMask, Progress, silent
 
 SMOOTHING = {"smooth": 20.0, "fine": 2.0, "noisy": 0.0}

@@ -27,7 +27,7 @@ from matcurate.phase.scores import score_phases
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport, train
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.backbones import learning_backbone
+from matcurate.workflows.home import learning_backbone
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""

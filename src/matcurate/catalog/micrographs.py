@@ -47,10 +47,10 @@ def add_micrograph(session: Session, new: NewMicrograph, project_id: int) -> tup
         ProjectMicrograph(project_id=project_id, micrograph_id=row.id),
         ["project_id", "micrograph_id"],
     )
-    return by_id(session, row.id), added
+    return get_micrograph(session, row.id), added
 
 
-def by_id(session: Session, micrograph_id: int) -> MicrographRecord:
+def get_micrograph(session: Session, micrograph_id: int) -> MicrographRecord:
     """Return the micrograph of that id, or raise CatalogError."""
     joined = session.exec(_select().where(Micrograph.id == micrograph_id)).one_or_none()
     if joined is None:
@@ -58,13 +58,13 @@ def by_id(session: Session, micrograph_id: int) -> MicrographRecord:
     return _record(*joined)
 
 
-def by_hash(session: Session, content_hash: str) -> MicrographRecord | None:
+def micrograph_of_hash(session: Session, content_hash: str) -> MicrographRecord | None:
     """Return the micrograph of that content, None when it is not known."""
     joined = session.exec(_select().where(Micrograph.content_hash == content_hash)).one_or_none()
     return None if joined is None else _record(*joined)
 
 
-def list_for_project(
+def list_micrographs(
     session: Session,
     project_id: int,
     *,
@@ -103,7 +103,7 @@ def list_for_project(
 
 def set_ignores_bars(session: Session, micrograph_id: int, ignores_bars: bool) -> bool:
     """Set whether the data bar and scale bars of a micrograph are ignored; returns whether that changed anything."""
-    by_id(session, micrograph_id)
+    get_micrograph(session, micrograph_id)
     row = session.get_one(Micrograph, micrograph_id)
     changed = row.ignores_bars != ignores_bars
     row.ignores_bars = ignores_bars
@@ -111,7 +111,7 @@ def set_ignores_bars(session: Session, micrograph_id: int, ignores_bars: bool) -
     return changed
 
 
-def unpushed(session: Session, project_id: int, ls_project_id: int) -> list[MicrographRecord]:
+def unpushed_micrographs(session: Session, project_id: int, ls_project_id: int) -> list[MicrographRecord]:
     """Micrographs of a project for which this Label Studio project has no task (any more), oldest first."""
     query = _in_project(project_id).where(
         ~exists().where(

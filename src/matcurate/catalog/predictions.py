@@ -27,7 +27,7 @@ def store_prediction(session: Session, new: NewPrediction) -> tuple[PredictionRe
     return to_value(PredictionRecord, stored), added
 
 
-def by_id(session: Session, prediction_id: int) -> PredictionRecord:
+def get_prediction(session: Session, prediction_id: int) -> PredictionRecord:
     """Return the prediction of that id, or raise CatalogError."""
     row = session.get(Prediction, prediction_id)
     if row is None:

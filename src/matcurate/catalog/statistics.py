@@ -1,7 +1,7 @@
 """What reports and the due-check ask of a whole project, aggregated by the database.
 
 With 100,000 micrographs these take a fraction of a second where a query for each micrograph takes many. What is asked
-of single micrographs (golden ones, corrected ones) is in :func:`matcurate.catalog.micrographs.list_for_project`.
+of single micrographs (golden ones, corrected ones) is in :func:`matcurate.catalog.micrographs.list_micrographs`.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def task_link(session: Session, project_id: int, ls_project_id: int, ls_task_id:
     return one_value(session, TaskLink, _query(project_id, ls_project_id, ls_task_id))
 
 
-def links_for_project(
+def list_task_links(
     session: Session, project_id: int, ls_project_id: int | None = None, *, include_gone: bool = False
 ) -> list[TaskLink]:
     """Links of a project (in one Label Studio project), in the order of the task ids."""

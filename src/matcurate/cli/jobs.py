@@ -48,7 +48,7 @@ def show(
 ) -> None:
     """Show one job: how far it is, what came of it, or why it failed."""
     from matcurate.jobs.queue import job_of
-    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.home import open_workspace
 
     job = job_of(open_workspace(session(ctx).settings), job_id)
     if as_json:
@@ -64,8 +64,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""
-    from matcurate.workflows.home.queue import enqueue
-    from matcurate.workflows.home.workspace import current_user, open_workspace
+    from matcurate.workflows.home import current_user, enqueue, open_workspace
 
     job, added = enqueue(open_workspace(session(ctx).settings), kind, current_user())
     if as_json:
@@ -82,7 +81,7 @@ def cancel(
 ) -> None:
     """Cancel a job that waits, or stop one that runs at its next progress report."""
     from matcurate.jobs.queue import cancel as cancel_job
-    from matcurate.workflows.home.workspace import current_user, open_workspace
+    from matcurate.workflows.home import current_user, open_workspace
 
     job = cancel_job(open_workspace(session(ctx).settings), job_id, current_user())
     if as_json:
@@ -109,7 +108,7 @@ def schedule(
     """Set, show or remove when the worker pulls corrections, predicts new micrographs and, when due, trains."""
     from matcurate.jobs.schedule import SCHEDULED, current_schedule, unschedule
     from matcurate.jobs.schedule import schedule as store
-    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.home import open_workspace
 
     if cron is not None and remove:
         raise typer.BadParameter("give a schedule or --remove, not both")
@@ -128,7 +127,7 @@ def schedule(
 
 def _list(ctx: typer.Context, limit: int, as_json: bool) -> None:
     from matcurate.jobs.queue import jobs_of
-    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.home import open_workspace
 
     found = jobs_of(open_workspace(session(ctx).settings), limit)
     if as_json:

@@ -10,27 +10,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.predictions import latest_prediction
-from matcurate.catalog.records import CorrectionRecord, MicrographRecord, TaskLink
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import (
+    CorrectionRecord,
+    MicrographRecord,
+    TaskLink,
+    latest_prediction,
+    list_corrections,
+    list_micrographs,
+    list_task_links,
+)
 from matcurate.demo.pictures import DemoSet
 from matcurate.errors import CatalogError, DatasetError
 from matcurate.files import replace_file
 from matcurate.imaging.labels import decode_labels, read_labels
 from matcurate.imaging.overlay import overlay
 from matcurate.imaging.proxy import encode_png
-from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio import LabelStudioClient
 from matcurate.segmentation.metrics import class_mean_iou
 from matcurate.tracking.runs import RunReport, log_run
 from matcurate.types import LabelMap, Progress, silent
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.versions.names import model_version_names
+from matcurate.workflows.home import Workspace, connected_project_id, load_original
+from matcurate.workflows.labelling import RegionCodec, pull_corrections
+from matcurate.workflows.versions import model_version_names
 
 WEBHOOK_SECONDS = 60.0
 """Seconds to wait for webhooks before everything is pulled."""
@@ -105,8 +106,8 @@ class Expert:
         project, ls_project_id = self.workspace.project(), connected_project_id(self.workspace.settings)
         corrected = set(self._corrections())
         with self.workspace.reading() as session:
-            micrographs = {m.id: m for m in list_for_project(session, project.id)}
-            links = links_for_project(session, project.id, ls_project_id)
+            micrographs = {m.id: m for m in list_micrographs(session, project.id)}
+            links = list_task_links(session, project.id, ls_project_id)
         tasks = [(link, micrographs[link.micrograph_id]) for link in links if link.micrograph_id not in corrected]
         wanted = self.data.masks.keys() - self.data.untouched
         return [(link, m) for link, m in tasks if m.content_hash in wanted]

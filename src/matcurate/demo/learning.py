@@ -7,19 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from matcurate.catalog.columns import utc_now
-from matcurate.catalog.learning_records import JobState
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.model_versions import version_named
-from matcurate.catalog.predictions import prediction_for
-from matcurate.catalog.records import MicrographRecord
+from matcurate.catalog import JobState, MicrographRecord, list_micrographs, prediction_for, utc_now, version_named
 from matcurate.demo.pictures import DemoSet
 from matcurate.errors import CatalogError
 from matcurate.imaging.labels import decode_labels, read_labels
 from matcurate.jobs.queue import JobRecord, jobs_of
 from matcurate.phase.scores import mean_of, score_phases
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 WAIT_SECONDS = 1800.0
 POLL_SECONDS = 0.5
@@ -111,7 +106,7 @@ def _note(job: JobRecord) -> str:
 
 def _untouched(workspace: Workspace, data: DemoSet, before: str, after: str) -> list[UntouchedMicrograph]:
     with workspace.reading() as session:
-        micrographs = list_for_project(session, workspace.project().id)
+        micrographs = list_micrographs(session, workspace.project().id)
     return [
         UntouchedMicrograph(m.name, _dice(workspace, data, m, before), _dice(workspace, data, m, after))
         for m in micrographs

@@ -5,19 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matcurate.catalog.learning_records import JobRecord
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.predictions import latest_prediction, list_predictions
-from matcurate.catalog.rankings import annotated_micrographs, scores_of
-from matcurate.catalog.records import MicrographRecord
+from matcurate.catalog import (
+    JobRecord,
+    MicrographRecord,
+    annotated_micrographs,
+    latest_prediction,
+    list_micrographs,
+    list_predictions,
+    scores_of,
+)
 from matcurate.errors import CurateError
 from matcurate.types import Progress
-from matcurate.workflows.home.queue import PROMOTION
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
-from matcurate.workflows.presegment.presegmenter import Learned, PreSegmenter, choose_presegmenter
-from matcurate.workflows.ranking.scorer import open_scorer
-from matcurate.workflows.ranking.scoring import score_pool
+from matcurate.workflows.home import PROMOTION, Workspace
+from matcurate.workflows.presegment import (
+    Learned,
+    PreSegmenter,
+    choose_presegmenter,
+    presegment_micrographs,
+    register_version,
+)
+from matcurate.workflows.ranking import open_scorer, score_pool
 
 CHUNK = 64
 """Micrographs in a chunk; a job with no more of them is not split."""
@@ -35,7 +42,7 @@ class ChunkWorker:
             return []
         project = workspace.project()
         with workspace.reading() as session:
-            present = list_for_project(session, project.id)
+            present = list_micrographs(session, project.id)
         try:
             todo = self._todo(workspace, job, present) if len(present) > CHUNK else []
         except CurateError:  # the job says it
@@ -73,7 +80,7 @@ class ChunkWorker:
         project = workspace.project()
         version = register_version(workspace, project, self.segmenter)
         with workspace.reading() as session:
-            ranked = [m for m in list_for_project(session, project.id, ids=ids) if not m.golden]
+            ranked = [m for m in list_micrographs(session, project.id, ids=ids) if not m.golden]
             predictions = {p.micrograph_id: p for p in list_predictions(session, version.id)}
         pairs = [(micrograph, predictions[micrograph.id]) for micrograph in ranked if micrograph.id in predictions]
         score_pool(workspace, scorer, version, pairs, progress=progress)

@@ -9,24 +9,27 @@ from dataclasses import dataclass
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from matcurate.catalog.jobs import begin_job, end_job
-from matcurate.catalog.learning_records import JobRecord, Part
+from matcurate.catalog import JobRecord, Part, begin_job, end_job
 from matcurate.errors import CatalogError, CurateError
 from matcurate.jobs.reporter import JobReporter
 from matcurate.jobs.schedule import SCHEDULED
 from matcurate.types import Progress
-from matcurate.workflows.home.label_studio import label_studio_client
-from matcurate.workflows.home.queue import CORRECTIONS, PROMOTION, SCHEDULE, add_or_hasten, submit
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import Selection, presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
-from matcurate.workflows.ranking.rank import as_document as ranking_document
-from matcurate.workflows.ranking.rank import rank_project
-from matcurate.workflows.ranking.scorer import open_scorer
-from matcurate.workflows.snapshots.snapshot import take_snapshot
-from matcurate.workflows.training.retrain import as_document, retrain
+from matcurate.workflows.home import (
+    CORRECTIONS,
+    PROMOTION,
+    SCHEDULE,
+    Workspace,
+    add_or_hasten,
+    label_studio_client,
+    submit,
+)
+from matcurate.workflows.labelling import pull_corrections, push_project
+from matcurate.workflows.presegment import Learned, Selection, choose_presegmenter, presegment_micrographs
+from matcurate.workflows.ranking import as_document as ranking_document
+from matcurate.workflows.ranking import open_scorer, rank_project
+from matcurate.workflows.snapshots import take_snapshot
+from matcurate.workflows.training import as_document
+from matcurate.workflows.training.retrain import retrain
 
 log = logging.getLogger(__name__)
 

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from matcurate.catalog.jobs import end_job, get_job, list_jobs, requeue_job, unfinished_jobs, workers_alive
-from matcurate.catalog.learning_records import JobRecord as JobRecord  # entry points name the type
-from matcurate.catalog.learning_records import JobState
+from matcurate.catalog import JobRecord as JobRecord  # entry points name the type
+from matcurate.catalog import JobState, end_job, get_job, list_jobs, requeue_job, unfinished_jobs, workers_alive
 from matcurate.errors import CatalogError
-from matcurate.workflows.home.queue import chunk_queue_name, queue_client, queue_name, statuses, submit
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, chunk_queue_name, queue_client, queue_name, statuses, submit
 
 LOST_AFTER = timedelta(seconds=60)
 """What a worker ran that was not heard of for this long waits for another one."""

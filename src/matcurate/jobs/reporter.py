@@ -7,9 +7,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from matcurate.catalog.jobs import report_progress
+from matcurate.catalog import report_progress
 from matcurate.errors import CatalogError
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 log = logging.getLogger(__name__)
 

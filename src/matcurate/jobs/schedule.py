@@ -8,11 +8,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from croniter import croniter
 
-from matcurate.catalog.jobs import get_schedule, mark_fired, remove_schedule, set_schedule
-from matcurate.catalog.learning_records import JobRecord, ScheduleRecord
+from matcurate.catalog import JobRecord, ScheduleRecord, get_schedule, mark_fired, remove_schedule, set_schedule
 from matcurate.errors import ConfigError
-from matcurate.workflows.home.queue import SCHEDULE, enqueue
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import SCHEDULE, Workspace, enqueue
 
 FIELDS = 5
 SCHEDULED = ("sync", "presegment", "retrain")

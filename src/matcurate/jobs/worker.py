@@ -20,8 +20,7 @@ from typing import Any
 from dbos import DBOS, DBOSPortableJSONSerializer
 from filelock import FileLock, Timeout
 
-from matcurate.catalog.jobs import keep_alive
-from matcurate.catalog.learning_records import JobRecord
+from matcurate.catalog import JobRecord, keep_alive
 from matcurate.config import Settings, load_settings
 from matcurate.errors import CurateError
 from matcurate.jobs.chunks import ChunkWorker, scores
@@ -29,8 +28,7 @@ from matcurate.jobs.kinds import begin, end, work
 from matcurate.jobs.queue import KILLS, put_back, reconcile, take_over
 from matcurate.jobs.reporter import JobReporter
 from matcurate.jobs.schedule import current_schedule, fire_schedule, local_zone
-from matcurate.workflows.home.queue import JOB, chunk_queue_name, queue_client, queue_name
-from matcurate.workflows.home.workspace import Workspace, open_workspace
+from matcurate.workflows.home import JOB, Workspace, chunk_queue_name, open_workspace, queue_client, queue_name
 
 log = logging.getLogger(__name__)
 

@@ -12,18 +12,19 @@ import pytest
 from fastapi.testclient import TestClient
 from loop_samples import LS_PROJECT, FakeLabelStudio, disc, make_workspace, png, write_discs
 
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.events import pending
-from matcurate.catalog.learning_records import JobState
-from matcurate.catalog.micrographs import list_for_project
+from matcurate.catalog import JobState, list_corrections, list_micrographs, pending
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import LabelStudioAuthError, LabelStudioUnreachableError
 from matcurate.jobs.queue import jobs_of
-from matcurate.labelstudio.annotations import decode_annotation, encode_prediction
-from matcurate.labelstudio.backends import SECRET_HEADER
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.presegment.presegment import presegment_micrographs
+from matcurate.labelstudio import (
+    SECRET_HEADER,
+    decode_annotation,
+    encode_prediction,
+    labelling_config,
+    parse_labelling_config,
+)
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.presegment import presegment_micrographs
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
 from matcurate_backend.metrics import Metrics
@@ -48,7 +49,7 @@ def http(workspace, studio) -> Iterator[TestClient]:
 
 def hashes(workspace) -> dict[int, str]:
     with workspace.reading() as session:
-        return {m.id: m.content_hash for m in list_for_project(session, workspace.project().id)}
+        return {m.id: m.content_hash for m in list_micrographs(session, workspace.project().id)}
 
 
 def task(task_id: int, **data: str) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from matcurate.catalog.records import NewCorrection, NewMicrograph
+from matcurate.catalog import NewCorrection, NewMicrograph
 
 T0 = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 

@@ -7,11 +7,16 @@ from catalog_samples import image
 from sqlalchemy import Engine, make_url, text
 from sqlmodel import create_engine
 
-from matcurate.catalog.engine import open_catalog, writing
-from matcurate.catalog.micrographs import add_micrograph
-from matcurate.catalog.projects import create_project
-from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
-from matcurate.catalog.tasks import link_task
+from matcurate.catalog import (
+    MicrographRecord,
+    ProjectRecord,
+    TaskLink,
+    add_micrograph,
+    create_project,
+    link_task,
+    open_catalog,
+    writing,
+)
 
 POSTGRES = os.environ.get("CURATE_TEST_POSTGRES_URL")
 

@@ -1,8 +1,10 @@
 import pytest
 from sqlalchemy import Engine
 
-from matcurate.catalog.class_records import Box, NewClassHead, RegionRecord
-from matcurate.catalog.classes import (
+from matcurate.catalog import (
+    Box,
+    NewClassHead,
+    RegionRecord,
     append_head,
     embedding_key,
     list_classes,
@@ -10,11 +12,12 @@ from matcurate.catalog.classes import (
     merge_classes,
     name_class,
     newest_head,
+    reading,
     store_embedding,
     store_regions,
     stored_regions,
+    writing,
 )
-from matcurate.catalog.engine import reading, writing
 from matcurate.errors import CatalogError
 
 WHOLE, CORNER = Box(0, 0, 96, 160), Box(8, 16, 40, 50)

@@ -8,12 +8,21 @@ from multiprocessing.synchronize import Barrier
 from catalog_samples import annotation, hash_of, image, key_of
 from sqlalchemy import Engine
 
-from matcurate.catalog.corrections import correction_of, list_corrections, record_correction, revisions
-from matcurate.catalog.engine import open_catalog, reading, writing
-from matcurate.catalog.micrographs import add_micrograph, list_for_project
-from matcurate.catalog.projects import create_project
-from matcurate.catalog.records import Outcome, TaskLink
-from matcurate.catalog.tasks import task_link
+from matcurate.catalog import (
+    Outcome,
+    TaskLink,
+    add_micrograph,
+    correction_of,
+    create_project,
+    list_corrections,
+    list_micrographs,
+    open_catalog,
+    reading,
+    record_correction,
+    task_link,
+    writing,
+)
+from matcurate.catalog.corrections import revisions
 
 SPAWN = mp.get_context("spawn")
 IMAGES = 60
@@ -76,7 +85,7 @@ def test_processes_create_one_catalog_and_ingest_each_image_once(catalog_url: st
     assert sorted(number for numbers in added for number in numbers) == list(range(IMAGES))
     engine = open_catalog(catalog_url)
     with reading(engine) as session:
-        stored = list_for_project(session, 1)
+        stored = list_micrographs(session, 1)
     engine.dispose()
     assert {m.content_hash: m.specimen for m in stored} == {hash_of(n): f"S{n % 3}" for n in range(IMAGES)}
     assert len(stored) == IMAGES

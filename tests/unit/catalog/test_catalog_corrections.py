@@ -9,19 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from matcurate.catalog import predictions
-from matcurate.catalog.corrections import (
-    correction_of,
-    list_corrections,
-    record_correction,
-    retract_correction,
-    revisions,
-)
-from matcurate.catalog.engine import open_catalog, reading, writing
-from matcurate.catalog.micrographs import add_micrograph
-from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.projects import create_project
-from matcurate.catalog.records import (
+from matcurate.catalog import (
     CorrectionRecord,
     MicrographRecord,
     NewCorrection,
@@ -30,8 +18,20 @@ from matcurate.catalog.records import (
     PredictionRecord,
     ProjectRecord,
     TaskLink,
+    add_micrograph,
+    correction_of,
+    create_project,
+    ensure_model_version,
+    link_task,
+    list_corrections,
+    open_catalog,
+    predictions,
+    reading,
+    record_correction,
+    retract_correction,
+    writing,
 )
-from matcurate.catalog.tasks import link_task
+from matcurate.catalog.corrections import revisions
 from matcurate.errors import CatalogError
 
 

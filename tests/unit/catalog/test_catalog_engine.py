@@ -13,17 +13,26 @@ from catalog_samples import T0, annotation, image
 from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import StatementError
 
-from matcurate.catalog import schema
+from matcurate.catalog import (
+    ProjectRecord,
+    add_micrograph,
+    create_project,
+    get_project,
+    link_task,
+    list_corrections,
+    list_micrographs,
+    list_projects,
+    open_catalog,
+    reading,
+    record_correction,
+    schema,
+    writing,
+)
 from matcurate.catalog.class_tables import METADATA
 from matcurate.catalog.columns import CatalogTable
-from matcurate.catalog.corrections import list_corrections, record_correction
-from matcurate.catalog.engine import open_catalog, reading, shown, writing
-from matcurate.catalog.micrographs import add_micrograph, list_for_project
-from matcurate.catalog.projects import create_project, get_project, list_projects
-from matcurate.catalog.records import ProjectRecord
+from matcurate.catalog.engine import shown
 from matcurate.catalog.schema import MIGRATIONS, VERSION_TABLE, alembic_config, current_revision, migrate
 from matcurate.catalog.tables import LabelStudioTask, Project
-from matcurate.catalog.tasks import link_task
 from matcurate.errors import CatalogError
 
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
@@ -124,7 +133,7 @@ def test_the_first_schema_is_upgraded_with_its_corrections(catalog_url: str) -> 
     again = open_catalog(catalog_url)
     with reading(again) as session:
         (kept,) = list_corrections(session, project.id)
-        (again_there,) = list_for_project(session, project.id)
+        (again_there,) = list_micrographs(session, project.id)
     assert (kept.ls_annotation_id, kept.micrograph_id) == (7, micrograph.id)
     assert again_there.ignores_bars
     with again.connect() as connection:

@@ -1,7 +1,6 @@
 from sqlalchemy import Engine
 
-from matcurate.catalog import events
-from matcurate.catalog.engine import reading, writing
+from matcurate.catalog import events, reading, writing
 
 
 def fill(engine: Engine, *annotation_ids: int) -> list[int]:

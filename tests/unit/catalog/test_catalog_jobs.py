@@ -6,20 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.jobs import (
+from matcurate.catalog import (
+    ProjectRecord,
     add_job,
     begin_job,
     end_job,
     keep_alive,
     list_jobs,
     mark_fired,
+    reading,
     requeue_job,
     set_schedule,
     unfinished_jobs,
     workers_alive,
+    writing,
 )
-from matcurate.catalog.records import ProjectRecord
 
 MINUTE = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
 

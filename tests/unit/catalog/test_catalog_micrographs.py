@@ -4,18 +4,26 @@ import pytest
 from catalog_samples import hash_of, image, key_of
 from sqlalchemy import Engine
 
-from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.micrographs import (
+from matcurate.catalog import (
     DEFAULT_LAB,
+    MicrographRecord,
+    ProjectRecord,
+    TaskLink,
     add_micrograph,
-    by_hash,
-    by_id,
-    list_for_project,
-    unpushed,
+    create_project,
+    get_micrograph,
+    get_project,
+    link_task,
+    list_micrographs,
+    list_projects,
+    list_task_links,
+    mark_gone,
+    micrograph_of_hash,
+    reading,
+    task_link,
+    unpushed_micrographs,
+    writing,
 )
-from matcurate.catalog.projects import create_project, get_project, list_projects
-from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
-from matcurate.catalog.tasks import link_task, links_for_project, mark_gone, task_link
 from matcurate.errors import CatalogError
 
 Ingest = Callable[..., MicrographRecord]
@@ -63,8 +71,8 @@ def test_an_image_is_stored_as_given(engine: Engine, ingest: Ingest) -> None:
     assert (record.object_key, record.proxy_key) == (key_of(5, ".tif"), key_of(5))
     assert (record.nm_per_px, record.lab, record.specimen, record.golden) == (2.5, "Delft", "S1", True)
     with reading(engine) as session:
-        assert by_id(session, record.id) == by_hash(session, hash_of(5)) == record
-        assert by_hash(session, hash_of(6)) is None
+        assert get_micrograph(session, record.id) == micrograph_of_hash(session, hash_of(5)) == record
+        assert micrograph_of_hash(session, hash_of(6)) is None
 
 
 def test_ingest_is_idempotent(engine: Engine, project: ProjectRecord) -> None:
@@ -73,7 +81,7 @@ def test_ingest_is_idempotent(engine: Engine, project: ProjectRecord) -> None:
         again, added_again = add_micrograph(session, image(1, name="copy.tif"), project.id)
         assert (added, added_again) == (True, False)
         assert first == again
-        assert list_for_project(session, project.id) == [first]
+        assert list_micrographs(session, project.id) == [first]
 
 
 def test_an_image_in_two_projects_is_one_micrograph(engine: Engine, ingest: Ingest, project: ProjectRecord) -> None:
@@ -83,15 +91,15 @@ def test_an_image_in_two_projects_is_one_micrograph(engine: Engine, ingest: Inge
         other = create_project(session, "other", ["a"], "phases")
         record, added = add_micrograph(session, image(1), other.id)
         assert (record, added) == (known, True)
-        assert [m.id for m in list_for_project(session, other.id)] == [known.id]
-        assert len(list_for_project(session, project.id)) == 2
+        assert [m.id for m in list_micrographs(session, other.id)] == [known.id]
+        assert len(list_micrographs(session, project.id)) == 2
 
 
 def test_an_image_cannot_join_a_project_that_does_not_exist(engine: Engine) -> None:
     with pytest.raises(CatalogError, match="inconsistent row"), writing(engine) as session:
         add_micrograph(session, image(1), 99)
     with reading(engine) as session:
-        assert by_hash(session, hash_of(1)) is None
+        assert micrograph_of_hash(session, hash_of(1)) is None
 
 
 def test_what_is_said_later_fills_what_was_not_known(ingest: Ingest) -> None:
@@ -128,7 +136,7 @@ def test_contradictions_change_nothing(
     with writing(engine) as session:
         with pytest.raises(CatalogError, match=message):
             add_micrograph(session, image(1, **({"golden": True} | change)), project.id)
-        assert by_id(session, before.id) == before
+        assert get_micrograph(session, before.id) == before
     assert ingest(1) == before
 
 
@@ -136,11 +144,11 @@ def test_missing_micrographs_name_the_remedy(engine: Engine, project: ProjectRec
     record = ingest(1)
     with reading(engine) as session:
         with pytest.raises(CatalogError, match="no micrograph 99 in the catalog; 'curate ingest PATH'"):
-            by_id(session, 99)
+            get_micrograph(session, 99)
         with pytest.raises(CatalogError, match="micrograph 98, 99 is not in this project"):
-            list_for_project(session, project.id, ids=[99, record.id, 98])
-        assert list_for_project(session, project.id, ids=[record.id]) == [record]
-        assert list_for_project(session, project.id, ids=[]) == []
+            list_micrographs(session, project.id, ids=[99, record.id, 98])
+        assert list_micrographs(session, project.id, ids=[record.id]) == [record]
+        assert list_micrographs(session, project.id, ids=[]) == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +176,7 @@ def test_a_task_is_linked_once(engine: Engine, task: TaskLink) -> None:
         assert task_link(session, task.project_id, 3, 50) == task
         assert task_link(session, task.project_id, 3, 51) is None
         assert task_link(session, task.project_id, 4, 50) is None
-        assert links_for_project(session, task.project_id) == [task]
+        assert list_task_links(session, task.project_id) == [task]
 
 
 def test_a_task_never_changes_its_image(engine: Engine, task: TaskLink, ingest: Ingest) -> None:
@@ -200,10 +208,10 @@ def test_an_image_outside_the_project_gets_no_task(engine: Engine, project: Proj
 def test_unpushed_are_those_without_a_task_there(engine: Engine, task: TaskLink, ingest: Ingest) -> None:
     second, third = ingest(2), ingest(3)
     with writing(engine) as session:
-        assert [m.id for m in unpushed(session, task.project_id, 3)] == [second.id, third.id]
-        assert len(unpushed(session, task.project_id, 4)) == 3, "another Label Studio project has none"
+        assert [m.id for m in unpushed_micrographs(session, task.project_id, 3)] == [second.id, third.id]
+        assert len(unpushed_micrographs(session, task.project_id, 4)) == 3, "another Label Studio project has none"
         link_task(session, task.project_id, second.id, 3, 51)
-        assert [m.id for m in unpushed(session, task.project_id, 3)] == [third.id]
+        assert [m.id for m in unpushed_micrographs(session, task.project_id, 3)] == [third.id]
 
 
 def test_a_task_deleted_in_label_studio_can_be_pushed_again(engine: Engine, task: TaskLink) -> None:
@@ -211,10 +219,10 @@ def test_a_task_deleted_in_label_studio_can_be_pushed_again(engine: Engine, task
         assert mark_gone(session, task.project_id, 3, 50) is True
         assert mark_gone(session, task.project_id, 3, 50) is False
         assert mark_gone(session, task.project_id, 3, 99) is False
-        assert [m.id for m in unpushed(session, task.project_id, 3)] == [task.micrograph_id]
-        assert links_for_project(session, task.project_id) == []
-        (gone,) = links_for_project(session, task.project_id, 3, include_gone=True)
+        assert [m.id for m in unpushed_micrographs(session, task.project_id, 3)] == [task.micrograph_id]
+        assert list_task_links(session, task.project_id) == []
+        (gone,) = list_task_links(session, task.project_id, 3, include_gone=True)
         assert gone.id == task.id and gone.gone_at is not None
         assert link_task(session, task.project_id, task.micrograph_id, 3, 50) == task
-        assert unpushed(session, task.project_id, 3) == []
-        assert links_for_project(session, task.project_id, 4) == []
+        assert unpushed_micrographs(session, task.project_id, 3) == []
+        assert list_task_links(session, task.project_id, 4) == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcurate.catalog.objects import ObjectStore
+from matcurate.catalog import ObjectStore
 from matcurate.errors import CatalogError
 
 DATA = b"\x89PNG not really"

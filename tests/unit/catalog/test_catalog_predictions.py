@@ -4,21 +4,26 @@ import pytest
 from catalog_samples import image, key_of
 from sqlalchemy import Engine
 
-from matcurate.catalog import predictions
-from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.micrographs import add_micrograph, list_for_project
-from matcurate.catalog.model_versions import ensure_model_version, list_model_versions, version_named
-from matcurate.catalog.projects import create_project
-from matcurate.catalog.records import (
+from matcurate.catalog import (
     MicrographRecord,
     ModelVersionRecord,
     NewPrediction,
     PredictionRecord,
     ProjectRecord,
     TaskLink,
+    add_micrograph,
+    create_project,
+    ensure_model_version,
+    link_task,
+    list_micrographs,
+    list_model_versions,
+    mark_gone,
+    predictions,
+    reading,
+    version_named,
+    writing,
 )
 from matcurate.catalog.tables import PredictionPush
-from matcurate.catalog.tasks import link_task, mark_gone
 from matcurate.errors import CatalogError
 
 Ingest = Callable[..., MicrographRecord]
@@ -90,7 +95,7 @@ def test_a_prediction_is_stored_once_per_version(engine: Engine, project: Projec
         )
         assert (added, added_again) == (True, False)
         assert again == first, "Label Studio may hold the first"
-        assert predictions.by_id(session, first.id) == first
+        assert predictions.get_prediction(session, first.id) == first
         assert predictions.list_predictions(session, made_by.id) == [first]
     assert (first.score, first.phase_fractions) == (0.25, {"matrix": 0.75, "gamma prime": 0.25})
     assert (first.phases_key, first.instances_key) == (key_of(10), key_of(11, ".tif"))
@@ -111,7 +116,7 @@ def test_predictions_are_found_by_version_and_by_project(
         assert predictions.latest_prediction(session, other.id, micrograph.id) == third
         assert predictions.latest_prediction(session, 99, micrograph.id) is None
         with pytest.raises(CatalogError, match="no prediction 99 in the catalog; 'curate presegment'"):
-            predictions.by_id(session, 99)
+            predictions.get_prediction(session, 99)
 
 
 def test_only_new_images_are_left_to_presegment(engine: Engine, project: ProjectRecord, ingest: Ingest) -> None:
@@ -119,9 +124,9 @@ def test_only_new_images_are_left_to_presegment(engine: Engine, project: Project
     old, new = version(engine, project.id, "old"), version(engine, project.id, "new")
     store(engine, prediction(first.id, old.id))
     with reading(engine) as session:
-        assert list_for_project(session, project.id, without_prediction_of=old.id) == [second]
-        assert list_for_project(session, project.id, without_prediction_of=new.id) == [first, second]
-        assert list_for_project(session, project.id, without_prediction_of=old.id, ids=[first.id]) == []
+        assert list_micrographs(session, project.id, without_prediction_of=old.id) == [second]
+        assert list_micrographs(session, project.id, without_prediction_of=new.id) == [first, second]
+        assert list_micrographs(session, project.id, without_prediction_of=old.id, ids=[first.id]) == []
 
 
 @pytest.mark.parametrize(

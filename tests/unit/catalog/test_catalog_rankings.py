@@ -8,23 +8,32 @@ import pytest
 from catalog_samples import T0, annotation, key_of
 from sqlalchemy import Engine
 
-from matcurate.catalog.corrections import record_correction, retract_correction
-from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.predictions import mark_pushed, pushed_predictions, store_prediction
-from matcurate.catalog.ranking_records import NewRanking, NewScore
-from matcurate.catalog.rankings import (
+from matcurate.catalog import (
+    MicrographRecord,
+    NewPrediction,
+    NewRanking,
+    NewScore,
+    ProjectRecord,
+    TaskLink,
     annotated_micrographs,
     embedding_keys,
+    ensure_model_version,
     leases,
+    link_task,
+    mark_gone,
+    mark_pushed,
     mark_written,
     newest_ranking,
+    pushed_predictions,
+    reading,
+    record_correction,
+    retract_correction,
     scores_of,
+    store_prediction,
     store_ranking,
     store_score,
+    writing,
 )
-from matcurate.catalog.records import MicrographRecord, NewPrediction, ProjectRecord, TaskLink
-from matcurate.catalog.tasks import link_task, mark_gone
 from matcurate.errors import CatalogError
 
 HOUR = timedelta(hours=1)

@@ -9,27 +9,40 @@ from catalog_samples import T0, annotation, hash_of, image, key_of
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from matcurate.catalog.corrections import list_corrections, record_correction, retract_correction
-from matcurate.catalog.engine import reading, writing
-from matcurate.catalog.learning_records import NewSnapshot, Part, SnapshotItemRecord
-from matcurate.catalog.micrographs import add_micrograph, list_for_project
-from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.predictions import by_id, latest_prediction, store_prediction
-from matcurate.catalog.projects import create_project
-from matcurate.catalog.ranking_records import NewRanking
-from matcurate.catalog.rankings import newest_ranking, store_ranking
-from matcurate.catalog.records import MicrographRecord, NewPrediction, ProjectRecord
-from matcurate.catalog.snapshots import list_snapshots, snapshot_items, store_snapshot
-from matcurate.catalog.statistics import (
+from matcurate.catalog import (
     MicrographCounts,
+    MicrographRecord,
+    NewPrediction,
+    NewRanking,
+    NewSnapshot,
+    Part,
+    ProjectRecord,
+    SnapshotItemRecord,
+    add_micrograph,
     corrected_predictions,
     count_from_nothing,
     count_micrographs,
+    create_project,
+    ensure_model_version,
+    get_prediction,
+    latest_prediction,
+    link_task,
+    list_corrections,
+    list_micrographs,
+    list_snapshots,
+    newest_ranking,
     predicted_fractions,
+    reading,
+    record_correction,
+    retract_correction,
+    snapshot_items,
     snapshot_sizes,
+    store_prediction,
+    store_ranking,
+    store_snapshot,
     waiting_names,
+    writing,
 )
-from matcurate.catalog.tasks import link_task
 
 
 def fill(session: Session, project: ProjectRecord, rng: random.Random, first: int = 1) -> list[MicrographRecord]:
@@ -86,7 +99,7 @@ def filled(engine: Engine, project: ProjectRecord) -> ProjectRecord:
 
 def test_counts_and_fractions_are_those_of_the_rows(engine: Engine, filled: ProjectRecord) -> None:
     with reading(engine) as session:
-        micrographs = list_for_project(session, filled.id)
+        micrographs = list_micrographs(session, filled.id)
         usable = [c for c in list_corrections(session, filled.id) if c.phases_key is not None]
         corrected = {c.micrograph_id for c in usable}
         newest = {m.id: latest_prediction(session, filled.id, m.id) for m in micrographs}
@@ -99,8 +112,8 @@ def test_counts_and_fractions_are_those_of_the_rows(engine: Engine, filled: Proj
         )
         assert min(len(golden), len(corrected), len(fractions)) > 3
         assert list(predicted_fractions(session, filled.id).items()) == list(fractions.items())
-        assert list_for_project(session, filled.id, golden=True) == golden
-        assert list_for_project(session, filled.id, corrected=True) == [m for m in micrographs if m.id in corrected]
+        assert list_micrographs(session, filled.id, golden=True) == golden
+        assert list_micrographs(session, filled.id, corrected=True) == [m for m in micrographs if m.id in corrected]
 
 
 def test_corrected_predictions_are_those_of_the_rows(engine: Engine, filled: ProjectRecord) -> None:
@@ -109,7 +122,9 @@ def test_corrected_predictions_are_those_of_the_rows(engine: Engine, filled: Pro
         begun = sorted((c for c in usable if c.parent_prediction_id is not None), key=lambda c: (c.ls_updated_at, c.id))
         found = corrected_predictions(session, filled.id)
         assert [each.correction for each in found] == begun
-        assert [each.prediction for each in found] == [by_id(session, int(c.parent_prediction_id or 0)) for c in begun]
+        assert [each.prediction for each in found] == [
+            get_prediction(session, int(c.parent_prediction_id or 0)) for c in begun
+        ]
         assert {(each.model_version, each.prediction.model_version_id) for each in found} == {("old", 1), ("new", 2)}
         assert count_from_nothing(session, filled.id) == len(usable) - len(begun) > 0
 

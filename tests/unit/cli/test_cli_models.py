@@ -10,7 +10,7 @@ from matcurate.cli.app import run
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.tracking.version_tags import VersionTags
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.versions import open_registry
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from loop_samples import LS_PROJECT, URL, disc, write_discs
 
-from matcurate.catalog.micrographs import by_id
+from matcurate.catalog import get_micrograph
 from matcurate.cli.app import run
 from matcurate.config import load_settings
 from matcurate.errors import LabelStudioUnreachableError
-from matcurate.labelstudio.annotations import encode_prediction
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.labelstudio import encode_prediction, labelling_config, parse_labelling_config
 from matcurate.workflows.home import label_studio as home_module
 from matcurate.workflows.home import open_workspace
 from matcurate.workflows.labelling import connect as connect_module
@@ -94,7 +93,7 @@ def test_ingest_keeps_what_is_said(curate, tmp_path):
     assert curate("ingest", path, *said)[0] == 0
     workspace = open_workspace(load_settings(tmp_path / "home"))
     with workspace.reading() as session:
-        found = by_id(session, 1)
+        found = get_micrograph(session, 1)
     assert (found.lab, found.specimen, found.nm_per_px, found.golden) == ("Jena", "A7", 2.5, True)
 
 

@@ -7,19 +7,15 @@ import pytest
 from job_samples import begin_as
 from loop_samples import disc, make_workspace, with_settings
 
-from matcurate.catalog.jobs import end_job, report_progress
-from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.predictions import store_prediction
-from matcurate.catalog.records import NewPrediction
+from matcurate.catalog import NewPrediction, end_job, ensure_model_version, report_progress, store_prediction
 from matcurate.demo import learning as module
 from matcurate.demo.learning import UntouchedMicrograph, follow_learning
 from matcurate.demo.pictures import labelled_set
 from matcurate.errors import CatalogError
 from matcurate.imaging.dataset import write_sample
 from matcurate.jobs.queue import jobs_of
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.queue import enqueue
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import enqueue, put_labels
+from matcurate.workflows.ingest import ingest_files
 
 DONE = {"run_id": "run8", "model_version": "new-v1", "promoted": True, "why": "better"}
 

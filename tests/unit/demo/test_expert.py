@@ -8,17 +8,16 @@ from loop_samples import disc, make_workspace
 from mlflow import MlflowClient
 from PIL import Image
 
-from matcurate.catalog.corrections import list_corrections
+from matcurate.catalog import list_corrections
 from matcurate.demo import expert as module
 from matcurate.demo.expert import Expert
 from matcurate.demo.pictures import DemoSet, labelled_set
 from matcurate.errors import CatalogError, DatasetError
 from matcurate.imaging.dataset import write_sample
-from matcurate.labelstudio.config import labelling_config
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment_micrographs
+from matcurate.labelstudio import labelling_config
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import pull_corrections, push_project
+from matcurate.workflows.presegment import presegment_micrographs
 
 
 @pytest.fixture

@@ -6,13 +6,11 @@ import pytest
 from loop_samples import LS_PROJECT, make_workspace
 from sqlalchemy import text
 
-from matcurate.catalog.events import pending
-from matcurate.catalog.learning_records import JobState
+from matcurate.catalog import JobState, pending
 from matcurate.catalog.schema import alembic_config
 from matcurate.jobs.queue import jobs_of, reconcile
 from matcurate.jobs.schedule import current_schedule
-from matcurate.workflows.home.queue import enqueue, queue_client, statuses
-from matcurate.workflows.home.workspace import open_workspace
+from matcurate.workflows.home import enqueue, open_workspace, queue_client, statuses
 
 JOBS = """
 CREATE TABLE job (

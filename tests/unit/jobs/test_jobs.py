@@ -8,8 +8,8 @@ from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace, write_discs
 from sqlalchemy import text
 
+from matcurate.catalog import JobState
 from matcurate.catalog import jobs as table
-from matcurate.catalog.learning_records import JobState
 from matcurate.config import Settings, WorkerSettings
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.jobs import kinds as module
@@ -18,9 +18,9 @@ from matcurate.jobs import schedule as clock
 from matcurate.jobs.kinds import JobKind
 from matcurate.jobs.queue import cancel, job_of, jobs_of, reconcile
 from matcurate.jobs.schedule import current_schedule, fire_schedule, schedule, unschedule
-from matcurate.workflows.home import queue
-from matcurate.workflows.home.queue import after_corrections, enqueue, queue_client, quiet_until, statuses
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import after_corrections, enqueue, queue, queue_client, statuses
+from matcurate.workflows.home.queue import quiet_until
+from matcurate.workflows.ingest import ingest_files
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -203,7 +203,7 @@ def test_a_busy_catalog_fails_no_job(workspace, kinds, monkeypatch, caplog):
 
 
 def test_another_projects_jobs_are_left_alone(workspace):
-    from matcurate.workflows.home.workspace import initialise, open_workspace
+    from matcurate.workflows.home import initialise, open_workspace
 
     job, _ = enqueue(workspace, "snapshot", "ann")
     initialise(workspace.settings, "second", ("a",), "phases")

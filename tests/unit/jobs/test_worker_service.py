@@ -15,9 +15,8 @@ from job_samples import begin_as
 from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace, write_discs
 
+from matcurate.catalog import JobState, list_predictions
 from matcurate.catalog import jobs as table
-from matcurate.catalog.learning_records import JobState
-from matcurate.catalog.predictions import list_predictions
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import CatalogError
 from matcurate.jobs import chunks, kinds
@@ -26,9 +25,8 @@ from matcurate.jobs.kinds import JobKind
 from matcurate.jobs.queue import LOST_AFTER, job_of, jobs_of, put_back, take_over
 from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
-from matcurate.workflows.home import queue
-from matcurate.workflows.home.queue import enqueue, queue_client, queue_name
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import enqueue, queue, queue_client, queue_name
+from matcurate.workflows.ingest import ingest_files
 
 
 @pytest.fixture

@@ -9,11 +9,16 @@ from label_studio_sdk.converter import brush
 from label_studio_sdk.label_interface import LabelInterface
 
 from matcurate.errors import AnnotationError, ConfigError
-from matcurate.labelstudio.annotations import DecodedAnnotation, decode_annotation, encode_prediction
+from matcurate.labelstudio import (
+    Region,
+    decode_annotation,
+    encode_prediction,
+    encode_rle,
+    labelling_config,
+    parse_labelling_config,
+)
+from matcurate.labelstudio.annotations import DecodedAnnotation
 from matcurate.labelstudio.bitmask import encode_bitmask
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.labelstudio.regions import Region
-from matcurate.labelstudio.rle import encode_rle
 
 SHAPE = (96, 160)
 PHASES = ("ferrite", "M & A")

@@ -5,7 +5,7 @@ import pytest
 from local_http import Answer, Host
 
 from matcurate.errors import LabelStudioError, LabelStudioNotFoundError, LabelStudioUnreachableError
-from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio import LabelStudioClient
 
 TOKEN = "0123456789" * 4
 PIXELS = bytes(range(256))

@@ -2,13 +2,8 @@ import pytest
 from label_studio_sdk.label_interface import LabelInterface
 
 from matcurate.errors import ConfigError
-from matcurate.labelstudio.config import (
-    LabelControl,
-    check_phases,
-    labelling_config,
-    labels_of_controls,
-    parse_labelling_config,
-)
+from matcurate.labelstudio import check_phases, labelling_config, parse_labelling_config
+from matcurate.labelstudio.config import LabelControl, labels_of_controls
 
 PHASES = ('γ\' <fine> & "coarse"', "M23C6")
 

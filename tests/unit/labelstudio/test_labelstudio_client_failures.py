@@ -15,10 +15,8 @@ from matcurate.errors import (
     LabelStudioNotFoundError,
     LabelStudioUnreachableError,
 )
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.config import labelling_config
-from matcurate.labelstudio.connection import Connection, read_token
-from matcurate.labelstudio.records import ImageUpload, PredictionRow
+from matcurate.labelstudio import ImageUpload, LabelStudioClient, PredictionRow, labelling_config, read_token
+from matcurate.labelstudio.connection import Connection
 
 LEGACY = "0123456789" * 4
 WHOAMI = "/api/current-user/whoami"

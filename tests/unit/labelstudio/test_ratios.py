@@ -3,9 +3,15 @@
 import pytest
 
 from matcurate.errors import AnnotationError
-from matcurate.labelstudio.annotations import decode_annotation
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.labelstudio.ratios import Draft, asked_ratios, ratios_in, same_on_the_page
+from matcurate.labelstudio import (
+    Draft,
+    asked_ratios,
+    decode_annotation,
+    labelling_config,
+    parse_labelling_config,
+    same_on_the_page,
+)
+from matcurate.labelstudio.ratios import ratios_in
 
 PHASES = ("ferrite", "martensite")
 CONFIG = parse_labelling_config(labelling_config(PHASES), PHASES)

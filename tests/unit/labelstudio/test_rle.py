@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from label_studio_sdk.converter import brush
 
 from matcurate.errors import AnnotationError
+from matcurate.labelstudio import decode_rle, encode_rle
 from matcurate.labelstudio import rle as codec
-from matcurate.labelstudio.rle import decode_rle, encode_rle
 
 SIDES = st.tuples(st.integers(1, 40), st.integers(1, 60))
 MASKS = SIDES.flatmap(lambda shape: arrays(np.bool_, shape))

@@ -15,10 +15,10 @@ from matcurate.demo import run as demo_module
 from matcurate.demo.pictures import DemoSet
 from matcurate.demo.run import run_demo
 from matcurate.errors import CatalogError, ConfigError, DatasetError, ServiceError
-from matcurate.labelstudio.config import labelling_config
+from matcurate.labelstudio import labelling_config
 from matcurate.services import run as module
 from matcurate.services.run import Services, embedded_services, run_connected, serve_backend
-from matcurate.workflows.home.workspace import initialise, open_workspace
+from matcurate.workflows.home import initialise, open_workspace
 from matcurate.workflows.labelling.connect import ConnectReport
 
 

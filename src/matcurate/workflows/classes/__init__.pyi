@@ -6,7 +6,7 @@ from .classes import merge as merge
 from .classes import name_micrographs as name_micrographs
 from .queue import ClassOverview as ClassOverview
 from .queue import Crop as Crop
-from .queue import Likeness as Likeness
-from .queue import Unnamed as Unnamed
+from .queue import SimilarClass as SimilarClass
+from .queue import UnnamedMicrograph as UnnamedMicrograph
 from .queue import overview as overview
 from .queue import write_examples as write_examples

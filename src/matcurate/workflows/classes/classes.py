@@ -7,24 +7,27 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from matcurate.catalog.class_records import Box as Box  # entry points name the type
-from matcurate.catalog.class_records import ClassHeadRecord, ClassRecord, MemberRecord, NewClassHead
-from matcurate.catalog.classes import (
+from matcurate.catalog import Box as Box  # entry points name the type
+from matcurate.catalog import (
+    ClassHeadRecord,
+    ClassRecord,
+    MemberRecord,
+    MicrographRecord,
+    NewClassHead,
     append_head,
     list_classes,
     list_members,
+    list_micrographs,
     merge_classes,
     name_class,
     newest_head,
 )
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.records import MicrographRecord
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.learned.class_model import Accuracy, LabelledCrops, hold_out
 from matcurate.types import Progress, silent
 from matcurate.workflows.classes.crops import CropEmbeddings, open_embeddings, whole
 from matcurate.workflows.classes.heads import EMBEDDING, GROWN, class_learner, make_heads, store_class_head
-from matcurate.workflows.home.workspace import Workspace, current_user
+from matcurate.workflows.home import Workspace, current_user
 
 Change = Callable[[Session, int], None]
 """Names or merges classes of a project, in a writing session."""
@@ -131,7 +134,7 @@ def labelled_crops(
 ) -> tuple[LabelledCrops, ...]:
     """Embeddings of what shows classes, in the order of ``members``."""
     with workspace.reading() as session:
-        records = {record.id: record for record in list_for_project(session, workspace.project().id)}
+        records = {record.id: record for record in list_micrographs(session, workspace.project().id)}
     crops = []
     for done, member in enumerate(members):
         progress(done, len(members), records[member.micrograph_id].name)
@@ -206,7 +209,7 @@ def _boxes(workspace: Workspace, ids: Sequence[int], box: Box | None) -> list[tu
     if not ids or (box is not None and len(ids) != 1):
         raise ConfigError("name the ids of one or more micrographs; a box is of a single one")
     with workspace.reading() as session:
-        records = list_for_project(session, workspace.project().id, ids=ids)
+        records = list_micrographs(session, workspace.project().id, ids=ids)
     for record in records:
         _check(record, box)
     return [(record.id, box or whole(record)) for record in records]

@@ -9,9 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matcurate.catalog.class_records import Box, RegionRecord
-from matcurate.catalog.classes import embedding_key, store_embedding, store_regions, stored_regions
-from matcurate.catalog.records import MicrographRecord
+from matcurate.catalog import (
+    Box,
+    MicrographRecord,
+    RegionRecord,
+    embedding_key,
+    store_embedding,
+    store_regions,
+    stored_regions,
+)
 from matcurate.config import ClassSettings
 from matcurate.errors import ConfigError
 from matcurate.imaging.crops import padded, spread
@@ -23,10 +29,8 @@ from matcurate.learned.embedders import embedder_of
 from matcurate.segmentation.homogeneous import VERSION, texture_regions
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
-from matcurate.workflows.home.backbones import learning_backbone
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ranking.score_store import load_embedding, put_embedding
+from matcurate.workflows.home import Workspace, learning_backbone, load_counted
+from matcurate.workflows.ranking import load_embedding, put_embedding
 
 METHODS = {True: f"texture {VERSION} in the frame", False: "the frame"}
 """Names of splitting micrographs into regions of one texture, and of taking them whole without bars and borders."""

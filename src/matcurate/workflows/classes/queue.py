@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matcurate.catalog.class_records import Box, ClassRecord, RegionRecord
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.records import MicrographRecord
+from matcurate.catalog import Box, ClassRecord, MicrographRecord, RegionRecord, list_micrographs
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.files import replace_file
 from matcurate.imaging.proxy import encode_png, to_uint8
@@ -19,8 +17,7 @@ from matcurate.uncertainty.classifier import EXAMPLES, SIMILAR, Gallery, PatchAn
 from matcurate.workflows.classes.classes import KnownClasses, known_classes, labelled_crops
 from matcurate.workflows.classes.crops import CropEmbeddings, crop_boxes, cut, open_embeddings
 from matcurate.workflows.classes.heads import fits, load_class_head
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_original
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ class ClassExpert:
         head = load_class_head(workspace, state.head)
         labelled = labelled_crops(workspace, state.members, embeddings)
         with workspace.reading() as session:
-            records = {each.id: each for each in list_for_project(session, workspace.project().id)}
+            records = {each.id: each for each in list_micrographs(session, workspace.project().id)}
         self._crops = [
             Crop(member.micrograph_id, box)
             for member in state.members
@@ -150,7 +147,7 @@ def overview(
     state = known_classes(workspace)
     named = {member.micrograph_id for member in state.members}
     with workspace.reading() as session:
-        listed = list_for_project(session, workspace.project().id)
+        listed = list_micrographs(session, workspace.project().id)
     candidates = [each for each in listed if each.id not in named and not each.golden]
     classes = tuple(
         ClassSummary(each, len({member.micrograph_id for member in state.members_of(each.name)}))
@@ -196,7 +193,7 @@ def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6)
     expert = ClassExpert(workspace, state, open_embeddings(workspace))
     if wanted.isdigit():
         with workspace.reading() as session:
-            (record,) = list_for_project(session, workspace.project().id, ids=[int(wanted)])
+            (record,) = list_micrographs(session, workspace.project().id, ids=[int(wanted)])
         region, answer = expert.answers(record, SIMILAR, count)[0]
         own = crop_boxes(region.box, workspace.settings.classes)
         crops = [("asked", Crop(record.id, each)) for each in own[:: max(1, len(own) // count)][:count]]
@@ -212,7 +209,7 @@ def write_examples(workspace: Workspace, wanted: str, out: Path, count: int = 6)
 
 def _written(workspace: Workspace, out: Path, name: str, crop: Crop) -> Path:
     with workspace.reading() as session:
-        (record,) = list_for_project(session, workspace.project().id, ids=[crop.micrograph_id])
+        (record,) = list_micrographs(session, workspace.project().id, ids=[crop.micrograph_id])
     pixels = cut(to_uint8(load_original(workspace, record).pixels), crop.box)
     plain = re.sub(r"[^\w.-]+", "_", name)
     path = out / f"{plain}_{record.id}_{crop.box.top}_{crop.box.left}.png"

@@ -6,7 +6,6 @@ from .evaluate import compare as compare
 from .evaluate import evaluate_without_training as evaluate_without_training
 from .measurements import LINE as LINE
 from .measurements import SHA256 as SHA256
-from .measurements import TAG as TAG
 from .measurements import Measurement as Measurement
 from .measurements import as_tags as as_tags
 from .measurements import measurement as measurement

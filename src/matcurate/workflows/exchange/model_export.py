@@ -9,8 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from matcurate import __version__
-from matcurate.catalog.learning_records import Part
-from matcurate.catalog.snapshots import list_snapshots, snapshot_items
+from matcurate.catalog import Part, list_snapshots, snapshot_items
 from matcurate.config import first_problem
 from matcurate.errors import CatalogError, CheckpointError
 from matcurate.learned.evidence import EVIDENCE_FILE
@@ -28,9 +27,8 @@ from matcurate.workflows.exchange.export_file import (
     write_export,
 )
 from matcurate.workflows.exchange.model_card import model_card
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.versions.files import ADAPTER_FILE, PRESET_FILE, read_version_files
-from matcurate.workflows.versions.models import find_version, full_history
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.versions import ADAPTER_FILE, PRESET_FILE, find_version, full_history, read_version_files
 
 ORIGIN_FILE = "origin.json"
 """Manifest of an imported version, among its files: what it brings along when it is exported again."""

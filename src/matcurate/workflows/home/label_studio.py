@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from matcurate.config import Settings
 from matcurate.errors import ConfigError
-from matcurate.labelstudio.client import LabelStudioClient as LabelStudioClient  # entry points name the type
-from matcurate.labelstudio.connection import read_token
+from matcurate.labelstudio import LabelStudioClient as LabelStudioClient  # entry points name the type
+from matcurate.labelstudio import read_token
 
 
 def label_studio_client(settings: Settings) -> LabelStudioClient:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matcurate.catalog.records import MicrographRecord
+from matcurate.catalog import MicrographRecord
 from matcurate.imaging.ignored import ignored_of
 from matcurate.imaging.labels import encode_labels, label_suffix
 from matcurate.imaging.micrograph import Micrograph

@@ -14,10 +14,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from matcurate.catalog.columns import utc_now
-from matcurate.catalog.jobs import add_job, reschedule
-from matcurate.catalog.learning_records import JobRecord as JobRecord  # entry points name the type
-from matcurate.catalog.records import ProjectRecord
+from matcurate.catalog import JobRecord as JobRecord  # entry points name the type
+from matcurate.catalog import ProjectRecord, add_job, reschedule, utc_now
 from matcurate.config import Settings, WorkerSettings
 from matcurate.errors import CatalogError
 from matcurate.workflows.home.workspace import Workspace

@@ -10,14 +10,20 @@ from pathlib import Path
 from sqlalchemy.engine import Engine
 from sqlmodel import Session
 
-from matcurate.catalog.engine import open_catalog, reading, writing
-from matcurate.catalog.objects import ObjectStore
-from matcurate.catalog.projects import create_project, get_project, list_projects
-from matcurate.catalog.records import ProjectRecord
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import (
+    ObjectStore,
+    ProjectRecord,
+    create_project,
+    get_project,
+    list_projects,
+    list_task_links,
+    open_catalog,
+    reading,
+    writing,
+)
 from matcurate.config import Settings, load_preset, preset_file, save_settings
 from matcurate.errors import CatalogError
-from matcurate.labelstudio.config import check_phases
+from matcurate.labelstudio import check_phases
 
 DEFAULT_PHASES = ("phase",)
 
@@ -70,7 +76,7 @@ def initialise(
     check_phases(names, instances=True)
     with workspace.writing() as session:
         project = create_project(session, name, names, chosen)
-        links = links_for_project(session, project.id, include_gone=True)
+        links = list_task_links(session, project.id, include_gone=True)
     changes: dict[str, object] = {"project": name, "preset": chosen}
     if name != settings.project:
         newest = max(links, key=lambda link: link.id, default=None)

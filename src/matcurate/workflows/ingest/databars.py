@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matcurate.catalog.micrographs import list_for_project, set_ignores_bars
-from matcurate.catalog.records import MicrographRecord
+from matcurate.catalog import MicrographRecord, list_micrographs, set_ignores_bars
 from matcurate.imaging.ignored import frame_within, ignored_of
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_original
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ def bars_of(workspace: Workspace, ids: Sequence[int] | None = None, progress: Pr
     Raises CatalogError when an id is not in the project, or an original is missing or damaged.
     """
     with workspace.reading() as session:
-        micrographs = list_for_project(session, workspace.project().id, ids=ids)
+        micrographs = list_micrographs(session, workspace.project().id, ids=ids)
     bars = []
     for done, micrograph in enumerate(micrographs):
         progress(done, len(micrographs), micrograph.name)
@@ -51,7 +49,7 @@ def switch_bars(workspace: Workspace, ids: Sequence[int], ignored: bool) -> int:
     changes nothing, when an id is not in the project.
     """
     with workspace.writing() as session:
-        micrographs = list_for_project(session, workspace.project().id, ids=ids)
+        micrographs = list_micrographs(session, workspace.project().id, ids=ids)
         return sum(set_ignores_bars(session, micrograph.id, ignored) for micrograph in micrographs)
 
 

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from matcurate.catalog.micrographs import add_micrograph, by_hash
-from matcurate.catalog.records import MicrographRecord, NewMicrograph, ProjectRecord
+from matcurate.catalog import MicrographRecord, NewMicrograph, ProjectRecord, add_micrograph, micrograph_of_hash
 from matcurate.errors import CurateError, UnreadableImageError
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.imaging.read import OpenImage, decoded_image, find_images, opened_image
 from matcurate.types import Calibration, Progress, silent
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 _STORED_SUFFIX = re.compile(r"\.[a-z0-9]{1,16}")
 
@@ -192,7 +191,7 @@ def _add(
     if provenance.calibration is not None:
         stated = replace(stated, **_edges(provenance.calibration))
     with workspace.writing() as session:
-        earlier = by_hash(session, new.content_hash)
+        earlier = micrograph_of_hash(session, new.content_hash)
         if provenance.calibration is None and earlier is not None and earlier.nm_per_px is not None:
             stated = replace(stated, **_edges(None))  # what a person stated first outlives the file's own tags
         return add_micrograph(session, stated, project.id)

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
-from matcurate.catalog.records import ProjectRecord
+from matcurate.catalog import ProjectRecord
 from matcurate.config import Settings, load_settings, save_settings
 from matcurate.errors import LabelStudioNotFoundError
 from matcurate.imaging.overlay import PHASE_COLOURS
-from matcurate.labelstudio.backends import SECRET_HEADER
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.labelstudio.connection import read_token
-from matcurate.labelstudio.records import Sampling
-from matcurate.workflows.home.workspace import open_workspace
+from matcurate.labelstudio import (
+    SECRET_HEADER,
+    LabelStudioClient,
+    Sampling,
+    labelling_config,
+    parse_labelling_config,
+    read_token,
+)
+from matcurate.workflows.home import open_workspace
 
 WEBHOOK_SECRET_HEADER = SECRET_HEADER
 BACKEND_TITLE = "matcurate"

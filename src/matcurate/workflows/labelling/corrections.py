@@ -8,28 +8,33 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from matcurate.catalog.corrections import correction_of, record_correction, retract_correction
-from matcurate.catalog.micrographs import set_ignores_bars
-from matcurate.catalog.model_versions import version_named
-from matcurate.catalog.predictions import mark_pushed, prediction_for, pushed_as
-from matcurate.catalog.records import (
+from matcurate.catalog import (
     MicrographRecord,
     NewCorrection,
     Outcome,
     PredictionRecord,
     ProjectRecord,
     TaskLink,
+    correction_of,
+    mark_gone,
+    mark_pushed,
+    prediction_for,
+    pushed_as,
+    record_correction,
+    retract_correction,
+    set_ignores_bars,
+    version_named,
 )
-from matcurate.catalog.tasks import mark_gone
 from matcurate.errors import AnnotationError, LabelStudioNotFoundError
-from matcurate.labelstudio.annotations import decode_annotation
-from matcurate.labelstudio.bars import bars_count
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.config import LabellingConfig, parse_labelling_config
-from matcurate.labelstudio.records import AnnotationRecord
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.labelstudio import (
+    AnnotationRecord,
+    LabellingConfig,
+    LabelStudioClient,
+    bars_count,
+    decode_annotation,
+    parse_labelling_config,
+)
+from matcurate.workflows.home import Workspace, connected_project_id, put_labels
 from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
 
 log = logging.getLogger(__name__)

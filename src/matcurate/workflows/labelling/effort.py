@@ -9,10 +9,10 @@ from statistics import fmean, median
 
 import numpy as np
 
-from matcurate.catalog.statistics import CorrectedPrediction, corrected_predictions, count_from_nothing
+from matcurate.catalog import CorrectedPrediction, corrected_predictions, count_from_nothing
 from matcurate.errors import CatalogError
 from matcurate.types import LabelMap, Progress, silent
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 
 @dataclass(frozen=True, slots=True)

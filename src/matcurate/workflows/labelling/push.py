@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
-from matcurate.catalog.micrographs import list_for_project, unpushed
-from matcurate.catalog.model_versions import list_model_versions, version_named
-from matcurate.catalog.predictions import forget_pushes, list_predictions, mark_pushed, unpushed_predictions
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, ProjectRecord, TaskLink, UnpushedPrediction
-from matcurate.catalog.tasks import link_task, links_for_project, mark_gone
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.records import ImageUpload, PredictionRow
+from matcurate.catalog import (
+    MicrographRecord,
+    ModelVersionRecord,
+    ProjectRecord,
+    TaskLink,
+    UnpushedPrediction,
+    forget_pushes,
+    link_task,
+    list_micrographs,
+    list_model_versions,
+    list_predictions,
+    list_task_links,
+    mark_gone,
+    mark_pushed,
+    unpushed_micrographs,
+    unpushed_predictions,
+    version_named,
+)
+from matcurate.labelstudio import ImageUpload, LabelStudioClient, PredictionRow
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, connected_project_id
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.labelling.tasks import MICROGRAPH_KEY
 
@@ -65,8 +76,8 @@ class _Target:
         """Link existing tasks and note deleted ones; returns the tasks that have predictions."""
         present = {task.id: task for task in self.client.tasks.of_project(self.ls_project_id)}
         with self.workspace.reading() as session:
-            links = links_for_project(session, self.project.id, self.ls_project_id)
-            ours = {m.content_hash: m.id for m in list_for_project(session, self.project.id)}
+            links = list_task_links(session, self.project.id, self.ls_project_id)
+            ours = {m.content_hash: m.id for m in list_micrographs(session, self.project.id)}
         linked = {link.ls_task_id: link.micrograph_id for link in links}
         named = {task.id: ours.get(str(task.data.get(MICROGRAPH_KEY))) for task in present.values()}
         with self.workspace.writing() as session:
@@ -80,7 +91,7 @@ class _Target:
     def make_tasks(self, progress: Progress) -> int:
         """Make tasks for the micrographs that have none; returns how many."""
         with self.workspace.reading() as session:
-            new = unpushed(session, self.project.id, self.ls_project_id)
+            new = unpushed_micrographs(session, self.project.id, self.ls_project_id)
         for start in range(0, len(new), IMAGES_AT_ONCE):
             progress(start, len(new), "images")
             batch = new[start : start + IMAGES_AT_ONCE]
@@ -127,8 +138,8 @@ class _Target:
         if self.client.projects.get(self.ls_project_id).model_version != version.name:
             self.client.projects.update(self.ls_project_id, model_version=version.name)
         with self.workspace.reading() as session:
-            shown = {link.micrograph_id for link in links_for_project(session, self.project.id, self.ls_project_id)}
-            without = list_for_project(session, self.project.id, without_prediction_of=version.id)
+            shown = {link.micrograph_id for link in list_task_links(session, self.project.id, self.ls_project_id)}
+            without = list_micrographs(session, self.project.id, without_prediction_of=version.id)
             versions = list_model_versions(session, self.project.id)
         if shown & {micrograph.id for micrograph in without}:
             return True
@@ -143,7 +154,7 @@ class _Target:
         with self.workspace.reading() as session:
             predictions = {p.micrograph_id: p for p in list_predictions(session, version.id)}
             waiting = {row.task.id for row in unpushed_predictions(session, self.ls_project_id, version.id)}
-            links = links_for_project(session, self.project.id, self.ls_project_id)
+            links = list_task_links(session, self.project.id, self.ls_project_id)
         marked = [link for link in links if link.micrograph_id in predictions and link.id not in waiting]
         with self.workspace.writing() as session:
             for link in marked:
@@ -155,15 +166,15 @@ class _Target:
 
         An empty one is what the backend answered when the image could not be read: it is deleted.
         """
-        stored = self.client.predictions.of_task(unpushed.task.ls_task_id)
+        stored = self.client.predictions.of_task(unpushed_micrographs.task.ls_task_id)
         same = [p for p in stored if p.model_version == version.name]
-        held = next((p for p in same if p.result or not codec.encode(unpushed.prediction)), None)
+        held = next((p for p in same if p.result or not codec.encode(unpushed_micrographs.prediction)), None)
         if held is None:
             for empty in same:
                 self.client.predictions.delete(empty.id)
             return False
         with self.workspace.writing() as session:
-            mark_pushed(session, unpushed.prediction, unpushed.task, held.id)
+            mark_pushed(session, unpushed_micrographs.prediction, unpushed_micrographs.task, held.id)
         return True
 
     def _upload(self, micrograph: MicrographRecord) -> ImageUpload:
@@ -180,8 +191,8 @@ class _Target:
 
 def _row(codec: RegionCodec, version: ModelVersionRecord, unpushed: UnpushedPrediction) -> PredictionRow:
     return PredictionRow(
-        task_id=unpushed.task.ls_task_id,
+        task_id=unpushed_micrographs.task.ls_task_id,
         model_version=version.name,
-        score=unpushed.prediction.score,
-        result=codec.encode(unpushed.prediction),
+        score=unpushed_micrographs.prediction.score,
+        result=codec.encode(unpushed_micrographs.prediction),
     )

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matcurate.catalog.records import PredictionRecord, ProjectRecord
+from matcurate.catalog import PredictionRecord, ProjectRecord
 from matcurate.config import load_preset
 from matcurate.imaging.labels import decode_labels
-from matcurate.labelstudio.annotations import encode_prediction
-from matcurate.labelstudio.config import LabellingConfig, parse_labelling_config
-from matcurate.labelstudio.regions import Region
+from matcurate.labelstudio import LabellingConfig, Region, encode_prediction, parse_labelling_config
 from matcurate.segmentation.build import PRESETS
 from matcurate.segmentation.matsam.pipeline import MatSamPreset
 from matcurate.types import LabelMap
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 POLYGON_TOLERANCE = 0.5
 """Pixels by which an outline on the page may differ: a tenth of the corners, and the browser stays quick."""

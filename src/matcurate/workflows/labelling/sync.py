@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 
-from matcurate.catalog.corrections import list_corrections
+from matcurate.catalog import list_corrections
 from matcurate.errors import (
     CurateError,
     LabelStudioAuthError,
     LabelStudioNotFoundError,
     LabelStudioUnreachableError,
 )
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.records import TaskRef
+from matcurate.labelstudio import LabelStudioClient, TaskRef
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.queue import after_corrections
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, after_corrections
 from matcurate.workflows.labelling.corrections import Intake, SyncReport
 
 log = logging.getLogger(__name__)

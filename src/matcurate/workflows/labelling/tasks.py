@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from matcurate.catalog.micrographs import by_hash, by_id
-from matcurate.catalog.records import MicrographRecord, ProjectRecord, TaskLink
-from matcurate.catalog.tasks import link_task, task_link
+from matcurate.catalog import (
+    MicrographRecord,
+    ProjectRecord,
+    TaskLink,
+    get_micrograph,
+    link_task,
+    micrograph_of_hash,
+    task_link,
+)
 from matcurate.errors import AnnotationError, LabelStudioUnreachableError
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.images import fetch_image
-from matcurate.labelstudio.ratios import Draft as Draft  # entry points name the type
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_bytes
+from matcurate.labelstudio import Draft as Draft  # entry points name the type
+from matcurate.labelstudio import LabelStudioClient, fetch_image
+from matcurate.workflows.home import Workspace, connected_project_id
+from matcurate.workflows.ingest import Provenance, ingest_bytes
 
 MICROGRAPH_KEY = "micrograph"
 """Key of a task's data that holds the content hash of the micrograph it shows."""
@@ -62,11 +66,11 @@ def _known(workspace: Workspace, project: ProjectRecord, task: TaskQuestion) -> 
     ls_project_id = workspace.settings.label_studio.project_id
     with workspace.reading() as session:
         if isinstance(content_hash, str):
-            named = by_hash(session, content_hash)
+            named = micrograph_of_hash(session, content_hash)
             if named is not None:
                 return named
         link = None if ls_project_id is None else task_link(session, project.id, ls_project_id, task.id)
-        return None if link is None else by_id(session, link.micrograph_id)
+        return None if link is None else get_micrograph(session, link.micrograph_id)
 
 
 def _adopt(

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from matcurate.catalog.events import EventRecord, add_events, count_pending, mark_handled, pending
+from matcurate.catalog import EventRecord, add_events, count_pending, mark_handled, pending
 from matcurate.errors import CurateError, LabelStudioAuthError, LabelStudioUnreachableError
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.workflows.home.queue import after_corrections, enqueue
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.labelstudio import LabelStudioClient
+from matcurate.workflows.home import Workspace, after_corrections, enqueue
 from matcurate.workflows.labelling.corrections import Intake, SyncReport
 
 log = logging.getLogger(__name__)

@@ -7,17 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, PredictionRecord, ProjectRecord
+from matcurate.catalog import MicrographRecord, ModelVersionRecord, PredictionRecord, ProjectRecord
 from matcurate.errors import AnnotationError, ConfigError, CurateError
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.ratios import Ratios, asked_ratios
-from matcurate.labelstudio.regions import Region
+from matcurate.labelstudio import LabelStudioClient, Ratios, Region, asked_ratios
 from matcurate.phase.expert_ratio import completed_ratio
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
+from matcurate.workflows.home import Workspace, load_counted
+from matcurate.workflows.labelling import RegionCodec, TaskQuestion, link_micrograph, task_micrograph
 from matcurate.workflows.presegment.presegment import predict_micrograph, register_version, stored_prediction
 from matcurate.workflows.presegment.presegmenter import PreSegmenter
 from matcurate.workflows.presegment.serving import Serving

@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.model_versions import ensure_model_version
-from matcurate.catalog.predictions import latest_prediction, prediction_for, store_prediction
-from matcurate.catalog.records import (
+from matcurate.catalog import (
     MicrographRecord,
     ModelVersionRecord,
     NewPrediction,
     PredictionRecord,
     ProjectRecord,
+    ensure_model_version,
+    latest_prediction,
+    list_micrographs,
+    prediction_for,
+    store_prediction,
 )
 from matcurate.errors import ConfigError, CurateError
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels, Progress, silent
-from matcurate.workflows.home.pixels import load_counted, put_labels
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_counted, put_labels
 from matcurate.workflows.presegment.presegmenter import PreSegmenter
 
 Selection = Literal["all", "new"]
@@ -141,8 +142,8 @@ def _choose(
     ids: Sequence[int] | None,
 ) -> tuple[list[MicrographRecord], int]:
     with workspace.reading() as session:
-        wanted = list_for_project(session, project.id, ids=ids)
-        todo = list_for_project(session, project.id, without_prediction_of=version.id, ids=ids)
+        wanted = list_micrographs(session, project.id, ids=ids)
+        todo = list_micrographs(session, project.id, without_prediction_of=version.id, ids=ids)
         if selection == "new":
             todo = [m for m in todo if latest_prediction(session, project.id, m.id) is None]
     return todo, len(wanted) - len(todo)

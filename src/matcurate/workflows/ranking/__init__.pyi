@@ -7,3 +7,4 @@ from .rank import rank_settings as rank_settings
 from .score_store import load_embedding as load_embedding
 from .score_store import put_embedding as put_embedding
 from .scorer import open_scorer as open_scorer
+from .scoring import score_pool as score_pool

@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from matcurate.acquisition.pool import Pool
 from matcurate.acquisition.strategies import choose_batch, order_by_score
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.predictions import list_predictions
-from matcurate.catalog.ranking_records import ScoreRecord
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
+from matcurate.catalog import MicrographRecord, ModelVersionRecord, ScoreRecord, list_micrographs, list_predictions
 from matcurate.errors import ConfigError
 from matcurate.types import FloatArray, Progress
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 from matcurate.workflows.ranking.score_store import load_embedding
 from matcurate.workflows.ranking.scorer import Scorer
 from matcurate.workflows.ranking.scoring import embeddings_of, score_pool
@@ -90,7 +87,7 @@ def gather(
     does not give.
     """
     with workspace.reading() as session:
-        present = [m for m in list_for_project(session, workspace.project().id) if not m.golden]
+        present = [m for m in list_micrographs(session, workspace.project().id) if not m.golden]
         predictions = {p.micrograph_id: p for p in list_predictions(session, version.id)}
     unseen = {m.id: m for m in present if m.id not in annotated and m.id in predictions}
 

@@ -10,17 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.catalog.ranking_records import ScoreRecord
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
+from matcurate.catalog import MicrographRecord, ModelVersionRecord, ScoreRecord
 from matcurate.imaging.heat import heat_overlay
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.imaging.read import decode_micrograph
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.config import LOOK_KEY, shows_look
-from matcurate.labelstudio.records import ImageUpload, TaskRef
+from matcurate.labelstudio import LOOK_KEY, ImageUpload, LabelStudioClient, TaskRef, shows_look
 from matcurate.types import Progress
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, connected_project_id
 from matcurate.workflows.ranking.score_store import load_vacuity
 
 log = logging.getLogger(__name__)

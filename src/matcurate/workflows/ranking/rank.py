@@ -8,20 +8,26 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from matcurate.catalog.columns import utc_now
-from matcurate.catalog.ranking_records import LeaseRecord, NewRanking, RankingRecord
-from matcurate.catalog.rankings import annotated_micrographs, leases, mark_written, newest_ranking, store_ranking
-from matcurate.catalog.records import ModelVersionRecord
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import (
+    LeaseRecord,
+    ModelVersionRecord,
+    NewRanking,
+    RankingRecord,
+    annotated_micrographs,
+    leases,
+    list_task_links,
+    mark_written,
+    newest_ranking,
+    store_ranking,
+    utc_now,
+)
 from matcurate.config import RankSettings, first_problem
 from matcurate.errors import CatalogError, ConfigError
-from matcurate.labelstudio.client import LabelStudioClient
+from matcurate.labelstudio import LabelStudioClient
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
-from matcurate.workflows.presegment.presegmenter import PreSegmenter, choose_presegmenter
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.labelling import push_project
+from matcurate.workflows.presegment import PreSegmenter, choose_presegmenter, presegment_micrographs, register_version
 from matcurate.workflows.ranking.candidates import Candidates, gather
 from matcurate.workflows.ranking.look import RankedTask, attach_vacuity_maps
 from matcurate.workflows.ranking.scorer import open_scorer
@@ -220,5 +226,5 @@ class RankingSession:
         if self.client is None:
             return {}
         with self.workspace.reading() as session:
-            links = links_for_project(session, self.version.project_id, self.ls_project_id)
+            links = list_task_links(session, self.version.project_id, self.ls_project_id)
         return {link.micrograph_id: link.ls_task_id for link in links}

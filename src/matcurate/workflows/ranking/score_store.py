@@ -9,12 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.catalog.ranking_records import NewScore, ScoreRecord
-from matcurate.catalog.rankings import store_score
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
+from matcurate.catalog import MicrographRecord, ModelVersionRecord, NewScore, ScoreRecord, store_score
 from matcurate.imaging.labels import decode_labels, encode_labels
 from matcurate.types import FloatArray
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 FULL = 65535
 """Vacuity 1 in the stored 16-bit image."""

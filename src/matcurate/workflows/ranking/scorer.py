@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.acquisition.scores import entropy, margin
-from matcurate.catalog.ranking_records import ScoreRecord
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
+from matcurate.catalog import MicrographRecord, ModelVersionRecord, ScoreRecord
 from matcurate.imaging.crops import padded, spread
 from matcurate.imaging.ignored import frame_within, looked_at, spread_out
 from matcurate.learned.embedders import embedder_of
@@ -24,9 +23,8 @@ from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
 from matcurate.uncertainty.regions import region_scores
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.presegment.presegmenter import Learned, PreSegmenter, ZeroShot
+from matcurate.workflows.home import Workspace, backbone_of
+from matcurate.workflows.presegment import Learned, PreSegmenter, ZeroShot
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
 
 VERSION = 4

@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.catalog.ranking_records import ScoreRecord
-from matcurate.catalog.rankings import embedding_keys, scores_of
-from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, PredictionRecord
+from matcurate.catalog import (
+    MicrographRecord,
+    ModelVersionRecord,
+    PredictionRecord,
+    ScoreRecord,
+    embedding_keys,
+    scores_of,
+)
 from matcurate.errors import CurateError
 from matcurate.imaging.ignored import looked_at
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_counted
 from matcurate.workflows.ranking.score_store import ScoredImage, load_embedding
 from matcurate.workflows.ranking.scorer import Scorer
 

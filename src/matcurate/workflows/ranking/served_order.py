@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from matcurate.catalog.predictions import mark_pushed, pushed_predictions
-from matcurate.catalog.records import ModelVersionRecord, PushedPrediction
+from matcurate.catalog import ModelVersionRecord, PushedPrediction, mark_pushed, pushed_predictions
 from matcurate.errors import LabelStudioError, LabelStudioNotFoundError
-from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.labelstudio.records import TaskRef
+from matcurate.labelstudio import LabelStudioClient, TaskRef
 from matcurate.types import Progress
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.connect import SAMPLING
+from matcurate.workflows.home import Workspace, connected_project_id
+from matcurate.workflows.labelling import SAMPLING
 
 LAST = 1.0
 """Confidence of what is served after all that is ordered."""

@@ -10,22 +10,22 @@ from typing import Literal
 import numpy as np
 
 from matcurate.acquisition.stopping import Interval, decide_stop, fraction_interval, learning_curve
-from matcurate.catalog.columns import utc_now
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.learning_records import Part
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.statistics import (
+from matcurate.catalog import (
     MicrographCounts,
+    Part,
     count_micrographs,
+    list_corrections,
+    list_micrographs,
     predicted_fractions,
     snapshot_sizes,
+    utc_now,
     waiting_names,
 )
 from matcurate.tracking.reach import state_of
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.effort import VersionEffort, measure_effort
-from matcurate.workflows.snapshots.snapshot import golden_set, newest_usable
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.labelling import VersionEffort, measure_effort
+from matcurate.workflows.snapshots import golden_set, newest_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ def _corrected_fractions(workspace: Workspace, progress: Progress) -> dict[int, 
     """Area fraction of every class in the experts' masks, by micrograph id."""
     project = workspace.project()
     with workspace.reading() as session:
-        micrographs = list_for_project(session, project.id, corrected=True)
+        micrographs = list_micrographs(session, project.id, corrected=True)
         newest = newest_usable(list_corrections(session, project.id))
     rows: dict[int, Mapping[str, float]] = {}
     if micrographs:  # reading images takes libraries that an empty home need not import
         from matcurate.imaging.labels import decode_labels
-        from matcurate.workflows.home.pixels import load_counted
-        from matcurate.workflows.snapshots.samples import exact_ratios
+        from matcurate.workflows.home import load_counted
+        from matcurate.workflows.snapshots import exact_ratios
 
         for done, micrograph in enumerate(micrographs):
             progress(done, len(micrographs), micrograph.name)
@@ -149,7 +149,7 @@ def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
     # MLflow takes seconds to import, which homes without a model need not pay.
     from matcurate.tracking.registry import CHAMPION
     from matcurate.workflows.evaluation.measurements import measurements
-    from matcurate.workflows.versions.models import open_registry
+    from matcurate.workflows.versions import open_registry
 
     golden = golden_set(workspace).digest
     with workspace.reading() as session:

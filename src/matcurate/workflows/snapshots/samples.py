@@ -8,16 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matcurate.catalog.learning_records import Part, SnapshotRecord
-from matcurate.catalog.micrographs import by_id
-from matcurate.catalog.records import MicrographRecord
-from matcurate.catalog.snapshots import snapshot_items
+from matcurate.catalog import MicrographRecord, Part, SnapshotRecord, get_micrograph, snapshot_items
 from matcurate.errors import CatalogError
 from matcurate.imaging.ignored import counted, frame_within, looked_at, with_unknown
 from matcurate.imaging.labels import decode_labels
 from matcurate.types import BoolMask, LabelMap, Pixels
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_counted
 from matcurate.workflows.snapshots.snapshot import GoldenSet
 
 
@@ -49,7 +45,7 @@ def snapshot_samples(workspace: Workspace, snapshot: SnapshotRecord, part: Part)
     """
     with workspace.reading() as session:
         items = snapshot_items(session, snapshot.id, part)
-        micrographs = {item.micrograph_id: by_id(session, item.micrograph_id) for item in items}
+        micrographs = {item.micrograph_id: get_micrograph(session, item.micrograph_id) for item in items}
     for item in items:
         micrograph = replace(micrographs[item.micrograph_id], ignores_bars=item.ignores_bars)
         yield _load(workspace, micrograph, item.phases_key, len(snapshot.phases))

@@ -24,15 +24,24 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.learning_records import NewSnapshot, Part, Refusal, SnapshotItemRecord, SnapshotRecord
-from matcurate.catalog.micrographs import DEFAULT_LAB, list_for_project
-from matcurate.catalog.predictions import by_id as prediction_by_id
-from matcurate.catalog.records import CorrectionRecord, MicrographRecord, ProjectRecord
-from matcurate.catalog.snapshots import store_snapshot
+from matcurate.catalog import (
+    DEFAULT_LAB,
+    CorrectionRecord,
+    MicrographRecord,
+    NewSnapshot,
+    Part,
+    ProjectRecord,
+    Refusal,
+    SnapshotItemRecord,
+    SnapshotRecord,
+    list_corrections,
+    list_micrographs,
+    store_snapshot,
+)
+from matcurate.catalog import get_prediction as prediction_by_id
 from matcurate.errors import CatalogError
-from matcurate.labelstudio.ratios import same_on_the_page
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.labelstudio import same_on_the_page
+from matcurate.workflows.home import Workspace
 
 FORMAT = 1
 """Format of the text that is hashed; a snapshot's digest never changes its meaning."""
@@ -82,7 +91,7 @@ def take_snapshot(workspace: Workspace, *, seed: int = 0, validation_share: floa
     project = workspace.project()
     share = workspace.settings.retrain.validation_share if validation_share is None else validation_share
     with workspace.reading() as session:
-        micrographs = list_for_project(session, project.id)
+        micrographs = list_micrographs(session, project.id)
         newest = _newest_with_ratios(session, project)
     trusted, refused = refuse_leaks([m for m in micrographs if m.id in newest], micrographs)
     if not trusted:
@@ -111,7 +120,7 @@ def golden_set(workspace: Workspace) -> GoldenSet:
     """Read the project's golden micrographs with the experts' newest usable corrections of them."""
     project = workspace.project()
     with workspace.reading() as session:
-        golden = list_for_project(session, project.id, golden=True)
+        golden = list_micrographs(session, project.id, golden=True)
         newest = _newest_with_ratios(session, project)
     usable = sorted((m for m in golden if m.id in newest), key=lambda m: m.content_hash)
     items = tuple(GoldenItem(m, newest[m.id]) for m in usable)

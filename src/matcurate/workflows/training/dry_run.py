@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from matcurate.catalog.columns import utc_now
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.catalog import utc_now
+from matcurate.workflows.home import Workspace
 from matcurate.workflows.training.due import decide, learning_state
 
 NOT_TRAINED = ("snapshot", "run_id", "model_version", "metrics", "champion_metrics", "matsam_metrics")

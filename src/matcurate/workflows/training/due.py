@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean
 
-from matcurate.catalog.corrections import list_corrections
-from matcurate.catalog.learning_records import SnapshotItemRecord, SnapshotRecord
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.snapshots import last_trained, snapshot_items
+from matcurate.catalog import (
+    SnapshotItemRecord,
+    SnapshotRecord,
+    last_trained,
+    list_corrections,
+    list_micrographs,
+    snapshot_items,
+)
 from matcurate.config import RetrainSettings
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.effort import newest_version_changes
-from matcurate.workflows.snapshots.snapshot import newest_usable, refuse_leaks
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.labelling import newest_version_changes
+from matcurate.workflows.snapshots import newest_usable, refuse_leaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,8 @@ def learning_state(workspace: Workspace) -> LearningState:
     """
     project = workspace.project()
     with workspace.reading() as session:
-        corrected = list_for_project(session, project.id, corrected=True)
-        golden = list_for_project(session, project.id, golden=True)
+        corrected = list_micrographs(session, project.id, corrected=True)
+        golden = list_micrographs(session, project.id, golden=True)
         newest = newest_usable(list_corrections(session, project.id))
         trained: SnapshotRecord | None = last_trained(session, project.id)
         items: Iterable[SnapshotItemRecord] = snapshot_items(session, trained.id) if trained else ()

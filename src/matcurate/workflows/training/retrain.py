@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from matcurate.catalog.columns import utc_now
-from matcurate.catalog.snapshots import mark_trained, snapshot_named
+from matcurate.catalog import mark_trained, snapshot_named, utc_now
 from matcurate.errors import CatalogError
 from matcurate.imaging.overlay import write_overlay
 from matcurate.phase.trainer import StepReport
@@ -21,14 +20,18 @@ from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.tracking.version_tags import VersionTags
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.uncertainty.calibration import Reliability
-from matcurate.workflows.evaluation.evaluate import Evaluation, Means, compare, evaluate, evaluate_without_training
-from matcurate.workflows.evaluation.measurements import as_tags, measurement
-from matcurate.workflows.evaluation.promotion import decide_promotion
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.queue import PROMOTION, enqueue
-from matcurate.workflows.home.workspace import Workspace, current_user
-from matcurate.workflows.snapshots.samples import CorrectedMicrograph
-from matcurate.workflows.snapshots.snapshot import GoldenSet, SnapshotReport, golden_set, take_snapshot
+from matcurate.workflows.evaluation import (
+    Evaluation,
+    Means,
+    as_tags,
+    compare,
+    decide_promotion,
+    evaluate_without_training,
+    measurement,
+)
+from matcurate.workflows.evaluation.evaluate import evaluate
+from matcurate.workflows.home import PROMOTION, Workspace, backbone_of, current_user, enqueue
+from matcurate.workflows.snapshots import CorrectedMicrograph, GoldenSet, SnapshotReport, golden_set, take_snapshot
 from matcurate.workflows.training.due import Due, decide, learning_state
 from matcurate.workflows.training.training import (
     Champion,
@@ -43,8 +46,7 @@ from matcurate.workflows.training.training import (
     training_folder,
 )
 from matcurate.workflows.training.training_run import GoldenComparison, log_results, run_report, step_metrics
-from matcurate.workflows.versions.files import MODEL
-from matcurate.workflows.versions.models import move_alias, open_registry, promote
+from matcurate.workflows.versions import MODEL, move_alias, open_registry, promote
 
 OVERLAYS = 12
 """Maximum number of golden micrographs that are kept as pictures with a run."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from matcurate.catalog.learning_records import Part, SnapshotRecord
+from matcurate.catalog import Part, SnapshotRecord
 from matcurate.config import load_preset
 from matcurate.learned.evidence import fit_evidence
 from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
@@ -21,10 +21,9 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.tracking.registry import CHAMPION, Origin, RegisteredVersion, Registry
 from matcurate.types import Progress
 from matcurate.uncertainty.pixels import PixelHead
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.snapshots.samples import snapshot_samples
-from matcurate.workflows.versions.files import load_files_of
+from matcurate.workflows.home import Workspace, backbone_of
+from matcurate.workflows.snapshots import snapshot_samples
+from matcurate.workflows.versions import load_files_of
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matcurate.catalog.aliases import alias_history, append_alias_change
-from matcurate.catalog.columns import utc_now
-from matcurate.catalog.learning_records import AliasChangeRecord, Part
-from matcurate.catalog.records import ProjectRecord
+from matcurate.catalog import AliasChangeRecord, Part, ProjectRecord, alias_history, append_alias_change, utc_now
 from matcurate.errors import CatalogError, TrackingError
 from matcurate.tracking.registry import CHAMPION, champion_alias
 from matcurate.tracking.registry import AliasMove as AliasMove  # entry points name these three
 from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
 from matcurate.tracking.registry import Registry as Registry
 from matcurate.tracking.runs import RunData
-from matcurate.workflows.home.queue import PROMOTION, enqueue
-from matcurate.workflows.home.workspace import Workspace, current_user
-from matcurate.workflows.snapshots.snapshot import SnapshotReport
+from matcurate.workflows.home import PROMOTION, Workspace, current_user, enqueue
+from matcurate.workflows.snapshots import SnapshotReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 from loop_samples import make_workspace
 
-from matcurate.catalog.class_records import Box
-from matcurate.catalog.micrographs import list_for_project
+from matcurate.catalog import Box, list_micrographs
 from matcurate.cli.app import run
 from matcurate.imaging.synth.textures import texture
-from matcurate.workflows.classes.classes import name_micrographs
+from matcurate.workflows.classes import UnnamedMicrograph, name_micrographs, overview, write_examples
 from matcurate.workflows.classes.crops import open_embeddings
-from matcurate.workflows.classes.queue import UnnamedMicrograph, overview, write_examples
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.ingest import ingest_files
 
 SHAPE = (128, 224)
 MATRIX, LAYER = 0, 3
@@ -80,7 +78,7 @@ def test_the_layer_is_flagged_named_by_its_box_and_recognised(layered, tmp_path:
 def test_a_homogeneous_micrograph_has_the_crops_it_had_and_others_none_across_a_border(layered) -> None:
     workspace, _ = layered
     with workspace.reading() as session:
-        records = {Path(each.name).stem: each for each in list_for_project(session, workspace.project().id)}
+        records = {Path(each.name).stem: each for each in list_micrographs(session, workspace.project().id)}
     parted, plain = open_embeddings(workspace), open_embeddings(settings_of(workspace, regions=False))
     one, several, everything = records["matrix3"], records["layered0"], Box(0, 0, *SHAPE)
     assert parted.boxes(one, everything) == plain.boxes(one, everything)

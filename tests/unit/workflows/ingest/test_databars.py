@@ -7,25 +7,22 @@ import pytest
 from learning_samples import correct
 from loop_samples import LS_PROJECT, disc, make_workspace, png
 
-from matcurate.catalog.learning_records import Part
-from matcurate.catalog.micrographs import by_id
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import Part, get_micrograph, list_task_links
 from matcurate.config import Settings
 from matcurate.imaging.labels import read_labels
 from matcurate.imaging.read import decode_micrograph
 from matcurate.imaging.synth.databars import LAYOUTS, with_databar
-from matcurate.labelstudio.bars import BARS_COUNT, BARS_NAME, bars_count
+from matcurate.labelstudio import bars_count
+from matcurate.labelstudio.bars import BARS_COUNT, BARS_NAME
 from matcurate.plain.measure import measure_labels
 from matcurate.plain.segment import segment_files
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.ingest.databars import Bars, bars_of, switch_bars
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.snapshots.samples import snapshot_samples
-from matcurate.workflows.snapshots.snapshot import take_snapshot
+from matcurate.workflows.home import load_counted
+from matcurate.workflows.ingest import bars_of, ingest_files, switch_bars
+from matcurate.workflows.ingest.databars import Bars
+from matcurate.workflows.labelling import pull_corrections, push_project
+from matcurate.workflows.presegment import presegment_micrographs
+from matcurate.workflows.snapshots import snapshot_samples, take_snapshot
 
 BELOW, ABOVE = LAYOUTS[5], LAYOUTS[9]
 """Black bars."""
@@ -131,15 +128,15 @@ def test_a_box_on_the_page_switches_off(barred, studio, segmenter) -> None:
     presegment_micrographs(workspace, segmenter)
     push_project(workspace, studio, segmenter.version)
     with workspace.reading() as session:
-        (link,) = links_for_project(session, workspace.project().id, LS_PROJECT)
+        (link,) = list_task_links(session, workspace.project().id, LS_PROJECT)
     studio.annotate(link.ls_task_id, [])
     pull_corrections(workspace, studio)
     with workspace.reading() as session:
-        assert by_id(session, micrograph.id).ignores_bars
+        assert get_micrograph(session, micrograph.id).ignores_bars
     studio.annotate(link.ls_task_id, [TICKED])
     pull_corrections(workspace, studio)
     with workspace.reading() as session:
-        record = by_id(session, micrograph.id)
+        record = get_micrograph(session, micrograph.id)
     assert not record.ignores_bars and load_counted(workspace, record)[1] is None
 
 

@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 from loop_samples import SHAPE, disc, make_workspace, png, tiff, write_discs
 
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.projects import create_project
+from matcurate.catalog import create_project, list_micrographs
 from matcurate.config import load_settings
 from matcurate.errors import CatalogError, UnreadableImageError
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, content_hash, ingest_bytes, ingest_files
+from matcurate.workflows.home import load_original, open_workspace
+from matcurate.workflows.ingest import Provenance, content_hash, ingest_bytes, ingest_files
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ def workspace(tmp_path):
 
 def catalogued(workspace):
     with workspace.reading() as session:
-        return list_for_project(session, workspace.project().id)
+        return list_micrographs(session, workspace.project().id)
 
 
 def calibrated_tiff(values, nm_per_px, **options):

@@ -4,23 +4,20 @@ import numpy as np
 import pytest
 from loop_samples import LS_PROJECT, disc, make_workspace, write_discs
 
-from matcurate.catalog.predictions import list_predictions
-from matcurate.catalog.projects import create_project
-from matcurate.catalog.tasks import links_for_project
+from matcurate.catalog import create_project, list_predictions, list_task_links
 from matcurate.config import load_settings
 from matcurate.errors import CatalogError, ConfigError, LabelStudioUnreachableError
 from matcurate.imaging.labels import decode_labels
 from matcurate.imaging.read import decode_micrograph
-from matcurate.labelstudio.annotations import decode_annotation
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.labelstudio import decode_annotation, labelling_config, parse_labelling_config
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.types import Calibration
-from matcurate.workflows.home.workspace import initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.home import initialise, open_workspace
+from matcurate.workflows.ingest import Provenance, ingest_files
 from matcurate.workflows.labelling import push as module
-from matcurate.workflows.labelling.push import PushReport, push_project
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
-from matcurate.workflows.presegment.presegmenter import ZeroShot, zero_shot
+from matcurate.workflows.labelling import push_project
+from matcurate.workflows.labelling.push import PushReport
+from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, register_version, zero_shot
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 
@@ -38,7 +35,7 @@ def workspace(loop_workspace, segmenter):
 
 def links(workspace):
     with workspace.reading() as session:
-        found = links_for_project(session, workspace.project().id, LS_PROJECT)
+        found = list_task_links(session, workspace.project().id, LS_PROJECT)
     return {link.micrograph_id: link.ls_task_id for link in found}
 
 
@@ -228,7 +225,7 @@ def test_two_tasks_of_one_micrograph_both_get_its_prediction(workspace, studio, 
     assert push_project(workspace, studio, segmenter.version) == PushReport(0, 1, segmenter.version)
     assert (twin, segmenter.version) in on_page(studio)
     with workspace.reading() as session:
-        assert len(links_for_project(session, 1, LS_PROJECT)) == 4
+        assert len(list_task_links(session, 1, LS_PROJECT)) == 4
 
 
 def test_a_project_that_lacks_a_phase_is_refused_before_anything_is_sent(workspace, studio, segmenter):

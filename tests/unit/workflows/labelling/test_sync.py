@@ -7,20 +7,21 @@ import pytest
 from loop_samples import LS_PROJECT, START, disc, png
 from sqlmodel import select
 
-from matcurate.catalog.corrections import list_corrections, revisions
-from matcurate.catalog.predictions import prediction_for
+from matcurate.catalog import list_corrections, list_task_links, prediction_for
+from matcurate.catalog.corrections import revisions
 from matcurate.catalog.tables import Event
-from matcurate.catalog.tasks import links_for_project
 from matcurate.errors import ConfigError, LabelStudioAuthError, LabelStudioUnreachableError
 from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.queue import jobs_of
-from matcurate.labelstudio.annotations import encode_prediction
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.labelstudio.rle import encode_rle
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.labelling.webhook import handle_webhooks, pending_webhooks, receive_webhook
-from matcurate.workflows.presegment.presegment import presegment_micrographs
+from matcurate.labelstudio import encode_prediction, encode_rle, labelling_config, parse_labelling_config
+from matcurate.workflows.labelling import (
+    handle_webhooks,
+    pending_webhooks,
+    pull_corrections,
+    push_project,
+    receive_webhook,
+)
+from matcurate.workflows.presegment import presegment_micrographs
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 MASK = (disc(50, 80) > 100).astype(np.uint8)
@@ -48,7 +49,7 @@ def loop(loop_workspace, studio, segmenter):
     presegment_micrographs(loop_workspace, segmenter)
     push_project(loop_workspace, studio, segmenter.version)
     with loop_workspace.reading() as session:
-        links = links_for_project(session, loop_workspace.project().id, LS_PROJECT)
+        links = list_task_links(session, loop_workspace.project().id, LS_PROJECT)
     return loop_workspace, studio, {link.micrograph_id: link.ls_task_id for link in links}
 
 
@@ -121,7 +122,7 @@ def test_clearing_tasks_away_takes_no_correction_back(loop):
     assert outcomes(pull_corrections(workspace, studio))
     assert [c.retracted_at for c in corrections(workspace)] == [None]
     with workspace.reading() as session:
-        left = {link.ls_task_id for link in links_for_project(session, 1, LS_PROJECT)}
+        left = {link.ls_task_id for link in list_task_links(session, 1, LS_PROJECT)}
     assert left == set(tasks.values()) - {tasks[1]}
 
 
@@ -134,7 +135,7 @@ def test_a_task_deleted_while_sync_runs_stops_nothing(loop, monkeypatch):
     monkeypatch.setattr(studio.tasks, "of_project", lambda _: iter(listed))
     assert outcomes(pull_corrections(workspace, studio), added=2)
     with workspace.reading() as session:
-        assert tasks[2] not in {link.ls_task_id for link in links_for_project(session, 1, LS_PROJECT)}
+        assert tasks[2] not in {link.ls_task_id for link in list_task_links(session, 1, LS_PROJECT)}
 
 
 def test_an_unknown_label_in_one_annotation_leaves_the_others(loop):

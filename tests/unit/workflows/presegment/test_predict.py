@@ -8,16 +8,12 @@ import numpy as np
 import pytest
 from loop_samples import LS_PROJECT, disc, make_workspace, png
 
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.tasks import link_task, links_for_project, task_link
+from matcurate.catalog import link_task, list_micrographs, list_task_links, task_link
 from matcurate.errors import CatalogError, ConfigError, LabelStudioNotFoundError
-from matcurate.labelstudio.annotations import decode_annotation
-from matcurate.labelstudio.config import labelling_config, parse_labelling_config
+from matcurate.labelstudio import decode_annotation, labelling_config, parse_labelling_config
 from matcurate.segmentation.matsam.pipeline import MatSam
-from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
-from matcurate.workflows.presegment.predict import answer_tasks, check_label_config
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.serving import Serving
+from matcurate.workflows.labelling import TaskQuestion, link_micrograph, task_micrograph
+from matcurate.workflows.presegment import Serving, answer_tasks, check_label_config, presegment_micrographs
 
 XML = labelling_config(["precipitate"])
 CONFIG = parse_labelling_config(XML, ["precipitate"])
@@ -30,7 +26,7 @@ def serving(segmenter):
 
 def micrographs(workspace):
     with workspace.reading() as session:
-        return list_for_project(session, workspace.project().id)
+        return list_micrographs(session, workspace.project().id)
 
 
 def centre(answer):
@@ -50,7 +46,7 @@ def test_known_and_new_tasks_are_answered_in_the_order_asked(loop_workspace, stu
     assert {a.model_version for a in answers} == {segmenter.version} and all(0 < a.score <= 1 for a in answers)
     assert studio.calls == []  # known by their hash: nothing is fetched
     with loop_workspace.reading() as session:
-        links = {link.ls_task_id: link.micrograph_id for link in links_for_project(session, 1, LS_PROJECT)}
+        links = {link.ls_task_id: link.micrograph_id for link in list_task_links(session, 1, LS_PROJECT)}
     assert links == {10: 1, 11: 2, 12: 3}
 
 

@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 from loop_samples import disc, make_workspace, write_discs
 
-from matcurate.catalog.micrographs import list_for_project
-from matcurate.catalog.predictions import list_predictions
+from matcurate.catalog import list_micrographs, list_predictions
 from matcurate.errors import CatalogError
 from matcurate.imaging.labels import decode_labels
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version, stored_prediction
-from matcurate.workflows.presegment.presegmenter import ZeroShot
-from matcurate.workflows.versions.names import model_version_names
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, register_version
+from matcurate.workflows.presegment.presegment import stored_prediction
+from matcurate.workflows.versions import model_version_names
 
 
 def micrographs(workspace):
     with workspace.reading() as session:
-        return list_for_project(session, workspace.project().id)
+        return list_micrographs(session, workspace.project().id)
 
 
 def labels(workspace, key):

@@ -7,18 +7,16 @@ import pytest
 from learning_samples import add_disc, correct, half
 from loop_samples import START, make_workspace
 
-from matcurate.catalog.micrographs import by_id
-from matcurate.catalog.rankings import leases, newest_ranking
+from matcurate.catalog import get_micrograph, leases, newest_ranking
 from matcurate.config import RankSettings
 from matcurate.errors import ConfigError, LabelStudioError, LabelStudioUnreachableError
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.presegment import register_version, zero_shot
+from matcurate.workflows.ranking import open_scorer, rank_settings
 from matcurate.workflows.ranking import rank as module
 from matcurate.workflows.ranking import scorer as scorer_room
 from matcurate.workflows.ranking.candidates import Candidates
-from matcurate.workflows.ranking.rank import rank, rank_settings
+from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
-from matcurate.workflows.ranking.scorer import open_scorer
 
 HOUR = timedelta(hours=1)
 
@@ -61,7 +59,9 @@ def ids(report):
 def served(workspace, studio):
     """Micrographs in the order in which annotators are given them."""
     with workspace.reading() as session:
-        hashes = {by_id(session, number).content_hash: number for number in range(1, len(studio.stored_tasks) + 1)}
+        hashes = {
+            get_micrograph(session, number).content_hash: number for number in range(1, len(studio.stored_tasks) + 1)
+        }
     return [hashes[studio.stored_tasks[task].data["micrograph"]] for task in studio.served()]
 
 
@@ -90,7 +90,7 @@ def test_tasks_are_named_and_are_those_of_the_micrographs(workspace, segmenter, 
     report = ask(workspace, segmenter, studio, count=2)
     for each in report.chosen:
         with workspace.reading() as session:
-            micrograph = by_id(session, each.id)
+            micrograph = get_micrograph(session, each.id)
         assert studio.stored_tasks[each.task].data["micrograph"] == micrograph.content_hash
         assert each.name == micrograph.name
 
@@ -122,8 +122,8 @@ def test_golden_and_annotated_micrographs_are_never_chosen_and_come_last(workspa
     tasks = {m: t for t, m in zip(sorted(studio.stored_tasks), [golden.id, a, b, c, d], strict=False)}
     by_hash = {studio.stored_tasks[t].data["micrograph"]: t for t in tasks.values()}
     with workspace.reading() as session:
-        task_of = {m: by_hash[by_id(session, m).content_hash] for m in (a, b)}
-        skipped, unsynced = by_id(session, a), task_of[b]
+        task_of = {m: by_hash[get_micrograph(session, m).content_hash] for m in (a, b)}
+        skipped, unsynced = get_micrograph(session, a), task_of[b]
     correct(workspace, skipped, half(), skipped=True)
     studio.annotate(task_of[a], [], was_cancelled=True)
     studio.annotate(unsynced, [])  # Label Studio has it, the catalog not yet

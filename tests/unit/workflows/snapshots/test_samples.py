@@ -5,13 +5,12 @@ import pytest
 from learning_samples import add_disc, correct, half
 from loop_samples import make_workspace
 
-from matcurate.catalog.learning_records import Part
+from matcurate.catalog import Part
 from matcurate.errors import CatalogError
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.snapshots.samples import exact_ratios, golden_samples, snapshot_samples
-from matcurate.workflows.snapshots.snapshot import golden_set, take_snapshot
+from matcurate.workflows.home import load_original
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.snapshots import exact_ratios, golden_samples, golden_set, snapshot_samples, take_snapshot
 
 
 @pytest.fixture

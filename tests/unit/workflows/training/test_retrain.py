@@ -10,21 +10,19 @@ from learning_samples import add_disc, correct
 from loop_samples import make_workspace, with_settings
 from mlflow import MlflowClient
 
-from matcurate.catalog.snapshots import last_trained
+from matcurate.catalog import last_trained
 from matcurate.config import PromotionSettings, RetrainSettings
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
 from matcurate.jobs.queue import job_of, jobs_of
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
 from matcurate.workflows.evaluation.measurements import measurements
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.queue import enqueue
-from matcurate.workflows.home.workspace import initialise
-from matcurate.workflows.presegment.presegmenter import choose_presegmenter
+from matcurate.workflows.home import enqueue, initialise, load_original
+from matcurate.workflows.presegment import choose_presegmenter
+from matcurate.workflows.training import as_document
 from matcurate.workflows.training import retrain as module
-from matcurate.workflows.training.retrain import as_document, retrain
-from matcurate.workflows.versions.files import ADAPTER_FILE
-from matcurate.workflows.versions.models import open_registry, promote, show_model
+from matcurate.workflows.training.retrain import retrain
+from matcurate.workflows.versions import ADAPTER_FILE, open_registry, promote, show_model
 
 PRESET = {
     "name": "tiny",
