@@ -166,15 +166,15 @@ class _Target:
 
         An empty one is what the backend answered when the image could not be read: it is deleted.
         """
-        stored = self.client.predictions.of_task(unpushed_micrographs.task.ls_task_id)
+        stored = self.client.predictions.of_task(unpushed.task.ls_task_id)
         same = [p for p in stored if p.model_version == version.name]
-        held = next((p for p in same if p.result or not codec.encode(unpushed_micrographs.prediction)), None)
+        held = next((p for p in same if p.result or not codec.encode(unpushed.prediction)), None)
         if held is None:
             for empty in same:
                 self.client.predictions.delete(empty.id)
             return False
         with self.workspace.writing() as session:
-            mark_pushed(session, unpushed_micrographs.prediction, unpushed_micrographs.task, held.id)
+            mark_pushed(session, unpushed.prediction, unpushed.task, held.id)
         return True
 
     def _upload(self, micrograph: MicrographRecord) -> ImageUpload:
@@ -191,8 +191,8 @@ class _Target:
 
 def _row(codec: RegionCodec, version: ModelVersionRecord, unpushed: UnpushedPrediction) -> PredictionRow:
     return PredictionRow(
-        task_id=unpushed_micrographs.task.ls_task_id,
+        task_id=unpushed.task.ls_task_id,
         model_version=version.name,
-        score=unpushed_micrographs.prediction.score,
-        result=codec.encode(unpushed_micrographs.prediction),
+        score=unpushed.prediction.score,
+        result=codec.encode(unpushed.prediction),
     )
