@@ -54,7 +54,7 @@ ENDED = {JobState.DONE, JobState.FAILED}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--images", type=int, default=140, help="Micrographs that two workers share.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--database", help="PostgreSQL: two workers, one killed for good.")
     given = parser.parse_args()
@@ -65,9 +65,10 @@ def main() -> int:
             make_home(Path(folder), name, url, given.database) for name in ("a", "b")[: 2 if given.database else 1]
         ]
         workspace = open_workspace(load_settings(homes[0]))
-        draw(workspace, Path(folder) / "images", given.images)
+        draw(workspace, Path(folder) / "images", 8)
         figures = killed_at_random(workspace, homes, stand_in, given.kills, rng)
         if given.database:
+            draw(workspace, Path(folder) / "more", given.images, seed=1)
             figures |= killed_for_good(workspace, homes)
         faults = faults_of(workspace)
     print(json.dumps({**figures, "faults": faults}, indent=1))
@@ -94,16 +95,16 @@ def make_home(folder: Path, name: str, url: str, database: str | None) -> Path:
     return home
 
 
-def draw(workspace: Workspace, folder: Path, count: int) -> None:
+def draw(workspace: Workspace, folder: Path, count: int, seed: int = 0) -> None:
     """Ingest small micrographs of discs; the last two are golden."""
     folder.mkdir()
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     for index in range(count):
         image = rng.normal(90, 4, SIZE)
         cv2.circle(image, (30 + int(rng.integers(100)), 20 + int(rng.integers(60))), 14, 180.0, -1)
         path = folder / f"m{index}.png"
         cv2.imwrite(str(path), image.clip(0, 255).astype(np.uint8))
-        ingest_files(workspace, [path], Provenance(None, f"S{index}", None, index >= count - 2))
+        ingest_files(workspace, [path], Provenance(None, f"S{seed} {index}", None, index >= count - 2))
 
 
 def killed_at_random(
@@ -120,9 +121,10 @@ def killed_at_random(
         annotate(stand_in, rng)
         for kind in LOOP:
             enqueue(workspace, kind, "faults")
+        before = starts(homes[0])
         with worker(homes[0]) as process:
-            wait_until(lambda: any(job.state is JobState.RUNNING for job in jobs_of(workspace)), 600)
-            time.sleep(rng.uniform(0, 6))
+            wait_until(lambda before=before: starts(homes[0]) > before, 600)  # type: ignore[misc]
+            time.sleep(rng.uniform(0, 8))
             at_hand.update([job.kind for job in jobs_of(workspace) if job.state is JobState.RUNNING] or ["nothing"])
             process.kill()
     with worker(homes[0]) as process:
@@ -132,6 +134,12 @@ def killed_at_random(
         stopped = process.exitcode
     kinds = Counter(f"{job.kind} {job.state.value}" for job in jobs_of(workspace, 1000))
     return {"kills": kills, "at_hand": at_hand, "jobs": kinds, "exit": stopped, "seconds": time.monotonic() - began}
+
+
+def starts(home: Path) -> int:
+    """How many workers have begun to work."""
+    log = home / "worker.log"
+    return log.read_text().count("worker started") if log.exists() else 0
 
 
 def killed_for_good(workspace: Workspace, homes: list[Path]) -> dict[str, object]:
