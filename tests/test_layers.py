@@ -165,6 +165,18 @@ def test_the_walk_sees_every_kind_of_import(tmp_path: Path) -> None:
     assert room_of("matcurate.workflows.ranking.rank") == "workflows.ranking"
 
 
+def test_faces_name_what_their_own_modules_hold() -> None:
+    faces = [path for room, path in modules() if path.name == "__init__.pyi"]
+    assert {room_of(package_of(face)) for face in faces} >= WORKFLOWS
+    for face in faces:
+        for node in ast.parse(face.read_text()).body:
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 1, f"{face}: a face names its own modules only"
+                assert not {alias.name for alias in node.names} & {path.stem for path in face.parent.glob("*.py")}, face
+        assert "lazy_loader.attach_stub(__name__, __file__)" in face.with_suffix(".py").read_text()
+        assert imports(face) and {room_of(name) for name in imports(face)} == {room_of(package_of(face))}, face
+
+
 def test_mlflow_folder_does_not_shadow_the_library() -> None:
     assert not list((ROOT / "mlflow").rglob("*.py"))
 
