@@ -11,7 +11,6 @@ import numpy as np
 
 from matcurate.catalog.statistics import CorrectedPrediction, corrected_predictions, count_from_nothing
 from matcurate.errors import CatalogError
-from matcurate.imaging.labels import decode_labels
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.workflows.home.workspace import Workspace
 
@@ -110,6 +109,8 @@ def _efforts(
 
 
 def _effort(workspace: Workspace, corrected: CorrectedPrediction) -> Effort:
+    from matcurate.imaging.labels import decode_labels  # with libraries that an empty home need not import
+
     correction, prediction = corrected.correction, corrected.prediction
     before = decode_labels(workspace.objects.get(prediction.phases_key))
     after = decode_labels(workspace.objects.get(str(correction.phases_key)))
