@@ -8,7 +8,7 @@ from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
-from matcurate.workflows.home import workspace as workspace_module
+from matcurate.workflows.home import label_studio as home_module
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_document_says_what_was_chosen_and_that_nothing_was_written(curate):
 
 def test_it_is_written_where_label_studio_is_connected(home, curate, studio, monkeypatch, tmp_path):
     make_workspace(home)
-    monkeypatch.setattr(workspace_module, "LabelStudioClient", lambda *_, **__: studio)
+    monkeypatch.setattr(home_module, "LabelStudioClient", lambda *_, **__: studio)
     code, document, err = curate("rank", "-k", "1", "--json")
     assert (code, err) == (0, "") and document["written"] and studio.sampling == "Uncertainty sampling"
     assert [each["task"] for each in document["chosen"]] == studio.served()[:1]

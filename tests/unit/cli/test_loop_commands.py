@@ -12,7 +12,8 @@ from matcurate.config import load_settings
 from matcurate.errors import LabelStudioUnreachableError
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows.home import workspace as workspace_module
+from matcurate.workflows.home import label_studio as home_module
+from matcurate.workflows.home.workspace import open_workspace
 from matcurate.workflows.labelling import connect as connect_module
 
 CONFIG = parse_labelling_config(labelling_config(["phase"]), ["phase"])
@@ -36,7 +37,7 @@ def connected(curate, tmp_path, studio, monkeypatch):
     """Label Studio played, connected."""
     studio.label_config = labelling_config(["phase"])
     monkeypatch.setattr(connect_module, "LabelStudioClient", lambda *_, **__: studio)
-    monkeypatch.setattr(workspace_module, "LabelStudioClient", lambda *_, **__: studio)
+    monkeypatch.setattr(home_module, "LabelStudioClient", lambda *_, **__: studio)
     (tmp_path / "token").write_text("t" * 40)
     assert curate("init")[0] == 0
     code, document, _ = curate("connect", "--url", URL, "--token-file", tmp_path / "token", "--json")
@@ -91,7 +92,7 @@ def test_ingest_keeps_what_is_said(curate, tmp_path):
     (path,) = write_discs(tmp_path / "in", 1)
     said = ("--lab", " Jena ", "--specimen", "A7", "--nm-per-px", "2.5", "--golden")
     assert curate("ingest", path, *said)[0] == 0
-    workspace = workspace_module.open_workspace(load_settings(tmp_path / "home"))
+    workspace = open_workspace(load_settings(tmp_path / "home"))
     with workspace.reading() as session:
         found = by_id(session, 1)
     assert (found.lab, found.specimen, found.nm_per_px, found.golden) == ("Jena", "A7", 2.5, True)

@@ -16,9 +16,11 @@ from matcurate.jobs import kinds as module
 from matcurate.jobs import reporter as job_reporter
 from matcurate.jobs.kinds import JobKind, job_of, jobs_of, ready, run_job
 from matcurate.jobs.schedule import current_schedule, fire_schedule, parse_cron, schedule, unschedule
+from matcurate.workflows.home import label_studio as home_module
 from matcurate.workflows.home import queue
 from matcurate.workflows.home.queue import after_corrections, ask, quiet_until
 from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.ranking import rank as rank_module
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -294,7 +296,8 @@ def test_scheduled_jobs_follow_each_other_also_after_a_failure(workspace, kinds)
 @pytest.fixture
 def connected(tmp_path, studio, monkeypatch):
     """Three micrographs, and a Label Studio of the tests."""
-    monkeypatch.setattr(module, "label_studio_client", lambda settings: studio)
+    for holder in (rank_module, home_module):  # the first imports the function, the others ask for it when they run
+        monkeypatch.setattr(holder, "label_studio_client", lambda settings: studio)
     workspace = make_workspace(tmp_path / "home")
     ingest_files(workspace, write_discs(tmp_path / "images", 3))
     return workspace

@@ -127,7 +127,7 @@ def test_everything_is_connected(tmp_path, started, monkeypatch):
         asked.append((settings.label_studio.url, url, token_file, backend_url))
         return ConnectReport(7, f"{url}/projects/7/data")
 
-    monkeypatch.setattr(module, "connect", connect)
+    monkeypatch.setattr(module, "connect_project", connect)
     with run_connected(load_settings(tmp_path / "new"), ("a", "b")) as (services, settings, url):
         address = services.label_studio_url
         assert asked == [(address, address, tmp_path / "new" / "label_studio.token", services.backend_url)]
