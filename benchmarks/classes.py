@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.config import load_settings
-from matcurate.workflows.classes.classes import name_micrographs
-from matcurate.workflows.classes.queue import ClassOverview, overview
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.classes import ClassOverview, name_micrographs, overview
+from matcurate.workflows.home import Workspace, initialise, open_workspace
+from matcurate.workflows.ingest import ingest_files
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from matcurate.catalog.columns import CatalogTable
 from matcurate.catalog.model_versions import ensure_model_version
 from matcurate.catalog.tables import Correction, LabelStudioTask, Micrograph, Prediction, ProjectMicrograph
 from matcurate.config import load_settings
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.home import Workspace, initialise, open_workspace, put_labels
 
 SHAPE = (96, 160)
 COMMANDS = (("report", "--json"), ("retrain", "--dry-run", "--json"))

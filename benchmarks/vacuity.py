@@ -31,7 +31,7 @@ from matcurate.phase.trainer import train
 from matcurate.types import BoolMask
 from matcurate.uncertainty.calibration import risk_coverage
 from matcurate.uncertainty.pixels import PixelHead
-from matcurate.workflows.home.backbones import learning_backbone
+from matcurate.workflows.home import learning_backbone
 
 TOP = 0.5
 """Vacuity that full red stands for."""

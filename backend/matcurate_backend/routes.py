@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from matcurate.workflows.labelling.tasks import Draft, TaskQuestion
+from matcurate.workflows.labelling import Draft, TaskQuestion
 from matcurate_backend.background import BackgroundThread
 from matcurate_backend.payloads import (
     HealthResponse,

@@ -9,7 +9,7 @@ from fastapi import Depends, HTTPException, Request, status
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from matcurate.config import BackendSettings
-from matcurate.workflows.labelling.connect import WEBHOOK_SECRET_HEADER
+from matcurate.workflows.labelling import WEBHOOK_SECRET_HEADER
 from matcurate_backend.state import LiveState
 
 _basic = HTTPBasic(auto_error=False)

@@ -9,16 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
-from matcurate.workflows.home.label_studio import LabelStudioClient, label_studio_client
-from matcurate.workflows.home.queue import ask
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.labelling.tasks import TaskQuestion
-from matcurate.workflows.presegment.predict import Answer, answer_tasks, check_label_config
-from matcurate.workflows.presegment.presegmenter import choose_presegmenter
-from matcurate.workflows.presegment.serving import Serving
-from matcurate.workflows.versions.names import model_version_names
+from matcurate.workflows.home import LabelStudioClient, Workspace, ask, label_studio_client, open_workspace
+from matcurate.workflows.labelling import TaskQuestion, drain_inbox, pending_events, pull_corrections, receive_event
+from matcurate.workflows.presegment import Answer, Serving, answer_tasks, check_label_config, choose_presegmenter
+from matcurate.workflows.versions import model_version_names
 from matcurate_backend.metrics import Metrics
 
 RECONCILE_SECONDS = 600.0

@@ -11,8 +11,8 @@ import pytest
 
 from matcurate.config import Settings, load_settings, save_settings
 from matcurate.services.run import Services, run_connected
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.labelling.connect import connect_project
+from matcurate.workflows.home import Workspace, initialise, open_workspace
+from matcurate.workflows.labelling import connect_project
 
 
 @dataclass(frozen=True)

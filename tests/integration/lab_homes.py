@@ -14,9 +14,8 @@ from matcurate.catalog.tasks import link_task
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.imaging.labels import read_labels
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.home import Workspace, open_workspace, put_labels
+from matcurate.workflows.ingest import Provenance, ingest_files
 
 SIZE = "96x160"
 PRESET = {

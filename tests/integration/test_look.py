@@ -13,14 +13,12 @@ from playwright.sync_api import Page, sync_playwright
 from test_page import CHROMIUM, FLAGS, SIZE
 
 from matcurate.config import RankSettings
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.presegment import register_version, zero_shot
+from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
-from matcurate.workflows.ranking.scorer import open_scorer
 
 pytestmark = [
     pytest.mark.integration,

@@ -26,15 +26,11 @@ from matcurate.config import Settings
 from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.services.run import Services
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.connect import ConnectReport, connect_project
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.predict import register_version
-from matcurate.workflows.presegment.presegmenter import PreSegmenter, zero_shot
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import RegionCodec, connect_project, pull_corrections, push_project
+from matcurate.workflows.labelling.connect import ConnectReport
+from matcurate.workflows.presegment import PreSegmenter, register_version, zero_shot
 
 pytestmark = pytest.mark.integration
 

@@ -23,11 +23,10 @@ from matcurate.imaging.read import read_micrograph
 from matcurate.phase.inference import segment_phases
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import picture
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, backbone_of
 from matcurate.workflows.training.retrain import retrain
 from matcurate.workflows.training.training import load_champion
-from matcurate.workflows.versions.models import open_registry, promote
+from matcurate.workflows.versions import open_registry, promote
 
 pytestmark = pytest.mark.integration
 

@@ -17,12 +17,10 @@ from playwright.sync_api import Page, sync_playwright
 from matcurate.catalog.corrections import list_corrections
 from matcurate.catalog.records import CorrectionRecord
 from matcurate.imaging.labels import decode_labels
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import push_project
+from matcurate.workflows.presegment import presegment_micrographs, zero_shot
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZE = (240, 400)

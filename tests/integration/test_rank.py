@@ -16,12 +16,10 @@ from matcurate.catalog.predictions import pushed_predictions
 from matcurate.catalog.rankings import newest_ranking
 from matcurate.catalog.tasks import links_for_project
 from matcurate.cli.app import run
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling import pull_corrections
+from matcurate.workflows.presegment import register_version, zero_shot
 
 pytestmark = pytest.mark.integration
 

@@ -26,13 +26,11 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.kinds import job_of, jobs_of
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.queue import ask
-from matcurate.workflows.home.workspace import Workspace, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.regions import RegionCodec
+from matcurate.workflows.home import Workspace, ask, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import RegionCodec
 from matcurate.workflows.training.due import learning_state
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.versions import open_registry
 
 pytestmark = pytest.mark.integration
 

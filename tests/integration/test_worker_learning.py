@@ -29,20 +29,11 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.jobs.kinds import jobs_of
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.phase.scores import score_phases
-from matcurate.workflows.home.workspace import (
-    Workspace,
-    connected_project_id,
-    initialise,
-    label_studio_client,
-    open_workspace,
-)
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.labelling.connect import connect_project
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import choose_presegmenter
-from matcurate.workflows.versions.models import full_history, open_registry
+from matcurate.workflows.home import Workspace, connected_project_id, initialise, label_studio_client, open_workspace
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling import RegionCodec, connect_project, push_project
+from matcurate.workflows.presegment import choose_presegmenter, presegment_micrographs
+from matcurate.workflows.versions import full_history, open_registry
 
 pytestmark = pytest.mark.integration
 

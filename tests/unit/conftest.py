@@ -8,8 +8,8 @@ from tiny_sam import tiny_vit_b
 from matcurate.config import load_settings
 from matcurate.promptable.registry import BACKBONES
 from matcurate.segmentation.build import build_segmenter
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.presegment.presegmenter import ZeroShot
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.presegment import ZeroShot
 
 __all__ = ["tiny_vit_b"]
 

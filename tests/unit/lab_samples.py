@@ -19,9 +19,8 @@ from matcurate.tracking.registry import Origin, RegisteredVersion
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.home import Workspace, initialise, load_original, open_workspace
+from matcurate.workflows.versions import open_registry
 
 TINY = ModelSettings(lora=LoraSettings(rank=2), plm=None)
 TRAIN = {"steps": 16, "learning_rate": 0.003, "warmup": 2, "validate_every": 8, "sampling": {"crop": 64, "batch": 2}}

@@ -17,9 +17,8 @@ from matcurate.catalog.predictions import store_prediction
 from matcurate.catalog.records import CorrectionRecord, MicrographRecord, NewCorrection, NewPrediction
 from matcurate.catalog.tasks import link_task
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.home import Workspace, put_labels
+from matcurate.workflows.ingest import Provenance, ingest_files
 
 numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
 """Of micrographs and annotations, for all homes in one folder: what a test is given does not hang on others."""

@@ -27,7 +27,7 @@ from matcurate.labelstudio.records import (
     ProjectRecord,
     TaskRef,
 )
-from matcurate.workflows.home.workspace import Workspace, initialise, open_workspace
+from matcurate.workflows.home import Workspace, initialise, open_workspace
 
 SHAPE = (96, 160)
 URL = "http://label-studio.test:8080"

@@ -22,7 +22,7 @@ from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
 from matcurate.uncertainty.pixels import PixelHead, PixelSettings
-from matcurate.workflows.home.backbones import learning_backbone
+from matcurate.workflows.home import learning_backbone
 
 CROP = 256
 HEAD = PixelSettings(pixels=2000)

@@ -29,7 +29,7 @@ from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport, TrainReport, train
 from matcurate.promptable.registry import OFFLINE
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.backbones import learning_backbone
+from matcurate.workflows.home import learning_backbone
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""

@@ -25,7 +25,7 @@ from matcurate.uncertainty.head import HeadSettings
 from matcurate.uncertainty.learners import HeadLearner, Objective, PatchLearner
 from matcurate.uncertainty.patch_model import PatchModel
 from matcurate.uncertainty.trainer import HeadTraining
-from matcurate.workflows.home.backbones import learning_backbone
+from matcurate.workflows.home import learning_backbone
 
 TOP = 5
 NOVEL = 4

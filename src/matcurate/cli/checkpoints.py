@@ -10,7 +10,7 @@ import typer
 from matcurate.cli.output import JsonFlag, emit_json, emit_table, progress_bar, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.home.checkpoints import CheckpointStatus
+    from matcurate.workflows.home import CheckpointStatus
 
 checkpoints = typer.Typer(
     help="Weights of the official SAM backbones and of torchvision's classifiers.", no_args_is_help=True
@@ -20,7 +20,7 @@ checkpoints = typer.Typer(
 @checkpoints.command("list")
 def list_(ctx: typer.Context, as_json: JsonFlag = False) -> None:
     """Which published checkpoints there are, and which are in the store."""
-    from matcurate.workflows.home.checkpoints import list_checkpoints
+    from matcurate.workflows.home import list_checkpoints
 
     states = list_checkpoints(session(ctx).settings)
     if as_json:
@@ -46,7 +46,7 @@ def pull(
     as_json: JsonFlag = False,
 ) -> None:
     """Fetch a checkpoint into the store and check it; goes on where an earlier attempt was cut off."""
-    from matcurate.workflows.home.checkpoints import pull_checkpoint
+    from matcurate.workflows.home import pull_checkpoint
 
     if url and file:
         raise typer.BadParameter("give --url or --from, not both")

@@ -11,8 +11,7 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, SeedOption, emit_json, emit_table, progress_bar, refuse, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.classes.classes import Box, ClassChange
-    from matcurate.workflows.classes.queue import Crop, Likeness, Unnamed
+    from matcurate.workflows.classes import Box, ClassChange, Crop, Likeness, Unnamed
 
 classes = typer.Typer(help="Microstructure classes, and micrographs that may be of a new one.", no_args_is_help=True)
 
@@ -28,7 +27,7 @@ def list_(
     as_json: JsonFlag = False,
 ) -> None:
     """List the classes, and the unnamed micrographs: first those that may be a new class, least known first."""
-    from matcurate.workflows.classes.queue import overview
+    from matcurate.workflows.classes import overview
 
     with progress_bar("classes") as progress:
         known = overview(session(ctx).workspace, similar=similar, progress=progress)
@@ -73,7 +72,7 @@ def name(
     as_json: JsonFlag = False,
 ) -> None:
     """Name what micrographs show, and teach it to the head."""
-    from matcurate.workflows.classes.classes import name_micrographs
+    from matcurate.workflows.classes import name_micrographs
 
     with progress_bar("name") as progress:
         _show(
@@ -90,7 +89,7 @@ def merge(
     as_json: JsonFlag = False,
 ) -> None:
     """Let one class take another's micrographs."""
-    from matcurate.workflows.classes.classes import merge as run
+    from matcurate.workflows.classes import merge as run
 
     with progress_bar("merge") as progress:
         _show(run(session(ctx).workspace, old, into, seed=seed, progress=progress), as_json)
@@ -105,7 +104,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """Write example crops of a class as PNG, or those of a micrograph beside those of the classes most like it."""
-    from matcurate.workflows.classes.queue import write_examples
+    from matcurate.workflows.classes import write_examples
 
     written = write_examples(session(ctx).workspace, wanted, out, count)
     if as_json:
@@ -180,7 +179,7 @@ def _row(micrograph: Unnamed) -> list[object]:
 def _box(text: str | None) -> Box | None:
     if text is None:
         return None
-    from matcurate.workflows.classes.classes import Box
+    from matcurate.workflows.classes import Box
 
     try:
         top, left, height, width = (int(part) for part in text.split(","))

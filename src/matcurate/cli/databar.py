@@ -19,7 +19,7 @@ def databar(
     json: JsonFlag = False,
 ) -> None:
     """Show what is taken for data bars and scale bars, or switch off for micrographs where that is wrong."""
-    from matcurate.workflows.ingest.databars import bars_of, switch_bars
+    from matcurate.workflows.ingest import bars_of, switch_bars
 
     if on is not None and not ids:
         raise typer.BadParameter("--on and --off need the ids of micrographs", param_hint="IDS")

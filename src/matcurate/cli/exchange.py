@@ -10,9 +10,9 @@ import typer
 from matcurate.cli.output import Json, JsonFlag, emit_json, emit_table, progress_bar, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.evaluation.measurements import Measurement
-    from matcurate.workflows.training.forgetting import ForgettingMatrix, VersionRow
-    from matcurate.workflows.versions.models import RegisteredVersion
+    from matcurate.workflows.evaluation import Measurement
+    from matcurate.workflows.training import ForgettingMatrix, VersionRow
+    from matcurate.workflows.versions import RegisteredVersion
 
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="Number, name or alias of the version.")]
 
@@ -35,7 +35,7 @@ def compare(
     as_json: JsonFlag = False,
 ) -> None:
     """Compare versions on the golden sets of all labs: the forgetting matrix. What was measured once is kept."""
-    from matcurate.workflows.training.forgetting import forgetting_matrix
+    from matcurate.workflows.training import forgetting_matrix
 
     here = session(ctx)
     with progress_bar("measuring") as progress:
@@ -54,7 +54,7 @@ def export(
     as_json: JsonFlag = False,
 ) -> None:
     """Write one file for other labs: adapter, head, settings, card and digests; not the weights of the base."""
-    from matcurate.workflows.exchange.model_export import export_model
+    from matcurate.workflows.exchange import export_model
 
     report = export_model(session(ctx).workspace, session(ctx).registry, version, out, force=force)
     if as_json:
@@ -72,7 +72,7 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Register another lab's version here, after checks; it is not promoted."""
-    from matcurate.workflows.exchange.model_import import import_model, take_measurements
+    from matcurate.workflows.exchange import import_model, take_measurements
 
     run = take_measurements if update else import_model
     report = run(session(ctx).workspace, session(ctx).registry, file)

@@ -48,7 +48,7 @@ def show(
 ) -> None:
     """Show one job: how far it is, what came of it, or why it failed."""
     from matcurate.jobs.kinds import job_of
-    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.home import open_workspace
 
     job = job_of(open_workspace(session(ctx).settings), job_id)
     if as_json:
@@ -64,8 +64,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""
-    from matcurate.workflows.home.queue import ask
-    from matcurate.workflows.home.workspace import current_user, open_workspace
+    from matcurate.workflows.home import ask, current_user, open_workspace
 
     job, added = ask(open_workspace(session(ctx).settings), kind, current_user())
     if as_json:
@@ -93,7 +92,7 @@ def schedule(
     from matcurate.jobs.kinds import SCHEDULED
     from matcurate.jobs.schedule import current_schedule, unschedule
     from matcurate.jobs.schedule import schedule as store
-    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.home import open_workspace
 
     if cron is not None and remove:
         raise typer.BadParameter("give a schedule or --remove, not both")
@@ -112,7 +111,7 @@ def schedule(
 
 def _list(ctx: typer.Context, limit: int, as_json: bool) -> None:
     from matcurate.jobs.kinds import jobs_of
-    from matcurate.workflows.home.workspace import open_workspace
+    from matcurate.workflows.home import open_workspace
 
     found = jobs_of(open_workspace(session(ctx).settings), limit)
     if as_json:

@@ -30,7 +30,7 @@ def init(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a project in the home's catalog, and make it the one that the other commands work on."""
-    from matcurate.workflows.home.workspace import initialise
+    from matcurate.workflows.home import initialise
 
     settings = session(ctx).settings
     record = initialise(settings, project, None if phases is None else phase_names(phases), preset)
@@ -52,7 +52,7 @@ def connect(
     as_json: JsonFlag = False,
 ) -> None:
     """Connect the project with a Label Studio project, and Label Studio with the backend."""
-    from matcurate.workflows.labelling.connect import connect_project
+    from matcurate.workflows.labelling import connect_project
 
     report = connect_project(session(ctx).settings, url, token_file, project_id, backend_url)
     if as_json:
@@ -79,7 +79,7 @@ def ingest(
     as_json: JsonFlag = False,
 ) -> None:
     """Take micrographs into the catalog; a file that is known already changes nothing."""
-    from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+    from matcurate.workflows.ingest import Provenance, ingest_files
 
     calibration = stated_calibration(nm_per_px, nm_per_px_y)
     provenance = Provenance(_name(lab, "--lab"), _name(specimen, "--specimen"), calibration, golden)
@@ -116,8 +116,7 @@ def presegment(
     as_json: JsonFlag = False,
 ) -> None:
     """Predict the project's micrographs."""
-    from matcurate.workflows.presegment.presegment import presegment_micrographs
-    from matcurate.workflows.presegment.presegmenter import open_presegmenter
+    from matcurate.workflows.presegment import open_presegmenter, presegment_micrographs
 
     if everything and new:
         raise typer.BadParameter("--all and --new exclude each other")
@@ -145,9 +144,9 @@ def presegment(
 
 def push(ctx: typer.Context, backbone: BackboneOption = None, as_json: JsonFlag = False) -> None:
     """Send micrographs, and what the current model version predicts for them, to Label Studio."""
-    from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.labelling.push import push_project
-    from matcurate.workflows.presegment.presegmenter import open_presegmenter
+    from matcurate.workflows.home import label_studio_client
+    from matcurate.workflows.labelling import push_project
+    from matcurate.workflows.presegment import open_presegmenter
 
     workspace = session(ctx).workspace
     version = open_presegmenter(workspace, backbone).version
@@ -164,8 +163,8 @@ def sync(
     as_json: JsonFlag = False,
 ) -> None:
     """Pull the experts' annotations into the catalog as corrections."""
-    from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.labelling.sync import pull_corrections
+    from matcurate.workflows.home import label_studio_client
+    from matcurate.workflows.labelling import pull_corrections
 
     workspace = session(ctx).workspace
     with progress_bar("sync") as progress, label_studio_client(workspace.settings) as client:

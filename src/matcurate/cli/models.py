@@ -10,7 +10,7 @@ from matcurate.cli.exchange import VersionArgument, plain_tags, register, versio
 from matcurate.cli.output import JsonFlag, emit, emit_json, emit_table, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.versions.models import AliasMove
+    from matcurate.workflows.versions import AliasMove
 
 models = typer.Typer(help="Model versions, and which of them serves.", no_args_is_help=True)
 
@@ -21,7 +21,7 @@ WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the h
 @models.command("list")
 def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) -> None:
     """List the project's model versions, newest first."""
-    from matcurate.workflows.versions.models import list_models
+    from matcurate.workflows.versions import list_models
 
     versions = list_models(session(ctx).workspace, session(ctx).registry, lab)
     if as_json:
@@ -44,7 +44,7 @@ def list_(ctx: typer.Context, lab: LabOption = None, as_json: JsonFlag = False) 
 def show(ctx: typer.Context, version: VersionArgument, as_json: JsonFlag = False) -> None:
     """Show one version: what it was made from, and who made it champion or took that away, when and why."""
     from matcurate.workflows.evaluation.measurements import measurements
-    from matcurate.workflows.versions.models import show_model
+    from matcurate.workflows.versions import show_model
 
     report = show_model(session(ctx).workspace, session(ctx).registry, version)
     if as_json:
@@ -73,7 +73,7 @@ def promote(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a version the champion (of a lab, with --lab)."""
-    from matcurate.workflows.versions.models import promote as run
+    from matcurate.workflows.versions import promote as run
 
     here = session(ctx)
     emit(run(here.workspace, here.registry, version, why=_reason(why), lab=lab), as_json, _show_move)
@@ -82,7 +82,7 @@ def promote(
 @models.command()
 def rollback(ctx: typer.Context, why: WhyOption, lab: LabOption = None, as_json: JsonFlag = False) -> None:
     """Make the champion before the present one champion again."""
-    from matcurate.workflows.versions.models import rollback as run
+    from matcurate.workflows.versions import rollback as run
 
     here = session(ctx)
     emit(run(here.workspace, here.registry, why=_reason(why), lab=lab), as_json, _show_move)

@@ -22,8 +22,8 @@ from rich.table import Table
 if TYPE_CHECKING:  # what 'curate --help' does not need
     from matcurate.config import Settings
     from matcurate.types import Progress
-    from matcurate.workflows.home.workspace import Workspace
-    from matcurate.workflows.versions.models import Registry
+    from matcurate.workflows.home import Workspace
+    from matcurate.workflows.versions import Registry
 
 R = TypeVar("R")
 Json: TypeAlias = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"] | None
@@ -48,14 +48,14 @@ class Session:
     @cached_property
     def workspace(self) -> Workspace:
         """The open installation."""
-        from matcurate.workflows.home.workspace import open_workspace
+        from matcurate.workflows.home import open_workspace
 
         return open_workspace(self.settings)
 
     @cached_property
     def registry(self) -> Registry:
         """The project's model versions."""
-        from matcurate.workflows.versions.models import open_registry
+        from matcurate.workflows.versions import open_registry
 
         return open_registry(self.workspace)
 

@@ -9,7 +9,7 @@ import typer
 from matcurate.cli.output import JsonFlag, emit, emit_table, progress_bar, refuse, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.ranking.rank import RankReport
+    from matcurate.workflows.ranking import RankReport
 
 UNWRITTEN = "no Label Studio project is connected ('curate connect'): the ranking is stored, nothing was written there"
 
@@ -31,8 +31,8 @@ def rank(
 
     Defaults are the settings below 'rank'.
     """
-    from matcurate.workflows.home.workspace import current_user
-    from matcurate.workflows.ranking.rank import rank_project, rank_settings
+    from matcurate.workflows.home import current_user
+    from matcurate.workflows.ranking import rank_project, rank_settings
 
     settings = session(ctx).settings
     request = rank_settings(settings.rank, strategy=strategy, count=count, lease_hours=lease, quota=quota, seed=seed)

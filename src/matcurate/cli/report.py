@@ -11,7 +11,7 @@ import typer
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session, warn
 
 if TYPE_CHECKING:
-    from matcurate.workflows.reporting.report import ProjectReport
+    from matcurate.workflows.reporting import ProjectReport
 
 
 def report(
@@ -21,14 +21,14 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Say whether another round of labelling is worth it, and why; with --out as a page with pictures."""
-    from matcurate.workflows.reporting.report import project_report
+    from matcurate.workflows.reporting import project_report
 
     if seed < 0:
         raise typer.BadParameter("must not be negative", param_hint="--seed")
     with progress_bar("report") as progress:
         project = project_report(session(ctx).workspace, seed=seed, progress=progress)
     if out is not None:
-        from matcurate.workflows.reporting.report_page import write_page  # with matplotlib
+        from matcurate.workflows.reporting import write_page  # with matplotlib
 
         write_page(out, project)
     if as_json:

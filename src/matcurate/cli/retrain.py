@@ -9,7 +9,7 @@ import typer
 from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
 
 if TYPE_CHECKING:
-    from matcurate.workflows.training.retrain import RetrainReport
+    from matcurate.workflows.training import RetrainReport
 
 
 def retrain(
@@ -26,7 +26,7 @@ def retrain(
         raise typer.BadParameter("must not be negative", param_hint="--seed")
     workspace = session(ctx).workspace
     if dry_run:
-        from matcurate.workflows.training.dry_run import report_dry_run
+        from matcurate.workflows.training import report_dry_run
 
         document = report_dry_run(workspace)
         if as_json:
@@ -34,7 +34,7 @@ def retrain(
         else:
             emit_table("Nothing trained", ["what", ""], [[name, document[name]] for name in ("due", "reason", "why")])
         return
-    from matcurate.workflows.training.retrain import as_document
+    from matcurate.workflows.training import as_document
     from matcurate.workflows.training.retrain import retrain as run
 
     with progress_bar("retrain") as progress:

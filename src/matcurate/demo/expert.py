@@ -25,12 +25,9 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.segmentation.metrics import class_mean_iou
 from matcurate.tracking.runs import RunReport, log_run
 from matcurate.types import LabelMap, Progress, silent
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.versions.names import model_version_names
+from matcurate.workflows.home import Workspace, connected_project_id, load_original
+from matcurate.workflows.labelling import RegionCodec, pull_corrections
+from matcurate.workflows.versions import model_version_names
 
 WEBHOOK_SECONDS = 60.0
 """Seconds to wait for webhooks before everything is pulled."""

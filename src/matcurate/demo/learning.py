@@ -19,7 +19,7 @@ from matcurate.imaging.labels import decode_labels, read_labels
 from matcurate.jobs.kinds import JobRecord, jobs_of
 from matcurate.phase.scores import mean_of, score_phases
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 WAIT_SECONDS = 1800.0
 POLL_SECONDS = 0.5

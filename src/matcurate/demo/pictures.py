@@ -13,7 +13,7 @@ from matcurate.imaging.dataset import Dataset, open_dataset, read_info, write_in
 from matcurate.imaging.labels import read_labels
 from matcurate.imaging.read import read_micrograph
 from matcurate.plain.synthesise import synthesise
-from matcurate.workflows.ingest.ingest import content_hash
+from matcurate.workflows.ingest import content_hash
 
 GENERATED_KIND = "precipitates"
 GENERATED_SIZE = (480, 640)

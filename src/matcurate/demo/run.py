@@ -14,12 +14,10 @@ from matcurate.demo.pictures import LEARNS_FROM, DemoSet, generated_set, given_s
 from matcurate.errors import ConfigError
 from matcurate.services.run import Services, run_connected
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.label_studio import label_studio_client
-from matcurate.workflows.home.workspace import initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import choose_presegmenter
+from matcurate.workflows.home import initialise, label_studio_client, open_workspace
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.labelling import push_project
+from matcurate.workflows.presegment import choose_presegmenter, presegment_micrographs
 
 QUIET_SECONDS = 5.0
 """Seconds after the last correction of a demo until the worker trains."""

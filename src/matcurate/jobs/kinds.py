@@ -26,14 +26,8 @@ from matcurate.catalog.learning_records import Part
 from matcurate.errors import CatalogError, CurateError
 from matcurate.jobs.reporter import JobReporter
 from matcurate.types import Progress
-from matcurate.workflows.home.queue import (
-    CORRECTIONS,
-    PROMOTION,
-    SCHEDULE,
-    ask,
-)
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.snapshots.snapshot import take_snapshot
+from matcurate.workflows.home import CORRECTIONS, PROMOTION, SCHEDULE, Workspace, ask
+from matcurate.workflows.snapshots import take_snapshot
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +47,8 @@ class JobKind:
 
 
 def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
-    from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.labelling.sync import pull_corrections
+    from matcurate.workflows.home import label_studio_client
+    from matcurate.workflows.labelling import pull_corrections
 
     with label_studio_client(workspace.settings) as client:
         report = pull_corrections(workspace, client, progress=progress)
@@ -63,16 +57,15 @@ def _sync(workspace: Workspace, trigger: str, progress: Progress) -> Result:
 
 def _presegment(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     """Predict what is new; a champion predicts everything again that it has not seen."""
-    from matcurate.workflows.home.label_studio import label_studio_client
-    from matcurate.workflows.labelling.push import push_project
-    from matcurate.workflows.presegment.presegment import Selection, presegment_micrographs
-    from matcurate.workflows.presegment.presegmenter import Learned, choose_presegmenter
+    from matcurate.workflows.home import label_studio_client
+    from matcurate.workflows.labelling import push_project
+    from matcurate.workflows.presegment import Learned, Selection, choose_presegmenter, presegment_micrographs
 
     segmenter = choose_presegmenter(workspace)
     selection: Selection = "all" if isinstance(segmenter, Learned) else "new"
     scorer = None
     if trigger == PROMOTION and workspace.settings.label_studio.project_id is not None:
-        from matcurate.workflows.ranking.scorer import open_scorer  # torch, as below
+        from matcurate.workflows.ranking import open_scorer  # torch, as below
 
         scorer = open_scorer(workspace, segmenter)  # ranking follows
     report = presegment_micrographs(workspace, segmenter, selection, progress=progress, scorer=scorer)
@@ -99,13 +92,14 @@ def _snapshot(workspace: Workspace, trigger: str, progress: Progress) -> Result:
 def _retrain(workspace: Workspace, trigger: str, progress: Progress) -> Result:
     """Train; a person is not asked whether it is due."""
     # torch and MLflow take seconds to import, which asking for a job need not pay.
-    from matcurate.workflows.training.retrain import as_document, retrain
+    from matcurate.workflows.training import as_document
+    from matcurate.workflows.training.retrain import retrain
 
     return as_document(retrain(workspace, if_due=trigger in (SCHEDULE, CORRECTIONS), progress=progress))
 
 
 def _rank(workspace: Workspace, trigger: str, progress: Progress) -> Result:
-    from matcurate.workflows.ranking.rank import as_document, rank_project  # torch, as above
+    from matcurate.workflows.ranking import as_document, rank_project  # torch, as above
 
     return as_document(rank_project(workspace, workspace.settings.rank, trigger, progress))
 

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from matcurate.catalog.jobs import keep_alive, report_progress
 from matcurate.errors import CatalogError
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,7 @@ from matcurate.catalog.jobs import get_schedule, mark_fired, remove_schedule, se
 from matcurate.catalog.learning_records import JobRecord, ScheduleRecord
 from matcurate.errors import ConfigError
 from matcurate.jobs.kinds import SCHEDULED
-from matcurate.workflows.home.queue import SCHEDULE, ask
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import SCHEDULE, Workspace, ask
 
 FIELDS = ("minute", "hour", "day", "month", "day_of_week")
 

@@ -15,7 +15,7 @@ from matcurate.errors import CurateError
 from matcurate.jobs.kinds import give_up_lost, ready, run_job, wait_again
 from matcurate.jobs.queue import open_queue
 from matcurate.jobs.schedule import fire_schedule
-from matcurate.workflows.home.workspace import Workspace, open_workspace
+from matcurate.workflows.home import Workspace, open_workspace
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from matcurate.config import Settings, Strict, first_problem, load_settings, sav
 from matcurate.errors import ServiceError
 from matcurate.services.processes import ServiceSpec, free_port, running
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import ensure_project, open_workspace
-from matcurate.workflows.labelling.connect import connect_project
+from matcurate.workflows.home import ensure_project, open_workspace
+from matcurate.workflows.labelling import connect_project
 
 HOST = "127.0.0.1"
 

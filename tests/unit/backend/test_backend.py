@@ -22,8 +22,8 @@ from matcurate.jobs.kinds import jobs_of
 from matcurate.labelstudio.annotations import decode_annotation, encode_prediction
 from matcurate.labelstudio.backends import SECRET_HEADER
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.presegment.presegment import presegment_micrographs
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.presegment import presegment_micrographs
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
 from matcurate_backend.metrics import Metrics

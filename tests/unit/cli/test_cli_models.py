@@ -9,7 +9,7 @@ from loop_samples import make_workspace
 from matcurate.cli.app import run
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.versions import open_registry
 
 
 @pytest.fixture(scope="module")

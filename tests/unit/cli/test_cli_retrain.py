@@ -10,7 +10,7 @@ from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
-from matcurate.workflows.home.pixels import load_original
+from matcurate.workflows.home import load_original
 
 TRAIN = {"steps": 16, "learning_rate": 0.01, "validate_every": 8, "sampling": {"crop": 48, "batch": 2}}
 KEYS = [

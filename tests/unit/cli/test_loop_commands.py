@@ -13,7 +13,7 @@ from matcurate.errors import LabelStudioUnreachableError
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.workflows.home import label_studio as home_module
-from matcurate.workflows.home.workspace import open_workspace
+from matcurate.workflows.home import open_workspace
 from matcurate.workflows.labelling import connect as connect_module
 
 CONFIG = parse_labelling_config(labelling_config(["phase"]), ["phase"])

@@ -16,9 +16,8 @@ from matcurate.demo.pictures import labelled_set
 from matcurate.errors import CatalogError
 from matcurate.imaging.dataset import write_sample
 from matcurate.jobs.kinds import jobs_of
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.queue import ask
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import ask, put_labels
+from matcurate.workflows.ingest import ingest_files
 
 DONE = {"run_id": "run8", "model_version": "new-v1", "promoted": True, "why": "better"}
 

@@ -15,10 +15,9 @@ from matcurate.demo.pictures import DemoSet, labelled_set
 from matcurate.errors import CatalogError, DatasetError
 from matcurate.imaging.dataset import write_sample
 from matcurate.labelstudio.config import labelling_config
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment_micrographs
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.labelling import pull_corrections, push_project
+from matcurate.workflows.presegment import presegment_micrographs
 
 
 @pytest.fixture

@@ -16,10 +16,10 @@ from matcurate.jobs import kinds as module
 from matcurate.jobs import reporter as job_reporter
 from matcurate.jobs.kinds import JobKind, job_of, jobs_of, ready, run_job
 from matcurate.jobs.schedule import current_schedule, fire_schedule, parse_cron, schedule, unschedule
+from matcurate.workflows.home import after_corrections, ask, queue
 from matcurate.workflows.home import label_studio as home_module
-from matcurate.workflows.home import queue
-from matcurate.workflows.home.queue import after_corrections, ask, quiet_until
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home.queue import quiet_until
+from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.ranking import rank as rank_module
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -205,7 +205,7 @@ def test_the_heartbeat_keeps_a_quiet_job_alive(workspace, kinds, monkeypatch):
 
 
 def test_another_projects_jobs_are_left_alone(workspace):
-    from matcurate.workflows.home.workspace import initialise, open_workspace
+    from matcurate.workflows.home import initialise, open_workspace
 
     job, _ = ask(workspace, "snapshot", "ann")
     initialise(workspace.settings, "second", ("a",), "phases")

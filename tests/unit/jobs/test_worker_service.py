@@ -23,8 +23,8 @@ from matcurate.jobs.kinds import JobKind, job_of
 from matcurate.jobs.queue import JsonSerializer, open_queue, queue_name
 from matcurate.jobs.schedule import schedule
 from matcurate.jobs.worker import Worker
+from matcurate.workflows.home import ask
 from matcurate.workflows.home import queue as home_queue
-from matcurate.workflows.home.queue import ask
 
 
 @pytest.fixture

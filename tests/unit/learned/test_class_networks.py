@@ -21,12 +21,11 @@ from matcurate.learned.class_networks import GreyCrops, network_learner
 from matcurate.promptable import catalogue
 from matcurate.promptable.catalogue import IMAGENET, Checkpoint
 from matcurate.uncertainty.network import ARCHITECTURES
-from matcurate.workflows.classes.classes import known_classes, merge, name_micrographs
+from matcurate.workflows.classes import merge, name_micrographs, overview
+from matcurate.workflows.classes.classes import known_classes
 from matcurate.workflows.classes.heads import load_class_head
-from matcurate.workflows.classes.queue import overview
-from matcurate.workflows.home.checkpoints import pull_checkpoint
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import Workspace, pull_checkpoint
+from matcurate.workflows.ingest import ingest_files
 
 NAME = "mobilenet_v3_small"
 SHAPE = (64, 96)

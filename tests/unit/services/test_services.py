@@ -18,7 +18,7 @@ from matcurate.errors import CatalogError, ConfigError, DatasetError, ServiceErr
 from matcurate.labelstudio.config import labelling_config
 from matcurate.services import run as module
 from matcurate.services.run import Services, embedded_services, run_connected, serve_backend
-from matcurate.workflows.home.workspace import initialise, open_workspace
+from matcurate.workflows.home import initialise, open_workspace
 from matcurate.workflows.labelling.connect import ConnectReport
 
 

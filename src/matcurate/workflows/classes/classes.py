@@ -24,7 +24,7 @@ from matcurate.learned.class_model import Accuracy, Shown, hold_out
 from matcurate.types import Progress, silent
 from matcurate.workflows.classes.crops import CropEmbeddings, open_embeddings, whole
 from matcurate.workflows.classes.heads import EMBEDDING, GROWN, class_learner, make_heads, store_class_head
-from matcurate.workflows.home.workspace import Workspace, current_user
+from matcurate.workflows.home import Workspace, current_user
 
 Change = Callable[[Session, int], None]
 """Names or merges classes of a project, in a writing session."""

@@ -23,10 +23,8 @@ from matcurate.learned.embedders import embedder_of
 from matcurate.segmentation.homogeneous import VERSION, texture_regions
 from matcurate.types import FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
-from matcurate.workflows.home.backbones import learning_backbone
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ranking.score_store import load_embedding, put_embedding
+from matcurate.workflows.home import Workspace, learning_backbone, load_counted
+from matcurate.workflows.ranking import load_embedding, put_embedding
 
 METHODS = {True: f"texture {VERSION} in the frame", False: "the frame"}
 """Of parting micrographs into regions of one texture, or of taking them whole, without data bars and borders."""

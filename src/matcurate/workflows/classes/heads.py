@@ -21,7 +21,7 @@ from matcurate.uncertainty.network import PatchNetwork
 from matcurate.uncertainty.patch_model import PatchModel
 from matcurate.uncertainty.storage import load_head, load_network, save_head, save_network
 from matcurate.workflows.classes.crops import CropEmbeddings
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 GROWN = "its output alone has learned"
 EMBEDDING = "embedding"

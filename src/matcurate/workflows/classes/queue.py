@@ -19,8 +19,7 @@ from matcurate.uncertainty.classifier import EXAMPLES, SIMILAR, Gallery, PatchAn
 from matcurate.workflows.classes.classes import Known, known_classes, shown_by
 from matcurate.workflows.classes.crops import CropEmbeddings, crop_boxes, cut, open_embeddings
 from matcurate.workflows.classes.heads import fits, load_class_head
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_original
 
 
 @dataclass(frozen=True, slots=True)

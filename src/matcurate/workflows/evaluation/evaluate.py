@@ -18,10 +18,9 @@ from matcurate.phase.scores import PhaseScores, mean_of, score_phases
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.uncertainty.calibration import Reliability
 from matcurate.uncertainty.pixels import PixelHead
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.presegment.presegmenter import zero_shot
-from matcurate.workflows.snapshots.samples import CorrectedMicrograph, golden_samples
-from matcurate.workflows.snapshots.snapshot import GoldenSet
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.presegment import zero_shot
+from matcurate.workflows.snapshots import CorrectedMicrograph, GoldenSet, golden_samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from matcurate.config import Strict, first_problem
 from matcurate.errors import CheckpointError
 from matcurate.files import replace_file
-from matcurate.workflows.evaluation.measurements import LINE, SHA256, Measurement
+from matcurate.workflows.evaluation import LINE, SHA256, Measurement
 
 FORMAT = 2
 KIND = "matcurate-model"

@@ -28,9 +28,8 @@ from matcurate.workflows.exchange.export_file import (
     write_export,
 )
 from matcurate.workflows.exchange.model_card import model_card
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.versions.files import ADAPTER_FILE, PRESET_FILE, read_version_files
-from matcurate.workflows.versions.models import find_version, full_history
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.versions import ADAPTER_FILE, PRESET_FILE, find_version, full_history, read_version_files
 
 ORIGIN_FILE = "origin.json"
 """Manifest of an imported version, among its files: what it brings along when it is exported again."""

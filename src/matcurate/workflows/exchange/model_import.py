@@ -13,7 +13,8 @@ from matcurate.learned.evidence import EVIDENCE_FILE
 from matcurate.phase.storage import Adapter
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.evaluation.measurements import TAG, Measurement, as_tags, measurements
+from matcurate.workflows.evaluation import TAG, Measurement, as_tags
+from matcurate.workflows.evaluation.measurements import measurements
 from matcurate.workflows.exchange.export_file import (
     ADAPTER,
     CARD,
@@ -25,11 +26,16 @@ from matcurate.workflows.exchange.export_file import (
     read_export,
 )
 from matcurate.workflows.exchange.model_export import ORIGIN_FILE
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace, current_user
-from matcurate.workflows.snapshots.snapshot import golden_set
-from matcurate.workflows.versions.files import ADAPTER_FILE, MODEL, PRESET_FILE, load_adapter_of, read_version_files
-from matcurate.workflows.versions.served_model import write_served_files
+from matcurate.workflows.home import Workspace, backbone_of, current_user
+from matcurate.workflows.snapshots import golden_set
+from matcurate.workflows.versions import (
+    ADAPTER_FILE,
+    MODEL,
+    PRESET_FILE,
+    load_adapter_of,
+    read_version_files,
+    write_served_files,
+)
 
 
 @dataclass(frozen=True, slots=True)

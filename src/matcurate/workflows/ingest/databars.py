@@ -9,8 +9,7 @@ from matcurate.catalog.micrographs import list_for_project, set_ignores_bars
 from matcurate.catalog.records import MicrographRecord
 from matcurate.imaging.ignored import frame_within, ignored_of
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_original
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.proxy import encode_png, to_uint8
 from matcurate.imaging.read import OpenImage, decoded_image, find_images, opened_image
 from matcurate.types import Calibration, Progress, silent
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 _STORED_SUFFIX = re.compile(r"\.[a-z0-9]{1,16}")
 

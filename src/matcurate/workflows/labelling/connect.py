@@ -16,7 +16,7 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.connection import read_token
 from matcurate.labelstudio.records import Sampling
-from matcurate.workflows.home.workspace import open_workspace
+from matcurate.workflows.home import open_workspace
 
 WEBHOOK_SECRET_HEADER = SECRET_HEADER
 BACKEND_TITLE = "matcurate"

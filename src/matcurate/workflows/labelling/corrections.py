@@ -27,9 +27,7 @@ from matcurate.labelstudio.bars import bars_count
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import LabellingConfig, parse_labelling_config
 from matcurate.labelstudio.records import AnnotationRecord
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.pixels import put_labels
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, connected_project_id, put_labels
 from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import numpy as np
 from matcurate.catalog.statistics import CorrectedPrediction, corrected_predictions, count_from_nothing
 from matcurate.errors import CatalogError
 from matcurate.types import LabelMap, Progress, silent
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from matcurate.errors import (
     LabelStudioUnreachableError,
 )
 from matcurate.labelstudio.client import LabelStudioClient
-from matcurate.workflows.home.queue import after_corrections
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, after_corrections
 from matcurate.workflows.labelling.corrections import Intake, SyncReport
 
 log = logging.getLogger(__name__)

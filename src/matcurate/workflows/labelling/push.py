@@ -13,8 +13,7 @@ from matcurate.catalog.tasks import link_task, links_for_project, mark_gone
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import ImageUpload, PredictionRow
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, connected_project_id
 from matcurate.workflows.labelling.regions import RegionCodec
 from matcurate.workflows.labelling.tasks import MICROGRAPH_KEY
 

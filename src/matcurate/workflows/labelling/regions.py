@@ -14,7 +14,7 @@ from matcurate.labelstudio.regions import Region
 from matcurate.segmentation.build import PRESETS
 from matcurate.segmentation.matsam.pipeline import MatSamPreset
 from matcurate.types import LabelMap
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 POLYGON_TOLERANCE = 0.5
 """Pixels by which an outline on the page may differ: a tenth of the corners, and the browser stays quick."""

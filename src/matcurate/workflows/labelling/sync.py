@@ -17,8 +17,7 @@ from matcurate.errors import (
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import TaskRef
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.queue import after_corrections
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, after_corrections
 from matcurate.workflows.labelling.corrections import Intake, SyncReport
 
 log = logging.getLogger(__name__)

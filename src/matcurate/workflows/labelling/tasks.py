@@ -12,9 +12,8 @@ from matcurate.errors import AnnotationError, LabelStudioUnreachableError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.images import fetch_image
 from matcurate.labelstudio.ratios import Draft as Draft  # entry points name the type
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_bytes
+from matcurate.workflows.home import Workspace, connected_project_id
+from matcurate.workflows.ingest import Provenance, ingest_bytes
 
 MICROGRAPH_KEY = "micrograph"
 """Key of a task's data that holds the content hash of the micrograph it shows."""

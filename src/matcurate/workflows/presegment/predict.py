@@ -14,10 +14,8 @@ from matcurate.labelstudio.ratios import Ratios, asked_ratios
 from matcurate.labelstudio.regions import Region
 from matcurate.phase.told import completed_ratio
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.regions import RegionCodec
-from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
+from matcurate.workflows.home import Workspace, load_counted
+from matcurate.workflows.labelling import RegionCodec, TaskQuestion, link_micrograph, task_micrograph
 from matcurate.workflows.presegment.presegment import predict_micrograph, register_version, stored_prediction
 from matcurate.workflows.presegment.presegmenter import PreSegmenter
 from matcurate.workflows.presegment.serving import Serving

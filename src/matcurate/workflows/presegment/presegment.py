@@ -19,8 +19,7 @@ from matcurate.catalog.records import (
 from matcurate.errors import ConfigError, CurateError
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels, Progress, silent
-from matcurate.workflows.home.pixels import load_counted, put_labels
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_counted, put_labels
 from matcurate.workflows.presegment.presegmenter import PreSegmenter
 
 Selection = Literal["all", "new"]

@@ -20,10 +20,10 @@ from matcurate.segmentation.result import Segmentation
 from matcurate.tracking.reach import state_of
 from matcurate.types import BoolMask, Pixels
 from matcurate.uncertainty.pixels import PixelHead
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 if TYPE_CHECKING:
-    from matcurate.workflows.versions.files import VersionFiles
+    from matcurate.workflows.versions import VersionFiles
 
 CHAMPION = "champion"
 """The alias; as :data:`matcurate.tracking.registry.CHAMPION`, whose module takes seconds to import."""
@@ -122,8 +122,7 @@ def choose_presegmenter(workspace: Workspace, present: PreSegmenter | None = Non
     if workspace.settings.pre_segmentation == "matsam" or not _may_have_champion(workspace):
         return present if isinstance(present, ZeroShot) else zero_shot(workspace)
     # MLflow takes seconds to import, which homes without a model need not pay.
-    from matcurate.workflows.versions.files import load_files_of
-    from matcurate.workflows.versions.models import open_registry
+    from matcurate.workflows.versions import load_files_of, open_registry
 
     registry = open_registry(workspace)
     version = registry.by_alias(CHAMPION)
@@ -141,7 +140,7 @@ def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreS
 
 def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
     """A version of the registry, ready to segment; raises CheckpointError when base or phases do not fit."""
-    from matcurate.workflows.home.backbones import backbone_of
+    from matcurate.workflows.home import backbone_of
 
     card, phases = files.adapter.card, workspace.project().classes
     if card.phases != phases:

@@ -16,7 +16,7 @@ from matcurate.catalog.ranking_records import ScoreRecord
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
 from matcurate.errors import ConfigError
 from matcurate.types import FloatArray, Progress
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 from matcurate.workflows.ranking.score_store import load_embedding
 from matcurate.workflows.ranking.scorer import Scorer
 from matcurate.workflows.ranking.scoring import embeddings_of, score_pool

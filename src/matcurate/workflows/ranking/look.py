@@ -19,8 +19,7 @@ from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.config import LOOK_KEY, shows_look
 from matcurate.labelstudio.records import ImageUpload, TaskRef
 from matcurate.types import Progress
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, connected_project_id
 from matcurate.workflows.ranking.score_store import load_vacuity
 
 log = logging.getLogger(__name__)

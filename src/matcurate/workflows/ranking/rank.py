@@ -17,11 +17,9 @@ from matcurate.config import RankSettings, first_problem
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
-from matcurate.workflows.presegment.presegmenter import PreSegmenter, choose_presegmenter
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.labelling import push_project
+from matcurate.workflows.presegment import PreSegmenter, choose_presegmenter, presegment_micrographs, register_version
 from matcurate.workflows.ranking.candidates import Candidates, gather
 from matcurate.workflows.ranking.look import RankedTask, attach_vacuity_maps
 from matcurate.workflows.ranking.scorer import open_scorer

@@ -14,7 +14,7 @@ from matcurate.catalog.rankings import store_score
 from matcurate.catalog.records import MicrographRecord, ModelVersionRecord
 from matcurate.imaging.labels import decode_labels, encode_labels
 from matcurate.types import FloatArray
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 FULL = 65535
 """Vacuity 1 in the stored 16-bit image."""

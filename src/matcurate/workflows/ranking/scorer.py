@@ -24,9 +24,8 @@ from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, FloatArray, Pixels
 from matcurate.uncertainty.embedding import Embedder
 from matcurate.uncertainty.regions import region_scores
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.presegment.presegmenter import Learned, PreSegmenter, ZeroShot
+from matcurate.workflows.home import Workspace, backbone_of
+from matcurate.workflows.presegment import Learned, PreSegmenter, ZeroShot
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
 
 VERSION = 4

@@ -13,8 +13,7 @@ from matcurate.catalog.records import MicrographRecord, ModelVersionRecord, Pred
 from matcurate.errors import CurateError
 from matcurate.imaging.ignored import looked_at
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_counted
 from matcurate.workflows.ranking.score_store import ScoredImage, load_embedding
 from matcurate.workflows.ranking.scorer import Scorer
 

@@ -16,9 +16,8 @@ from matcurate.errors import LabelStudioError, LabelStudioNotFoundError
 from matcurate.labelstudio.client import LabelStudioClient
 from matcurate.labelstudio.records import TaskRef
 from matcurate.types import Progress
-from matcurate.workflows.home.label_studio import connected_project_id
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.connect import SAMPLING
+from matcurate.workflows.home import Workspace, connected_project_id
+from matcurate.workflows.labelling import SAMPLING
 
 LAST = 1.0
 """Confidence of what is served after all that is ordered."""

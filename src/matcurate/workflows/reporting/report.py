@@ -23,9 +23,9 @@ from matcurate.catalog.statistics import (
 )
 from matcurate.tracking.reach import state_of
 from matcurate.types import Progress, silent
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.effort import VersionEffort, measure_effort
-from matcurate.workflows.snapshots.snapshot import golden_set, newest_usable
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.labelling import VersionEffort, measure_effort
+from matcurate.workflows.snapshots import golden_set, newest_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def _corrected_fractions(workspace: Workspace, progress: Progress) -> dict[int, 
     rows: dict[int, Mapping[str, float]] = {}
     if micrographs:  # reading images takes libraries that an empty home need not import
         from matcurate.imaging.labels import decode_labels
-        from matcurate.workflows.home.pixels import load_counted
-        from matcurate.workflows.snapshots.samples import exact_ratios
+        from matcurate.workflows.home import load_counted
+        from matcurate.workflows.snapshots import exact_ratios
 
         for done, micrograph in enumerate(micrographs):
             progress(done, len(micrographs), micrograph.name)
@@ -149,7 +149,7 @@ def _versions(workspace: Workspace) -> tuple[VersionPoint, ...]:
     # MLflow takes seconds to import, which homes without a model need not pay.
     from matcurate.tracking.registry import CHAMPION
     from matcurate.workflows.evaluation.measurements import measurements
-    from matcurate.workflows.versions.models import open_registry
+    from matcurate.workflows.versions import open_registry
 
     golden = golden_set(workspace).digest
     with workspace.reading() as session:

@@ -17,8 +17,7 @@ from matcurate.imaging.ignored import counted, frame_within, looked_at, with_unk
 from matcurate.imaging.labels import decode_labels
 from matcurate.imaging.rescale import rescale_labels, rescale_pixels, rescaled_shape
 from matcurate.types import BoolMask, Calibration, LabelMap, Pixels
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace, load_counted
 from matcurate.workflows.snapshots.snapshot import GoldenSet
 
 Ratios = NDArray[np.float32]

@@ -32,7 +32,7 @@ from matcurate.catalog.records import CorrectionRecord, MicrographRecord, Projec
 from matcurate.catalog.snapshots import store_snapshot
 from matcurate.errors import CatalogError
 from matcurate.labelstudio.ratios import same_on_the_page
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 FORMAT = 1
 """Of the text that is hashed; a snapshot's digest never changes its meaning."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 from matcurate.workflows.training.due import check_due
 
 NOT_TRAINED = ("snapshot", "run_id", "model_version", "metrics", "champion_metrics", "matsam_metrics")

@@ -13,9 +13,9 @@ from matcurate.catalog.learning_records import SnapshotItemRecord, SnapshotRecor
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.catalog.snapshots import last_trained, snapshot_items
 from matcurate.config import RetrainSettings
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.labelling.effort import newest_version_changes
-from matcurate.workflows.snapshots.snapshot import newest_usable, refuse_leaks
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.labelling import newest_version_changes
+from matcurate.workflows.snapshots import newest_usable, refuse_leaks
 
 
 @dataclass(frozen=True, slots=True)

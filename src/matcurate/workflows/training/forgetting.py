@@ -13,13 +13,12 @@ from matcurate.errors import CheckpointError, ConfigError, TrackingError
 from matcurate.phase.model import PhaseModel
 from matcurate.tracking.registry import RegisteredVersion, Registry
 from matcurate.types import Progress, silent
+from matcurate.workflows.evaluation import Measurement, as_tags, measurement
 from matcurate.workflows.evaluation.evaluate import evaluate
-from matcurate.workflows.evaluation.measurements import Measurement, as_tags, measurement, measurements
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.snapshots.snapshot import GoldenSet, golden_set
-from matcurate.workflows.versions.files import load_adapter_of
-from matcurate.workflows.versions.models import find_version
+from matcurate.workflows.evaluation.measurements import measurements
+from matcurate.workflows.home import Workspace, backbone_of
+from matcurate.workflows.snapshots import GoldenSet, golden_set
+from matcurate.workflows.versions import find_version, load_adapter_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,17 @@ from matcurate.tracking.registry import CHALLENGER, Origin, Registry
 from matcurate.tracking.runs import LiveRun, live_run
 from matcurate.types import LabelMap, Progress, silent
 from matcurate.uncertainty.calibration import Reliability
-from matcurate.workflows.evaluation.evaluate import Evaluation, compare, evaluate, evaluate_without_training
-from matcurate.workflows.evaluation.measurements import as_tags, measurement
-from matcurate.workflows.evaluation.promotion import decide_promotion
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace, current_user
-from matcurate.workflows.snapshots.samples import CorrectedMicrograph
-from matcurate.workflows.snapshots.snapshot import GoldenSet, SnapshotReport, golden_set, take_snapshot
+from matcurate.workflows.evaluation import (
+    Evaluation,
+    as_tags,
+    compare,
+    decide_promotion,
+    evaluate_without_training,
+    measurement,
+)
+from matcurate.workflows.evaluation.evaluate import evaluate
+from matcurate.workflows.home import Workspace, backbone_of, current_user
+from matcurate.workflows.snapshots import CorrectedMicrograph, GoldenSet, SnapshotReport, golden_set, take_snapshot
 from matcurate.workflows.training.due import Due, decide, learning_state
 from matcurate.workflows.training.training import (
     Champion,
@@ -41,8 +45,7 @@ from matcurate.workflows.training.training import (
     training_folder,
 )
 from matcurate.workflows.training.training_run import Judgement, keep_results, run_report, step_metrics
-from matcurate.workflows.versions.files import MODEL
-from matcurate.workflows.versions.models import move_alias, open_registry, promote
+from matcurate.workflows.versions import MODEL, move_alias, open_registry, promote
 
 OVERLAYS = 12
 """So many golden micrographs at most are kept as pictures with a run."""

@@ -22,12 +22,9 @@ from matcurate.promptable.registry import OFFLINE
 from matcurate.tracking.registry import CHAMPION, RegisteredVersion, Registry
 from matcurate.types import Progress
 from matcurate.uncertainty.pixels import PixelHead
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.snapshots.samples import snapshot_samples
-from matcurate.workflows.versions.files import (
-    load_files_of,
-)
+from matcurate.workflows.home import Workspace, backbone_of
+from matcurate.workflows.snapshots import snapshot_samples
+from matcurate.workflows.versions import load_files_of
 
 PRESETS = "phase"
 """Folder of the presets within ``configs/``."""

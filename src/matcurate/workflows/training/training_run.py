@@ -18,14 +18,11 @@ from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport
 from matcurate.uncertainty.calibration import Reliability
 from matcurate.uncertainty.pixel_storage import save_pixel_head
-from matcurate.workflows.evaluation.evaluate import Evaluation, Means
-from matcurate.workflows.evaluation.promotion import Decision
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.snapshots.snapshot import GoldenSet, SnapshotReport
+from matcurate.workflows.evaluation import Decision, Evaluation, Means
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.snapshots import GoldenSet, SnapshotReport
 from matcurate.workflows.training.training import Plan, Trained
-from matcurate.workflows.versions.files import ADAPTER_FILE, MODEL, PRESET_FILE
-from matcurate.workflows.versions.models import as_run_data
-from matcurate.workflows.versions.served_model import write_served_files
+from matcurate.workflows.versions import ADAPTER_FILE, MODEL, PRESET_FILE, as_run_data, write_served_files
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from matcurate.tracking.registry import AliasMove as AliasMove  # entry points n
 from matcurate.tracking.registry import RegisteredVersion as RegisteredVersion
 from matcurate.tracking.registry import Registry as Registry
 from matcurate.tracking.runs import RunData
-from matcurate.workflows.home.queue import PROMOTION, ask
-from matcurate.workflows.home.workspace import Workspace, current_user
-from matcurate.workflows.snapshots.snapshot import SnapshotReport
+from matcurate.workflows.home import PROMOTION, Workspace, ask, current_user
+from matcurate.workflows.snapshots import SnapshotReport
 
 
 @dataclass(frozen=True, slots=True)

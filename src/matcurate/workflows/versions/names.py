@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from matcurate.catalog.model_versions import list_model_versions
-from matcurate.workflows.home.workspace import Workspace
+from matcurate.workflows.home import Workspace
 
 
 def model_version_names(workspace: Workspace) -> list[str]:

@@ -12,11 +12,10 @@ from matcurate.catalog.class_records import Box
 from matcurate.catalog.micrographs import list_for_project
 from matcurate.cli.app import run
 from matcurate.imaging.synth.textures import texture
-from matcurate.workflows.classes.classes import name_micrographs
+from matcurate.workflows.classes import Unnamed, name_micrographs, overview, write_examples
 from matcurate.workflows.classes.crops import open_embeddings
-from matcurate.workflows.classes.queue import Unnamed, overview, write_examples
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.ingest import ingest_files
 
 SHAPE = (128, 224)
 MATRIX, LAYER = 0, 3

@@ -10,12 +10,12 @@ from loop_samples import make_workspace
 from matcurate.catalog.class_records import Box
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.imaging.synth.textures import texture
-from matcurate.workflows.classes.classes import known_classes, merge, name_micrographs
+from matcurate.workflows.classes import merge, name_micrographs, overview, write_examples
+from matcurate.workflows.classes.classes import known_classes
 from matcurate.workflows.classes.crops import crop_boxes, cut
 from matcurate.workflows.classes.heads import load_class_head
-from matcurate.workflows.classes.queue import overview, write_examples
-from matcurate.workflows.home.workspace import Workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.home import Workspace
+from matcurate.workflows.ingest import Provenance, ingest_files
 
 SHAPE = (128, 192)
 SEEDS = {"cells": 0, "weave": 3, "leaves": 5}

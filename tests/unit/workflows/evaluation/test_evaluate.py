@@ -10,9 +10,10 @@ from matcurate.imaging.proxy import to_uint8
 from matcurate.phase.build import ModelSettings, build_model
 from matcurate.phase.scores import score_phases
 from matcurate.promptable.registry import load_backbone
-from matcurate.workflows.evaluation.evaluate import GoldenScore, compare, evaluate, summarise
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.snapshots.snapshot import golden_set
+from matcurate.workflows.evaluation import compare
+from matcurate.workflows.evaluation.evaluate import GoldenScore, evaluate, summarise
+from matcurate.workflows.home import load_original
+from matcurate.workflows.snapshots import golden_set
 
 
 def mask(columns, ids=(1,)):

@@ -5,8 +5,8 @@ import pytest
 from matcurate.config import PromotionSettings
 from matcurate.phase.comparison import Difference
 from matcurate.uncertainty.calibration import Reliability
+from matcurate.workflows.evaluation import decide_promotion
 from matcurate.workflows.evaluation.evaluate import Comparison
-from matcurate.workflows.evaluation.promotion import decide_promotion
 
 SETTINGS = PromotionSettings(dice_loss=0.02, fraction_tolerance=0.01)
 

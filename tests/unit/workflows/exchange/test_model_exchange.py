@@ -12,14 +12,13 @@ from matcurate.errors import CatalogError, CheckpointError
 from matcurate.phase import storage
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
-from matcurate.workflows.evaluation.measurements import Measurement, as_tags, measurements
+from matcurate.workflows.evaluation import Measurement, as_tags
+from matcurate.workflows.evaluation.measurements import measurements
+from matcurate.workflows.exchange import export_model, import_model, take_measurements
 from matcurate.workflows.exchange.export_file import ADAPTER, CARD, MANIFEST, TrainingData, read_export, write_export
-from matcurate.workflows.exchange.model_export import export_model
-from matcurate.workflows.exchange.model_import import import_model, take_measurements
-from matcurate.workflows.snapshots.snapshot import golden_set, take_snapshot
+from matcurate.workflows.snapshots import golden_set, take_snapshot
 from matcurate.workflows.training.training import load_champion, make_plan
-from matcurate.workflows.versions.files import load_adapter_of, load_files_of
-from matcurate.workflows.versions.models import open_registry, promote
+from matcurate.workflows.versions import load_adapter_of, load_files_of, open_registry, promote
 
 THERE = Measurement(
     lab="north", golden="d" * 64, images=3, dice=0.75, fraction_error=0.125, at=datetime(2026, 11, 21, tzinfo=UTC)

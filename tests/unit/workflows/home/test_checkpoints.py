@@ -10,7 +10,7 @@ import pytest
 from matcurate.config import Settings
 from matcurate.promptable import catalogue
 from matcurate.promptable.catalogue import Checkpoint
-from matcurate.workflows.home.checkpoints import list_checkpoints, pull_checkpoint
+from matcurate.workflows.home import list_checkpoints, pull_checkpoint
 
 CONTENT = b"0123456789" * 250_000
 

@@ -6,9 +6,14 @@ from loop_samples import LS_PROJECT, URL, make_workspace, write_discs
 from matcurate.catalog.tasks import link_task
 from matcurate.config import load_settings
 from matcurate.errors import CatalogError, ConfigError
-from matcurate.workflows.home.label_studio import connected_project_id, label_studio_client
-from matcurate.workflows.home.workspace import ensure_project, initialise, open_workspace
-from matcurate.workflows.ingest.ingest import ingest_files
+from matcurate.workflows.home import (
+    connected_project_id,
+    ensure_project,
+    initialise,
+    label_studio_client,
+    open_workspace,
+)
+from matcurate.workflows.ingest import ingest_files
 
 
 def test_the_first_project_gets_the_defaults_and_becomes_the_installations_own(tmp_path):

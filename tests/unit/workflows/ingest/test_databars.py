@@ -18,14 +18,12 @@ from matcurate.labelstudio.bars import BARS_COUNT, BARS_NAME, bars_count
 from matcurate.plain.measure import measure_labels
 from matcurate.plain.segment import segment_files
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import load_counted
-from matcurate.workflows.ingest.databars import Bars, bars_of, switch_bars
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.snapshots.samples import snapshot_samples
-from matcurate.workflows.snapshots.snapshot import take_snapshot
+from matcurate.workflows.home import load_counted
+from matcurate.workflows.ingest import bars_of, ingest_files, switch_bars
+from matcurate.workflows.ingest.databars import Bars
+from matcurate.workflows.labelling import pull_corrections, push_project
+from matcurate.workflows.presegment import presegment_micrographs
+from matcurate.workflows.snapshots import snapshot_samples, take_snapshot
 
 BELOW, ABOVE = LAYOUTS[5], LAYOUTS[9]
 """Black bars."""

@@ -15,9 +15,8 @@ from matcurate.catalog.projects import create_project
 from matcurate.config import load_settings
 from matcurate.errors import CatalogError, UnreadableImageError
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, content_hash, ingest_bytes, ingest_files
+from matcurate.workflows.home import load_original, open_workspace
+from matcurate.workflows.ingest import Provenance, content_hash, ingest_bytes, ingest_files
 
 
 @pytest.fixture

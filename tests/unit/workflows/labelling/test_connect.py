@@ -7,9 +7,10 @@ from matcurate.config import load_settings, save_settings
 from matcurate.errors import ConfigError, LabelStudioNotFoundError
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.records import BackendRecord
-from matcurate.workflows.home.workspace import initialise
+from matcurate.workflows.home import initialise
+from matcurate.workflows.labelling import SAMPLING, connect_project
 from matcurate.workflows.labelling import connect as module
-from matcurate.workflows.labelling.connect import BACKEND_TITLE, SAMPLING, connect_project
+from matcurate.workflows.labelling.connect import BACKEND_TITLE
 
 
 @pytest.fixture

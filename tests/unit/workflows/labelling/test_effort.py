@@ -7,7 +7,8 @@ from loop_samples import make_workspace
 
 from matcurate.catalog.corrections import retract_correction
 from matcurate.errors import CatalogError
-from matcurate.workflows.labelling.effort import measure_effort, share_changed
+from matcurate.workflows.labelling import measure_effort
+from matcurate.workflows.labelling.effort import share_changed
 
 
 @pytest.fixture

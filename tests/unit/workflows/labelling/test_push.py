@@ -15,12 +15,12 @@ from matcurate.labelstudio.annotations import decode_annotation
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.types import Calibration
-from matcurate.workflows.home.workspace import initialise, open_workspace
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+from matcurate.workflows.home import initialise, open_workspace
+from matcurate.workflows.ingest import Provenance, ingest_files
 from matcurate.workflows.labelling import push as module
-from matcurate.workflows.labelling.push import PushReport, push_project
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version
-from matcurate.workflows.presegment.presegmenter import ZeroShot, zero_shot
+from matcurate.workflows.labelling import push_project
+from matcurate.workflows.labelling.push import PushReport
+from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, register_version, zero_shot
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 

@@ -16,11 +16,9 @@ from matcurate.jobs.kinds import jobs_of
 from matcurate.labelstudio.annotations import encode_prediction
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.labelstudio.rle import encode_rle
+from matcurate.workflows.labelling import drain_inbox, pending_events, pull_corrections, push_project, receive_event
 from matcurate.workflows.labelling import inbox as module
-from matcurate.workflows.labelling.inbox import drain_inbox, pending_events, receive_event
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.sync import pull_corrections
-from matcurate.workflows.presegment.presegment import presegment_micrographs
+from matcurate.workflows.presegment import presegment_micrographs
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 MASK = (disc(50, 80) > 100).astype(np.uint8)

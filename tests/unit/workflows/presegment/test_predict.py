@@ -14,10 +14,8 @@ from matcurate.errors import CatalogError, ConfigError, LabelStudioNotFoundError
 from matcurate.labelstudio.annotations import decode_annotation
 from matcurate.labelstudio.config import labelling_config, parse_labelling_config
 from matcurate.segmentation.matsam.pipeline import MatSam
-from matcurate.workflows.labelling.tasks import TaskQuestion, link_micrograph, task_micrograph
-from matcurate.workflows.presegment.predict import answer_tasks, check_label_config
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.serving import Serving
+from matcurate.workflows.labelling import TaskQuestion, link_micrograph, task_micrograph
+from matcurate.workflows.presegment import Serving, answer_tasks, check_label_config, presegment_micrographs
 
 XML = labelling_config(["precipitate"])
 CONFIG = parse_labelling_config(XML, ["precipitate"])

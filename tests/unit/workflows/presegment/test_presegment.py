@@ -11,10 +11,10 @@ from matcurate.catalog.predictions import list_predictions
 from matcurate.errors import CatalogError
 from matcurate.imaging.labels import decode_labels
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
-from matcurate.workflows.ingest.ingest import ingest_files
-from matcurate.workflows.presegment.presegment import presegment_micrographs, register_version, stored_prediction
-from matcurate.workflows.presegment.presegmenter import ZeroShot
-from matcurate.workflows.versions.names import model_version_names
+from matcurate.workflows.ingest import ingest_files
+from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, register_version
+from matcurate.workflows.presegment.presegment import stored_prediction
+from matcurate.workflows.versions import model_version_names
 
 
 def micrographs(workspace):

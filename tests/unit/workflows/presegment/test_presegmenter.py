@@ -20,16 +20,18 @@ from matcurate.phase.storage import save_adapter
 from matcurate.services.processes import free_port
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.workspace import initialise
-from matcurate.workflows.labelling.push import push_project
-from matcurate.workflows.labelling.tasks import Draft, TaskQuestion
-from matcurate.workflows.presegment.predict import answer_tasks
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import Learned, ZeroShot, choose_presegmenter, open_presegmenter
-from matcurate.workflows.presegment.serving import Serving
-from matcurate.workflows.versions.models import open_registry, promote, rollback
+from matcurate.workflows.home import backbone_of, initialise, load_original
+from matcurate.workflows.labelling import Draft, TaskQuestion, push_project
+from matcurate.workflows.presegment import (
+    Learned,
+    Serving,
+    ZeroShot,
+    answer_tasks,
+    choose_presegmenter,
+    open_presegmenter,
+    presegment_micrographs,
+)
+from matcurate.workflows.versions import open_registry, promote, rollback
 
 SETTINGS = ModelSettings(lora=LoraSettings(rank=2), plm=PlmSettings(hidden=4))
 XML = labelling_config(["precipitate"])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from matcurate.errors import ConfigError, TrackingError
-from matcurate.workflows.presegment.serving import Serving
+from matcurate.workflows.presegment import Serving
 
 
 @dataclass(frozen=True)

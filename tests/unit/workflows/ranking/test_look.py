@@ -13,12 +13,11 @@ from matcurate.imaging.read import decode_micrograph
 from matcurate.labelstudio.config import labelling_config, shows_look
 from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinSettings
 from matcurate.segmentation.matsam.pipeline import MatSam
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.presegment import register_version, zero_shot
+from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.look import explanation, load_proxy, vacuity_picture
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
-from matcurate.workflows.ranking.scorer import open_scorer
 
 CORNER = np.zeros((96, 160), np.float32)
 CORNER[:24, 120:] = 0.5

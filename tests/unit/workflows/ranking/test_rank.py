@@ -11,14 +11,13 @@ from matcurate.catalog.micrographs import by_id
 from matcurate.catalog.rankings import leases, newest_ranking
 from matcurate.config import RankSettings
 from matcurate.errors import ConfigError, LabelStudioError, LabelStudioUnreachableError
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import zero_shot
+from matcurate.workflows.presegment import register_version, zero_shot
+from matcurate.workflows.ranking import open_scorer, rank_settings
 from matcurate.workflows.ranking import rank as module
 from matcurate.workflows.ranking import scorer as scorer_room
 from matcurate.workflows.ranking.candidates import Candidates
-from matcurate.workflows.ranking.rank import rank, rank_settings
+from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
-from matcurate.workflows.ranking.scorer import open_scorer
 
 HOUR = timedelta(hours=1)
 

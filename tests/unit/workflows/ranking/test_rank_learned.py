@@ -16,10 +16,10 @@ from matcurate.phase.model import PhaseModel
 from matcurate.phase.samples import Picture, grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixels import PixelSettings
-from matcurate.workflows.presegment.presegment import presegment_micrographs
-from matcurate.workflows.presegment.presegmenter import Learned, VersionFacts
+from matcurate.workflows.presegment import Learned, presegment_micrographs
+from matcurate.workflows.presegment.presegmenter import VersionFacts
+from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.rank import rank
-from matcurate.workflows.ranking.scorer import open_scorer
 
 
 @pytest.fixture(scope="module")

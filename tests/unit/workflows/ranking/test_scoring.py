@@ -17,11 +17,12 @@ from matcurate.phase.samples import Picture, grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixels import PixelSettings
 from matcurate.uncertainty.regions import region_scores
-from matcurate.workflows.presegment.presegment import register_version
-from matcurate.workflows.presegment.presegmenter import Learned, VersionFacts, zero_shot
+from matcurate.workflows.presegment import Learned, register_version, zero_shot
+from matcurate.workflows.presegment.presegmenter import VersionFacts
+from matcurate.workflows.ranking import load_embedding, open_scorer
 from matcurate.workflows.ranking import scorer as scorer_room
-from matcurate.workflows.ranking.score_store import ScoredImage, load_embedding, load_vacuity, store_scored
-from matcurate.workflows.ranking.scorer import Scorer, crops_of, open_scorer, scored_by_model
+from matcurate.workflows.ranking.score_store import ScoredImage, load_vacuity, store_scored
+from matcurate.workflows.ranking.scorer import Scorer, crops_of, scored_by_model
 from matcurate.workflows.ranking.scoring import embeddings_of
 
 

@@ -12,12 +12,13 @@ from loop_samples import with_settings
 from matcurate.acquisition.stopping import Interval
 from matcurate.catalog.statistics import MicrographCounts
 from matcurate.errors import CatalogError
-from matcurate.workflows.evaluation.measurements import Measurement, as_tags
-from matcurate.workflows.labelling.effort import VersionEffort
-from matcurate.workflows.reporting.report import ProjectReport, VersionPoint, project_report
-from matcurate.workflows.reporting.report_page import report_page, write_page
-from matcurate.workflows.snapshots.snapshot import golden_set, take_snapshot
-from matcurate.workflows.versions.models import open_registry, promote
+from matcurate.workflows.evaluation import Measurement, as_tags
+from matcurate.workflows.labelling import VersionEffort
+from matcurate.workflows.reporting import ProjectReport, project_report, write_page
+from matcurate.workflows.reporting.report import VersionPoint
+from matcurate.workflows.reporting.report_page import report_page
+from matcurate.workflows.snapshots import golden_set, take_snapshot
+from matcurate.workflows.versions import open_registry, promote
 
 
 @pytest.fixture(scope="module")

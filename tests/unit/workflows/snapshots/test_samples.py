@@ -8,9 +8,9 @@ from loop_samples import make_workspace
 from matcurate.catalog.learning_records import Part
 from matcurate.errors import CatalogError
 from matcurate.types import Calibration
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.snapshots.samples import exact_ratios, golden_samples, ratio_vector, snapshot_samples
-from matcurate.workflows.snapshots.snapshot import golden_set, take_snapshot
+from matcurate.workflows.home import load_original
+from matcurate.workflows.snapshots import exact_ratios, golden_samples, golden_set, snapshot_samples, take_snapshot
+from matcurate.workflows.snapshots.samples import ratio_vector
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_snapshot_keeps_the_calibration_it_was_made_with(workspace, tmp_path):
     micrograph = add_disc(workspace, tmp_path / "in")
     correct(workspace, micrograph, half())
     before = take_snapshot(workspace, validation_share=0.0).snapshot
-    from matcurate.workflows.ingest.ingest import Provenance, ingest_files
+    from matcurate.workflows.ingest import Provenance, ingest_files
 
     ingest_files(workspace, sorted((tmp_path / "in").iterdir()), Provenance(calibration=Calibration(3.0)))
     after = take_snapshot(workspace, validation_share=0.0).snapshot

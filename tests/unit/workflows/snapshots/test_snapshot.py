@@ -14,8 +14,9 @@ from matcurate.catalog.corrections import retract_correction
 from matcurate.catalog.learning_records import Part
 from matcurate.catalog.snapshots import last_trained, list_snapshots, mark_trained, snapshot_items, snapshot_named
 from matcurate.errors import CatalogError
-from matcurate.workflows.ingest.ingest import Provenance, ingest_files
-from matcurate.workflows.snapshots.snapshot import golden_set, group_of, split, take_snapshot
+from matcurate.workflows.ingest import Provenance, ingest_files
+from matcurate.workflows.snapshots import golden_set, take_snapshot
+from matcurate.workflows.snapshots.snapshot import group_of, split
 
 
 @pytest.fixture

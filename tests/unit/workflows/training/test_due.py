@@ -9,7 +9,7 @@ from loop_samples import make_workspace, with_settings
 from matcurate.catalog.snapshots import mark_trained
 from matcurate.config import RetrainSettings, load_settings, save_settings
 from matcurate.errors import ConfigError
-from matcurate.workflows.snapshots.snapshot import take_snapshot
+from matcurate.workflows.snapshots import take_snapshot
 from matcurate.workflows.training.due import LearningState, check_due, decide, learning_state
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -8,13 +8,13 @@ from lab_samples import add_version, make_lab, teach_disc
 from matcurate.errors import CatalogError
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
+from matcurate.workflows.evaluation import Measurement, as_tags
 from matcurate.workflows.evaluation.evaluate import evaluate
-from matcurate.workflows.evaluation.measurements import Measurement, as_tags, measurements
-from matcurate.workflows.home.backbones import backbone_of
-from matcurate.workflows.snapshots.snapshot import golden_set
-from matcurate.workflows.training.forgetting import forgetting_matrix
-from matcurate.workflows.versions.files import load_adapter_of
-from matcurate.workflows.versions.models import open_registry
+from matcurate.workflows.evaluation.measurements import measurements
+from matcurate.workflows.home import backbone_of
+from matcurate.workflows.snapshots import golden_set
+from matcurate.workflows.training import forgetting_matrix
+from matcurate.workflows.versions import load_adapter_of, open_registry
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 

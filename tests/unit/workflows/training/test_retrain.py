@@ -18,13 +18,11 @@ from matcurate.jobs.kinds import job_of, run_job
 from matcurate.phase.build import Base
 from matcurate.phase.storage import load_adapter
 from matcurate.workflows.evaluation.measurements import measurements
-from matcurate.workflows.home.pixels import load_original
-from matcurate.workflows.home.queue import ask
-from matcurate.workflows.home.workspace import initialise
-from matcurate.workflows.presegment.presegmenter import choose_presegmenter
-from matcurate.workflows.training.retrain import as_document, retrain
-from matcurate.workflows.versions.files import ADAPTER_FILE
-from matcurate.workflows.versions.models import open_registry, promote, show_model
+from matcurate.workflows.home import ask, initialise, load_original
+from matcurate.workflows.presegment import choose_presegmenter
+from matcurate.workflows.training import as_document
+from matcurate.workflows.training.retrain import retrain
+from matcurate.workflows.versions import ADAPTER_FILE, open_registry, promote, show_model
 
 PRESET = {
     "name": "tiny",

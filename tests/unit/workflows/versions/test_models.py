@@ -11,18 +11,18 @@ from matcurate.catalog.aliases import alias_history
 from matcurate.errors import CatalogError, TrackingError
 from matcurate.tracking.registry import AliasMove, Origin
 from matcurate.tracking.runs import RunReport, live_run
-from matcurate.workflows.snapshots.snapshot import take_snapshot
-from matcurate.workflows.versions.models import (
+from matcurate.workflows.snapshots import take_snapshot
+from matcurate.workflows.versions import (
     as_run_data,
     find_version,
     list_models,
     move_alias,
     open_registry,
-    previous_holder,
     promote,
     rollback,
     show_model,
 )
+from matcurate.workflows.versions.models import previous_holder
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def workspace(tmp_path, uri, request):
     """A project of its own for each test, in one MLflow store."""
-    from matcurate.workflows.home.workspace import initialise, open_workspace
+    from matcurate.workflows.home import initialise, open_workspace
 
     made = make_workspace(tmp_path / "home")
     initialise(made.settings, request.node.name, ("precipitate",))
@@ -126,7 +126,7 @@ def test_what_mlflow_refuses_is_taken_back_in_the_history(workspace, registry, m
 
 def test_moves_made_by_other_homes_are_known(workspace, registry, tmp_path):
     """Two homes share one MLflow: what one promotes, the other shows and rolls back."""
-    from matcurate.workflows.home.workspace import initialise, open_workspace
+    from matcurate.workflows.home import initialise, open_workspace
 
     elsewhere = make_workspace(tmp_path / "other")
     initialise(elsewhere.settings, workspace.settings.project, ("precipitate",))

@@ -21,7 +21,8 @@ from matcurate.phase.storage import load_adapter, save_adapter
 from matcurate.promptable.registry import load_backbone
 from matcurate.uncertainty.pixel_storage import save_pixel_head
 from matcurate.uncertainty.pixels import PixelSettings
-from matcurate.workflows.versions.served_model import ANSWERS, MAX_SOFTMAX, VACUITY, served_model, write_served_files
+from matcurate.workflows.versions import write_served_files
+from matcurate.workflows.versions.served_model import ANSWERS, MAX_SOFTMAX, VACUITY, served_model
 
 PHASES = ("matrix", "γ'", "carbide")
 FEW = PixelSettings(hidden=8, pixels=200, steps=4)
