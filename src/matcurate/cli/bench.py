@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from matcurate.cli.bench_evidence import active, novelty
+from matcurate.cli.bench_prompts import prompts
 from matcurate.cli.bench_robust import robust
 from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
     from matcurate.bench.finetune import FinetuneBenchmark
 
 bench = typer.Typer(name="bench", help="Measure on your own data what the tables in docs/ show.", no_args_is_help=True)
-for _command in (novelty, active, robust):
+for _command in (novelty, active, robust, prompts):
     bench.command()(_command)
 
 

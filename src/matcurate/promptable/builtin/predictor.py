@@ -19,11 +19,14 @@ from matcurate.promptable.builtin.standard import softened
 from matcurate.promptable.builtin.weights import Weights
 from matcurate.promptable.hierarchy import Nodes
 from matcurate.promptable.nested import NestedRegions
-from matcurate.promptable.prompts import checked_boxes, pixel_prompts
+from matcurate.promptable.prompts import FOREGROUND, PADDING, checked_boxes, pixel_prompts
 from matcurate.promptable.protocol import PointLabels, Traits
+from matcurate.promptable.refining import refined
 from matcurate.types import Candidate, FloatArray, Pixels
 
 VERSION = 8
+NEARLY = 0.8
+"""A region that fits all points is kept where it is nearly as good as the answer to the first point alone."""
 
 
 class BuiltinSettings(Strict):
@@ -103,13 +106,36 @@ class BuiltinPredictor:
     def predict(self, points: FloatArray, labels: PointLabels) -> list[tuple[Candidate, ...]]:
         """Answer B prompts of N points each with up to three nested regions, smallest first.
 
-        Of the regions that hold every foreground point and no background point, those of the best quality. Arguments
+        Of the regions that hold every foreground point and no background point, those of the best quality. Where the
+        answer to the first foreground point alone is better, it comes too, corrected by the points after it. Arguments
         and errors as of :meth:`PromptPredictor.predict`.
         """
         pixels, kinds = pixel_prompts(points, labels, self.shape)
         if not len(kinds) or self.maps.foreground.size == 1:
             return [()] * len(kinds)  # one pixel makes no hierarchy
-        return [self.nested.candidates(nodes) for nodes in self.nested.answers(pixels, kinds)]
+        answers = [self.nested.candidates(nodes) for nodes in self.nested.answers(pixels, kinds)]
+        several = np.flatnonzero((kinds != PADDING).sum(axis=1) > 1)
+        for row in several:
+            answers[row] = self._refined(answers[row], pixels[row], kinds[row])
+        return answers
+
+    def _refined(self, nested: tuple[Candidate, ...], pixels: Nodes, kinds: NDArray[np.int64]) -> tuple[Candidate, ...]:
+        """The nested answers to the points (N,) of one prompt, and the first point's answer after the others."""
+        wanted = np.flatnonzero(kinds == FOREGROUND)
+        if not len(wanted):
+            return nested
+        first = wanted[:1]
+        alone = self.nested.candidates(self.nested.answers(pixels[first][None], kinds[first][None])[0])
+        best = max(alone, key=lambda candidate: candidate.quality, default=None)
+        if best is None or any(candidate.quality >= NEARLY * best.quality for candidate in nested):
+            return nested
+        order = [*first, *(at for at in np.flatnonzero(kinds != PADDING) if at != first[0])]
+        clicks = [(int(pixels[at]), bool(kinds[at] == FOREGROUND)) for at in order]
+        mask = refined(best.paint(self.shape), self.nested.hierarchy, self.nested.score, clicks)
+        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]  # the first point is always in it
+        corrected = Candidate(int(rows[0]), int(columns[0]), part, best.quality)
+        return tuple(sorted((*nested[:2], corrected), key=lambda candidate: candidate.area))
 
     def predict_boxes(self, boxes: FloatArray) -> list[tuple[Candidate, ...]]:
         """Answer boxes (B, 4) of (x0, y0, x1, y1) with up to three regions that fit them, smallest first.
