@@ -28,6 +28,7 @@ from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
 from matcurate.workflows.home import queue
 from matcurate.workflows.home.queue import enqueue, queue_client, queue_name
+from matcurate.workflows.home.workspace import initialise
 from matcurate.workflows.ingest.ingest import ingest
 
 
@@ -180,6 +181,14 @@ def test_the_schedule_is_dbos_s_and_follows_the_catalog(workspace, monkeypatch):
         assert DBOS.get_schedule(name) is None
     first = jobs_of(workspace)[-1]  # perhaps the next has followed
     assert (first.kind, first.trigger) == ("sync", "schedule")
+
+
+def test_a_worker_whose_home_is_another_projects_now_lets_go(workspace, quick, monkeypatch):
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    worker, (job, _) = Worker(workspace.settings), enqueue(workspace, "snapshot", "ann")
+    initialise(workspace.settings, "second", ("a",), "phases")
+    assert worker.run() is False
+    assert state(workspace, job) is JobState.QUEUED
 
 
 def test_without_a_project_there_is_no_worker(tmp_path):
