@@ -199,7 +199,7 @@ class Worker:
 
     def _current(self) -> Workspace:
         settings = load_settings(self._workspace.settings.home)
-        if settings != self._workspace.settings:
+        if settings.model_dump() != self._workspace.settings.model_dump():  # each is of a class of its own
             self._workspace = open_workspace(settings)
         return self._workspace
 

@@ -191,6 +191,14 @@ def test_a_worker_whose_home_is_another_projects_now_lets_go(workspace, quick, m
     assert state(workspace, job) is JobState.QUEUED
 
 
+def test_the_installation_is_opened_again_only_for_other_settings(workspace):
+    worker = Worker(workspace.settings)
+    opened = worker._current()
+    assert worker._current() is opened
+    save_settings(workspace.settings.home, {"lab": "north"})
+    assert worker._current().settings.lab == "north"
+
+
 def test_without_a_project_there_is_no_worker(tmp_path):
     with pytest.raises(CatalogError, match="curate init"):
         Worker(load_settings(tmp_path / "empty"))
