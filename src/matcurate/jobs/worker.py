@@ -55,8 +55,11 @@ class Worker:
         self._stopping = threading.Event()
         self._chunks = threading.local()
 
-    def run(self) -> None:
-        """Work until SIGTERM, SIGINT or SIGHUP; to be called in the main thread."""
+    def run(self) -> bool:
+        """Work until SIGTERM, SIGINT or SIGHUP; to be called in the main thread.
+
+        False when it has ended because the home is another project's now.
+        """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
         with self.working():
@@ -64,6 +67,9 @@ class Worker:
             trouble = ""
             while not self._stopping.is_set():
                 try:
+                    if self._current().settings.project != self._project.name:
+                        log.info("the home is another project's now")
+                        return False
                     self.tidy()
                     trouble = ""
                 except CurateError as error:
@@ -72,21 +78,22 @@ class Worker:
                     trouble = str(error)
                 self._stopping.wait(TIDY_SECONDS)
         log.info("worker stopped")
+        return True
 
     @contextmanager
     def working(self) -> Iterator[None]:
         """Run what waits in the queue; at the end jobs stop at their next progress report, and wait again."""
-        settings = self._workspace.settings
-        with executor_id(settings.home) as self._name:
+        workspace = self._workspace
+        with executor_id(workspace.settings.home) as self._name:
             self._say_alive()  # before it is given anything
             self._register()
-            self._launch(settings)
+            self._launch(workspace.settings)
             try:
                 yield
             finally:
                 self._stopping.set()
                 DBOS.destroy(workflow_completion_timeout_sec=STOP_SECONDS, destroy_registry=True)
-                stopped = put_back(self._current(), self._name)
+                stopped = put_back(workspace, self._name)
                 log.info("%d jobs or parts of jobs wait for the next worker", stopped)
 
     def tidy(self) -> None:
@@ -110,7 +117,7 @@ class Worker:
 
         @DBOS.workflow(name="schedule")
         def fire(at: datetime, context: object) -> None:
-            fire_schedule(self._current(), at)
+            fire_schedule(self._own(), at)
 
         self._fire = fire
 
@@ -137,7 +144,7 @@ class Worker:
 
     def _do(self, job_id: int) -> None:
         """Do a job; when this process is killed the next one does it again from its last completed step."""
-        workspace = self._current()
+        workspace = self._own()
         job = begin(workspace, job_id)
         if job is None:
             return
@@ -173,7 +180,7 @@ class Worker:
                 time.sleep(POLL_SECONDS)
 
     def _do_chunk(self, job_id: int, ids: list[int], scored: bool) -> int:
-        workspace = self._current()
+        workspace = self._own()
         report = JobReporter(workspace, job_id, self._stopping, counts=False)
         return DBOS.run_step({"name": "chunk"}, lambda: self._chunk_worker().do(workspace, ids, scored, report))
 
@@ -190,9 +197,16 @@ class Worker:
 
     def _current(self) -> Workspace:
         settings = load_settings(self._workspace.settings.home)
-        if settings != self._workspace.settings:
+        if settings.model_dump() != self._workspace.settings.model_dump():  # each is of a class of its own
             self._workspace = open_workspace(settings)
         return self._workspace
+
+    def _own(self) -> Workspace:
+        """The installation, for a job of this worker's project; when it is another's now the job waits."""
+        workspace = self._current()
+        if workspace.settings.project != self._project.name:
+            raise KeyboardInterrupt
+        return workspace
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping.set()
@@ -220,11 +234,14 @@ def executor_id(home: Path) -> Iterator[str]:
     for number in itertools.count():
         lock = FileLock(folder / f"{platform.node()}-{number}.lock", timeout=0)
         try:
-            with lock:
-                yield f"{platform.node()}-{zlib.crc32(str(folder).encode()):08x}-{number}"
-                return
+            lock.acquire()
         except Timeout:
             continue
+        try:
+            yield f"{platform.node()}-{zlib.crc32(str(folder).encode()):08x}-{number}"
+        finally:
+            lock.release()
+        return
 
 
 def main() -> int:
@@ -233,7 +250,8 @@ def main() -> int:
     for noisy in ("dbos", "alembic", "mlflow", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        Worker(load_settings()).run()
+        while not Worker(load_settings()).run():
+            pass
     except CurateError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -25,7 +25,7 @@ from matcurate.jobs.kinds import JobKind
 from matcurate.jobs.queue import LOST_AFTER, job_of, jobs_of, put_back, take_over
 from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
-from matcurate.workflows.home import enqueue, queue, queue_client, queue_name
+from matcurate.workflows.home import enqueue, initialise, queue, queue_client, queue_name
 from matcurate.workflows.ingest import ingest_files
 
 
@@ -178,6 +178,22 @@ def test_the_schedule_is_dbos_s_and_follows_the_catalog(workspace, monkeypatch):
         assert DBOS.get_schedule(name) is None
     first = jobs_of(workspace)[-1]  # perhaps the next has followed
     assert (first.kind, first.trigger) == ("sync", "schedule")
+
+
+def test_a_worker_whose_home_is_another_projects_now_lets_go(workspace, quick, monkeypatch):
+    monkeypatch.setattr(module.signal, "signal", lambda *_: None)
+    worker, (job, _) = Worker(workspace.settings), enqueue(workspace, "snapshot", "ann")
+    initialise(workspace.settings, "second", ("a",), "phases")
+    assert worker.run() is False
+    assert state(workspace, job) is JobState.QUEUED
+
+
+def test_the_installation_is_opened_again_only_for_other_settings(workspace):
+    worker = Worker(workspace.settings)
+    opened = worker._current()
+    assert worker._current() is opened
+    save_settings(workspace.settings.home, {"lab": "north"})
+    assert worker._current().settings.lab == "north"
 
 
 def test_without_a_project_there_is_no_worker(tmp_path):
