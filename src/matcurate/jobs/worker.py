@@ -130,7 +130,8 @@ class Worker:
                     "system_database_url": settings.resolved_queue_url,
                     "serializer": DBOSPortableJSONSerializer(),
                     "executor_id": self._name,
-                    "application_version": "1",  # what an earlier version has begun is gone on with
+                    # the same for all versions of the code: what an earlier one has begun is gone on with
+                    "application_version": f"{queue}-1",
                     "console_log_level": "WARNING",
                     "scheduler_polling_interval_sec": TIDY_SECONDS,
                 }

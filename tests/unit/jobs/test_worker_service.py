@@ -25,7 +25,7 @@ from matcurate.jobs.kinds import JobKind
 from matcurate.jobs.queue import LOST_AFTER, job_of, jobs_of, put_back, take_over
 from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
-from matcurate.workflows.home import enqueue, initialise, queue, queue_client, queue_name
+from matcurate.workflows.home import enqueue, initialise, open_workspace, queue, queue_client, queue_name
 from matcurate.workflows.ingest import ingest_files
 
 
@@ -224,3 +224,16 @@ def test_curate_worker_does_jobs_sees_new_settings_and_stops_on_sigterm(workspac
         errors = process.communicate(timeout=40)[1]
     assert process.returncode == 0, errors
     assert "worker stopped" in errors and "Traceback" not in errors
+
+
+def test_workers_of_two_projects_share_one_queue_database(workspace, quick, add_kind):
+    add_kind("probe", lambda workspace, job, progress: {"project": workspace.project().name})
+    with Worker(workspace.settings).working():
+        first = enqueue(workspace, "probe", "ann")[0]
+        wait_until(lambda: state(workspace, first) is JobState.DONE)
+    initialise(workspace.settings, "other")
+    other = open_workspace(load_settings(workspace.settings.home))
+    with Worker(other.settings).working():
+        second = enqueue(other, "probe", "ann")[0]
+        wait_until(lambda: state(other, second) is JobState.DONE)
+    assert job_of(other, second.id).result == {"project": "other"}
