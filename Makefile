@@ -21,8 +21,8 @@ demo: install
 	$(BIN)/curate --home .demo demo $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/integration --cov --cov-report=term --cov-fail-under=90
-	$(BIN)/python -m pytest tests/integration
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/integration --durations=15 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest tests/integration --durations=15
 
 lint: install
 	$(BIN)/ruff check .
