@@ -95,7 +95,7 @@ class BackendState:
 
 
 class LiveState:
-    """The current :class:`BackendState`: made anew when ``HOME/config.yaml`` changes (``curate connect``)."""
+    """The current :class:`BackendState`: made again when ``HOME/config.yaml`` changes (``curate connect``)."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._home = settings.home

@@ -124,7 +124,7 @@ def _load_credentials(home: Path) -> Credentials:
         return Credentials.model_validate(yaml.safe_load(file.read_text()))
     except (ValidationError, yaml.YAMLError) as error:
         reason = first_problem(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
-        raise ServiceError(f"{file}: {reason}; mend it, or start over in another --home") from error
+        raise ServiceError(f"{file}: {reason}; fix it, or start over in another --home") from error
 
 
 def _with_free_ports(credentials: Credentials) -> Credentials:
