@@ -115,7 +115,7 @@ def test_label_studio_must_be_installed(home, started, tmp_path):
 @pytest.mark.parametrize("text", ["", "password: [", "pasword: x\n", "- 1\n"])
 def test_damaged_credentials_are_one_line(home, started, text):
     (home / "services.yaml").write_text(text)
-    with pytest.raises(ServiceError, match=r"services\.yaml: .*mend it") as refused:
+    with pytest.raises(ServiceError, match=r"services\.yaml: .*fix it") as refused:
         embedded_services(load_settings(home)).__enter__()
     assert "\n" not in str(refused.value)
 
