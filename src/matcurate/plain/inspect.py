@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging import Acquisition, Micrograph, find_images, opened_image, without_databars
+from matcurate.imaging.scale_check import check_scale_bar
 from matcurate.types import Progress, silent
 
 
@@ -15,7 +16,8 @@ class InspectedPage:
 
     ``name`` is a slice, channel or detector, empty where the file names none; ``dtype`` ``uint8``, ``uint16`` or
     ``float32``. ``scale_source`` states width and height of a pixel. ``databar`` has the first row of the data bar, and
-    the row after its last. ``warnings`` are contradictions in the file.
+    the row after its last. ``warnings`` are contradictions in the file, and between it and the length
+    printed beside its scale bar (extra ``ocr``).
     """
 
     page: int
@@ -78,6 +80,7 @@ def databar_rows(micrograph: Micrograph) -> tuple[int, int] | None:
 def _page(micrograph: Micrograph) -> InspectedPage:
     height, width = micrograph.shape
     calibration = micrograph.calibration
+    printed = check_scale_bar(micrograph.pixels, calibration)
     return InspectedPage(
         page=micrograph.page,
         name=micrograph.page_name,
@@ -89,5 +92,5 @@ def _page(micrograph: Micrograph) -> InspectedPage:
         scale_source=None if calibration is None else calibration.source or None,
         databar=databar_rows(micrograph),
         acquisition=micrograph.acquisition,
-        warnings=micrograph.warnings,
+        warnings=micrograph.warnings if printed is None else (*micrograph.warnings, printed),
     )

@@ -10,6 +10,8 @@ import tifffile
 from PIL import Image
 
 from matcurate.cli.app import run
+from matcurate.plain import inspect as module
+from matcurate.types import Calibration
 
 SHAPE = (96, 160)
 
@@ -84,3 +86,21 @@ def test_a_turned_photograph_is_as_high_as_it_is_shown(tmp_path: Path, capsys: p
     assert curate(tmp_path, tmp_path / "a.jpg", "--json") == 0
     (page,) = json.loads(capsys.readouterr().out)["files"][0]["pages"]
     assert (page["height"], page["width"], page["databar"], page["nm_per_px"]) == (69, 48, None, None)
+
+
+def test_a_scale_bar_that_contradicts_the_file_is_a_warning(
+    fei: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = []
+
+    def check(pixels: np.ndarray, calibration: Calibration | None) -> str:
+        seen.append((pixels.shape, calibration))
+        return "the scale bar reads 500 nm"
+
+    monkeypatch.setattr(module, "check_scale_bar", check)
+    assert run(["inspect", str(fei), "--json"]) == 0
+    (page,) = json.loads(capsys.readouterr().out)["files"][0]["pages"]
+    assert page["warnings"][-1] == "the scale bar reads 500 nm"
+    assert [(shape, calibration.nm_per_px) for shape, calibration in seen] == [
+        ((page["height"], page["width"]), page["nm_per_px"])
+    ]
