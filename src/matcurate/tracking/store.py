@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock
 
 from matcurate.errors import TrackingError
 from matcurate.tracking.reach import SQLITE
@@ -15,12 +21,60 @@ if TYPE_CHECKING:  # MLflow is imported once its store is asked
 
 
 def open_client(tracking_uri: str) -> MlflowClient:
-    """Client of a store, for runs and for the model registry in it; the folder of a SQLite store is made."""
+    """Client of a store, for runs and for the model registry in it; a SQLite store is made with its folder."""
     if tracking_uri.startswith(SQLITE):
-        Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+        _make_whole(Path(tracking_uri.removeprefix(SQLITE)))
+    return _client(tracking_uri)
+
+
+def _client(tracking_uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+
+
+@cache  # once a process is enough
+def _make_whole(path: Path) -> None:
+    """Make a SQLite store in a file of its own, and put it in place when it is complete.
+
+    MLflow makes some fifty tables one after the other, and refuses for ever a file in which it was killed. Such a file
+    holds neither runs nor models, so it is replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if _holds_something(path):
+        return
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        if _holds_something(path):
+            return
+        for left in path.parent.glob(f"{path.name}.*.part"):
+            left.unlink()
+        part = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.part")  # MLflow keeps stores by name
+        _client(f"{SQLITE}{part}").search_experiments(max_results=1)
+        if _schema(path) == _schema(part):
+            part.unlink()  # empty, and as it should be
+        else:
+            part.replace(path)
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a SQLite store has runs or registered models."""
+    return any(_rows(path, f"SELECT 1 FROM {table} LIMIT 1") for table in ("runs", "registered_models"))
+
+
+def _schema(path: Path) -> list[tuple[object, ...]]:
+    """The version of a SQLite store's tables; empty where there is none."""
+    return _rows(path, "SELECT version_num FROM alembic_version")
+
+
+def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    """Rows of a SQLite file; none where the file or the table is missing."""
+    if not path.exists():
+        return []
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.OperationalError:  # no such table
+            return []
 
 
 def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
