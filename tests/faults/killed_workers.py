@@ -193,7 +193,7 @@ def faults_of(workspace: Workspace) -> list[str]:
     faults += [f"job {job.id} ({job.kind}): {job.error}" for job in jobs if job.error and "usable" not in job.error]
     registry = open_registry(workspace)
     versions = registry.versions()
-    per_job = Counter(version.tags["job"] for version in versions)
+    per_job = Counter(version.tags.job for version in versions)
     faults += [f"{name} has registered {count} versions" for name, count in per_job.items() if count > 1]
     told = {job.result["model_version"] for job in jobs if job.kind == "retrain" and job.result}
     faults += [f"{version.name} belongs to no job" for version in versions if version.name not in told]
