@@ -111,11 +111,11 @@ def bench_prompts(
     following: list[float] = []
     for index, sample in enumerate(samples):
         progress(index, len(samples), sample.name)
-        truths = objects_of(sample.load(max_megapixels=settings.max_megapixels), rng)
+        labelled = sample.load(max_megapixels=settings.max_megapixels)
+        truths = objects_of(labelled, rng)
         if not truths:
             continue
-        pixels = sample.load(max_megapixels=settings.max_megapixels).micrograph.pixels
-        curve, box, seconds, more = _measure(model, pixels, truths, clicks)
+        curve, box, seconds, more = _measure(model, labelled.micrograph.pixels, truths, clicks)
         curves += curve
         boxes += box
         first.append(seconds)

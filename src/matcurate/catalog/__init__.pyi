@@ -71,6 +71,7 @@ from .predictions import get_prediction as get_prediction
 from .predictions import latest_prediction as latest_prediction
 from .predictions import list_predictions as list_predictions
 from .predictions import mark_pushed as mark_pushed
+from .predictions import predicted_micrographs as predicted_micrographs
 from .predictions import prediction_for as prediction_for
 from .predictions import pushed_as as pushed_as
 from .predictions import pushed_predictions as pushed_predictions

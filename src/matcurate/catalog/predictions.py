@@ -52,6 +52,16 @@ def latest_prediction(session: Session, project_id: int, micrograph_id: int) -> 
     return one_value(session, PredictionRecord, query)
 
 
+def predicted_micrographs(session: Session, project_id: int) -> set[int]:
+    """Micrographs that any version of a project has predicted."""
+    query = (
+        select(Prediction.micrograph_id)
+        .join(ModelVersion, col(ModelVersion.id) == Prediction.model_version_id)
+        .where(ModelVersion.project_id == project_id)
+    )
+    return set(session.exec(query.distinct()))
+
+
 def list_predictions(session: Session, model_version_id: int) -> list[PredictionRecord]:
     """All predictions of a version, oldest first."""
     query = select(Prediction).where(Prediction.model_version_id == model_version_id).order_by(col(Prediction.id))

@@ -9,9 +9,9 @@ from matcurate.catalog import (
     JobRecord,
     MicrographRecord,
     annotated_micrographs,
-    latest_prediction,
     list_micrographs,
     list_predictions,
+    predicted_micrographs,
     scores_of,
 )
 from matcurate.errors import CurateError
@@ -64,7 +64,7 @@ class ChunkWorker:
                 golden = {micrograph.id for micrograph in present if micrograph.golden}
                 done &= scored | golden | annotated_micrographs(session, project.id)
             elif not isinstance(self.segmenter, Learned):  # what any version has predicted is not new
-                done |= {m.id for m in present if latest_prediction(session, project.id, m.id) is not None}
+                done |= predicted_micrographs(session, project.id)
         return [micrograph.id for micrograph in present if micrograph.id not in done]
 
     def do(self, workspace: Workspace, ids: Sequence[int], scored: bool, progress: Progress) -> int:

@@ -37,7 +37,7 @@ LEAST_AREA = 1e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AreaPrior:
-    """What is known of a model's areas before anything is told: normal in log-odds, per phase.
+    """Expected errors of a model's areas, and the areas of its training pictures: normal in log-odds, per phase.
 
     ``spread`` (n,) is the standard deviation of the model's own areas around the truth. ``mean`` and ``sd`` (n,)
     describe the areas in the training pictures, where they are used.

@@ -84,9 +84,7 @@ def load_labels(
     if stated is None and objects is not None and objects != path:
         stated = read_micrograph(objects, max_megapixels=max_megapixels).calibration
     if class_ids is not None:
-        if (count := len(np.unique(class_ids))) > MOST_CLASSES:
-            remedy = "name a label image, or give --as instances if they are objects"
-            raise DatasetError(f"{classes}: {count} different ids, which are no classes of phases; {remedy}")
+        _check_classes(class_ids, classes)
         if class_ids.shape != object_ids.shape:
             raise DatasetError(
                 f"{objects} has {_size(object_ids)}, {classes} {_size(class_ids)}; give both at one size"
@@ -112,6 +110,13 @@ def load_labels(
         lines=lines,
         ignored=_ignored(path, object_ids.shape, max_megapixels),
     )
+
+
+def _check_classes(ids: LabelMap, path: Path | None) -> None:
+    """Refuse more ids than a micrograph has phases."""
+    if (count := len(np.unique(ids))) > MOST_CLASSES:
+        remedy = "name a label image, or give --as instances if they are objects"
+        raise DatasetError(f"{path}: {count} different ids, which are no classes of phases; {remedy}")
 
 
 def _boundaries(path: Path, ids: LabelMap, stated: Boundaries) -> tuple[BoundaryReading | None, BoolMask | None]:

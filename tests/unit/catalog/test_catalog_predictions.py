@@ -115,6 +115,8 @@ def test_predictions_are_found_by_version_and_by_project(
         assert predictions.latest_prediction(session, project.id, micrograph.id) == second
         assert predictions.latest_prediction(session, other.id, micrograph.id) == third
         assert predictions.latest_prediction(session, 99, micrograph.id) is None
+        assert predictions.predicted_micrographs(session, project.id) == {micrograph.id}
+        assert predictions.predicted_micrographs(session, 99) == set()
         with pytest.raises(CatalogError, match="no prediction 99 in the catalog; 'curate presegment'"):
             predictions.get_prediction(session, 99)
 

@@ -13,8 +13,8 @@ from matcurate.catalog import (
     PredictionRecord,
     ProjectRecord,
     ensure_model_version,
-    latest_prediction,
     list_micrographs,
+    predicted_micrographs,
     prediction_for,
     store_prediction,
 )
@@ -145,7 +145,8 @@ def _choose(
         wanted = list_micrographs(session, project.id, ids=ids)
         todo = list_micrographs(session, project.id, without_prediction_of=version.id, ids=ids)
         if selection == "new":
-            todo = [m for m in todo if latest_prediction(session, project.id, m.id) is None]
+            predicted = predicted_micrographs(session, project.id)
+            todo = [m for m in todo if m.id not in predicted]
     return todo, len(wanted) - len(todo)
 
 
