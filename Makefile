@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-# How many processes run the unit tests; each loads torch. Those with real services run in one, after them.
-WORKERS ?= 2
+# How many processes run the tests; each loads torch. One has the real services, and mostly waits for them.
+WORKERS ?= 3
 
 .PHONY: install demo test lint docs clean
 
@@ -21,8 +21,7 @@ demo: install
 	$(BIN)/curate --home .demo demo $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --ignore=tests/integration --durations=15 --cov --cov-report=term --cov-fail-under=90
-	$(BIN)/python -m pytest tests/integration --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=15 --cov --cov-report=term --cov-fail-under=90
 
 lint: install
 	$(BIN)/ruff check .
