@@ -14,6 +14,7 @@ from matcurate.cli.bench_robust import robust
 from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
+from matcurate.types import Trust
 
 if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
     from matcurate.bench.finetune import FinetuneBenchmark
@@ -157,8 +158,15 @@ def finetune(
     rank: Annotated[int | None, typer.Option(min=1, help="Of the LoRA adapters [the preset's].")] = None,
     plm: Annotated[bool, typer.Option("--plm/--no-plm", help="With the Phase Learning Module, or without.")] = True,
     ratio: Annotated[
-        str, typer.Option(help="Given when measuring: exact, none or alpha=0.9 (its accuracy).")
+        str,
+        typer.Option(
+            help="Given when measuring: exact, none, alpha=0.9 (its accuracy), noise=1.3 (times or over that), "
+            "mean (of the training pictures), other (of another picture)."
+        ),
     ] = "alpha=0.9",
+    trust: Annotated[
+        Trust, typer.Option(help="measured: the areas are met; guess: weighed against the model's own.")
+    ] = "guess",
     steps: Annotated[int | None, typer.Option(min=1, help="Of training [the preset's].")] = None,
     backbone: BackboneOption = None,
     preset: Annotated[str | None, typer.Option(help="builtin, layers, sam or the path of a YAML file.")] = None,
@@ -173,7 +181,7 @@ def finetune(
     from matcurate.bench.finetune import FinetuneChoice, bench_finetune
 
     try:
-        choice = FinetuneChoice(preset, backbone, rank, plm, ratio, steps, seed, random_weights)
+        choice = FinetuneChoice(preset, backbone, rank, plm, ratio, trust, steps, seed, random_weights)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ratio") from error
     with progress_bar("Training") as progress:

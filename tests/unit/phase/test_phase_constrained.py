@@ -125,3 +125,9 @@ def test_the_bias_of_a_certain_model_is_bounded_by_its_least_probability():
     shares = np.stack([np.ones((20, 30), np.float32), np.zeros((20, 30), np.float32)])
     bias = area_bias(shares, np.array([0.5, 0.5]))
     assert np.isfinite(bias).all() and np.isfinite(shares_with(shares, bias)).all()
+
+
+def test_a_model_that_is_unsure_everywhere_meets_the_areas_too():
+    p = np.linspace(0.49, 0.51, 6000, dtype=np.float32).reshape(60, 100)
+    moved = follow(np.stack([1 - p, p]), nan(None, 0.2), "measured")
+    assert areas_of(moved)[1] == pytest.approx(0.2, abs=0.004)
