@@ -86,7 +86,7 @@ class StandardRatioEncoder(nn.Module):
         given = (ratios.sum(dim=1, keepdim=True) > 0).to(ratios)
         inputs = (centred_logs(ratios) - self.centre) / self.spread
         encoded = functional.linear(functional.linear(inputs, self.hidden).relu(), self.output) * given
-        return encoded.unflatten(1, (ratios.shape[1], -1))
+        return encoded.reshape(len(ratios), ratios.shape[1], -1)
 
 
 def centred_logs(ratios: Tensor) -> Tensor:
