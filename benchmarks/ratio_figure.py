@@ -10,10 +10,10 @@ from typing import get_args
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from ratio import SWEEP, Predicted, evaluated
 
 from matcurate.phase.constrained import areas_of, follow
 from matcurate.types import UNKNOWN, Trust
+from ratio import SWEEP, Predicted, evaluated
 
 COLOURS = {"measured": "#1f77b4", "guess": "#ff7f0e"}
 FACTORS = np.linspace(0.5, 1.5, 9)

@@ -33,7 +33,7 @@ KINDS = ("none", "exact", "alpha=0.9", "alpha=0.7", "noise=1.3", "noise=1.7", "m
 def main() -> None:
     """Train without module, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     rows: dict[tuple[str, str], list[float]] = {}

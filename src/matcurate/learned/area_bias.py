@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
+from scipy.stats import rankdata
 from skimage.measure import label
 from skimage.segmentation import watershed
 
@@ -18,8 +19,10 @@ from matcurate.types import BoolMask
 
 REACH = 8.0
 """Distance in pixels to a phase that weighs as much as a grey level at which it is e times less likely."""
-FALL = 1.7
-"""Power by which probabilities fall; no exponential, so that all pixels keep their order above the least share."""
+DEPTH = 8.0
+"""Logarithm of the odds of the phase of a pixel against the least likely other one."""
+TIE = 0.01
+"""Least logarithm of those odds: no other phase is as probable."""
 LEAST_DEVIATION = 3.0
 """Least standard deviation of the grey levels of a phase."""
 
@@ -27,19 +30,25 @@ LEAST_DEVIATION = 3.0
 def pseudo_shares(grey: Grey, phases: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
     """Give the ``count`` phases of a segmentation (H, W) probabilities (n, H, W), of which its own is the largest.
 
-    The others' follow from their grey levels (normal in every phase) and fall with the distance to the phase. They
-    order the pixels; they are no calibrated probabilities. A phase that does not occur has 0.
+    What speaks for another phase is the pixel's grey level (normal in every phase) and its distance to that phase. The
+    ranks of this over the pixels are the odds: they order the pixels, and are not calibrated. A phase that does not
+    occur has 0.
     """
     levels = grey.astype(np.float32)
     scores = np.full((count, *phases.shape), -np.inf, dtype=np.float32)
-    for phase in np.unique(phases).tolist():
+    present = np.unique(phases).tolist()
+    for phase in present:
         inside = phases == phase
         mean, deviation = levels[inside].mean(), max(float(levels[inside].std()), LEAST_DEVIATION)
         scores[phase] = -0.5 * ((levels - mean) / deviation) ** 2 - np.log(deviation)
         scores[phase] -= distance_transform_edt(~inside).astype(np.float32) / REACH
-    own = np.take_along_axis(scores, phases[None].astype(np.intp), axis=0)
-    np.minimum(scores, own - 1 / REACH, out=scores, where=np.arange(count)[:, None, None] != phases)
-    weights = (1 + own - scores) ** -FALL
+    own = np.take_along_axis(scores, phases[None].astype(np.intp), axis=0)[0]
+    weights = np.zeros_like(scores)
+    for phase in present:
+        outside = phases != phase
+        order = rankdata((own - scores[phase])[outside])
+        weights[phase] = 1
+        weights[phase][outside] = np.exp(-DEPTH * order / max(1, order.size) - TIE)
     shares: NDArray[np.float32] = weights / weights.sum(axis=0)
     return shares
 

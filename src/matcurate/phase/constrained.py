@@ -26,7 +26,7 @@ LEAST_SHARE = 1e-6
 LONGEST_STEP = 2.0
 """Largest change of a bias in one Newton step, in natural logarithms."""
 STEPS = 60
-OWN_SD = 0.5
+OWN_SD = 0.35
 """Standard deviation of a model's own areas in log-odds, where it has not been measured."""
 LEAST_SPREAD = 0.05
 """Least standard deviation of a model's own areas in log-odds, however sure it is of every pixel."""

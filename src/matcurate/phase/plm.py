@@ -2,7 +2,7 @@
 
 "Learning phase representations for microstructural segmentation in metallographic images through expert knowledge",
 section 2.2 and figure 4. Widths that the text leaves open follow from the parameter counts of its table 6
-(docs/methods/phase-learning.md).
+(docs/notes/phase-learning.md).
 """
 
 from __future__ import annotations

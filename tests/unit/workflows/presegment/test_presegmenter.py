@@ -171,3 +171,26 @@ def test_an_experts_ratio_changes_the_answer_and_is_not_stored(workspace, champi
 
 def numbers(answer):
     return [region["value"]["number"] for region in answer.regions if region["type"] == "number"]
+
+
+def test_a_told_area_is_that_of_the_pixels_that_count(workspace, champion):
+    """The lowest rows are a data bar: neither in the area, nor masked."""
+    champion(1)
+    rng = np.random.default_rng(0)
+    pixels, ignored = rng.integers(0, 255, (96, 160)).astype(np.uint8), np.zeros((96, 160), bool)
+    ignored[80:] = True
+    found = choose_presegmenter(workspace).segment(pixels, ExpertRatio.of_phases([0.3], "measured"), ignored)
+    assert found.phase_fractions[1] == pytest.approx(0.3, abs=0.006) and not found.phases[80:].any()
+
+
+def test_matsam_follows_a_told_area_too(workspace, threshold, tmp_path):
+    micrograph = add_disc(workspace, tmp_path / "in")
+    pixels, ignored = load_original(workspace, micrograph).pixels, np.zeros((96, 160), bool)
+    ignored[90:] = True
+    segmenter = open_presegmenter(workspace, threshold)
+    before = segmenter.segment(pixels, ignored=ignored)
+    after = segmenter.segment(pixels, ExpertRatio.of_phases([0.05], "measured"), ignored)
+    assert before.phase_fractions[1] < 0.02
+    assert after.phase_fractions[1] == pytest.approx(0.05, abs=0.01)  # rings of equal grey come as a whole
+    assert (after.phases >= before.phases).all() and not after.phases[90:].any()
+    assert (after.instances > 0).tolist() == (after.phases > 0).tolist()
