@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from ratio import DATASETS, STEPS, spread
 
 from matcurate.bench.dice import dice_of_classes, mean_dice, segmented
 from matcurate.bench.finetune import PRESETS, split_validation
@@ -22,6 +21,7 @@ from matcurate.phase.samples import Picture
 from matcurate.phase.trainer import train
 from matcurate.types import Trust
 from matcurate.workflows.home import learning_backbone
+from ratio import DATASETS, STEPS, spread
 
 FORMS = {
     "without": None,
