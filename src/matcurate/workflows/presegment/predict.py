@@ -138,7 +138,13 @@ class TaskAnswerer:
     def answer(self, task: TaskQuestion, context: Mapping[str, object] | None) -> Answer:
         """Answer from the store, by computing, or with the expert's ratio."""
         micrograph = self.micrograph(task)
-        ratio = self._expert_ratio(task, micrograph, context)
+        try:
+            ratio = self._expert_ratio(task, micrograph, context)
+        except AnnotationError as error:
+            if context is not None:
+                raise
+            log.warning("task %d, its drafts are left out of account: %s", task.id, error)
+            ratio = None
         if ratio is not None:
             return self.with_ratio(task, micrograph, ratio)
         prediction, source = self._predict(micrograph)
