@@ -6,6 +6,7 @@ most probable compromise between an expert's guess and the model's own estimate.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -140,7 +141,7 @@ def area_bias(shares: NDArray[np.floating], target: FloatArray, counted: BoolMas
         return bias
     flat = shares.reshape(n, -1)
     among = flat if counted is None else flat[:, counted.ravel()]
-    pixels = among[:, :: -(-among.shape[1] // MOST_PIXELS)]
+    pixels = among[:, :: _stride(among.shape[1], shares.shape[2])]
     logs = np.log(pixels[~absent].T.clip(LEAST_SHARE), dtype=np.float64)
     chosen = solved[~absent]
     goal = target[~absent]
@@ -152,6 +153,14 @@ def area_bias(shares: NDArray[np.floating], target: FloatArray, counted: BoolMas
             break
     bias[~absent] = step
     return bias
+
+
+def _stride(pixels: int, width: int) -> int:
+    """Step between the pixels that are looked at; none of the width's divisors, so that all columns are seen."""
+    step = -(-pixels // MOST_PIXELS)
+    while step > 1 and math.gcd(step, width) > 1:
+        step += 1
+    return step
 
 
 def _solve(logs: FloatArray, start: FloatArray, goal: FloatArray, chosen: BoolMask, temperature: float) -> FloatArray:

@@ -142,3 +142,12 @@ def test_a_model_that_is_sure_of_its_pixels_follows_a_guess_less():
     p = np.array([0.9, 0.2], dtype=np.float32).reshape(1, 2)
     assert doubtful_areas(np.stack([p, 1 - p])) == pytest.approx([0.15, 0.15])
     assert doubtful_areas(np.stack([p, 1 - p]), np.array([[False, True]])) == pytest.approx([0.2, 0.2])
+
+
+def test_areas_of_a_large_micrograph_are_met_whatever_its_columns_hold():
+    """Every eighth column is another one: looking at those alone, at a step of the width's divisor, would mislead."""
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.05, 0.3, (512, 1024)).astype(np.float32)
+    p[:, ::8] += 0.6
+    moved = follow(np.stack([1 - p, p]), nan(None, 0.4), "measured")
+    assert areas_of(moved)[1] == pytest.approx(0.4, abs=0.006)
