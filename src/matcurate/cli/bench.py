@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,7 +14,6 @@ from matcurate.cli.bench_robust import robust
 from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
-from matcurate.types import Trust
 
 if TYPE_CHECKING:  # It brings torch, which takes seconds to import.
     from matcurate.bench.finetune import FinetuneBenchmark
@@ -165,7 +164,8 @@ def finetune(
         ),
     ] = "alpha=0.9",
     trust: Annotated[
-        Trust, typer.Option(help="measured: the areas are met; guess: weighed against the model's own.")
+        Literal["measured", "guess"],
+        typer.Option(help="measured: the areas are met; guess: weighed against the model's own."),
     ] = "guess",
     steps: Annotated[int | None, typer.Option(min=1, help="Of training [the preset's].")] = None,
     backbone: BackboneOption = None,
