@@ -1,4 +1,4 @@
-"""The tables of docs/methods/phase-learning.md: fine-tuning with and without the Phase Learning Module, over seeds.
+"""The tables of docs/notes/phase-learning.md: fine-tuning with and without the Phase Learning Module, over seeds.
 
     python benchmarks/finetune.py TRAIN VAL --preset builtin --seeds 3 --out runs.jsonl --zero-shot
 

@@ -1,4 +1,4 @@
-"""The figures of docs/methods/phase-learning.md, after figures 11 and 12 of the paper.
+"""The figures of docs/notes/phase-learning.md, after figures 11 and 12 of the paper.
 
     python benchmarks/plm_figures.py runs.jsonl VAL --adapter ADAPTER.safetensors --name superalloy --out docs/images
 

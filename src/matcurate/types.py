@@ -19,6 +19,9 @@ FloatArray = NDArray[np.floating[Any]]
 Side = Literal["bright", "dark"]
 SIDES: tuple[Side, ...] = ("bright", "dark")
 """Towards which an object differs in grey from what is around it."""
+Trust = Literal["measured", "guess"]
+"""Of an expert's area fractions: ``measured`` (point count, EDS, another instrument) are met fully, a ``guess`` is
+weighed against the model's estimate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,38 +8,37 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from matcurate.phase.inference import segment_phases
+from matcurate.bench.ratio_kinds import EXACT, NONE
+from matcurate.phase.constrained import AreaPrior, follow
+from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.ratios import exact_ratio, guessed_ratio, no_ratio
+from matcurate.phase.ratios import Ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.scores import mean_of, phase_dice
-from matcurate.types import UNKNOWN, LabelMap
+from matcurate.types import UNKNOWN, LabelMap, Trust
 
-EXACT, NONE, ALPHA = "exact", "none", "alpha="
 COMPARED = (NONE, "alpha=0.9", EXACT)
-"""Ratios that every run with the module is measured at, beside the one that was chosen."""
+"""Ratios that every run is measured at, beside the one that was chosen."""
 
 
-def parse_ratio(text: str) -> float | None:
-    """Accuracy of a ``--ratio``: ``exact`` is 1, ``alpha=0.9`` is 0.9, ``none`` is None; ValueError outside [0, 1]."""
-    if text in (EXACT, NONE):
-        return 1.0 if text == EXACT else None
-    try:
-        accuracy = float(text.removeprefix(ALPHA)) if text.startswith(ALPHA) else -1.0
-    except ValueError:
-        accuracy = -1.0
-    if not 0 <= accuracy <= 1:
-        raise ValueError(f"{text!r} is not exact, none or alpha=X with X in [0, 1]")
-    return accuracy
+def segmented(
+    model: PhaseModel,
+    pictures: Sequence[Picture],
+    ratios: Sequence[Ratio],
+    trust: Trust | None = None,
+    prior: AreaPrior | None = None,
+) -> list[NDArray[np.uint8]]:
+    """Phases that a model finds on every picture, given its ratio, zeros for none.
 
-
-def segmented(model: PhaseModel, pictures: Sequence[Picture], ratio: str) -> list[NDArray[np.uint8]]:
-    """Phases that a model finds on every picture, given a ratio as :func:`parse_ratio` reads it."""
-    accuracy, phases = parse_ratio(ratio), model.phases
-    if accuracy is None:
-        return [segment_phases(model, picture.grey, no_ratio(phases)) for picture in pictures]
-    ratios = (guessed_ratio(exact_ratio(picture.labels, phases), accuracy) for picture in pictures)
-    return [segment_phases(model, picture.grey, given) for picture, given in zip(pictures, ratios, strict=True)]
+    Without ``trust`` the Phase Learning Module alone gets the ratio; with it the areas are met as in prediction.
+    """
+    labels = []
+    for picture, ratio in zip(pictures, ratios, strict=True):
+        shares = phase_shares(model, picture.grey, ratio)
+        if trust is not None and ratio.any():
+            shares = follow(shares, ratio, trust, prior, picture.labels != UNKNOWN)
+        labels.append(shares.argmax(axis=0).astype(np.uint8))
+    return labels
 
 
 def per_class(values: Sequence[tuple[float | None, ...]]) -> tuple[float | None, ...]:

@@ -6,27 +6,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matcurate.bench.dice import (
     COMPARED,
     dice_of_classes,
     foreground_dice,
     mean_dice,
-    parse_ratio,
     part_parameters,
     peak_mb,
     per_class,
     segmented,
 )
 from matcurate.bench.folders import class_names, labelled_pictures
+from matcurate.bench.ratio_kinds import check_kind, ratios_of_kind
 from matcurate.config import Settings, load_preset
+from matcurate.phase.area_prior import measure_areas
 from matcurate.phase.build import PhaseSettings, base_of, build_model
+from matcurate.phase.constrained import AreaPrior
 from matcurate.phase.model import PhaseModel
+from matcurate.phase.ratios import Ratio, exact_ratio
 from matcurate.phase.samples import Picture
 from matcurate.phase.scores import score_phases
 from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport, train
-from matcurate.types import Progress, silent
+from matcurate.types import Progress, Trust, silent
 from matcurate.workflows.home import learning_backbone
 
 PRESETS = "phase"
@@ -50,6 +54,7 @@ class FinetuneBenchmark:
     rank: int
     plm: bool
     ratio: str
+    trust: Trust | None
     seed: int
     phases: tuple[str, ...]
     images: int
@@ -77,8 +82,9 @@ class FinetuneChoice:
 
     ``preset`` is a name in ``configs/phase``, or the path of a YAML file; ``builtin``, or ``sam`` for an official SAM.
     ``rank`` and ``steps`` stand in place of the preset's. ``plm`` puts the Phase Learning Module in. ``ratio`` is given
-    in evaluation (:func:`parse_ratio`); in training it is as in the preset. ``seed`` is that of weights, crops and the
-    part kept for early stopping. ``random_weights`` draws the backbone's weights from a fixed seed: for timing.
+    in evaluation (:func:`~matcurate.bench.ratio_kinds.ratios_of_kind`); in training it is as in the preset. ``trust``
+    says how its areas are met, None leaves them to the module alone. ``seed`` is that of weights, crops and the part
+    kept for early stopping. ``random_weights`` draws the backbone's weights from a fixed seed: for timing.
     """
 
     preset: str | None = None
@@ -86,12 +92,13 @@ class FinetuneChoice:
     rank: int | None = None
     plm: bool = True
     ratio: str = "alpha=0.9"
+    trust: Trust | None = "guess"
     steps: int | None = None
     seed: int = 0
     random_weights: bool = False
 
     def __post_init__(self) -> None:
-        parse_ratio(self.ratio)
+        check_kind(self.ratio)
 
 
 def bench_finetune(
@@ -116,7 +123,7 @@ def bench_finetune(
     preset = _changed(load_preset(choice.preset or backbone.traits.family, PhaseSettings, PRESETS), choice)
     pictures, measured = (labelled_pictures(folder, settings) for folder in (train_folder, val_folder))
     phases = class_names(train_folder, pictures, measured)
-    learned, kept = _parted(pictures, preset.validation_share, choice.seed)
+    learned, kept = split_validation(pictures, preset.validation_share, choice.seed)
     model = build_model(backbone, len(phases), preset.model, choice.seed)
     history: list[StepReport] = []
     ended = train(
@@ -129,8 +136,10 @@ def bench_finetune(
         report=history.append,
         progress=progress,
     )
+    areas = measure_areas(model, learned, kept)
     if adapter is not None:
-        save_adapter(adapter, model, base, phases, preset.model, {"seed": str(choice.seed)})
+        save_adapter(adapter, model, base, phases, preset.model, {"seed": str(choice.seed)}, areas)
+    mean = np.mean([exact_ratio(picture.labels, len(phases)) for picture in learned], axis=0)
     return FinetuneBenchmark(
         train=str(train_folder),
         val=str(val_folder),
@@ -143,20 +152,35 @@ def bench_finetune(
         best_step=ended.best_step,
         seconds_per_step=ended.seconds_per_step,
         history=tuple(history),
-        **_scores(model, measured, choice),
+        **_scores(model, measured, choice, mean, areas.prior()),
     )
 
 
-def _scores(model: PhaseModel, measured: Sequence[Picture], choice: FinetuneChoice) -> dict[str, Any]:
+def _scores(
+    model: PhaseModel, measured: Sequence[Picture], choice: FinetuneChoice, mean: Ratio, prior: AreaPrior
+) -> dict[str, Any]:
     """What is reported of a trained model at every ratio, by the names of the report's fields."""
-    others = [ratio for ratio in COMPARED if ratio != choice.ratio] if choice.plm else []
-    truth, predicted = [picture.labels for picture in measured], segmented(model, measured, choice.ratio)
+    truth = [picture.labels for picture in measured]
+    exact = [exact_ratio(labels, model.phases) for labels in truth]
+
+    def at(kind: str) -> list[NDArray[np.uint8]]:
+        ratios = ratios_of_kind(kind, exact, mean, np.random.default_rng((choice.seed, 3)))
+        return segmented(model, measured, ratios, choice.trust, prior)
+
+    heard = choice.plm or choice.trust is not None
+    by_ratio = {kind: at(kind) for kind in ((choice.ratio, *COMPARED) if heard else (choice.ratio,))}
+    predicted = by_ratio[choice.ratio]
     scores = [score_phases(labels, true, model.phases) for labels, true in zip(predicted, truth, strict=True)]
-    by_ratio = {choice.ratio: predicted} | {ratio: segmented(model, measured, ratio) for ratio in others}
     per_ratio = {ratio: dice_of_classes(labels, truth, model.phases) for ratio, labels in by_ratio.items()}
     trainable, total = model.parameter_counts()
     return {
-        **{"plm": choice.plm, "ratio": choice.ratio, "seed": choice.seed, "images": len(measured)},
+        **{
+            "plm": choice.plm,
+            "ratio": choice.ratio,
+            "trust": choice.trust,
+            "seed": choice.seed,
+            "images": len(measured),
+        },
         **{"dice": mean_dice(per_ratio[choice.ratio]), "dice_per_class": per_ratio[choice.ratio]},
         "dice_foreground": foreground_dice(predicted, truth),
         "iou_per_class": per_class([score.iou for score in scores]),
@@ -181,8 +205,8 @@ def _changed(preset: PhaseSettings, choice: FinetuneChoice) -> PhaseSettings:
     return PhaseSettings.model_validate(content)
 
 
-def _parted(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:
-    """What is learned from, and what is kept for early stopping: nothing of fewer than three pictures."""
+def split_validation(pictures: Sequence[Picture], share: float, seed: int) -> tuple[list[Picture], list[Picture]]:
+    """Split pictures into those to learn from, and those for early stopping: none of fewer than three."""
     kept = round(share * len(pictures)) if len(pictures) >= 3 else 0
     order = np.random.default_rng(seed).permutation(len(pictures))
     return [pictures[index] for index in order[kept:]], [pictures[index] for index in order[:kept]]

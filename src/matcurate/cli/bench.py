@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -157,8 +157,16 @@ def finetune(
     rank: Annotated[int | None, typer.Option(min=1, help="Of the LoRA adapters [the preset's].")] = None,
     plm: Annotated[bool, typer.Option("--plm/--no-plm", help="With the Phase Learning Module, or without.")] = True,
     ratio: Annotated[
-        str, typer.Option(help="Given when measuring: exact, none or alpha=0.9 (its accuracy).")
+        str,
+        typer.Option(
+            help="Given when measuring: exact, none, alpha=0.9 (its accuracy), noise=1.3 (times or over that), "
+            "mean (of the training pictures), other (of another picture)."
+        ),
     ] = "alpha=0.9",
+    trust: Annotated[
+        Literal["measured", "guess"],
+        typer.Option(help="measured: the areas are met; guess: weighed against the model's own."),
+    ] = "guess",
     steps: Annotated[int | None, typer.Option(min=1, help="Of training [the preset's].")] = None,
     backbone: BackboneOption = None,
     preset: Annotated[str | None, typer.Option(help="builtin, layers, sam or the path of a YAML file.")] = None,
@@ -173,7 +181,7 @@ def finetune(
     from matcurate.bench.finetune import FinetuneChoice, bench_finetune
 
     try:
-        choice = FinetuneChoice(preset, backbone, rank, plm, ratio, steps, seed, random_weights)
+        choice = FinetuneChoice(preset, backbone, rank, plm, ratio, trust, steps, seed, random_weights)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--ratio") from error
     with progress_bar("Training") as progress:

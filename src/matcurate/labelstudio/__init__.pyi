@@ -15,7 +15,10 @@ from .connection import read_token as read_token
 from .images import fetch_image as fetch_image
 from .ratios import Draft as Draft
 from .ratios import Ratios as Ratios
+from .ratios import areas_region as areas_region
 from .ratios import asked_ratios as asked_ratios
+from .ratios import asked_trust as asked_trust
+from .ratios import open_where_same as open_where_same
 from .ratios import same_on_the_page as same_on_the_page
 from .records import AnnotationRecord as AnnotationRecord
 from .records import ImageUpload as ImageUpload

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import Literal
+from typing import Literal, get_args
 from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, indent, tostring
 
 from matcurate.errors import ConfigError
 from matcurate.labelstudio.bars import BARS_COUNT, BARS_NAME
+from matcurate.types import Trust
 
 MAX_PHASES = 254
 MAX_XML_CHARACTERS = 1_000_000
@@ -32,6 +33,10 @@ PAINTING = ("brushlabels", "bitmasklabels", "polygonlabels")
 LOOK_KEY = "look"
 """Key of a task's data with a Markdown text that says where to look; a task without one shows nothing there."""
 RATIO_NAME = re.compile(r"ratio_([1-9][0-9]{0,2})")
+TRUST_NAME = "ratio_trust"
+"""Field of the whole task: how far the area fractions are to be trusted."""
+AREAS_NAME = "areas"
+"""Text field of the whole task: which area fractions the masks have after a ratio was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,8 @@ class LabellingConfig:
 
     ``image`` is the name of the Image tag, ``image_key`` the key of the task's data with the image's address
     (``image`` for ``value="$image"``); ``phases`` names class ids 1, 2, …; ``controls`` draw regions, in the order of
-    the page; ``ratios`` names the Number field with the ratio of each phase, None where there is none.
+    the page; ``ratios`` names the Number field with the ratio of each phase, None where there is none; ``states_areas``
+    says whether there is the text field of :data:`AREAS_NAME`.
     """
 
     image: str
@@ -57,6 +63,7 @@ class LabellingConfig:
     phases: tuple[str, ...]
     controls: tuple[LabelControl, ...]
     ratios: tuple[str | None, ...]
+    states_areas: bool = False
 
     def phase_control(self, *shapes: Shape) -> LabelControl | None:
         """First control of one of ``shapes`` that has a label for every phase."""
@@ -78,9 +85,9 @@ def labelling_config(
 
     One brush label for each phase, with ``bitmask`` as PNG regions instead of RLE ones; with ``instances`` polygons,
     one label for each phase (an object *of* that phase) and one that only outlines an object; for each phase a
-    task-level number, its area fraction; a box to tick where what was taken for a data bar is none; beside them the
-    task's text on where to look. ``phases`` are names of class ids 1, 2, …, at most 254, ``colours`` are ``#rrggbb``;
-    ConfigError when one cannot be used.
+    task-level number, its area fraction, and how far these are to be trusted; a box to tick where what was taken for a
+    data bar is none; beside them the task's text on where to look. ``phases`` are names of class ids 1, 2, …, at most
+    254, ``colours`` are ``#rrggbb``; ConfigError when one cannot be used.
     """
     names = check_phases(phases, instances=instances)
     shades = _check_colours(colours, len(names))
@@ -97,6 +104,7 @@ def labelling_config(
     for class_id, name in enumerate(names, start=1):
         _add(controls, "Header", value=f"Area fraction of {name}", size="6")
         _add(controls, "Number", name=f"ratio_{class_id}", toName="image", min="0", max="1", step="0.001")
+    _add_trust(controls)
     bars = _add(controls, "Choices", name=BARS_NAME, toName="image", choice="multiple")
     _add(bars, "Choice", value=BARS_COUNT)
     _add(below, "Markdown", value=f"${LOOK_KEY}")  # nameless: tasks need not have it
@@ -124,7 +132,8 @@ def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
     name = image.get("name", "")
     controls = tuple(_controls(root, name))
     _check_labels(controls, names)
-    return LabellingConfig(name, key[1:], names, controls, _ratio_names(root, name, len(names)))
+    states_areas = any(tag.get("name") == AREAS_NAME and tag.get("toName") == name for tag in root.iter("TextArea"))
+    return LabellingConfig(name, key[1:], names, controls, _ratio_names(root, name, len(names)), states_areas)
 
 
 def labels_of_controls(xml: str) -> dict[str, tuple[str, ...]]:
@@ -171,6 +180,15 @@ def _add(parent: Element, tag: str, **attributes: str) -> Element:
 def _add_labels(control: Element, names: Sequence[str], colours: Sequence[str]) -> None:
     for name, colour in zip(names, colours, strict=True):
         _add(control, "Label", value=name, background=colour)
+
+
+def _add_trust(parent: Element) -> None:
+    """Choice of how far the area fractions are to be trusted, and the text on what came of them."""
+    choices = _add(parent, "Choices", name=TRUST_NAME, toName="image", choice="single-radio", showInline="true")
+    for trust in get_args(Trust):
+        _add(choices, "Choice", value=trust)
+    _add(parent, "TextArea", name=AREAS_NAME, toName="image", editable="false", maxSubmissions="1", rows="1",
+         placeholder="Areas after a ratio was given")  # fmt: skip
 
 
 def _parse(xml: str) -> Element:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
 from matcurate.config import first_problem
 from matcurate.errors import AnnotationError
-from matcurate.labelstudio.config import LabellingConfig
+from matcurate.labelstudio.config import AREAS_NAME, TRUST_NAME, LabellingConfig
+from matcurate.types import Trust
 
 if TYPE_CHECKING:  # it brings scikit-image, which snapshots and lists of versions need not
-    from matcurate.labelstudio.regions import StoredRegion
+    from matcurate.labelstudio.regions import Region, StoredRegion
 
 Ratios = tuple[float | None, ...]
 """Area fraction of class id 1, 2, …, None where not given."""
@@ -69,19 +70,56 @@ def asked_ratios(
     before the expert's drafts, and a newer draft before an older one, field by field: the page sends only what it
     deems changed. Raises AnnotationError when a ratio lies outside of [0, 1].
     """
-    shown = (context or {}).get("result")
-    sources = [("the page", _items(shown))]
-    ordered = sorted(drafts, key=lambda draft: draft.updated_at, reverse=True)
-    sources += [("a draft", _items(draft.result)) for draft in ordered]
-    given = [ratios for name, items in sources if (ratios := ratios_in(items, config, where=name)) is not None]
+    given = [
+        ratios
+        for name, items in _sources(context, drafts)
+        if (ratios := ratios_in(items, config, where=name)) is not None
+    ]
     if not given:
         return None
     return tuple(next((r for r in column if r is not None), None) for column in zip(*given, strict=True))
 
 
+def asked_trust(context: Mapping[str, object] | None, drafts: Sequence[Draft]) -> Trust:
+    """Read how far the ratios are to be trusted, from the same sources; a guess where nothing is chosen."""
+    for _, items in _sources(context, drafts):
+        for item in items:
+            value = item.get("value")
+            if item.get("type") == "choices" and item.get("from_name") == TRUST_NAME and isinstance(value, Mapping):
+                chosen = value.get("choices")
+                for trust in get_args(Trust):
+                    if isinstance(chosen, list) and trust in chosen:
+                        return trust  # type: ignore[no-any-return]
+    return "guess"
+
+
+def areas_region(text: str, config: LabellingConfig) -> Region | None:
+    """Text that the page shows beside the ratios; None where its labelling configuration has no field for it."""
+    if not config.states_areas:
+        return None
+    value: dict[str, object] = {"text": [text]}
+    return {"id": AREAS_NAME, "type": "textarea", "from_name": AREAS_NAME, "to_name": config.image, "value": value}
+
+
+def open_where_same(ratios: Ratios, shown: Sequence[float]) -> Ratios | None:
+    """Ratios without those that stand in the fields as a prediction has put them there; None when none is left."""
+    changed = tuple(
+        None if ratio is None or round(ratio, DECIMALS) == round(fraction, DECIMALS) else ratio
+        for ratio, fraction in zip(ratios, shown, strict=True)
+    )
+    return None if all(ratio is None for ratio in changed) else changed
+
+
 def same_on_the_page(ratios: Mapping[str, float], fractions: Mapping[str, float]) -> bool:
     """Whether the expert left all ratios as a prediction had put them into the fields."""
     return all(round(fractions.get(name, 0.0), DECIMALS) == round(ratio, DECIMALS) for name, ratio in ratios.items())
+
+
+def _sources(context: Mapping[str, object] | None, drafts: Sequence[Draft]) -> Iterator[tuple[str, list[Item]]]:
+    """Results that an expert has on the page, those that count first, each with its name in messages."""
+    yield "the page", _items((context or {}).get("result"))
+    for draft in sorted(drafts, key=lambda draft: draft.updated_at, reverse=True):
+        yield "a draft", _items(draft.result)
 
 
 def _items(result: object) -> list[Item]:

@@ -6,21 +6,20 @@ most probable compromise between an expert's guess and the model's own estimate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit, logsumexp, softmax
 
-from matcurate.types import BoolMask, FloatArray
+from matcurate.types import BoolMask, FloatArray, Trust
 
-Trust = Literal["measured", "guess"]
-"""``measured``: met fully (point count, EDS, another instrument). ``guess``: weighed against the model's estimate."""
-
-TEMPERATURES = (0.15, 0.05)
-"""Softness of the areas while the bias is sought; the second one is nearly that of the most probable phase."""
+TEMPERATURES = (0.15, 0.05, 0.015, 0.005, 0.0015)
+"""Softness of the areas while the bias is sought; the later ones are for models that are unsure everywhere."""
+CLOSE = 0.003
+"""Largest error of an area of the most probable phase, at which no lower temperature is needed."""
 MOST_PIXELS = 65_536
 """Pixels that are looked at: more change an area by less than .002."""
 LEAST_SHARE = 1e-6
@@ -28,8 +27,10 @@ LEAST_SHARE = 1e-6
 LONGEST_STEP = 2.0
 """Largest change of a bias in one Newton step, in natural logarithms."""
 STEPS = 60
-OWN_SD = 0.5
+OWN_SD = 0.35
 """Standard deviation of a model's own areas in log-odds, where it has not been measured."""
+LEAST_SPREAD = 0.05
+"""Least standard deviation of a model's own areas in log-odds, however sure it is of every pixel."""
 GUESS_SD, LEAST_SD = 0.4, 0.002
 """A guess G has the standard deviation GUESS_SD √(G (1 - G)) + LEAST_SD."""
 LEAST_AREA = 1e-4
@@ -63,11 +64,20 @@ def areas_of(shares: NDArray[np.floating], counted: BoolMask | None = None) -> F
     return np.asarray(np.bincount(ids.ravel(), minlength=len(shares)) / max(1, ids.size), dtype=np.float64)
 
 
-def target_areas(own: FloatArray, told: FloatArray, trust: Trust, prior: AreaPrior | None = None) -> FloatArray:
+def doubtful_areas(shares: NDArray[np.floating], counted: BoolMask | None = None) -> FloatArray:
+    """Area fraction (n,) by which each phase may be too large or small: mean of min(p, 1 - p) of (n, H, W)."""
+    doubt = np.minimum(shares, 1 - shares)
+    return np.asarray((doubt.reshape(len(doubt), -1) if counted is None else doubt[:, counted]).mean(axis=1))
+
+
+def target_areas(
+    own: FloatArray, told: FloatArray, trust: Trust, prior: AreaPrior | None = None, doubt: FloatArray | None = None
+) -> FloatArray:
     """Area fractions (n,) to aim at, from the model's own ``own`` (n,) and the expert's ``told`` (n,), nan where free.
 
     Measured: what is told, and nan for the rest. Guess: the mode of the model's estimate (normal in log-odds) times the
-    told values (normal), on the simplex; 0 means that the phase is absent. Raises ValueError for fractions outside
+    told values (normal), on the simplex; 0 means that the phase is absent. Where the model is sure of its pixels, the
+    ``doubt`` (n,) of its areas limits their spread. Raises ValueError for fractions outside
     [0, 1], or that leave nothing for a free phase.
     """
     is_told = np.isfinite(told)
@@ -79,7 +89,11 @@ def target_areas(own: FloatArray, told: FloatArray, trust: Trust, prior: AreaPri
         raise ValueError(f"the told area fractions add up to {total:.3g}; correct them to 1, or less with a free phase")
     if trust == "measured" or not is_told.any():
         return told.astype(np.float64)
-    return _most_probable(own, told, prior or AreaPrior.default(len(own)))
+    prior = prior or AreaPrior.default(len(own))
+    if doubt is not None:
+        odds = doubt / np.maximum(own * (1 - own), LEAST_AREA)
+        prior = replace(prior, spread=np.minimum(prior.spread, odds.clip(LEAST_SPREAD)))
+    return _most_probable(own, told, prior)
 
 
 def expected_areas(own: FloatArray, prior: AreaPrior) -> FloatArray:
@@ -127,15 +141,26 @@ def area_bias(shares: NDArray[np.floating], target: FloatArray, counted: BoolMas
         return bias
     flat = shares.reshape(n, -1)
     among = flat if counted is None else flat[:, counted.ravel()]
-    pixels = among[:, :: -(-among.shape[1] // MOST_PIXELS)]
+    pixels = among[:, :: _stride(among.shape[1], shares.shape[2])]
     logs = np.log(pixels[~absent].T.clip(LEAST_SHARE), dtype=np.float64)
     chosen = solved[~absent]
     goal = target[~absent]
     step: FloatArray = np.zeros(int((~absent).sum()), dtype=np.float64)
     for temperature in TEMPERATURES:
         step = _solve(logs, step, goal, chosen, temperature)
+        areas = np.bincount((logs + step).argmax(axis=1), minlength=len(goal)) / len(logs)
+        if np.abs(areas - goal)[chosen].max() < CLOSE:
+            break
     bias[~absent] = step
     return bias
+
+
+def _stride(pixels: int, width: int) -> int:
+    """Step between the pixels that are looked at; none of the width's divisors, so that all columns are seen."""
+    step = -(-pixels // MOST_PIXELS)
+    while step > 1 and math.gcd(step, width) > 1:
+        step += 1
+    return step
 
 
 def _solve(logs: FloatArray, start: FloatArray, goal: FloatArray, chosen: BoolMask, temperature: float) -> FloatArray:
@@ -187,5 +212,5 @@ def follow(
     """Probabilities (n, H, W) that follow what an expert has told (n,), nan where free; see :func:`target_areas`."""
     if not np.isfinite(told).any():
         return shares
-    target = target_areas(areas_of(shares, counted), told, trust, prior)
+    target = target_areas(areas_of(shares, counted), told, trust, prior, doubtful_areas(shares, counted))
     return shares_with(shares, area_bias(shares, target, counted))

@@ -125,6 +125,11 @@ class Sampler:
         self._settings = settings
         self._levels: list[Levels] = [segmenter.levels(torch.from_numpy(item.grey)) for item in self._pictures]
 
+    @property
+    def ratios(self) -> Tensor:
+        """Exact ratio of every picture, (N, n)."""
+        return torch.from_numpy(np.array(self._ratios)).float()
+
     def batch(self, seed: int, step: int) -> Batch:
         """Crops of a step."""
         rng = np.random.default_rng((seed, step))

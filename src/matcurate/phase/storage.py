@@ -10,7 +10,9 @@ from pydantic import Field
 from torch import Tensor
 
 from matcurate.errors import CheckpointError
+from matcurate.phase.area_prior import AreaStatistics
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
+from matcurate.phase.constrained import AreaPrior
 from matcurate.phase.model import PhaseModel
 from matcurate.promptable.protocol import Backbone
 from matcurate.tensorfile import AGAIN, TensorCard, TensorFormat
@@ -23,6 +25,12 @@ class AdapterCard(TensorCard):
     base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that it was trained on.")
     phases: tuple[str, ...] = Field(min_length=2, description="Names, in the order of the ids.")
     settings: ModelSettings
+    areas: AreaStatistics | None = Field(default=None, description="Of training; None in older files.")
+
+    @property
+    def prior(self) -> AreaPrior:
+        """What an expert's guess of area fractions is weighed against."""
+        return AreaPrior.default(len(self.phases)) if self.areas is None else self.areas.prior()
 
 
 FORMAT = TensorFormat("matcurate-phase-1", AdapterCard, "an adapter of this project")
@@ -68,12 +76,13 @@ def save_adapter(
     phases: tuple[str, ...],
     settings: ModelSettings,
     notes: Mapping[str, str] | None = None,
+    areas: AreaStatistics | None = None,
 ) -> AdapterCard:
     """Write adapters, module, decoder and head; ``phases`` are the names by id, as many as the model has."""
     if len(phases) != model.phases:
         raise ValueError(f"{len(phases)} names for {model.phases} phases")
 
-    facts = {"backbone": base.name, "base_sha256": base.sha256, "phases": phases, "settings": settings}
+    facts = {"backbone": base.name, "base_sha256": base.sha256, "phases": phases, "settings": settings, "areas": areas}
     return FORMAT.write(path, model.learned_state(), notes, **facts)
 
 

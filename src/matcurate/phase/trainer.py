@@ -119,6 +119,8 @@ def train(
     sampler = Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale)
     weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
     checkpoint, fingerprint = None if folder is None else folder / CHECKPOINT, settings.fingerprint(seed)
+    for module in model.modules_of_ratio():
+        module.standardise(sampler.ratios)
     if start is not None:
         model.load_learned_state(dict(start))
     if checkpoint is not None and checkpoint.exists():

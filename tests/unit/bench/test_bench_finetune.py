@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from matcurate.bench.dice import parse_ratio
 from matcurate.bench.finetune import PRESETS, FinetuneChoice, bench_finetune
+from matcurate.bench.ratio_kinds import check_kind, ratios_of_kind
 from matcurate.cli.app import app
 from matcurate.config import configs_root, load_preset, load_settings
 from matcurate.errors import ConfigError, DatasetError
@@ -60,7 +60,8 @@ def test_counts_add_up_with_and_without_the_module(folders):
     plm = with_module.parameters
     assert plm["plm"] == plm["fe"] + plm["re"] + plm["sa"] + plm["fa"]
     assert with_module.trainable_parameters - without.trainable_parameters == plm["plm"]
-    assert set(without.dice_by_ratio) == {"alpha=0.9"}
+    assert set(without.dice_by_ratio) == {"alpha=0.9", "none", "exact"}
+    assert set(run(folders, plm=False, trust=None).dice_by_ratio) == {"alpha=0.9"}  # nothing hears a ratio
 
 
 def test_a_larger_rank_trains_more(folders):
@@ -81,10 +82,34 @@ def test_a_backbone_without_weights_is_refused(folders, threshold):
 
 
 def test_ratios_as_they_are_written():
-    assert (parse_ratio("exact"), parse_ratio("none"), parse_ratio("alpha=0.25")) == (1.0, None, 0.25)
-    for text in ("alpha=1.5", "alpha=", "alpha=nan", "0.9", "Exact", ""):
-        with pytest.raises(ValueError, match="exact, none or alpha=X"):
-            parse_ratio(text)
+    for text in ("alpha=1.5", "alpha=", "alpha=nan", "0.9", "Exact", "", "noise=0.5", "noise=inf", "noise="):
+        with pytest.raises(ValueError, match="is not exact, none, mean, other"):
+            check_kind(text)
+
+
+def test_kinds_of_ratios():
+    exact, mean = [np.array([0.6, 0.4]), np.array([0.9, 0.1])], np.array([0.7, 0.3])
+
+    def given(kind, exact=exact):
+        return np.array(ratios_of_kind(kind, exact, mean, np.random.default_rng(0))).tolist()
+
+    assert given("none") == [[0, 0], [0, 0]] and given("exact") == [[0.6, 0.4], [0.9, 0.1]]
+    assert given("mean") == [[0.7, 0.3]] * 2 and given("other") == [[0.9, 0.1], [0.6, 0.4]]
+    assert given("other", exact[:1]) == [[0.7, 0.3]]
+    np.testing.assert_allclose(given("alpha=0.5"), [[0.5, 0.5]] * 2)
+    np.testing.assert_allclose(given("noise=1"), exact)
+    many = np.array(given("noise=1.3", [exact[0]] * 2000))
+    np.testing.assert_allclose(many.sum(axis=1), 1)
+    odds = np.log(many[:, 0] / many[:, 1])  # of two log-normal factors
+    assert odds.mean() == pytest.approx(np.log(1.5), abs=0.03) and odds.std() == pytest.approx(
+        np.sqrt(2) * np.log(1.3), abs=0.03
+    )
+
+
+def test_without_module_the_areas_alone_follow_a_ratio(folders):
+    followed, module_alone = run(folders, plm=False, ratio="exact", trust="measured"), run(folders, trust=None)
+    assert followed.fraction_error < 0.02 and (followed.trust, module_alone.trust) == ("measured", None)
+    assert run(folders, plm=False, ratio="none").dice_by_ratio["none"] == followed.dice_by_ratio["none"]
 
 
 def test_the_shipped_presets_are_read():

@@ -5,9 +5,12 @@ import pytest
 from matcurate.errors import AnnotationError
 from matcurate.labelstudio import (
     Draft,
+    areas_region,
     asked_ratios,
+    asked_trust,
     decode_annotation,
     labelling_config,
+    open_where_same,
     parse_labelling_config,
     same_on_the_page,
 )
@@ -32,6 +35,35 @@ def test_both_readers_agree():
     assert ratios_in(items, CONFIG, where="x") == decode_annotation(items, (96, 160), CONFIG).ratios == expected
     assert ratios_in([number(2, 1)], CONFIG, where="x") == (None, 1.0)
     assert ratios_in([], CONFIG, where="x") is None
+
+
+def trust(value):
+    return {"type": "choices", "from_name": "ratio_trust", "to_name": "image", "value": {"choices": [value]}}
+
+
+def test_trust_is_read_from_the_page_then_from_the_newest_draft_and_is_a_guess_without():
+    old = Draft([trust("measured")], "2026-11-21T01:00:00Z")
+    new = Draft([number(1, 0.3), trust("guess")], "2026-11-21T02:00:00Z")
+    assert asked_trust(None, [old]) == "measured" and asked_trust(None, [old, new]) == "guess"
+    assert asked_trust({"result": [trust("measured")]}, [new]) == "measured"
+    assert asked_trust({"result": [trust("certain"), {"type": "choices"}]}, []) == asked_trust(None, []) == "guess"
+    assert decode_annotation([trust("measured")], (96, 160), CONFIG).ratios is None
+
+
+def test_a_ratio_that_the_prediction_has_put_there_is_open():
+    assert open_where_same((0.25, 0.4), (0.2501, 0.1)) == (None, 0.4)
+    assert open_where_same((None, 0.1), (0.25, 0.1)) is None
+
+
+def test_areas_are_stated_where_the_page_has_a_field_for_them():
+    region = areas_region("ferrite: told .2, found .19", CONFIG)
+    assert (region["type"], region["from_name"], region["value"]) == (
+        "textarea",
+        "areas",
+        {"text": ["ferrite: told .2, found .19"]},
+    )
+    older = labelling_config(PHASES).replace("TextArea", "Header")
+    assert areas_region("x", parse_labelling_config(older, PHASES)) is None
 
 
 def test_other_results_are_left_alone_damaged_or_not():

@@ -5,6 +5,7 @@ from matcurate.phase.constrained import (
     AreaPrior,
     area_bias,
     areas_of,
+    doubtful_areas,
     expected_areas,
     follow,
     shares_with,
@@ -125,3 +126,28 @@ def test_the_bias_of_a_certain_model_is_bounded_by_its_least_probability():
     shares = np.stack([np.ones((20, 30), np.float32), np.zeros((20, 30), np.float32)])
     bias = area_bias(shares, np.array([0.5, 0.5]))
     assert np.isfinite(bias).all() and np.isfinite(shares_with(shares, bias)).all()
+
+
+def test_a_model_that_is_unsure_everywhere_meets_the_areas_too():
+    p = np.linspace(0.49, 0.51, 6000, dtype=np.float32).reshape(60, 100)
+    moved = follow(np.stack([1 - p, p]), nan(None, 0.2), "measured")
+    assert areas_of(moved)[1] == pytest.approx(0.2, abs=0.004)
+
+
+def test_a_model_that_is_sure_of_its_pixels_follows_a_guess_less():
+    own, told = np.array([0.5, 0.5]), np.array([0.2, 0.8])
+    sure, unsure = (target_areas(own, told, "guess", doubt=np.full(2, doubt)) for doubt in (0.01, 0.5))
+    assert 0.5 < sure[1] < 0.52 < unsure[1] < 0.8
+    assert np.allclose(unsure, target_areas(own, told, "guess"))  # doubt only limits the spread
+    p = np.array([0.9, 0.2], dtype=np.float32).reshape(1, 2)
+    assert doubtful_areas(np.stack([p, 1 - p])) == pytest.approx([0.15, 0.15])
+    assert doubtful_areas(np.stack([p, 1 - p]), np.array([[False, True]])) == pytest.approx([0.2, 0.2])
+
+
+def test_areas_of_a_large_micrograph_are_met_whatever_its_columns_hold():
+    """Every eighth column is another one: looking at those alone, at a step of the width's divisor, would mislead."""
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.05, 0.3, (512, 1024)).astype(np.float32)
+    p[:, ::8] += 0.6
+    moved = follow(np.stack([1 - p, p]), nan(None, 0.4), "measured")
+    assert areas_of(moved)[1] == pytest.approx(0.4, abs=0.006)

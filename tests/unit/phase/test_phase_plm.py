@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from matcurate.phase.plm import PhaseLearningModule, SpatialAwareness, coordinates
+from matcurate.phase.plm import PhaseLearningModule, PlmSettings, SpatialAwareness, StandardRatioEncoder, coordinates
 
 
 def counted(part):
@@ -81,3 +81,53 @@ def test_coordinates_are_rows_then_columns():
 def test_impossible_shapes_are_refused(channels, phases):
     with pytest.raises(ValueError, match="even number"):
         PhaseLearningModule(channels, phases)
+
+
+def trained_per_phase(channels=4, phases=3):
+    """A module in the text's form with weights as after training."""
+    plm = PhaseLearningModule(channels, phases, PlmSettings(hidden=8, per_phase=True))
+    with torch.no_grad():
+        for value in plm.parameters():
+            value.add_(torch.randn_like(value) * 0.3)
+    return plm
+
+
+def test_per_phase_no_ratio_changes_nothing_at_all():
+    plm, features = trained_per_phase(), torch.randn(2, 4, 5, 7)
+    plm.standardise(torch.tensor([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1]]))
+    assert torch.equal(plm(features, torch.zeros(2, 3)), features)
+    mixed = plm(features, torch.tensor([[0.0, 0.0, 0.0], [0.2, 0.2, 0.6]]))
+    assert torch.equal(mixed[0], features[0]) and not torch.allclose(mixed[1], features[1])
+
+
+def test_per_phase_a_new_module_changes_nothing_and_learns():
+    plm, features = PhaseLearningModule(4, 3, PlmSettings(hidden=8, per_phase=True)), torch.randn(1, 4, 5, 7)
+    after = plm(features, torch.tensor([[0.2, 0.2, 0.6]]))
+    assert torch.equal(after, features)
+    after.square().sum().backward()
+    assert plm.ratio_encoder.output.grad.abs().sum() > 0
+
+
+def test_per_phase_each_map_has_its_own_encoding():
+    """Σ_k CoordConv_k(m_k) · RE_k, with every convolution apart."""
+    plm, maps, encodings = trained_per_phase(), torch.randn(1, 3, 5, 7), torch.randn(1, 3, 4)
+    grid = coordinates(maps)
+    expected = sum(
+        plm.awareness.phases[k](torch.cat([maps[:, [k]], grid], dim=1)) * encodings[:, k, :, None, None]
+        for k in range(3)
+    )
+    assert torch.allclose(plm.awareness.per_phase(maps, encodings), expected, atol=1e-6)
+
+
+def test_per_phase_the_ratio_is_standardised_by_the_training_pictures():
+    """Two pictures e^a : 1 with a = 1 and 3: centred logs ±a/2, mean ±1, standard deviation ½."""
+    encoder = StandardRatioEncoder(2, 4, 8)
+    odds = torch.tensor([1.0, 3.0]).exp()
+    encoder.standardise(torch.stack([odds / (1 + odds), 1 / (1 + odds)], dim=1))
+    assert torch.allclose(encoder.centre, torch.tensor([1.0, -1.0]), atol=1e-5)
+    assert torch.allclose(encoder.spread, torch.tensor([0.5, 0.5]), atol=1e-5)
+
+
+def test_per_phase_gates_have_as_many_parameters():
+    text, today = PhaseLearningModule(8, 2, PlmSettings(per_phase=True)), PhaseLearningModule(8, 2)
+    assert text.aggregator.gates.weight.numel() == today.aggregator.gates.weight.numel()

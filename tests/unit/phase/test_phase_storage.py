@@ -10,7 +10,9 @@ from small_network import small_backbone
 from threshold_backbone import ThresholdBackbone
 
 from matcurate.errors import CheckpointError, ConfigError
+from matcurate.phase.area_prior import AreaStatistics
 from matcurate.phase.build import ModelSettings, base_of, build_model
+from matcurate.phase.constrained import OWN_SD
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.plm import PlmSettings
@@ -132,3 +134,34 @@ def test_the_backbone_itself_is_not_changed():
     after = base.weights.network.state_dict()
     assert before.keys() == after.keys() and all(torch.equal(after[name], value) for name, value in before.items())
     assert all(value.requires_grad for value in base.weights.network.parameters())
+
+
+def test_the_spread_of_the_areas_is_kept_and_older_files_without_it_load(saved, tmp_path):
+    path, model = saved
+    areas = AreaStatistics(spread=(0.1, 0.2, 0.3), mean=(0.5, -1.0, -2.0), sd=(1.0, 1.0, 1.0))
+    newer = tmp_path / "newer.safetensors"
+    save_adapter(newer, model, base_of(small_backbone()), NAMES, SETTINGS, areas=areas)
+    assert load_adapter(newer).card.areas == areas
+    assert load_adapter(newer).card.prior.spread.tolist() == [0.1, 0.2, 0.3]
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()[FORMAT.name])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    del header["areas"], header["settings"]["plm"]["per_phase"]
+    save_file(tensors, path, {FORMAT.name: json.dumps(header)})
+    adapter = load_adapter(path)
+    assert adapter.card.prior.spread.tolist() == [OWN_SD] * 3 and adapter.card.settings == SETTINGS
+    adapter.model(small_backbone())
+
+
+def test_the_module_by_the_text_comes_back_with_its_standardisation(tmp_path):
+    settings = SETTINGS.model_copy(update={"plm": PlmSettings(hidden=8, per_phase=True)})
+    model = build_model(small_backbone(), 3, settings, seed=0)
+    with torch.no_grad():
+        for value in model.learned_state().values():
+            value.add_(1 if value.dtype == torch.int64 else torch.rand_like(value))
+    save_adapter(tmp_path / "a.safetensors", model, base_of(small_backbone()), NAMES, settings)
+    again = load_adapter(tmp_path / "a.safetensors").model(small_backbone())
+    assert torch.equal(again.plm.ratio_encoder.spread, model.plm.ratio_encoder.spread)
+    features, ratio = torch.randn(1, model.segmenter.channels, 4, 6), torch.tensor([[0.2, 0.2, 0.6]])
+    assert torch.equal(again.plm(features, ratio), model.plm(features, ratio))
+    assert torch.equal(again.plm(features, torch.zeros(1, 3)), features)

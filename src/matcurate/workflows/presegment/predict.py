@@ -7,10 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from matcurate.catalog import MicrographRecord, ModelVersionRecord, PredictionRecord, ProjectRecord
+import numpy as np
+
+from matcurate.catalog import (
+    MicrographRecord,
+    ModelVersionRecord,
+    PredictionRecord,
+    ProjectRecord,
+    latest_prediction,
+)
 from matcurate.errors import AnnotationError, ConfigError, CurateError
-from matcurate.labelstudio import LabelStudioClient, Ratios, Region, asked_ratios
-from matcurate.phase.expert_ratio import completed_ratio
+from matcurate.labelstudio import (
+    LabelStudioClient,
+    Region,
+    areas_region,
+    asked_ratios,
+    asked_trust,
+    open_where_same,
+)
+from matcurate.phase.expert_ratio import ExpertRatio
 from matcurate.types import Progress, silent
 from matcurate.workflows.home import Workspace, load_counted
 from matcurate.workflows.labelling import RegionCodec, TaskQuestion, link_micrograph, task_micrograph
@@ -48,18 +63,14 @@ def answer_tasks(
     What is computed is stored at once, so that a call that Label Studio gives up on (100 s) is not lost: asked again,
     it comes from the store. Images that the catalog does not know are fetched with our own token and ingested; without
     a ``client`` only those that Label Studio does not hold. ``context`` is what an expert has on the page while
-    requesting another prediction, None when a task is merely opened; what follows an expert's ratios is theirs alone
-    and not stored.
+    requesting another prediction, None when a task is merely opened; the ratios there and in the task's drafts are
+    followed. What follows an expert's ratios is theirs alone and not stored.
 
     Raises CatalogError when the project has not been created; ConfigError when an image is on a Label Studio that is
     not connected, or the labelling configuration (XML) or the preset does not fit the project: an empty answer would be
     stored as a prediction.
     """
-    project = workspace.project()
-    segmenter = serving.load()
-    version = register_version(workspace, project, segmenter)
-    codec = RegionCodec.for_project(workspace, project, label_config)
-    answerer = TaskAnswerer(workspace, client, serving, segmenter, project, version, codec)
+    answerer = TaskAnswerer.for_project(workspace, client, serving, label_config)
     answers = []
     for index, task in enumerate(tasks):
         progress(index, len(tasks), str(task.id))
@@ -69,9 +80,25 @@ def answer_tasks(
             raise
         except CurateError as error:
             log.warning("task %d: %s", task.id, error)
-            answers.append(Answer(task.id, version.name, 0.0, (), "failed"))
+            answers.append(Answer(task.id, answerer.version.name, 0.0, (), "failed"))
     progress(len(tasks), len(tasks))
     return answers
+
+
+def answer_with_ratio(
+    workspace: Workspace,
+    client: LabelStudioClient | None,
+    serving: Serving,
+    task: TaskQuestion,
+    label_config: str,
+    ratio: ExpertRatio,
+) -> Answer:
+    """Answer one task as an expert's ratio has it; seconds the first time, then only the areas are solved again.
+
+    Raises CurateError when the image cannot be read, and as :func:`answer_tasks`.
+    """
+    answerer = TaskAnswerer.for_project(workspace, client, serving, label_config)
+    return answerer.with_ratio(task, answerer.micrograph(task), ratio)
 
 
 def check_label_config(workspace: Workspace, label_config: str) -> None:
@@ -91,14 +118,35 @@ class TaskAnswerer:
     version: ModelVersionRecord
     codec: RegionCodec
 
-    def answer(self, task: TaskQuestion, context: Mapping[str, object] | None) -> Answer:
-        """Answer from the store, by computing, or with the expert's ratios."""
+    @classmethod
+    def for_project(
+        cls, workspace: Workspace, client: LabelStudioClient | None, serving: Serving, label_config: str
+    ) -> TaskAnswerer:
+        """For the workspace's project, with what serves now; errors as of :func:`answer_tasks`."""
+        project, segmenter = workspace.project(), serving.load()
+        version = register_version(workspace, project, segmenter)
+        codec = RegionCodec.for_project(workspace, project, label_config)
+        return cls(workspace, client, serving, segmenter, project, version, codec)
+
+    def micrograph(self, task: TaskQuestion) -> MicrographRecord:
+        """Find the micrograph of a task, fetched and ingested if need be, and link the two."""
         micrograph = task_micrograph(self.workspace, self.client, self.project, task, self.codec.config.image_key)
         if self.workspace.settings.label_studio.project_id is not None:
             link_micrograph(self.workspace, self.project, task, micrograph)
-        ratios = None if context is None else asked_ratios(context, task.drafts, self.codec.config)
-        if ratios is not None:
-            return self._with_ratios(task, micrograph, ratios)
+        return micrograph
+
+    def answer(self, task: TaskQuestion, context: Mapping[str, object] | None) -> Answer:
+        """Answer from the store, by computing, or with the expert's ratio."""
+        micrograph = self.micrograph(task)
+        try:
+            ratio = self._expert_ratio(task, micrograph, context)
+        except AnnotationError as error:
+            if context is not None:
+                raise
+            log.warning("task %d, its drafts are left out of account: %s", task.id, error)
+            ratio = None
+        if ratio is not None:
+            return self.with_ratio(task, micrograph, ratio)
         prediction, source = self._predict(micrograph)
         regions = tuple(self.codec.encode(prediction))
         return Answer(task.id, self.version.name, prediction.score, regions, source)
@@ -115,20 +163,50 @@ class TaskAnswerer:
                 self.workspace, self.project, self.version, self.segmenter, micrograph
             ), "computed"
 
-    def _with_ratios(self, task: TaskQuestion, micrograph: MicrographRecord, ratios: Ratios) -> Answer:
-        """Segment again with the expert's ratios; missing ones are completed from the prediction without ratios."""
-        predicted = [0.0] * len(ratios)
-        if None in ratios:
-            fractions = self._predict(micrograph)[0].phase_fractions
-            predicted = [fractions.get(name, 0.0) for name in self.project.phases]
+    def _expert_ratio(
+        self, task: TaskQuestion, micrograph: MicrographRecord, context: Mapping[str, object] | None
+    ) -> ExpertRatio | None:
+        """Ratio that an expert has typed on the page or in a draft; not what a prediction has put into the fields."""
+        ratios = asked_ratios(context, task.drafts, self.codec.config)
+        with self.workspace.reading() as session:
+            shown = latest_prediction(session, self.project.id, micrograph.id)
+        for prediction in (shown, stored_prediction(self.workspace, self.version, micrograph)):
+            if ratios is not None and prediction is not None:
+                ratios = open_where_same(ratios, self._shares(prediction.phase_fractions))
+        if ratios is None:
+            return None
         try:
-            ratio = completed_ratio(ratios, predicted)
+            return ExpertRatio.of_phases(ratios, asked_trust(context, task.drafts))
         except ValueError as error:
             raise AnnotationError(str(error)) from error
+
+    def with_ratio(self, task: TaskQuestion, micrograph: MicrographRecord, ratio: ExpertRatio) -> Answer:
+        """Segment again with the expert's ratio.
+
+        The number fields of phases that it leaves open keep the prediction's values: what differs from those counts as
+        the expert's the next time.
+        """
+        prediction = self._predict(micrograph)[0]
         pixels, ignored = load_counted(self.workspace, micrograph)
         with self.serving.turn():
             segmentation = self.segmenter.segment(pixels, ratio, ignored)
+        given = ratio.areas[1:]
+        shown = np.where(np.isfinite(given), given, self._shares(prediction.phase_fractions))
         regions = self.codec.encode_labels(
-            segmentation.phases, segmentation.instances, [float(share) for share in ratio[1:]], segmentation.score
+            segmentation.phases, segmentation.instances, shown.tolist(), segmentation.score
         )
+        text = areas_region(stated_areas(self.project.phases, ratio, segmentation.phase_fractions), self.codec.config)
+        regions += [] if text is None else [text]
         return Answer(task.id, self.version.name, segmentation.score, tuple(regions), "told")
+
+    def _shares(self, fractions: Mapping[str, float]) -> list[float]:
+        return [fractions.get(name, 0.0) for name in self.project.phases]
+
+
+def stated_areas(phases: Sequence[str], ratio: ExpertRatio, fractions: Mapping[int, float]) -> str:
+    """State for every phase what the expert told and what the masks have: ``ferrite: told .200, found .190``."""
+    parts = []
+    for index, name in enumerate(phases, start=1):
+        told = f"told {ratio.areas[index]:.3f}, " if np.isfinite(ratio.areas[index]) else ""
+        parts.append(f"{name}: {told}found {fractions.get(index, 0.0):.3f}")
+    return f"{'; '.join(parts)} ({ratio.trust})"

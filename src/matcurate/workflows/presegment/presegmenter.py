@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from matcurate.catalog import alias_history
 from matcurate.errors import CheckpointError, TrackingError
-from matcurate.imaging.ignored import looked_at
+from matcurate.imaging.ignored import frame_within, looked_at
+from matcurate.learned.area_bias import followed
 from matcurate.learned.segmentation import segmentation_of
-from matcurate.phase.inference import phase_shares
+from matcurate.phase.constrained import AreaPrior, areas_of, follow
+from matcurate.phase.expert_ratio import ExpertRatio
 from matcurate.phase.model import PhaseModel
-from matcurate.phase.ratios import Ratio, no_ratio
+from matcurate.phase.ratios import no_ratio
+from matcurate.phase.recent import RecentShares
 from matcurate.phase.samples import grey_levels
 from matcurate.segmentation.build import build_segmenter
 from matcurate.segmentation.matsam.pipeline import MatSam
+from matcurate.segmentation.matsam.prepared import prepare
 from matcurate.segmentation.result import Segmentation
 from matcurate.tracking.reach import state_of
 from matcurate.types import BoolMask, Pixels
@@ -55,13 +59,15 @@ class PreSegmenter(Protocol):
     def facts(self) -> VersionFacts:
         """What decides about its results."""
 
-    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
-        """Segment a micrograph (H, W) without what is ignored (H, W); ``ratio`` (n,) is the expert's, matrix first."""
+    def segment(
+        self, pixels: Pixels, ratio: ExpertRatio | None = None, ignored: BoolMask | None = None
+    ) -> Segmentation:
+        """Segment a micrograph (H, W) without what is ignored (H, W), as an expert's ratio has it, if any."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZeroShot:
-    """MatSAM: needs no training, and knows nothing of ratios."""
+    """MatSAM: needs no training."""
 
     matsam: MatSam
     preset: str
@@ -78,29 +84,57 @@ class ZeroShot:
         backbone = self.matsam.backbone
         return VersionFacts(backbone.name, backbone.digest, self.preset, json.loads(self.matsam.preset.recorded()))
 
-    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
-        """Segment without looking at the ratio."""
-        return self.matsam.segment(pixels, ignored=ignored)
+    def segment(
+        self, pixels: Pixels, ratio: ExpertRatio | None = None, ignored: BoolMask | None = None
+    ) -> Segmentation:
+        """Segment; with a ratio its phases grow or shrink where grey level and distance speak least against it.
+
+        A preset whose output are instances has no phases that a ratio could be of.
+        """
+        segmentation = self.matsam.segment(pixels, ignored=ignored)
+        if ratio is None or self.matsam.preset.output == "instances":
+            return segmentation
+        inside = frame_within(ignored, pixels.shape).inside
+        framed = replace(segmentation, phases=segmentation.phases[inside], instances=segmentation.instances[inside])
+        grey = prepare(looked_at(pixels, ignored), self.matsam.preset.polarity).grey
+        counted = None if ignored is None else ~ignored[inside]
+        return followed(replace(framed, alternative=None, ignored=None), grey, ratio, counted).without(ignored)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A phase model that was trained on corrections: a version of the registry, with its head of evidence if any."""
+    """A phase model that was trained on corrections: a version of the registry, with its head of evidence if any.
+
+    ``prior`` is what an expert's guess of area fractions is weighed against, None for the default; ``recent`` keeps the
+    probabilities of the last micrographs, so that another ratio is answered at once.
+    """
 
     version: str
     facts: VersionFacts
     model: PhaseModel
     evidence: PixelHead | None = None
+    prior: AreaPrior | None = None
+    recent: RecentShares = field(default_factory=RecentShares)
     method: str = "LoRA-SAM with Phase Learning Module"
 
-    def segment(self, pixels: Pixels, ratio: Ratio | None = None, ignored: BoolMask | None = None) -> Segmentation:
+    def segment(
+        self, pixels: Pixels, ratio: ExpertRatio | None = None, ignored: BoolMask | None = None
+    ) -> Segmentation:
         """Most probable phase of every pixel; objects are its connected regions.
 
-        The score is the mean over the pixels of the probability of their phase.
+        A ratio goes into the Phase Learning Module, and its areas are met by a bias on the probabilities
+        (:func:`~matcurate.phase.constrained.follow`). The score is the mean probability of the pixels' phases.
         """
-        grey = grey_levels(looked_at(pixels, ignored))
-        shares = phase_shares(self.model, grey, no_ratio(self.model.phases) if ratio is None else ratio)
-        return segmentation_of(shares, ignored)
+        grey, none = grey_levels(looked_at(pixels, ignored)), no_ratio(self.model.phases)
+        if ratio is None:
+            return segmentation_of(self.recent.shares(self.model, grey, none), ignored)
+        counted = None if ignored is None else ~ignored[frame_within(ignored, pixels.shape).inside]
+        given = none
+        if self.model.plm is not None:
+            own = none if ratio.names_all else areas_of(self.recent.shares(self.model, grey, none), counted)
+            given = ratio.completed(own)
+        shares = self.recent.shares(self.model, grey, given)
+        return segmentation_of(follow(shares, ratio.areas, ratio.trust, self.prior, counted), ignored)
 
 
 def zero_shot(workspace: Workspace, backbone: str | None = None) -> ZeroShot:
@@ -151,7 +185,8 @@ def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
         )
     model = files.adapter.model(backbone_of(workspace, card.backbone))
     settings = {"adapter": card.tensors_sha256, "phases": card.phases, "model": card.settings.model_dump(mode="json")}
-    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model, files.evidence)
+    facts = VersionFacts(card.backbone, card.base_sha256, "", settings)
+    return Learned(version, facts, model, files.evidence, card.prior)
 
 
 def _may_have_champion(workspace: Workspace) -> bool:

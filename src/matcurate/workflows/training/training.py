@@ -12,6 +12,7 @@ from pathlib import Path
 from matcurate.catalog import Part, SnapshotRecord
 from matcurate.config import load_preset
 from matcurate.learned.evidence import fit_evidence
+from matcurate.phase.area_prior import AreaStatistics, measure_areas
 from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.samples import Picture, picture
@@ -67,10 +68,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A trained model, its head of evidence, and how the training ended."""
+    """A trained model, its head of evidence, how far its areas are off, and how the training ended."""
 
     model: PhaseModel
     evidence: PixelHead
+    areas: AreaStatistics
     report: TrainReport
 
 
@@ -172,7 +174,7 @@ def train_on(
         progress=progress,
     )
     evidence = fit_evidence(model, learned, plan.phases, plan.seed, progress=progress)
-    return Trained(model, evidence, ended)
+    return Trained(model, evidence, measure_areas(model, learned, kept), ended)
 
 
 def _pictures(workspace: Workspace, snapshot: SnapshotRecord, part: Part) -> list[Picture]:

@@ -88,7 +88,8 @@ def log_results(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / MODEL
         write_served_files(folder)
-        card = save_adapter(folder / ADAPTER_FILE, trained.model, plan.base, plan.phases, plan.preset.model, notes)
+        path, model = folder / ADAPTER_FILE, trained.model
+        card = save_adapter(path, model, plan.base, plan.phases, plan.preset.model, notes, trained.areas)
         save_pixel_head(folder / EVIDENCE_FILE, trained.evidence, card.tensors_sha256, notes)
         replace_file(folder / PRESET_FILE, plan.preset.model_dump_json(indent=2).encode())
         live.files(folder, MODEL)

@@ -12,7 +12,9 @@ from matcurate.errors import CheckpointError, TrackingError
 from matcurate.jobs.queue import jobs_of
 from matcurate.labelstudio import decode_annotation, labelling_config, parse_labelling_config
 from matcurate.phase.build import ModelSettings, base_of, build_model
-from matcurate.phase.inference import phase_shares, segment_phases
+from matcurate.phase.constrained import follow
+from matcurate.phase.expert_ratio import ExpertRatio
+from matcurate.phase.inference import phase_shares
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.storage import save_adapter
@@ -26,6 +28,7 @@ from matcurate.workflows.presegment import (
     Serving,
     ZeroShot,
     answer_tasks,
+    answer_with_ratio,
     choose_presegmenter,
     open_presegmenter,
     presegment_micrographs,
@@ -129,9 +132,8 @@ def test_its_predictions_replace_matsams_on_the_page(workspace, champion, studio
 def test_an_experts_ratio_changes_the_answer_and_is_not_stored(workspace, champion, studio, tmp_path, caplog):
     micrograph = add_disc(workspace, tmp_path / "in")
     name, model = champion(1)
-    with_ratio = segment_phases(
-        model, load_original(workspace, micrograph).pixels / np.float32(255), np.array([0.2, 0.8])
-    )
+    grey = load_original(workspace, micrograph).pixels / np.float32(255)
+    shares = phase_shares(model, grey, np.array([0.2, 0.8]))
     serving = Serving(lambda present: choose_presegmenter(workspace, present))
 
     def ask(context, *drafts):
@@ -142,12 +144,26 @@ def test_an_experts_ratio_changes_the_answer_and_is_not_stored(workspace, champi
     def typed(share):
         return {"type": "number", "from_name": "ratio_1", "to_name": "image", "value": {"number": share}}
 
-    plain = ask(None, Draft([typed(0.8)]))
-    assert (plain.source, plain.model_version) == ("computed", name)  # merely opened: a draft is not looked at
-    told = ask({"result": [typed(0.8)]})
+    measured = {"type": "choices", "from_name": "ratio_trust", "value": {"choices": ["measured"]}}
+    plain = ask(None)
+    assert (plain.source, plain.model_version) == ("computed", name)
+    assert ask(None, Draft([typed(numbers(plain)[0])])).source == "store"  # as the prediction has put it there
+    told = ask({"result": [typed(0.8), measured]})
     assert told.source == "told" and numbers(told) == [0.8] and numbers(plain) != [0.8]
-    assert told.regions == ask({"result": []}, Draft([typed(0.8)])).regions
-    np.testing.assert_array_equal(decode_annotation(told.regions, (96, 160), CONFIG).phases, with_ratio)
+    assert told.regions == ask({"result": []}, Draft([typed(0.8), measured])).regions
+    assert told.regions == ask(None, Draft([typed(0.8), measured])).regions  # the task is opened again
+    phases = decode_annotation(told.regions, (96, 160), CONFIG).phases
+    expected = follow(shares, np.array([np.nan, 0.8]), "measured").argmax(axis=0)
+    np.testing.assert_array_equal(phases, expected)
+    assert phases.mean() == pytest.approx(0.8, abs=0.006)
+    (text,) = [region["value"]["text"] for region in told.regions if region["type"] == "textarea"]
+    assert text == [f"precipitate: told 0.800, found {phases.mean():.3f} (measured)"]
+    guessed = decode_annotation(ask({"result": [typed(0.8)]}).regions, (96, 160), CONFIG).phases.mean()
+    assert numbers(plain)[0] - 0.002 < guessed < 0.8  # numbers are rounded
+    task = TaskQuestion(9, {"micrograph": micrograph.content_hash})
+    ratio = ExpertRatio.of_phases([0.8], "measured")
+    assert answer_with_ratio(workspace, studio, serving, task, XML, ratio).regions == told.regions
+    assert ask(None, Draft([typed(1.4)])).source == "store"  # merely opened: a slip in a draft costs no masks
     assert ask({"result": []}).source == "store" and ask(None).regions == plain.regions
     with caplog.at_level(logging.WARNING):
         assert ask({"result": [typed(1.4)]}).source == "failed"
@@ -156,3 +172,26 @@ def test_an_experts_ratio_changes_the_answer_and_is_not_stored(workspace, champi
 
 def numbers(answer):
     return [region["value"]["number"] for region in answer.regions if region["type"] == "number"]
+
+
+def test_a_told_area_is_that_of_the_pixels_that_count(workspace, champion):
+    """The lowest rows are a data bar: neither in the area, nor masked."""
+    champion(1)
+    rng = np.random.default_rng(0)
+    pixels, ignored = rng.integers(0, 255, (96, 160)).astype(np.uint8), np.zeros((96, 160), bool)
+    ignored[80:] = True
+    found = choose_presegmenter(workspace).segment(pixels, ExpertRatio.of_phases([0.3], "measured"), ignored)
+    assert found.phase_fractions[1] == pytest.approx(0.3, abs=0.006) and not found.phases[80:].any()
+
+
+def test_matsam_follows_a_told_area_too(workspace, threshold, tmp_path):
+    micrograph = add_disc(workspace, tmp_path / "in")
+    pixels, ignored = load_original(workspace, micrograph).pixels, np.zeros((96, 160), bool)
+    ignored[90:] = True
+    segmenter = open_presegmenter(workspace, threshold)
+    before = segmenter.segment(pixels, ignored=ignored)
+    after = segmenter.segment(pixels, ExpertRatio.of_phases([0.05], "measured"), ignored)
+    assert before.phase_fractions[1] < 0.02
+    assert after.phase_fractions[1] == pytest.approx(0.05, abs=0.01)  # rings of equal grey come as a whole
+    assert (after.phases >= before.phases).all() and not after.phases[90:].any()
+    assert (after.instances > 0).tolist() == (after.phases > 0).tolist()
