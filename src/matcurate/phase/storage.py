@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
+from matcurate.config import ModelFamilyName
 from matcurate.errors import CheckpointError
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
 from matcurate.phase.model import PhaseModel
@@ -32,6 +34,7 @@ FORMAT = TensorFormat("matcurate-phase-1", AdapterCard, "an adapter of this proj
 class Adapter:
     """An adapter as read from its file, checked: its card, and the learned state on the CPU."""
 
+    family: ClassVar[ModelFamilyName] = "lora"
     card: AdapterCard
     tensors: Mapping[str, Tensor]
 
@@ -59,6 +62,10 @@ class Adapter:
                 f"the adapter's tensors do not fit its settings ({error.args[0]}); {AGAIN}"
             ) from error
         return model.eval()
+
+    def start_for(self, phases: tuple[str, ...], seed: int) -> Mapping[str, Tensor] | None:
+        """Weights that a training on these phases may begin with: its own; None where the phases differ."""
+        return self.tensors if phases == self.card.phases else None
 
 
 def save_adapter(

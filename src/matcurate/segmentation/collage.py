@@ -91,7 +91,7 @@ class Collages:
         grey = np.zeros(settings.size, np.float32)
         for area, number in enumerate(chosen):
             images = self._textures[number]
-            _paste(grey, areas == area, images[rng.integers(len(images))], settings, rng)
+            _paste(grey, areas == area, images[int(rng.integers(len(images)))], settings, rng)
         return Collage(grey, chosen[areas])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
 from matcurate.learned.evidence import EVIDENCE_FILE
-from matcurate.phase.storage import Adapter
+from matcurate.learned.families import TrainedWeights
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.tracking.version_tags import VersionTags
@@ -137,7 +137,7 @@ def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _adapter(export: ExportFile, path: Path) -> Adapter:
+def _adapter(export: ExportFile, path: Path) -> TrainedWeights:
     """The adapter, and with it the head of evidence, checked."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -12,7 +12,7 @@ from matcurate.errors import CheckpointError, TrackingError
 from matcurate.imaging.ignored import looked_at
 from matcurate.learned.segmentation import segmentation_of
 from matcurate.phase.inference import phase_shares
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import Ratio, no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.segmentation.build import build_segmenter
@@ -89,7 +89,7 @@ class Learned:
 
     version: str
     facts: VersionFacts
-    model: PhaseModel
+    model: SegmentationModel
     evidence: PixelHead | None = None
     method: str = "LoRA-SAM with Phase Learning Module"
 
@@ -141,6 +141,7 @@ def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreS
 
 def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
     """A version of the registry, ready to segment; raises CheckpointError when base or phases do not fit."""
+    from matcurate.learned.families import FAMILIES
     from matcurate.workflows.home import backbone_of
 
     card, phases = files.adapter.card, workspace.project().classes
@@ -150,8 +151,9 @@ def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
             "promote a version of this project, or set pre_segmentation: matsam"
         )
     model = files.adapter.model(backbone_of(workspace, card.backbone))
+    method = FAMILIES[files.adapter.family].method
     settings = {"adapter": card.tensors_sha256, "phases": card.phases, "model": card.settings.model_dump(mode="json")}
-    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model, files.evidence)
+    return Learned(version, VersionFacts(card.backbone, card.base_sha256, "", settings), model, files.evidence, method)
 
 
 def _may_have_champion(workspace: Workspace) -> bool:
