@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from matcurate.config import configs_root, load_preset
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.learned.families import FAMILIES, read_weights
 from matcurate.learned.regions import (
@@ -18,6 +19,7 @@ from matcurate.learned.regions import (
     region_crops,
     save_regions,
 )
+from matcurate.learned.regions.settings import EQUATION_8
 from matcurate.phase.augment import Augmentation
 from matcurate.phase.build import Base
 from matcurate.phase.inference import phase_shares
@@ -170,6 +172,12 @@ def test_textures_are_the_largest_squares_of_one_phase():
     np.testing.assert_array_equal(first[0], grey[:40, :40])
     labels[::10] = 0
     assert region_crops([Picture("p", grey, labels)], 2) is None
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (configs_root() / "regions").glob("*.yaml")])
+def test_presets_of_the_package_have_the_loss_of_the_paper(name):
+    preset = load_preset(name, RegionSettings, "regions")
+    assert preset.name == name and preset.train.loss == EQUATION_8
 
 
 def test_presets_need_two_crops_for_each_step():
