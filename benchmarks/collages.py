@@ -1,7 +1,7 @@
 """The tables and the figure of docs/methods/regions.md: collages of textures, growing by a class, and micrographs.
 
-    python benchmarks/collages.py TEXTURES RUNS.jsonl --stage classes --classes 5
-    python benchmarks/collages.py TEXTURES RUNS.jsonl --stage classes --classes 20 --steps 450 --save S
+    python benchmarks/collages.py TEXTURES RUNS.jsonl --stage classes --classes 5 --steps 240
+    python benchmarks/collages.py TEXTURES RUNS.jsonl --stage classes --classes 20 --steps 320 --save S
     python benchmarks/collages.py TEXTURES RUNS.jsonl --stage grow
     python benchmarks/collages.py TEXTURES RUNS.jsonl --stage micrographs --train DIR --val DIR --start S
     python benchmarks/collages.py TEXTURES RUNS.jsonl --stage figure --out docs/images/regions.png
@@ -40,6 +40,10 @@ from matcurate.segmentation.collage import Collages
 
 Textures = list[list[NDArray[np.float32]]]
 ENOUGH = 0.97
+LOOKED_AT = 16
+"""Collages that are measured during training."""
+SHOWN = 50
+"""Steps of the runs in the figure."""
 TRAINED, SAME, UNSEEN = 0, 10, 20
 """Seeds of the collages that are trained on, and of those that are measured."""
 
@@ -57,8 +61,11 @@ class Run:
         self.curve: list[dict[str, float]] = []
         self.looking = 0.0
 
-    def train(self, steps: int, every: int, *, stop: bool = False, looks: int = 20) -> "Run":
-        """Train, and measure ``looks`` collages every so many steps; ``stop``: until the accuracy is enough."""
+    def train(self, steps: int, every: int, *, stop: bool = False, both: bool = False) -> "Run":
+        """Train, and measure every so many steps, ``both``: also on collages that were trained on.
+
+        ``stop``: only until the accuracy is enough.
+        """
         settings = self.preset.train.model_copy(update={"steps": steps, "validate_every": every})
         sampling = settings.sampling
         collages = Collages(self.textures, self.preset.collages)
@@ -66,10 +73,11 @@ class Run:
 
         def look(report: StepReport) -> None:
             begun = time.process_time()
-            same, trained = (float(np.diag(self.confusion(self.textures, s, looks)).sum()) for s in (SAME, TRAINED))
+            seeds = {"same": SAME, "trained": TRAINED} if both else {"same": SAME}
+            measured = {name: self.accuracy(self.textures, seed, LOOKED_AT) for name, seed in seeds.items()}
             self.looking += time.process_time() - begun
-            self.curve.append({"step": report.step, "loss": report.loss, "same": same, "trained": trained})
-            if stop and same >= ENOUGH:
+            self.curve.append({"step": report.step, "loss": report.loss, **measured})
+            if stop and measured["same"] >= ENOUGH:
                 raise Enough
 
         begun = time.process_time()
@@ -89,6 +97,10 @@ class Run:
             predicted = segment_phases(self.model, made.grey, no_ratio(classes))
             np.add.at(table, (made.labels.ravel(), predicted.ravel()), 1)
         return table / table.sum()
+
+    def accuracy(self, textures: Textures, seed: int, count: int) -> float:
+        """Share of the pixels of new collages that are right."""
+        return float(np.diag(self.confusion(textures, seed, count)).sum())
 
     def reached(self) -> int | None:
         """First look at which the accuracy was enough."""
@@ -133,7 +145,7 @@ def grow_stage(options: argparse.Namespace, preset: RegionSettings) -> list[dict
     """From k classes to k + 1: all weights kept, against from the start."""
     _, left, right = halves(options.textures, 10)
     model = build_region_model(shipped("cpu"), 4, preset.model, options.seed)
-    Run(preset, model, left[:4], right[:4]).train(120, 60)
+    Run(preset, model, left[:4], right[:4]).train(100, 50)
     results = []
     for known in range(4, 10):
         before = accuracy_of_old(Run(preset, model, left[:known], right[:known]), left[:known])
@@ -141,12 +153,13 @@ def grow_stage(options: argparse.Namespace, preset: RegionSettings) -> list[dict
         model = build_region_model(shipped("cpu"), known + 1, preset.model, options.seed)
         model.load_learned_state(state)
         shown = known in (5, 9)
-        transfer = Run(preset, model, left[: known + 1], right[: known + 1]).train(60, 5)
+        transfer = Run(preset, model, left[: known + 1], right[: known + 1]).train(
+            SHOWN if shown else 30, 5, both=shown
+        )
         after = accuracy_of_old(transfer, left[:known])
         fresh = build_region_model(shipped("cpu"), known + 1, preset.model, options.seed)
-        retrain = Run(preset, fresh, left[: known + 1], right[: known + 1]).train(
-            60 if shown else 120, 5, stop=not shown
-        )
+        retrain = Run(preset, fresh, left[: known + 1], right[: known + 1])
+        retrain.train(SHOWN if shown else 80, 5, both=shown, stop=not shown)
         results.append(
             {
                 "known": known,
@@ -163,7 +176,7 @@ def grow_stage(options: argparse.Namespace, preset: RegionSettings) -> list[dict
 
 def accuracy_of_old(run: Run, old: Textures) -> float:
     """Accuracy of a model on collages of the old classes, with all its outputs."""
-    return float(np.diag(run.confusion(old, SAME, 60)).sum())
+    return run.accuracy(old, SAME, 50)
 
 
 def micrographs_stage(options: argparse.Namespace, preset: RegionSettings) -> list[dict[str, Any]]:
@@ -174,7 +187,7 @@ def micrographs_stage(options: argparse.Namespace, preset: RegionSettings) -> li
         learned, kept = learned[:1], learned[1:]
     phases = 1 + int(max(picture.labels[picture.labels < 255].max() for picture in learned))
     shape = preset.model.model_copy(update={"scale": options.scale})
-    steps = options.steps or 160
+    steps = options.steps or 80
     training = preset.train.model_copy(update={"steps": steps, "validate_every": 10, "patience": 1000})
     results = []
     for start in ("shipped", "collages"):

@@ -100,11 +100,10 @@ def layout(size: tuple[int, int], count: int, bend: float, rng: np.random.Genera
 
     Borders are straight when ``bend``, the standard deviation of the displacement over the size, is 0.
     """
-    height, width = size
     place = np.indices(size, dtype=np.float32) + np.float32(0.5)
     if bend:
         place += np.stack([_wave(size, bend, rng) for _ in range(2)])
-    points = _spread_points(count, rng) * [height, width]
+    points = (_spread_points(count, rng) * size).astype(np.float32)
     distance = [(place[0] - row) ** 2 + (place[1] - column) ** 2 for row, column in points]
     areas: NDArray[np.uint8] = np.argmin(distance, axis=0).astype(np.uint8)
     return areas

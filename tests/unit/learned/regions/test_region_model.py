@@ -82,6 +82,18 @@ def test_collages_teach_it_to_tell_textures_apart(evidence):
     assert (shares.argmax(axis=0) == made.labels).mean() > 0.85
 
 
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path):
+    settings = TrainSettings(steps=6, validate_every=3, checkpoint_every=2)
+    unbroken, broken, resumed = (build_region_model(shipped("cpu"), 2, SMALL, seed=0) for _ in range(3))
+    train(unbroken, source(unbroken), settings, seed=1)
+    train(broken, source(broken), settings, seed=1, folder=tmp_path, stop_after=3)
+    train(resumed, source(resumed), settings, seed=1, folder=tmp_path)
+    state = resumed.learned_state()
+    assert any("running_mean" in name for name in state)
+    for name, value in unbroken.learned_state().items():
+        torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-5)
+
+
 def test_logits_of_evidence_are_those_of_the_mean_of_a_dirichlet_distribution():
     model = RegionModel(3, SMALL.model_copy(update={"evidence": EvidenceSettings()})).eval()
     with torch.no_grad():
