@@ -25,7 +25,9 @@ class RegionCard(TensorCard):
     """Header of a file of a region segmenter."""
 
     backbone: str
-    base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that its encoder began with.")
+    base_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="Of the built-in weights, which an EfficientNet began with."
+    )
     phases: tuple[str, ...] = Field(min_length=2, description="Names, in the order of the ids.")
     settings: NetworkSettings
 

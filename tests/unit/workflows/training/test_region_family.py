@@ -80,7 +80,7 @@ def test_a_region_segmenter_goes_the_way_of_every_model(store, tmp_path):
     registry = open_registry(north)
     version = registry.by_alias("champion")
     weights = load_adapter_of(registry, version)
-    assert weights.family == "regions" and weights.card.phases == ("matrix", "precipitate")
+    assert weights.family == version.tags.family == "regions" and weights.card.phases == ("matrix", "precipitate")
 
     serving = choose_presegmenter(north)
     assert (serving.version, serving.method) == (report.model_version, "Region segmenter")
@@ -105,6 +105,7 @@ def test_a_region_segmenter_goes_the_way_of_every_model(store, tmp_path):
     assert "region segmenter" in read_export(file).members["card.md"].decode()
     south = lab(tmp_path / "south", "south", store, "regions", REGIONS)
     arrived = import_model(south, open_registry(south), file).version
+    assert arrived.tags.family == "regions"
     promote(south, open_registry(south), arrived.name, why="a test")
     here = load_adapter_of(open_registry(south), arrived)
     assert here.card.tensors_sha256 == weights.card.tensors_sha256
