@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 Polarity = Literal["auto", "bright", "dark"]
 NetworkName = Literal["alexnet", "mobilenet_v3_small", "resnet18", "resnet34", "resnet50"]
 """Classifiers of torchvision that can be fine-tuned on microstructure classes."""
+ModelFamilyName = Literal["lora", "regions"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -127,10 +128,19 @@ class RetrainSettings(Strict):
     validation_share: float = Field(
         default=0.2, ge=0, lt=1, description="Share of the specimens that is kept for validation."
     )
-    backbone: str = Field(default="builtin", description="Backbone that is adapted: builtin, vit_b, vit_l or vit_h.")
+    model: ModelFamilyName = Field(
+        default="lora",
+        description="Kind of model. lora: adapters on the backbone, for phases. regions: a small network of its own, "
+        "for regions that differ in texture.",
+    )
+    backbone: str = Field(
+        default="builtin",
+        description="Backbone that is adapted: builtin, vit_b, vit_l or vit_h; for regions builtin.",
+    )
     preset: str | None = Field(
         default=None,
-        description="Training preset: a name in configs/phase or a YAML file. Default: builtin; sam for official SAM.",
+        description="Training preset: a name in configs/phase (for regions: configs/regions), or a YAML file. Default: "
+        "builtin; sam for official SAM.",
     )
     promotion: PromotionSettings = PromotionSettings()
 

@@ -60,6 +60,15 @@ def read_header(path: Path, form: str, what: str, remedy: str = AGAIN) -> tuple[
     return metadata[form], tensors
 
 
+def header_names(path: Path) -> frozenset[str]:
+    """Entries in the header of a safetensors file; none where it cannot be read."""
+    try:
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            return frozenset(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class TensorFormat(Generic[Card]):
     """A kind of file: its entry ``name`` in the header, the card kept there, and ``what`` messages call it."""

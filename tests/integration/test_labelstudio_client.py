@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from conftest import RunningLabelStudio
 from PIL import Image
 
 from matcurate.errors import LabelStudioAuthError, LabelStudioError, LabelStudioNotFoundError
@@ -25,6 +24,7 @@ from matcurate.labelstudio import (
     parse_labelling_config,
 )
 from matcurate.labelstudio.records import ProjectRecord
+from tests.integration.conftest import RunningLabelStudio
 
 pytestmark = pytest.mark.integration
 PHASES = ("γ' <prec>", "M & A")

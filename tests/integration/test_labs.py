@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab_homes import make_home
 
 from matcurate.cli.app import run
+from tests.integration.lab_homes import make_home
 
 pytestmark = pytest.mark.integration
 

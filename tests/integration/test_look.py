@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import RunningServices, project_of_its_own
 from playwright.sync_api import Page, sync_playwright
 from test_page import CHROMIUM, FLAGS, SIZE
 
@@ -19,6 +18,7 @@ from matcurate.workflows.presegment import register_version, zero_shot
 from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
+from tests.integration.conftest import RunningServices, project_of_its_own
 
 pytestmark = [
     pytest.mark.integration,

@@ -14,7 +14,6 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from conftest import RunningServices
 from label_studio_sdk.converter.brush import decode_rle
 
 from matcurate.catalog import (
@@ -35,6 +34,7 @@ from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import RegionCodec, connect_project, pull_corrections, push_project
 from matcurate.workflows.labelling.connect import ConnectReport
 from matcurate.workflows.presegment import PreSegmenter, register_version, zero_shot
+from tests.integration.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from lab_homes import make_home
 
 from matcurate.cli.app import run
 from matcurate.imaging.labels import decode_labels
@@ -27,6 +26,7 @@ from matcurate.workflows.home import Workspace, backbone_of
 from matcurate.workflows.training.retrain import retrain
 from matcurate.workflows.training.training import load_champion
 from matcurate.workflows.versions import open_registry, promote
+from tests.integration.lab_homes import make_home
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import RunningServices
 from label_studio_sdk.converter.brush import decode_rle
 from playwright.sync_api import Page, sync_playwright
 
@@ -20,6 +19,7 @@ from matcurate.workflows.home import Workspace, connected_project_id, label_stud
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import push_project
 from matcurate.workflows.presegment import presegment_micrographs, zero_shot
+from tests.integration.conftest import RunningServices
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SIZE = (240, 400)

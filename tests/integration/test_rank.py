@@ -10,7 +10,6 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from conftest import RunningServices, project_of_its_own
 
 from matcurate.catalog import list_task_links, newest_ranking, pushed_predictions
 from matcurate.cli.app import run
@@ -18,6 +17,7 @@ from matcurate.workflows.home import Workspace, connected_project_id, label_stud
 from matcurate.workflows.ingest import Provenance, ingest_files
 from matcurate.workflows.labelling import pull_corrections
 from matcurate.workflows.presegment import register_version, zero_shot
+from tests.integration.conftest import RunningServices, project_of_its_own
 
 pytestmark = pytest.mark.integration
 

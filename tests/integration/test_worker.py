@@ -14,7 +14,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import RunningServices
 
 from matcurate.catalog import JobRecord, JobState, MicrographRecord, list_task_links, snapshot_items, snapshot_named
 from matcurate.cli.app import run
@@ -28,6 +27,7 @@ from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import RegionCodec
 from matcurate.workflows.training.due import learning_state
 from matcurate.workflows.versions import open_registry
+from tests.integration.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,6 @@ import httpx
 import numpy as np
 import pytest
 import yaml
-from conftest import RunningServices
 from numpy.typing import NDArray
 
 from matcurate.catalog import (
@@ -37,6 +36,7 @@ from matcurate.workflows.ingest import Provenance, ingest_files
 from matcurate.workflows.labelling import RegionCodec, connect_project, push_project
 from matcurate.workflows.presegment import choose_presegmenter, presegment_micrographs
 from matcurate.workflows.versions import full_history, open_registry
+from tests.integration.conftest import RunningServices
 
 pytestmark = pytest.mark.integration
 

@@ -1,15 +1,15 @@
 """Fixtures of the loop's tests; its folder is where they import :mod:`loop_samples` from."""
 
 import pytest
-from loop_samples import FakeLabelStudio, make_workspace, write_discs
-from threshold_backbone import ThresholdBackbone
-from tiny_sam import tiny_vit_b
 
 from matcurate.config import load_settings
 from matcurate.promptable.registry import BACKBONES
 from matcurate.segmentation.build import build_segmenter
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.presegment import ZeroShot
+from tests.unit.loop_samples import FakeLabelStudio, make_workspace, write_discs
+from tests.unit.threshold_backbone import ThresholdBackbone
+from tests.unit.tiny_sam import tiny_vit_b
 
 __all__ = ["tiny_vit_b"]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from learning_samples import add_disc, correct
 
 from matcurate.config import load_settings, save_settings
 from matcurate.learned.evidence import EVIDENCE_FILE
@@ -22,6 +21,7 @@ from matcurate.uncertainty.pixels import PixelHead, PixelSettings
 from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.home import Workspace, initialise, load_original, open_workspace
 from matcurate.workflows.versions import open_registry
+from tests.unit.learning_samples import add_disc, correct
 
 TINY = ModelSettings(lora=LoraSettings(rank=2), plm=None)
 TRAIN = {"steps": 16, "learning_rate": 0.003, "warmup": 2, "validate_every": 8, "sampling": {"crop": 64, "batch": 2}}

@@ -9,7 +9,6 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from loop_samples import LS_PROJECT, START, disc, png
 
 from matcurate.catalog import (
     CorrectionRecord,
@@ -25,6 +24,7 @@ from matcurate.catalog import (
 from matcurate.types import Calibration
 from matcurate.workflows.home import Workspace, put_labels
 from matcurate.workflows.ingest import Provenance, ingest_files
+from tests.unit.loop_samples import LS_PROJECT, START, disc, png
 
 numbers: defaultdict[Path, Iterator[int]] = defaultdict(lambda: count(1))
 """Of micrographs and annotations, for all homes in one folder: what a test is given does not hang on others."""

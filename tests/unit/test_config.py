@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from matcurate.config import Settings, Strict, _warn_of_old_value, load_preset, load_settings, save_settings
 from matcurate.errors import ConfigError
+from matcurate.learned.regions import RegionSettings
 from matcurate.phase.build import PhaseSettings
 from matcurate.uncertainty.head import HeadSettings
 from matcurate.uncertainty.pixels import PixelSettings
@@ -103,7 +104,7 @@ def test_other_values_of_retraining_are_refused(tmp_path: Path) -> None:
         load_settings(tmp_path)
 
 
-@pytest.mark.parametrize("model", [Settings, PhaseSettings, HeadTraining, HeadSettings, PixelSettings])
+@pytest.mark.parametrize("model", [Settings, PhaseSettings, RegionSettings, HeadTraining, HeadSettings, PixelSettings])
 def test_every_setting_is_described(model: type[BaseModel]) -> None:
     assert not list(undescribed(model))
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from matcurate.acquisition.scores import bald
 from matcurate.learned.hypercolumns import hypercolumns
 from matcurate.phase.inference import blended_maps, phase_probabilities
-from matcurate.phase.model import Description, PhaseModel
+from matcurate.phase.model import Description, SegmentationModel
 from matcurate.phase.ratios import Ratio
 from matcurate.phase.samples import Picture
 from matcurate.types import UNKNOWN, Progress, silent
@@ -30,7 +30,7 @@ STRIDE = 5
 
 
 def fit_evidence(
-    model: PhaseModel,
+    model: SegmentationModel,
     pictures: Sequence[Picture],
     classes: Sequence[str],
     seed: int,
@@ -71,7 +71,7 @@ class PredictionWithVacuity:
 
 
 def predict_with_vacuity(
-    model: PhaseModel,
+    model: SegmentationModel,
     head: PixelHead,
     grey: NDArray[np.float32],
     ratio: Ratio,

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from matcurate.phase.inference import WINDOW, model_input, windows
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.uncertainty.pixels import features_at
 
@@ -23,7 +23,7 @@ class Hypercolumns:
 
 
 def hypercolumns(
-    model: PhaseModel, grey: NDArray[np.float32], rows: NDArray[np.integer], columns: NDArray[np.integer]
+    model: SegmentationModel, grey: NDArray[np.float32], rows: NDArray[np.integer], columns: NDArray[np.integer]
 ) -> Hypercolumns:
     """Features of pixels of a micrograph, as the model sees it without a ratio.
 
@@ -37,7 +37,7 @@ def hypercolumns(
     ratio = torch.from_numpy(no_ratio(model.phases)).float()[None].to(device)
     # Middles of pixels, in pixels of the magnified picture.
     down, right = ((np.asarray(at) + 0.5) * model.scale - 0.5 for at in (rows, columns))
-    edge, waiting = model.segmenter.window or WINDOW, np.ones(len(rows), dtype=np.bool_)
+    edge, waiting = model.window or WINDOW, np.ones(len(rows), dtype=np.bool_)
     parts: list[NDArray[np.float16]] = []
     order: list[NDArray[np.int64]] = []
     with torch.inference_mode():

@@ -11,7 +11,7 @@ from scipy.special import logit
 from matcurate.config import Strict
 from matcurate.phase.constrained import LEAST_AREA, OWN_SD, AreaPrior, areas_of
 from matcurate.phase.inference import phase_shares
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import exact_ratio, no_ratio
 from matcurate.phase.samples import Picture
 from matcurate.types import UNKNOWN, FloatArray
@@ -34,7 +34,9 @@ class AreaStatistics(Strict):
         return AreaPrior(np.array(self.spread))
 
 
-def measure_areas(model: PhaseModel, pictures: Sequence[Picture], validation: Sequence[Picture]) -> AreaStatistics:
+def measure_areas(
+    model: SegmentationModel, pictures: Sequence[Picture], validation: Sequence[Picture]
+) -> AreaStatistics:
     """Measure the spread on the validation part, and the areas of all labelled pictures."""
     own = [
         areas_of(phase_shares(model, item.grey, no_ratio(model.phases)), item.labels != UNKNOWN) for item in validation

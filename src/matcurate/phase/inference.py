@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from matcurate.phase.model import Description, PhaseModel
+from matcurate.phase.model import Description, SegmentationModel
 from matcurate.phase.ratios import Ratio
 from matcurate.phase.samples import scaled_shape
 from matcurate.types import Progress, silent
@@ -21,7 +21,7 @@ OVERLAP = 0.25
 
 
 def phase_shares(
-    model: PhaseModel,
+    model: SegmentationModel,
     grey: NDArray[np.float32],
     ratio: Ratio,
     *,
@@ -44,7 +44,7 @@ def phase_probabilities(description: Description) -> Tensor:
 
 
 def blended_maps(
-    model: PhaseModel,
+    model: SegmentationModel,
     grey: NDArray[np.float32],
     ratio: Ratio,
     of: Callable[[Description], Tensor],
@@ -62,24 +62,24 @@ def blended_maps(
         raise ValueError(f"ratio must have {model.phases} values, got shape {ratio.shape}")
     model.eval()
     ratios = torch.from_numpy(ratio).float()
-    maps = _blended(model, model_input(model, grey), ratios, of, model.segmenter.window or window, progress)
+    maps = _blended(model, model_input(model, grey), ratios, of, model.window or window, progress)
     if model.scale != 1:
         maps = functional.resize(maps, list(grey.shape), antialias=False)
     result: NDArray[np.float32] = maps.numpy()
     return result
 
 
-def model_input(model: PhaseModel, grey: NDArray[np.float32]) -> Tensor:
+def model_input(model: SegmentationModel, grey: NDArray[np.float32]) -> Tensor:
     """A micrograph (H, W) of grey values in [0, 1] at the model's magnification and in its units, (H', W')."""
     image = torch.from_numpy(grey)
     if model.scale != 1:
         image = functional.resize(image[None], scaled_shape(grey.shape, model.scale), antialias=True)[0]
-    levels = model.segmenter.levels(image)
+    levels = model.levels(image)
     return (image - levels.zero) / (levels.one - levels.zero)
 
 
 def _blended(
-    model: PhaseModel,
+    model: SegmentationModel,
     image: Tensor,
     ratio: Tensor,
     of: Callable[[Description], Tensor],
@@ -105,7 +105,7 @@ def _blended(
 
 
 def segment_phases(
-    model: PhaseModel, grey: NDArray[np.float32], ratio: Ratio, *, window: int = WINDOW
+    model: SegmentationModel, grey: NDArray[np.float32], ratio: Ratio, *, window: int = WINDOW
 ) -> NDArray[np.uint8]:
     """Most probable phase of every pixel, (H, W); arguments and errors as of :func:`phase_shares`."""
     shares = phase_shares(model, grey, ratio, window=window)

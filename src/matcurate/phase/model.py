@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from matcurate.errors import ConfigError
 from matcurate.phase.lora import LoraSettings, add_lora
+from matcurate.phase.losses import LossSettings, phase_loss
 from matcurate.phase.plm import PhaseLearningModule, PlmSettings
 
 
@@ -101,7 +102,69 @@ class SeparableSegmenter(Segmenter):
         return self.classified(self.decoded(encoding), encoding.shape)
 
 
-class PhaseModel(nn.Module):
+class SegmentationModel(nn.Module, ABC):
+    """A network that :func:`matcurate.phase.trainer.train` trains: it gives every pixel a phase, of n ≥ 2.
+
+    ``scale`` is the magnification of its input.
+    """
+
+    phases: int
+    scale: float
+
+    @property
+    def window(self) -> int | None:
+        """Edge of the squares that it takes, in pixels; None takes any size."""
+        return None
+
+    @abstractmethod
+    def levels(self, grey: Tensor) -> Levels:
+        """Levels that normalise a whole micrograph (H, W) of grey values in [0, 1]."""
+
+    @abstractmethod
+    def described(self, images: Tensor, ratios: Tensor) -> Description:
+        """Logits and the maps that led to them; arguments as of :meth:`forward`."""
+
+    def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
+        """Compute logits (B, n, H, W) from images (B, 1, H, W) in units of :meth:`levels`, and ratios (B, n)."""
+        return self.described(images, ratios).logits
+
+    def loss(self, logits: Tensor, labels: Tensor, weights: Tensor, settings: LossSettings, share: float) -> Tensor:
+        """Loss of a batch, a scalar, when this share of all steps is done; arguments as of :func:`phase_loss`."""
+        return phase_loss(logits, labels, weights, settings)
+
+    def modules_of_ratio(self) -> tuple[PhaseLearningModule, ...]:
+        """Every Phase Learning Module; none by default."""
+        return ()
+
+    @abstractmethod
+    def rated_parameters(self, plm_rate: float, head_rate: float) -> list[tuple[list[nn.Parameter], float]]:
+        """Trained parameters in groups, each with its multiple of the learning rate."""
+
+    def learned_state(self) -> dict[str, Tensor]:
+        """Everything that training may change, by name; the tensors themselves."""
+        return self.state_dict()
+
+    def load_learned_state(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`learned_state` gave.
+
+        Raises KeyError when a name is missing or unknown; ValueError when a shape differs.
+        """
+        mine = self.learned_state()
+        if mine.keys() != state.keys():
+            raise KeyError(f"other tensors than this model learns: {min(mine.keys() ^ state.keys())}")
+        with torch.no_grad():
+            for name, value in state.items():
+                if mine[name].shape != value.shape:
+                    raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(mine[name].shape)}")
+                mine[name].copy_(value)
+
+    def parameter_counts(self) -> tuple[int, int]:
+        """Numbers of trained parameters and of all."""
+        sizes = [(value.numel(), value.requires_grad) for value in self.parameters()]
+        return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
+
+
+class PhaseModel(SegmentationModel):
     """Segments micrographs into n ≥ 2 phases, with or without an expert's ratio.
 
     The encoder of ``segmenter`` is frozen and adapted. Without ``plm`` there is no Phase Learning Module, and ratios
@@ -121,9 +184,14 @@ class PhaseModel(nn.Module):
         self.skip_plms = nn.ModuleList() if plm is None else _skip_modules(segmenter, phases, plm)
         self.decoded_plm = None if plm is None or not plm.decoded else _decoded_module(segmenter, phases, plm)
 
-    def forward(self, images: Tensor, ratios: Tensor) -> Tensor:
-        """Compute logits (B, n, H, W) from images (B, 1, H, W) in the segmenter's units and ratios (B, n)."""
-        return self.described(images, ratios).logits
+    @property
+    def window(self) -> int | None:
+        """That of the segmenter."""
+        return self.segmenter.window
+
+    def levels(self, grey: Tensor) -> Levels:
+        """Levels of the segmenter."""
+        return self.segmenter.levels(grey)
 
     def described(self, images: Tensor, ratios: Tensor) -> Description:
         """Logits and the maps that led to them; arguments as of :meth:`forward`."""
@@ -171,24 +239,12 @@ class PhaseModel(nn.Module):
             if name in learning or (name not in self._all_parameters and name.rpartition(".")[0] in owners)
         }
 
-    def load_learned_state(self, state: dict[str, Tensor]) -> None:
-        """Take over what :meth:`learned_state` gave.
-
-        Raises KeyError when a name is missing or unknown; ValueError when a shape differs.
-        """
-        mine = self.learned_state()
-        if mine.keys() != state.keys():
-            raise KeyError(f"other tensors than this model learns: {min(mine.keys() ^ state.keys())}")
-        with torch.no_grad():
-            for name, value in state.items():
-                if mine[name].shape != value.shape:
-                    raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(mine[name].shape)}")
-                mine[name].copy_(value)
-
-    def parameter_counts(self) -> tuple[int, int]:
-        """Numbers of trained parameters and of all."""
-        sizes = [(value.numel(), value.requires_grad) for value in self.parameters()]
-        return sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes)
+    def rated_parameters(self, plm_rate: float, head_rate: float) -> list[tuple[list[nn.Parameter], float]]:
+        """Modules of the ratio at ``plm_rate``, all others at 1."""
+        modules = {id(value) for module in self.modules_of_ratio() for value in module.parameters()}
+        learning = [value for value in self.parameters() if value.requires_grad]
+        others = [value for value in learning if id(value) not in modules]
+        return [(others, 1.0), ([value for value in learning if id(value) in modules], plm_rate)]
 
     @property
     def _all_parameters(self) -> set[str]:

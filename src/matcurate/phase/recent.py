@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matcurate.phase.inference import phase_shares
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import Ratio
 
 ROOM = 256 * 2**20
@@ -23,7 +23,7 @@ class RecentShares:
         self._room = room
         self._kept: OrderedDict[bytes, NDArray[np.float32]] = OrderedDict()
 
-    def shares(self, model: PhaseModel, grey: NDArray[np.float32], ratio: Ratio) -> NDArray[np.float32]:
+    def shares(self, model: SegmentationModel, grey: NDArray[np.float32], ratio: Ratio) -> NDArray[np.float32]:
         """As :func:`~matcurate.phase.inference.phase_shares`, from memory where this was asked for lately."""
         key = hashlib.sha256(grey.tobytes() + ratio.tobytes() + repr(grey.shape).encode()).digest()
         kept = self._kept.pop(key, None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from matcurate.config import Strict
 from matcurate.imaging.ignored import frame_within, looked_at, with_unknown
 from matcurate.imaging.proxy import to_float, to_uint8
 from matcurate.phase.augment import Augmentation, augmented, cut
-from matcurate.phase.model import Levels, Segmenter
+from matcurate.phase.model import Levels
 from matcurate.phase.ratios import Ratio, exact_ratio, guessed_ratio, no_ratio
 from matcurate.types import UNKNOWN, BoolMask, LabelMap, Pixels
 
@@ -102,7 +104,24 @@ class Batch:
     ratios: Tensor
 
 
-class Sampler:
+class Normalising(Protocol):
+    """What knows the units of a network's input."""
+
+    def levels(self, grey: Tensor) -> Levels:
+        """Levels that normalise a whole micrograph (H, W) of grey values in [0, 1]."""
+
+
+class BatchSource(ABC):
+    """Gives the batch of every step; ``frequencies`` (n,) are the area fractions of the phases in all it can give."""
+
+    frequencies: Ratio
+
+    @abstractmethod
+    def batch(self, seed: int, step: int) -> Batch:
+        """The batch of a step; the same seed and step give the same one."""
+
+
+class Sampler(BatchSource):
     """Draws the batch of a step; the same seed and step give the same batch.
 
     ``pictures``: at least one. Raises ValueError when there is no picture, or an id of ``phases`` or more.
@@ -113,7 +132,7 @@ class Sampler:
         pictures: Sequence[Picture],
         phases: int,
         settings: SamplingSettings,
-        segmenter: Segmenter,
+        segmenter: Normalising,
         scale: float = 1.0,
     ) -> None:
         if not pictures:

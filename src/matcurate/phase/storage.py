@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor
 
+from matcurate.config import ModelFamilyName, Strict
 from matcurate.errors import CheckpointError
 from matcurate.phase.area_prior import AreaStatistics
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
@@ -18,19 +20,25 @@ from matcurate.promptable.protocol import Backbone
 from matcurate.tensorfile import AGAIN, TensorCard, TensorFormat
 
 
-class AdapterCard(TensorCard):
-    """Header of a file of an adapter."""
+class ModelCard(TensorCard):
+    """Header of a file of trained weights, of any family."""
 
     backbone: str
-    base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that it was trained on.")
+    base_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the weights that training began with.")
     phases: tuple[str, ...] = Field(min_length=2, description="Names, in the order of the ids.")
-    settings: ModelSettings
+    settings: Strict
     areas: AreaStatistics | None = Field(default=None, description="Of training; None in older files.")
 
     @property
     def prior(self) -> AreaPrior:
         """What an expert's guess of area fractions is weighed against."""
         return AreaPrior.default(len(self.phases)) if self.areas is None else self.areas.prior()
+
+
+class AdapterCard(ModelCard):
+    """Header of a file of an adapter."""
+
+    settings: ModelSettings
 
 
 FORMAT = TensorFormat("matcurate-phase-1", AdapterCard, "an adapter of this project")
@@ -40,6 +48,7 @@ FORMAT = TensorFormat("matcurate-phase-1", AdapterCard, "an adapter of this proj
 class Adapter:
     """An adapter as read from its file, checked: its card, and the learned state on the CPU."""
 
+    family: ClassVar[ModelFamilyName] = "lora"
     card: AdapterCard
     tensors: Mapping[str, Tensor]
 
@@ -67,6 +76,10 @@ class Adapter:
                 f"the adapter's tensors do not fit its settings ({error.args[0]}); {AGAIN}"
             ) from error
         return model.eval()
+
+    def start_for(self, phases: tuple[str, ...], seed: int) -> Mapping[str, Tensor] | None:
+        """Weights that a training on these phases may begin with: its own; None where the phases differ."""
+        return self.tensors if phases == self.card.phases else None
 
 
 def save_adapter(

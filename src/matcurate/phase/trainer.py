@@ -17,10 +17,10 @@ from torch import Tensor
 from matcurate.config import Strict
 from matcurate.errors import TrainingError
 from matcurate.phase.inference import segment_phases
-from matcurate.phase.losses import LossSettings, phase_loss, phase_weights
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.losses import LossSettings, phase_weights
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import exact_ratio, guessed_ratio, no_ratio
-from matcurate.phase.samples import Picture, Sampler, SamplingSettings
+from matcurate.phase.samples import BatchSource, Picture, Sampler, SamplingSettings
 from matcurate.phase.scores import mean_of, phase_dice
 from matcurate.phase.training_state import Run
 from matcurate.types import Progress, silent
@@ -39,6 +39,11 @@ class TrainSettings(Strict):
         default=1.0,
         gt=0,
         description="Learning rate of the Phase Learning Modules, as a multiple of ``learning_rate``.",
+    )
+    head_rate: float = Field(
+        default=1.0,
+        gt=0,
+        description="Learning rate of the last layer of a region segmenter, as a multiple of ``learning_rate``.",
     )
     weight_decay: float = Field(default=1e-2, ge=0, description="Weight decay of AdamW.")
     clip: float | None = Field(default=None, gt=0, description="Largest norm of the gradient; None: no limit.")
@@ -93,8 +98,8 @@ class TrainReport:
 
 
 def train(
-    model: PhaseModel,
-    pictures: Sequence[Picture],
+    model: SegmentationModel,
+    pictures: Sequence[Picture] | BatchSource,
     settings: TrainSettings,
     *,
     seed: int,
@@ -107,6 +112,7 @@ def train(
 ) -> TrainReport:
     """Train a model in place; at the end it holds the weights with the best Dice on ``validation``.
 
+    ``pictures`` are labelled micrographs, whose crops are drawn as the settings say, or a source of batches.
     Without ``validation`` the last weights are kept. It starts with ``start``, the learned state of a model of the same
     shape, if given. A training that was interrupted resumes from the checkpoint in ``folder``, which is removed at the
     end; ``stop_after`` leaves after that many steps of this call, with a checkpoint. On CUDA it computes in bfloat16.
@@ -115,12 +121,15 @@ def train(
     KeyError or ValueError when ``start`` does not fit, there is no picture, or a phase id is too large; TrainingError
     when the loss is not finite.
     """
-    run = Run(model, settings.weight_decay, settings.plm_rate)
-    sampler = Sampler(pictures, model.phases, settings.sampling, model.segmenter, model.scale)
+    run = Run(model, settings.weight_decay, settings.plm_rate, settings.head_rate)
+    sampler = pictures
+    if not isinstance(sampler, BatchSource):
+        sampler = Sampler(sampler, model.phases, settings.sampling, model, model.scale)
     weights = phase_weights(torch.from_numpy(sampler.frequencies).float(), settings.loss.balance)
     checkpoint, fingerprint = None if folder is None else folder / CHECKPOINT, settings.fingerprint(seed)
-    for module in model.modules_of_ratio():
-        module.standardise(sampler.ratios)
+    if isinstance(sampler, Sampler):
+        for module in model.modules_of_ratio():
+            module.standardise(sampler.ratios)
     if start is not None:
         model.load_learned_state(dict(start))
     if checkpoint is not None and checkpoint.exists():
@@ -146,12 +155,12 @@ def train(
     return TrainReport(run.step, run.best_step, run.best_dice, seconds, run.stale >= settings.patience)
 
 
-def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
+def validation_dice(model: SegmentationModel, pictures: Sequence[Picture]) -> float:
     """Mean Dice over phases and pictures; with the module, the mean of no ratio and a guess of accuracy 0.9."""
     scores: list[float] = []
     for picture in pictures:
         ratios = [no_ratio(model.phases)]
-        if model.plm is not None:
+        if model.modules_of_ratio():
             ratios.append(guessed_ratio(exact_ratio(picture.labels, model.phases), ACCURACY))
         for ratio in ratios:
             mean = mean_of(phase_dice(segment_phases(model, picture.grey, ratio), picture.labels, model.phases))
@@ -159,7 +168,7 @@ def validation_dice(model: PhaseModel, pictures: Sequence[Picture]) -> float:
     return float(np.mean(scores))
 
 
-def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSettings, seed: int) -> float:
+def _advance(run: Run, sampler: BatchSource, weights: Tensor, settings: TrainSettings, seed: int) -> float:
     """Take one step; returns its loss."""
     begun = time.perf_counter()
     model, device = run.model, next(run.model.parameters()).device
@@ -171,7 +180,8 @@ def _advance(run: Run, sampler: Sampler, weights: Tensor, settings: TrainSetting
         torch.manual_seed(int(np.random.default_rng((seed, run.step, 1)).integers(2**62)))  # dropout
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
             logits = model(batch.images.to(device), batch.ratios.to(device))
-    loss = phase_loss(logits, batch.labels.to(device), weights.to(device), settings.loss)
+    share = run.step / settings.steps
+    loss = model.loss(logits, batch.labels.to(device), weights.to(device), settings.loss, share)
     if not torch.isfinite(loss):
         raise TrainingError(f"the loss is not finite after {run.step} steps; lower the learning rate")
     run.optimizer.zero_grad(set_to_none=True)

@@ -8,16 +8,18 @@ import torch
 from torch import Tensor
 
 from matcurate.errors import ConfigError
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.tensorfile import read_checkpoint, write_checkpoint
 
 
 class Run:
     """All that a resumed run needs besides settings and seed; nothing random is kept, since steps draw by number."""
 
-    def __init__(self, model: PhaseModel, weight_decay: float, plm_rate: float) -> None:
+    def __init__(self, model: SegmentationModel, weight_decay: float, plm_rate: float, head_rate: float) -> None:
         self.model = model
-        self.optimizer = torch.optim.AdamW(parameter_groups(model, plm_rate), weight_decay=weight_decay)
+        rated = model.rated_parameters(plm_rate, head_rate)
+        groups = [{"params": parameters, "rate": rate} for parameters, rate in rated]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
         self.step = 0
         self.seconds = 0.0
         self.best: dict[str, Tensor] = {}
@@ -66,13 +68,3 @@ class Run:
         self.step, self.seconds = state["step"], state["seconds"]
         self.best, self.best_step, self.best_dice = state["best"], state["best_step"], state["best_dice"]
         self.stale = state["stale"]
-
-
-def parameter_groups(model: PhaseModel, plm_rate: float) -> list[dict[str, object]]:
-    """Trained parameters in groups, each with its multiple of the learning rate."""
-    modules = {id(value) for module in model.modules_of_ratio() for value in module.parameters()}
-    learning = [value for value in model.parameters() if value.requires_grad]
-    return [
-        {"params": [value for value in learning if id(value) not in modules], "rate": 1.0},
-        {"params": [value for value in learning if id(value) in modules], "rate": plm_rate},
-    ]

@@ -37,11 +37,13 @@ class Origin:
 class VersionTags:
     """Facts of a model version, named as MLflow stores them; None or empty where nobody recorded one.
 
-    ``golden`` is the digest of the golden set behind ``golden_means`` (to four digits, as are ``calibration``'s);
-    ``measured`` holds JSON by the digest of a golden set, ``moves`` JSON of the last move of each alias.
+    ``family`` is the kind of model, lora where it is missing; ``golden`` is the digest of the golden set behind
+    ``golden_means`` (to four digits, as are ``calibration``'s); ``measured`` holds JSON by the digest of a golden set,
+    ``moves`` JSON of the last move of each alias.
     """
 
     lab: str | None = None
+    family: str | None = None
     snapshot: str | None = None
     base: str | None = None
     base_sha256: str | None = None

@@ -53,11 +53,12 @@ def dirichlet_parameters(logits: Tensor, bound: float) -> Tensor:
     return evidence(logits, bound) + 1
 
 
-def evidential_loss(alpha: Tensor, labels: Tensor, penalty: float) -> Tensor:
+def evidential_loss(alpha: Tensor, labels: Tensor, penalty: float, weights: Tensor | None = None) -> Tensor:
     """Mean of Bayes risk + ``penalty`` · KL over samples or pixels, a float32 scalar.
 
     ``alpha`` (N, K) or (N, K, H, W), at least 1; ``labels`` (N,) or (N, H, W), int64 in 0 … K - 1, :data:`IGNORED` is
-    left out: the loss is 0, with a gradient of 0, where every label is. Raises ValueError when shapes do not fit or a
+    left out: the loss is 0, with a gradient of 0, where every label is. ``weights`` (K,) of the classes in the mean;
+    None: all alike. Raises ValueError when shapes do not fit or a
     label is no class.
     """
     classes = alpha.shape[1]
@@ -73,7 +74,10 @@ def evidential_loss(alpha: Tensor, labels: Tensor, penalty: float) -> Tensor:
             f"labels must lie in 0 … {classes - 1} or be {IGNORED}, got {int(flat.min())} … {int(flat.max())}"
         )
     truth = torch.nn.functional.one_hot(flat, classes).to(rows)
-    return (bayes_risk(rows, truth) + penalty * divergence_from_uniform(truth + (1 - truth) * rows)).mean()
+    losses = bayes_risk(rows, truth) + penalty * divergence_from_uniform(truth + (1 - truth) * rows)
+    if weights is None:
+        return losses.mean()
+    return (weights[flat] * losses).sum() / weights[flat].sum().clamp_min(1e-12)
 
 
 def bayes_risk(alpha: Tensor, truth: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from loop_samples import LS_PROJECT, FakeLabelStudio, disc, make_workspace, png, write_discs
 
 from matcurate.catalog import JobState, list_corrections, list_micrographs, pending
 from matcurate.config import load_settings, save_settings
@@ -28,6 +27,7 @@ from matcurate.workflows.presegment import presegment_micrographs
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
 from matcurate_backend.metrics import Metrics
+from tests.unit.loop_samples import LS_PROJECT, FakeLabelStudio, disc, make_workspace, png, write_discs
 
 XML = labelling_config(["precipitate"])
 CONFIG = parse_labelling_config(XML, ["precipitate"])

@@ -3,7 +3,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from catalog_samples import image
 from sqlalchemy import Engine, make_url, text
 from sqlmodel import create_engine
 
@@ -17,6 +16,7 @@ from matcurate.catalog import (
     open_catalog,
     writing,
 )
+from tests.unit.catalog.catalog_samples import image
 
 POSTGRES = os.environ.get("CURATE_TEST_POSTGRES_URL")
 

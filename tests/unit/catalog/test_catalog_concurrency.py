@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 
-from catalog_samples import annotation, hash_of, image, key_of
 from sqlalchemy import Engine
 
 from matcurate.catalog import (
@@ -23,6 +22,7 @@ from matcurate.catalog import (
     writing,
 )
 from matcurate.catalog.corrections import revisions
+from tests.unit.catalog.catalog_samples import annotation, hash_of, image, key_of
 
 SPAWN = mp.get_context("spawn")
 IMAGES = 60

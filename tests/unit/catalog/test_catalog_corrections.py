@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from catalog_samples import T0, annotation, image, key_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
@@ -33,6 +32,7 @@ from matcurate.catalog import (
 )
 from matcurate.catalog.corrections import revisions
 from matcurate.errors import CatalogError
+from tests.unit.catalog.catalog_samples import T0, annotation, image, key_of
 
 
 def record(engine: Engine, task: TaskLink, new: NewCorrection) -> Outcome:

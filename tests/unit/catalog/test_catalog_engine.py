@@ -9,7 +9,6 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from catalog_samples import T0, annotation, image
 from sqlalchemy import Engine, inspect, make_url, text
 from sqlalchemy.exc import StatementError
 
@@ -34,6 +33,7 @@ from matcurate.catalog.engine import shown
 from matcurate.catalog.schema import MIGRATIONS, VERSION_TABLE, alembic_config, current_revision, migrate
 from matcurate.catalog.tables import LabelStudioTask, Project
 from matcurate.errors import CatalogError
+from tests.unit.catalog.catalog_samples import T0, annotation, image
 
 HEAD = ScriptDirectory(str(MIGRATIONS)).get_current_head()
 ADDITION = f'''

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 
 import pytest
-from catalog_samples import hash_of, image, key_of
 from sqlalchemy import Engine
 
 from matcurate.catalog import (
@@ -25,6 +24,7 @@ from matcurate.catalog import (
     writing,
 )
 from matcurate.errors import CatalogError
+from tests.unit.catalog.catalog_samples import hash_of, image, key_of
 
 Ingest = Callable[..., MicrographRecord]
 

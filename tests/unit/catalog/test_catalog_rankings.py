@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from catalog_samples import T0, annotation, key_of
 from sqlalchemy import Engine
 
 from matcurate.catalog import (
@@ -35,6 +34,7 @@ from matcurate.catalog import (
     writing,
 )
 from matcurate.errors import CatalogError
+from tests.unit.catalog.catalog_samples import T0, annotation, key_of
 
 HOUR = timedelta(hours=1)
 Ingest = Callable[..., MicrographRecord]

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from catalog_samples import T0, annotation, hash_of, image, key_of
 from sqlalchemy import Engine
 from sqlmodel import Session
 
@@ -43,6 +42,7 @@ from matcurate.catalog import (
     waiting_names,
     writing,
 )
+from tests.unit.catalog.catalog_samples import T0, annotation, hash_of, image, key_of
 
 
 def fill(session: Session, project: ProjectRecord, rng: random.Random, first: int = 1) -> list[MicrographRecord]:

@@ -5,11 +5,11 @@ import json
 import cv2
 import numpy as np
 import pytest
-from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.config import save_settings
 from matcurate.imaging.synth.textures import texture
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture

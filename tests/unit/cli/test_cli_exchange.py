@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from lab_samples import add_version, make_lab
 
 from matcurate.cli.app import run
+from tests.unit.lab_samples import add_version, make_lab
 
 
 @pytest.fixture(scope="module")

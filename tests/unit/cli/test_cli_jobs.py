@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from job_samples import run_job
-from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace
 
 from matcurate.cli.app import run
+from tests.unit.job_samples import run_job
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import getpass
 import json
 
 import pytest
-from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.tracking.registry import Origin
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.tracking.version_tags import VersionTags
 from matcurate.workflows.versions import open_registry
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture(scope="module")

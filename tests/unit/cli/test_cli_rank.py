@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from learning_samples import add_disc
-from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.workflows.home import label_studio as home_module
+from tests.unit.learning_samples import add_disc
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace
 
 from matcurate.cli.app import run
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import yaml
-from learning_samples import add_disc, correct
-from loop_samples import make_workspace
 
 from matcurate.cli.app import run
 from matcurate.config import load_settings, save_settings
 from matcurate.workflows.home import load_original
+from tests.unit.learning_samples import add_disc, correct
+from tests.unit.loop_samples import make_workspace
 
 TRAIN = {"steps": 16, "learning_rate": 0.01, "validate_every": 8, "sampling": {"crop": 48, "batch": 2}}
 KEYS = [

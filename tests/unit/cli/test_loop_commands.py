@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from loop_samples import LS_PROJECT, URL, disc, write_discs
 
 from matcurate.catalog import get_micrograph
 from matcurate.cli.app import run
@@ -14,6 +13,7 @@ from matcurate.labelstudio import encode_prediction, labelling_config, parse_lab
 from matcurate.workflows.home import label_studio as home_module
 from matcurate.workflows.home import open_workspace
 from matcurate.workflows.labelling import connect as connect_module
+from tests.unit.loop_samples import LS_PROJECT, URL, disc, write_discs
 
 CONFIG = parse_labelling_config(labelling_config(["phase"]), ["phase"])
 BAD = {"note.png": b"this is no image", "empty.tif": b""}

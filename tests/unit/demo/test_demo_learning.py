@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from job_samples import begin_as
-from loop_samples import disc, make_workspace, with_settings
 
 from matcurate.catalog import NewPrediction, end_job, ensure_model_version, report_progress, store_prediction
 from matcurate.demo import learning as module
@@ -16,6 +14,8 @@ from matcurate.imaging.dataset import write_sample
 from matcurate.jobs.queue import jobs_of
 from matcurate.workflows.home import enqueue, put_labels
 from matcurate.workflows.ingest import ingest_files
+from tests.unit.job_samples import begin_as
+from tests.unit.loop_samples import disc, make_workspace, with_settings
 
 DONE = {"run_id": "run8", "model_version": "new-v1", "promoted": True, "why": "better"}
 

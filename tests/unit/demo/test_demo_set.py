@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loop_samples import disc, write_discs
 
 from matcurate.demo import pictures as module
 from matcurate.demo.pictures import generated_set, given_set, labelled_set
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import DatasetInfo, write_info, write_sample
 from matcurate.imaging.labels import read_labels
+from tests.unit.loop_samples import disc, write_discs
 
 
 def dataset(folder, *highest, classes=()):

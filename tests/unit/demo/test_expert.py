@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from loop_samples import disc, make_workspace
 from mlflow import MlflowClient
 from PIL import Image
 
@@ -18,6 +17,7 @@ from matcurate.labelstudio import labelling_config
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import pull_corrections, push_project
 from matcurate.workflows.presegment import presegment_micrographs
+from tests.unit.loop_samples import disc, make_workspace
 
 
 @pytest.fixture

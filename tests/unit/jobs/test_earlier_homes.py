@@ -3,7 +3,6 @@
 import sqlite3
 
 import pytest
-from loop_samples import LS_PROJECT, make_workspace
 from sqlalchemy import text
 
 from matcurate.catalog import JobState, pending
@@ -11,6 +10,7 @@ from matcurate.catalog.schema import alembic_config
 from matcurate.jobs.queue import jobs_of, reconcile
 from matcurate.jobs.schedule import current_schedule
 from matcurate.workflows.home import enqueue, open_workspace, queue_client, statuses
+from tests.unit.loop_samples import LS_PROJECT, make_workspace
 
 JOBS = """
 CREATE TABLE job (

@@ -3,9 +3,6 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from job_samples import run_job
-from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace, write_discs
 from sqlalchemy import text
 
 from matcurate.catalog import JobState
@@ -21,6 +18,9 @@ from matcurate.jobs.schedule import current_schedule, fire_schedule, schedule, u
 from matcurate.workflows.home import after_corrections, enqueue, queue, queue_client, statuses
 from matcurate.workflows.home.queue import quiet_until
 from matcurate.workflows.ingest import ingest_files
+from tests.unit.job_samples import run_job
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import make_workspace, write_discs
 
 T0 = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOS
-from job_samples import begin_as
-from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace, write_discs
 
 from matcurate.catalog import JobState, list_predictions
 from matcurate.catalog import jobs as table
@@ -27,6 +24,9 @@ from matcurate.jobs.schedule import schedule, unschedule
 from matcurate.jobs.worker import Worker, executor_id
 from matcurate.workflows.home import enqueue, initialise, open_workspace, queue, queue_client, queue_name
 from matcurate.workflows.ingest import ingest_files
+from tests.unit.job_samples import begin_as
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import make_workspace, write_discs
 
 
 @pytest.fixture

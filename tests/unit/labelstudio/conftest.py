@@ -3,7 +3,8 @@ from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 
 import pytest
-from local_http import Host, handler
+
+from tests.unit.labelstudio.local_http import Host, handler
 
 
 @pytest.fixture

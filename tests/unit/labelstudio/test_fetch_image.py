@@ -2,10 +2,10 @@ import base64
 from collections.abc import Callable
 
 import pytest
-from local_http import Answer, Host
 
 from matcurate.errors import LabelStudioError, LabelStudioNotFoundError, LabelStudioUnreachableError
 from matcurate.labelstudio import LabelStudioClient
+from tests.unit.labelstudio.local_http import Answer, Host
 
 TOKEN = "0123456789" * 4
 PIXELS = bytes(range(256))

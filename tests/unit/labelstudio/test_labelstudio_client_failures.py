@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from local_http import Answer, Host, Seen
 
 from matcurate.errors import (
     LabelStudioAuthError,
@@ -17,6 +16,7 @@ from matcurate.errors import (
 )
 from matcurate.labelstudio import ImageUpload, LabelStudioClient, PredictionRow, labelling_config, read_token
 from matcurate.labelstudio.connection import Connection
+from tests.unit.labelstudio.local_http import Answer, Host, Seen
 
 LEGACY = "0123456789" * 4
 WHOAMI = "/api/current-user/whoami"

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from loop_samples import make_workspace
 from torchvision.models import get_model, get_model_weights
 
 from matcurate.bench.novelty import NoveltyDraws, bench_novelty, network_learning
@@ -26,6 +25,7 @@ from matcurate.workflows.classes.classes import known_classes
 from matcurate.workflows.classes.heads import load_class_head
 from matcurate.workflows.home import Workspace, pull_checkpoint
 from matcurate.workflows.ingest import ingest_files
+from tests.unit.loop_samples import make_workspace
 
 NAME = "mobilenet_v3_small"
 SHAPE = (64, 96)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_network import small_network
 
 from matcurate.errors import CheckpointError
 from matcurate.learned.evidence import Calibration, PredictionWithVacuity, fit_evidence, predict_with_vacuity
@@ -15,6 +14,7 @@ from matcurate.phase.samples import Picture
 from matcurate.phase.unet import UNetSegmenter
 from matcurate.uncertainty.pixels import PixelSettings
 from matcurate.uncertainty.storage import load_pixel_head, save_pixel_head
+from tests.unit.small_network import small_network
 
 CLASSES = ("matrix", "phase")
 SETTINGS = PixelSettings(hidden=16, pixels=1500, steps=80, batch=128, learning_rate=0.01)

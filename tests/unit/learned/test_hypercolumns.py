@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from small_network import small_network
 
 from matcurate.learned import hypercolumns as room
 from matcurate.learned.hypercolumns import hypercolumns
@@ -10,6 +9,7 @@ from matcurate.phase.lora import LoraSettings
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.unet import UNetSegmenter
 from matcurate.promptable.builtin.standard import SPREAD
+from tests.unit.small_network import small_network
 
 GREY = np.random.default_rng(0).random((70, 110)).astype(np.float32)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from morphology_samples import ellipse
 from scipy.spatial import cKDTree
 
 from matcurate.morphology.grain_size import intercept_grain_size, planimetric_grain_size
@@ -15,6 +14,7 @@ from matcurate.morphology.spacing import measure_spacing
 from matcurate.morphology.tables import object_records
 from matcurate.morphology.units import Unit
 from matcurate.types import Calibration
+from tests.unit.morphology.morphology_samples import ellipse
 
 
 def boxes(height, width, shape=(96, 160)):

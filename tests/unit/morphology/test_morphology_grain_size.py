@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from morphology_samples import hexagons, random_grains, squares
 
 from matcurate.imaging.synth.registry import generate
 from matcurate.morphology.grain_size import (
@@ -16,6 +15,7 @@ from matcurate.morphology.intercepts import count_intercepts
 from matcurate.morphology.numbering import compact_ids
 from matcurate.morphology.units import Unit
 from matcurate.types import Calibration
+from tests.unit.morphology.morphology_samples import hexagons, random_grains, squares
 
 UM = Unit.of(Calibration(1000.0))  # one pixel is one µm
 PX = Unit.of(None)

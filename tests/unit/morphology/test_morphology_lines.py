@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from morphology_samples import disc, hexagons, random_grains
 
 from matcurate.morphology.lines import measure_lines, part_grains, read_boundaries
 from matcurate.morphology.numbering import compact_ids
 from matcurate.morphology.structure import boundary_lines, close_lines, decide_structure
+from tests.unit.morphology.morphology_samples import disc, hexagons, random_grains
 
 SHAPE = (160, 224)
 

@@ -4,13 +4,13 @@ import io
 
 import numpy as np
 import pytest
-from morphology_samples import disc, hexagons
 from PIL import Image
 
 from matcurate.morphology.grain_size import number_from_density
 from matcurate.morphology.plot import draw_morphology
 from matcurate.morphology.report import measure_image
 from matcurate.types import Calibration
+from tests.unit.morphology.morphology_samples import disc, hexagons
 
 SHAPE = (96, 160)
 

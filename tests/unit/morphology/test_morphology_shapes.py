@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from morphology_samples import disc, ellipse, random_grains, rectangle
 from skimage.measure import regionprops_table
 
 from matcurate.morphology.objects import measure_objects
+from tests.unit.morphology.morphology_samples import disc, ellipse, random_grains, rectangle
 
 SCALES = (8.0, 20.0, 60.0)
 CENTRES = [(150.0, 170.0), (150.3, 170.6), (149.5, 170.5)]

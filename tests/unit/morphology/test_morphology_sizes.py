@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from morphology_samples import disc
 
 from matcurate.morphology.objects import measure_objects
 from matcurate.morphology.sizes import BINS, size_distribution, weighted_quantiles, whole_weights
 from matcurate.morphology.spacing import measure_spacing
 from matcurate.morphology.units import Unit
 from matcurate.types import Calibration
+from tests.unit.morphology.morphology_samples import disc
 
 PX = Unit.of(None)
 SHAPE = (96, 160)

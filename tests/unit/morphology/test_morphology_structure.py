@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from morphology_samples import disc, hexagons, random_grains, squares
 
 from matcurate.morphology.numbering import compact_ids
 from matcurate.morphology.objects import count_neighbours, measure_objects, touching_pairs
 from matcurate.morphology.structure import LINE_WIDTH, close_lines, decide_structure
+from tests.unit.morphology.morphology_samples import disc, hexagons, random_grains, squares
 
 SHAPE = (96, 160)
 

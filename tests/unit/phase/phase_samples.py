@@ -2,13 +2,13 @@
 
 import numpy as np
 import torch
-from small_network import small_network
 
 from matcurate.phase.lora import LoraSettings
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.samples import Picture
 from matcurate.phase.unet import UNetSegmenter
+from tests.unit.small_network import small_network
 
 
 def small_model(phases=3, plm=True, seed=0, dropout=0.0):

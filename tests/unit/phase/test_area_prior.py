@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from phase_samples import small_model, striped
 from scipy.special import logit
 
 from matcurate.phase.area_prior import WEIGHT, area_statistics, measure_areas
 from matcurate.phase.constrained import OWN_SD, areas_of
 from matcurate.phase.inference import phase_shares
+from tests.unit.phase.phase_samples import small_model, striped
 
 
 def test_spread_is_that_of_the_validation_part_and_a_default():

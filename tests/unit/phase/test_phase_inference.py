@@ -2,10 +2,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from phase_samples import small_model
 
 from matcurate.phase.inference import phase_shares, segment_phases, starts
 from matcurate.phase.ratios import no_ratio
+from tests.unit.phase.phase_samples import small_model
 
 GREY = np.random.default_rng(0).random((96, 160), dtype=np.float32)
 

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from small_network import small_network
-from tiny_sam import tiny_sam
 from torch import nn
 
 from matcurate.errors import ConfigError
 from matcurate.phase.lora import LoraSettings, SplitQkv, add_lora, fuse_qkv, merge_lora, split_qkv
+from tests.unit.small_network import small_network
+from tests.unit.tiny_sam import tiny_sam
 
 
 def test_split_takes_q_k_v_in_sams_order():

@@ -1,8 +1,6 @@
 import pytest
 import segmentation_models_pytorch as smp
 import torch
-from small_network import small_network
-from tiny_sam import tiny_sam
 
 from matcurate.errors import ConfigError
 from matcurate.phase.lora import LoraSettings
@@ -10,6 +8,8 @@ from matcurate.phase.model import Encoding, Levels, PhaseModel, Segmenter
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.sam import SamSegmenter, resized_encoder
 from matcurate.phase.unet import UNetSegmenter
+from tests.unit.small_network import small_network
+from tests.unit.tiny_sam import tiny_sam
 
 IMAGES = torch.randn(2, 1, 96, 160, generator=torch.Generator().manual_seed(0))
 RATIOS = torch.tensor([[0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])

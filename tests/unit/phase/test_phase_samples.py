@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from phase_samples import small_model, striped
 from pydantic import ValidationError
 
 from matcurate.phase.augment import Augmentation, augmented, cut
 from matcurate.phase.ratios import guessed_ratio
 from matcurate.phase.samples import Picture, Sampler, SamplingSettings, picture, resized, scaled_shape
 from matcurate.promptable.builtin.standard import SPREAD
+from tests.unit.phase.phase_samples import small_model, striped
 
 STILL = Augmentation(flip=0, upside_down=0, rotation=0, scale=(1, 1), intensity=(1, 1), gamma=(1, 1), contrast=(1, 1))
 GREY = np.random.default_rng(1).random((96, 160), dtype=np.float32)

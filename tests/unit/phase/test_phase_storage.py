@@ -6,8 +6,6 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from small_network import small_backbone
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.phase.area_prior import AreaStatistics
@@ -21,6 +19,8 @@ from matcurate.phase.storage import FORMAT, load_adapter, save_adapter
 from matcurate.promptable.builtin.predictor import BuiltinBackbone
 from matcurate.promptable.builtin.quality import RegionQuality
 from matcurate.promptable.sam import SamBackbone
+from tests.unit.small_network import small_backbone
+from tests.unit.threshold_backbone import ThresholdBackbone
 
 NAMES = ("matrix", "γ'", "carbide")
 SETTINGS = ModelSettings(lora=LoraSettings(rank=2), plm=PlmSettings(hidden=8))

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from phase_samples import small_model, striped
 
 from matcurate.errors import CheckpointError, ConfigError, TrainingError
 from matcurate.phase.samples import SamplingSettings
 from matcurate.phase.trainer import CHECKPOINT, TrainSettings, train, validation_dice
+from tests.unit.phase.phase_samples import small_model, striped
 
 SETTINGS = TrainSettings(
     steps=8,

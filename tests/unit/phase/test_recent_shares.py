@@ -1,11 +1,11 @@
 """The probabilities of the last micrographs are computed once, and memory is bounded."""
 
 import numpy as np
-from phase_samples import small_model, striped
 
 from matcurate.phase import recent
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.recent import RecentShares
+from tests.unit.phase.phase_samples import small_model, striped
 
 
 def test_only_what_is_new_is_computed_and_the_oldest_goes_first(monkeypatch):

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from small_objects import TINY
 
 from matcurate.pretraining.pictures import Mixture, Picture
 from matcurate.pretraining.recipe import Augmentation, Recipe
+from tests.unit.small_objects import TINY
 
 UNCHANGED = {"scale": (1, 1), "gamma": (1, 1)} | dict.fromkeys(
     (

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from pretraining_samples import augmentation, discs, mixture, recipe
 
 from matcurate.pretraining.crops import Crops, Labels, batches, crop_of, disturbed, targets_of
 from matcurate.promptable.builtin.network import OUTPUTS
 from matcurate.promptable.builtin.standard import SPREAD
+from tests.unit.pretraining.pretraining_samples import augmentation, discs, mixture, recipe
 
 FOREGROUND, CONTACT, BOUNDARY, DISTANCE = range(4)
 EDGE = 12

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_objects import tiny_network
 from torch import Tensor
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.pretraining import imagenet
 from matcurate.pretraining.imagenet import PACKAGE, load_imagenet, renamed
 from matcurate.promptable.builtin.network import NetworkSettings, ObjectNet
+from tests.unit.small_objects import tiny_network
 
 
 @pytest.fixture(scope="module")

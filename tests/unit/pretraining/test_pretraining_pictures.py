@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pretraining_samples import Written, discs
 
 from matcurate.imaging.dataset import write_sample
 from matcurate.pretraining.pictures import UNKNOWN, Folder, Mixture, Picture, Pool, outline, relative_depth
+from tests.unit.pretraining.pretraining_samples import Written, discs
 
 
 def test_the_outline_lies_on_both_sides() -> None:

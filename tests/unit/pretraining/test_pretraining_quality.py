@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from pretraining_samples import Written, mixture, recipe
-from small_objects import SHAPE, tiny_network, two_squares
 
 from matcurate.errors import TrainingError
 from matcurate.pretraining.pictures import Mixture, Picture
@@ -12,6 +10,8 @@ from matcurate.pretraining.quality import examples, learn_quality
 from matcurate.pretraining.recipe import QualityRecipe
 from matcurate.promptable.builtin.regions import MEASURES
 from matcurate.promptable.nested import FITTING
+from tests.unit.pretraining.pretraining_samples import Written, mixture, recipe
+from tests.unit.small_objects import SHAPE, tiny_network, two_squares
 
 COLUMNS = len(MEASURES)
 

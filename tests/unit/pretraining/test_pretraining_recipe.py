@@ -4,13 +4,13 @@ from math import cos, pi
 from pathlib import Path
 
 import pytest
-from pretraining_samples import recipe
 from pydantic import ValidationError
 
 from matcurate.config import configs_root, load_preset
 from matcurate.errors import ConfigError
 from matcurate.pretraining.recipe import Augmentation, Recipe
 from matcurate.promptable.builtin.network import NetworkSettings
+from tests.unit.pretraining.pretraining_samples import recipe
 
 FILES = sorted((configs_root() / "pretrain").glob("*.yaml"))
 

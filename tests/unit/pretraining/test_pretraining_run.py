@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from pretraining_samples import discs, recipe
-from small_objects import TINY, tiny_network
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.imaging.dataset import write_sample
@@ -17,6 +15,8 @@ from matcurate.pretraining.training import CHECKPOINT
 from matcurate.promptable.builtin.quality import RegionQuality
 from matcurate.promptable.builtin.weights import load_weights, save_weights
 from matcurate.promptable.digests import sha256_of
+from tests.unit.pretraining.pretraining_samples import discs, recipe
+from tests.unit.small_objects import TINY, tiny_network
 
 
 def written(path: Path, **changes: object) -> str:

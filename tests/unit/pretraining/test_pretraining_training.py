@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from pretraining_samples import mixture, recipe
 from torch import nn
 
 from matcurate.errors import CheckpointError, ConfigError
 from matcurate.pretraining.crops import Batch, Crops
 from matcurate.pretraining.training import Training, TrainingReport, train
 from matcurate.promptable.builtin.network import OUTPUTS, NetworkSettings
+from tests.unit.pretraining.pretraining_samples import mixture, recipe
 
 
 def batch(step: int = 0) -> Batch:

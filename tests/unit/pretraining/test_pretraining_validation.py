@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pretraining_samples import discs
 from torch import Tensor, nn
 
 from matcurate.imaging.dataset import write_sample
 from matcurate.pretraining.pictures import Folder, Picture, Pool, outline
 from matcurate.pretraining.validation import GENERATED, validate, validation_pictures
+from tests.unit.pretraining.pretraining_samples import discs
 
 
 class Bright(nn.Module):

@@ -4,10 +4,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from small_objects import iou, two_squares
 
 from matcurate.promptable.builtin.regions import MEASURES, regions_of
 from matcurate.promptable.refining import refined
+from tests.unit.small_objects import iou, two_squares
 
 WIDTH = 80
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 from segment_anything import SamAutomaticMaskGenerator
-from threshold_backbone import ThresholdBackbone
-from tiny_sam import tiny_sam
 
 from matcurate.config import load_preset
 from matcurate.errors import ConfigError
@@ -15,6 +13,8 @@ from matcurate.segmentation import amg
 from matcurate.segmentation.amg import Amg, AmgSettings, generated
 from matcurate.segmentation.matsam.pipeline import MatSamPreset
 from matcurate.types import Candidate
+from tests.unit.threshold_backbone import ThresholdBackbone
+from tests.unit.tiny_sam import tiny_sam
 
 SHAPE = (96, 160)
 

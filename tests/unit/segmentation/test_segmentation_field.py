@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import load_preset
 from matcurate.imaging.synth.nuisances import Nuisances
@@ -11,6 +10,7 @@ from matcurate.segmentation.field import RIM, Disc, field_of_view
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import class_mean_iou
 from matcurate.segmentation.polarity import decide_side
+from tests.unit.threshold_backbone import ThresholdBackbone
 
 SIZE = (192, 256)
 

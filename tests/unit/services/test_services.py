@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from loop_samples import LS_PROJECT, write_discs
 
 from matcurate.config import load_settings, save_settings
 from matcurate.demo import run as demo_module
@@ -20,6 +19,7 @@ from matcurate.services import run as module
 from matcurate.services.run import Services, embedded_services, run_connected, serve_backend
 from matcurate.workflows.home import initialise, open_workspace
 from matcurate.workflows.labelling.connect import ConnectReport
+from tests.unit.loop_samples import LS_PROJECT, write_discs
 
 
 class Process:

@@ -11,7 +11,7 @@ from matcurate.errors import CatalogError
 from matcurate.learned.evidence import Calibration, predict_with_vacuity
 from matcurate.phase.comparison import Difference, paired_difference
 from matcurate.phase.inference import segment_phases
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.phase.scores import PhaseScores, mean_of, score_phases
@@ -81,7 +81,7 @@ class Comparison:
 
 def evaluate(
     workspace: Workspace,
-    model: PhaseModel,
+    model: SegmentationModel,
     golden: GoldenSet,
     *,
     evidence: PixelHead | None = None,

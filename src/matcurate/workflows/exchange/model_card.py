@@ -9,11 +9,10 @@ from matcurate.workflows.exchange.export_file import Manifest
 NO_GOLDEN_SET = "Nobody has measured it on a golden set: how good it is, is not known."
 
 
-def model_card(manifest: Manifest, preset: str) -> str:
-    """Write the markdown of a version; ``preset`` is the JSON of the settings of its training."""
+def model_card(manifest: Manifest, preset: str, contents: str) -> str:
+    """Write the markdown of a version: its facts, ``contents`` of the file, and ``preset``, the settings as JSON."""
     parts = [
-        f"# {_plain(manifest.name)}\n\nA phase model of matcurate {manifest.matcurate}: it gives every pixel of a grey "
-        "micrograph a phase. This file holds what was learned, not the weights of the base.",
+        f"# {_plain(manifest.name)}\n\n{contents} Written by matcurate {manifest.matcurate}.",
         _section("What it is", _table(("what", ""), _facts(manifest))),
         _section("What it learned from", _learned(manifest)),
         _section("What it scores", _scores(manifest)),

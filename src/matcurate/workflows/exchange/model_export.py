@@ -13,7 +13,7 @@ from matcurate.catalog import Part, list_snapshots, snapshot_items
 from matcurate.config import first_problem
 from matcurate.errors import CatalogError, CheckpointError
 from matcurate.learned.evidence import EVIDENCE_FILE
-from matcurate.phase.storage import Adapter
+from matcurate.learned.families import FAMILIES, TrainedWeights
 from matcurate.tracking.registry import AliasMove, RegisteredVersion, Registry
 from matcurate.workflows.evaluation.measurements import measurements
 from matcurate.workflows.exchange.export_file import (
@@ -75,7 +75,7 @@ def export_model(
         raise CatalogError(
             f"{version.name} cannot be described for others ({first_problem(error)}); correct its tags in MLflow"
         ) from error
-    card = model_card(manifest, members[SETTINGS].decode()).encode()
+    card = model_card(manifest, members[SETTINGS].decode(), FAMILIES[adapter.family].contents).encode()
     try:
         digest = write_export(out, manifest, {**members, CARD: card})
     except OSError as error:
@@ -84,7 +84,11 @@ def export_model(
 
 
 def _manifest(
-    workspace: Workspace, registry: Registry, version: RegisteredVersion, adapter: Adapter, origin: Manifest | None
+    workspace: Workspace,
+    registry: Registry,
+    version: RegisteredVersion,
+    adapter: TrainedWeights,
+    origin: Manifest | None,
 ) -> Manifest:
     lab, tags = workspace.settings.lab, version.tags
     moves = [_move(lab, move, version) for move in full_history(workspace, registry) if _concerns(move, version)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matcurate.errors import CatalogError, CheckpointError, ConfigError
 from matcurate.learned.evidence import EVIDENCE_FILE
-from matcurate.phase.storage import Adapter
+from matcurate.learned.families import TrainedWeights
 from matcurate.tracking.registry import Origin, RegisteredVersion, Registry
 from matcurate.tracking.runs import RunReport, live_run
 from matcurate.tracking.version_tags import VersionTags
@@ -64,9 +64,10 @@ def import_model(workspace: Workspace, registry: Registry, path: Path) -> Import
             f"{path}: {manifest.name} of {manifest.lab} is {present.name} here already; 'curate models show "
             f"{present.version}' shows it, --update takes over what other labs have measured since"
         )
-    _check_fit(workspace, export, path)
+    adapter = _check_fit(workspace, export, path)
     measured = tuple(_of_others(workspace, manifest))
     facts = VersionTags(
+        family=adapter.family,
         imported_from=manifest.exported_by,
         imported_by=current_user(),
         imported_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -120,8 +121,8 @@ def _of_others(workspace: Workspace, manifest: Manifest) -> list[Measurement]:
     return [one for one in manifest.measured if one.golden != own]
 
 
-def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:
-    """Phases, base and tensors, as if it were to serve."""
+def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> TrainedWeights:
+    """Check phases, base and tensors, as if it were to serve; returns the weights."""
     adapter, project = _adapter(export, path), workspace.project()
     phases = project.classes
     if adapter.card.phases != phases:
@@ -135,9 +136,10 @@ def _check_fit(workspace: Workspace, export: ExportFile, path: Path) -> None:
         adapter.model(backbone_of(workspace, adapter.card.backbone))
     except (CheckpointError, ConfigError) as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return adapter
 
 
-def _adapter(export: ExportFile, path: Path) -> Adapter:
+def _adapter(export: ExportFile, path: Path) -> TrainedWeights:
     """The adapter, and with it the head of evidence, checked."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -14,7 +14,7 @@ from matcurate.learned.area_bias import followed
 from matcurate.learned.segmentation import segmentation_of
 from matcurate.phase.constrained import AreaPrior, areas_of, follow
 from matcurate.phase.expert_ratio import ExpertRatio
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import no_ratio
 from matcurate.phase.recent import RecentShares
 from matcurate.phase.samples import grey_levels
@@ -111,7 +111,7 @@ class Learned:
 
     version: str
     facts: VersionFacts
-    model: PhaseModel
+    model: SegmentationModel
     evidence: PixelHead | None = None
     prior: AreaPrior | None = None
     recent: RecentShares = field(default_factory=RecentShares)
@@ -130,7 +130,7 @@ class Learned:
             return segmentation_of(self.recent.shares(self.model, grey, none), ignored)
         counted = None if ignored is None else ~ignored[frame_within(ignored, pixels.shape).inside]
         given = none
-        if self.model.plm is not None:
+        if self.model.modules_of_ratio():
             own = none if ratio.names_all else areas_of(self.recent.shares(self.model, grey, none), counted)
             given = ratio.completed(own)
         shares = self.recent.shares(self.model, grey, given)
@@ -175,6 +175,7 @@ def open_presegmenter(workspace: Workspace, backbone: str | None = None) -> PreS
 
 def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
     """A version of the registry, ready to segment; raises CheckpointError when base or phases do not fit."""
+    from matcurate.learned.families import FAMILIES
     from matcurate.workflows.home import backbone_of
 
     card, phases = files.adapter.card, workspace.project().classes
@@ -184,9 +185,10 @@ def learned(workspace: Workspace, version: str, files: VersionFiles) -> Learned:
             "promote a version of this project, or set pre_segmentation: matsam"
         )
     model = files.adapter.model(backbone_of(workspace, card.backbone))
+    method = FAMILIES[files.adapter.family].method
     settings = {"adapter": card.tensors_sha256, "phases": card.phases, "model": card.settings.model_dump(mode="json")}
     facts = VersionFacts(card.backbone, card.base_sha256, "", settings)
-    return Learned(version, facts, model, files.evidence, card.prior)
+    return Learned(version, facts, model, files.evidence, card.prior, method=method)
 
 
 def _may_have_champion(workspace: Workspace) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matcurate.errors import CheckpointError, ConfigError, TrackingError
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.tracking.registry import RegisteredVersion, Registry
 from matcurate.types import Progress, silent
 from matcurate.workflows.evaluation import Measurement, as_tags, measurement
@@ -116,7 +116,7 @@ def _part_of(progress: Progress, index: int, count: int) -> Progress:
     return report
 
 
-def _model(workspace: Workspace, registry: Registry, version: RegisteredVersion) -> PhaseModel:
+def _model(workspace: Workspace, registry: Registry, version: RegisteredVersion) -> SegmentationModel:
     adapter, phases = load_adapter_of(registry, version), workspace.project().classes
     if adapter.card.phases != phases:
         raise CheckpointError(f"its phases are {', '.join(adapter.card.phases)}, the project's {', '.join(phases)}")

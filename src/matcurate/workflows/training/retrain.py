@@ -243,7 +243,13 @@ def _register(
     Returns the version's name.
     """
     decision, lab = outcome.decision, workspace.settings.lab
-    tags = VersionTags(start=plan.start, promotion=decision.why, promoted=str(decision.promoted), job=job)
+    tags = VersionTags(
+        family=workspace.settings.retrain.model,
+        start=plan.start,
+        promotion=decision.why,
+        promoted=str(decision.promoted),
+        job=job,
+    )
     if outcome.metrics is not None:
         tags = replace(
             tags,

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from matcurate.catalog import Part, SnapshotRecord
 from matcurate.config import load_preset
 from matcurate.learned.evidence import fit_evidence
+from matcurate.learned.families import FAMILIES, ModelFamily, Preset, TrainedWeights
 from matcurate.phase.area_prior import AreaStatistics, measure_areas
-from matcurate.phase.build import Base, PhaseSettings, base_of, build_model
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.build import Base, base_of
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.samples import Picture, picture
-from matcurate.phase.storage import Adapter
 from matcurate.phase.trainer import CHECKPOINT, StepReport, TrainReport, train
 from matcurate.promptable.protocol import Backbone
+from matcurate.tensorfile import tensors_digest
 from matcurate.tracking.registry import CHAMPION, Origin, RegisteredVersion, Registry
 from matcurate.types import Progress
 from matcurate.uncertainty.pixels import PixelHead
@@ -26,16 +30,13 @@ from matcurate.workflows.home import Workspace, backbone_of
 from matcurate.workflows.snapshots import snapshot_samples
 from matcurate.workflows.versions import load_files_of
 
-PRESETS = "phase"
-"""Folder of the presets within ``configs/``."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Champion:
     """The version that serves, with what it learned."""
 
     version: RegisteredVersion
-    adapter: Adapter
+    adapter: TrainedWeights
     evidence: PixelHead | None
 
 
@@ -43,15 +44,16 @@ class Champion:
 class Plan:
     """Plan of a training: what, on what, from which weights.
 
-    ``start`` says in words where the weights begin; ``warm`` holds the adapter they begin with, None from scratch.
+    ``start`` says in words where the weights begin; ``warm`` holds the weights they begin with, None from scratch.
     """
 
-    preset: PhaseSettings
+    family: ModelFamily[Any, Any]
+    preset: Preset
     backbone: Backbone
     base: Base
     phases: tuple[str, ...]
     seed: int
-    warm: Adapter | None
+    warm: Mapping[str, Tensor] | None
     start: str
 
     def origin(self, snapshot: SnapshotRecord, lab: str) -> Origin:
@@ -61,7 +63,7 @@ class Plan:
     @property
     def settings_sha256(self) -> str:
         """Hex SHA-256 over the preset, the phases, the seed and the weights at the start."""
-        tensors = None if self.warm is None else self.warm.card.tensors_sha256
+        tensors = None if self.warm is None else tensors_digest(self.warm)
         facts = [self.preset.model_dump(mode="json"), self.base.sha256, self.phases, self.seed, tensors]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
@@ -70,7 +72,7 @@ class Plan:
 class Trained:
     """A trained model, its head of evidence, how far its areas are off, and how the training ended."""
 
-    model: PhaseModel
+    model: SegmentationModel
     evidence: PixelHead
     areas: AreaStatistics
     report: TrainReport
@@ -97,15 +99,18 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
     settings = workspace.settings.retrain
     backbone = backbone_of(workspace, settings.backbone)
     base = base_of(backbone)
-    preset = load_preset(settings.preset or backbone.traits.family, PhaseSettings, PRESETS)
+    family = FAMILIES[settings.model]
+    preset: Preset = load_preset(settings.preset or backbone.traits.family, family.preset, family.presets)
     phases = workspace.project().classes
     if champion is None:
-        return Plan(preset, backbone, base, phases, seed, None, "from the base: there is no champion yet")
-    card = champion.adapter.card
+        return Plan(family, preset, backbone, base, phases, seed, None, "from the base: there is no champion yet")
+    weights, card = champion.adapter, champion.adapter.card
+    warm = weights.start_for(phases, seed)
     others = [
         name
         for name, differs in (
-            ("phases", card.phases != phases),
+            ("kind of model", weights.family != settings.model),
+            ("phases", warm is None),
             ("base", card.base_sha256 != base.sha256),
             ("settings of the model", card.settings != preset.model),
         )
@@ -113,8 +118,8 @@ def make_plan(workspace: Workspace, champion: Champion | None, seed: int) -> Pla
     ]
     if others:
         why = f"from the base: {champion.version.name} has other {' and '.join(others)}"
-        return Plan(preset, backbone, base, phases, seed, None, why)
-    return Plan(preset, backbone, base, phases, seed, champion.adapter, f"from {_lineage(champion.version)}")
+        return Plan(family, preset, backbone, base, phases, seed, None, why)
+    return Plan(family, preset, backbone, base, phases, seed, warm, f"from {_lineage(champion.version)}")
 
 
 def _lineage(version: RegisteredVersion) -> str:
@@ -160,15 +165,15 @@ def train_on(
     TrainingError when the loss is not finite.
     """
     learned, kept = (_pictures(workspace, snapshot, part) for part in (Part.TRAIN, Part.VALIDATION))
-    model = build_model(plan.backbone, len(plan.phases), plan.preset.model, plan.seed)
+    model = plan.family.build(plan.backbone, len(plan.phases), plan.preset, plan.seed)
     folder.mkdir(parents=True, exist_ok=True)
     ended = train(
         model,
-        learned,
+        plan.family.batches(plan.preset, model, learned),
         plan.preset.train,
         seed=plan.seed,
         validation=kept,
-        start=None if plan.warm is None else plan.warm.tensors,
+        start=plan.warm,
         folder=folder,
         report=report,
         progress=progress,

@@ -13,7 +13,6 @@ import torch
 from matcurate import __version__
 from matcurate.files import replace_file
 from matcurate.learned.evidence import EVIDENCE_FILE
-from matcurate.phase.storage import save_adapter
 from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport
 from matcurate.uncertainty.calibration import Reliability
@@ -56,8 +55,8 @@ def run_report(
         "seed": plan.seed,
         "steps": options.steps,
         "learning_rate": options.learning_rate,
-        "rank": plan.preset.model.lora.rank,
-        "plm": str(plan.preset.model.plm is not None),
+        "model": workspace.settings.retrain.model,
+        **plan.family.parameters(plan.preset),
         "crop": options.sampling.crop,
         "batch": options.sampling.batch,
     }
@@ -89,7 +88,7 @@ def log_results(
         folder = Path(name) / MODEL
         write_served_files(folder)
         path, model = folder / ADAPTER_FILE, trained.model
-        card = save_adapter(path, model, plan.base, plan.phases, plan.preset.model, notes, trained.areas)
+        card = plan.family.save(path, model, plan.base, plan.phases, plan.preset, notes, trained.areas)
         save_pixel_head(folder / EVIDENCE_FILE, trained.evidence, card.tensors_sha256, notes)
         replace_file(folder / PRESET_FILE, plan.preset.model_dump_json(indent=2).encode())
         live.files(folder, MODEL)

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from matcurate.errors import CheckpointError
 from matcurate.learned.evidence import EVIDENCE_FILE
-from matcurate.phase.storage import Adapter, load_adapter
+from matcurate.learned.families import TrainedWeights, read_weights
 from matcurate.tracking.registry import RegisteredVersion, Registry
 from matcurate.uncertainty.pixels import PixelHead
 from matcurate.uncertainty.storage import load_pixel_head
 
 ADAPTER_FILE = "adapter.safetensors"
+"""File of what was learned, whatever the family; its header says which."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VersionFiles:
-    """Weights of a version: its adapter, and its head of evidence, which versions from elsewhere may lack."""
+    """What a version learned (an adapter or a region segmenter), and its head of evidence, which it may lack."""
 
-    adapter: Adapter
+    adapter: TrainedWeights
     evidence: PixelHead | None
 
 
@@ -30,7 +31,7 @@ def load_files_of(registry: Registry, version: RegisteredVersion) -> VersionFile
         return read_version_files(registry.download(version, Path(folder)), version.name)
 
 
-def load_adapter_of(registry: Registry, version: RegisteredVersion) -> Adapter:
+def load_adapter_of(registry: Registry, version: RegisteredVersion) -> TrainedWeights:
     """Load a version's adapter; errors as of :func:`load_champion`."""
     return load_files_of(registry, version).adapter
 
@@ -42,7 +43,7 @@ def read_version_files(folder: Path, name: str) -> VersionFiles:
     """
     if not (folder / ADAPTER_FILE).exists():
         raise CheckpointError(f"{name} keeps no {ADAPTER_FILE}; 'curate models rollback' or name a version that does")
-    adapter = load_adapter(folder / ADAPTER_FILE)
+    adapter = read_weights(folder / ADAPTER_FILE)
     if not (folder / EVIDENCE_FILE).exists():
         return VersionFiles(adapter, None)
     return VersionFiles(adapter, load_pixel_head(folder / EVIDENCE_FILE, adapter.card.tensors_sha256))

@@ -22,7 +22,7 @@ from matcurate.imaging.read import decode_micrograph
 from matcurate.learned.evidence import predict_with_vacuity
 from matcurate.learned.segmentation import segmentation_of
 from matcurate.phase.inference import phase_shares
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import Ratio, no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.promptable.registry import load_backbone
@@ -72,7 +72,7 @@ class ServedModel:
     """A loaded version, as MLflow wants it; ``phases`` are names by id."""
 
     def __init__(
-        self, model: PhaseModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
+        self, model: SegmentationModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
     ) -> None:
         self._model = model
         self._evidence = evidence

@@ -8,12 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from format_samples import SAMPLES, SHAPE, STACK, dm, hspy, imaris, mrc, nrrd, oib, ramp, ser, velox, write_oif
 
 from matcurate.errors import UnreadableImageError
 from matcurate.imaging.formats import FORMATS, SUFFIXES
 from matcurate.imaging.micrograph import Micrograph
 from matcurate.imaging.read import decode_micrograph, decoded_image, find_images, opened_image, read_micrograph
+from tests.unit.imaging.formats.format_samples import (
+    SAMPLES,
+    SHAPE,
+    STACK,
+    dm,
+    hspy,
+    imaris,
+    mrc,
+    nrrd,
+    oib,
+    ramp,
+    ser,
+    velox,
+    write_oif,
+)
 
 EXPECTED = {
     "film.dm3": ("DM3", 2.5, 2.5, [""]),

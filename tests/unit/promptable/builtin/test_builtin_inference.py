@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from small_objects import tiny_network
 from torch import Tensor, nn
 
 from matcurate.promptable.builtin.inference import OVERLAP, _windows, output_maps
 from matcurate.promptable.builtin.network import OUTPUTS
 from matcurate.promptable.builtin.standard import standardised
+from tests.unit.small_objects import tiny_network
 
 
 class Pointwise(nn.Module):

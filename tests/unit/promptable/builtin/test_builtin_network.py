@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_objects import TINY, tiny_network
 from torch import nn
 
 from matcurate.promptable.builtin.network import OUTPUTS, NetworkSettings, ObjectNet, fused
+from tests.unit.small_objects import TINY, tiny_network
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 import pytest
-from small_objects import iou, two_squares
 
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.builtin.predictor import BuiltinBackbone, BuiltinPredictor, BuiltinSettings
 from matcurate.promptable.builtin.regions import MEASURES
 from matcurate.promptable.builtin.shipped import shipped
 from matcurate.types import Candidate
+from tests.unit.small_objects import iou, two_squares
 
 
 class OfForeground:

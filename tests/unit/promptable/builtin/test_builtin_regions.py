@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from small_objects import SHAPE, iou, two_squares
 
 from matcurate.promptable.builtin.maps import ObjectMaps
 from matcurate.promptable.builtin.regions import LEVELS, MEASURES, Regions, regions_of
+from tests.unit.small_objects import SHAPE, iou, two_squares
 
 
 def masks_of(regions: Regions) -> list[np.ndarray]:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_objects import TINY, tiny_network
 
 from matcurate.errors import CheckpointError
 from matcurate.promptable.builtin.quality import RegionQuality
@@ -15,6 +14,7 @@ from matcurate.promptable.builtin.shipped import shipped
 from matcurate.promptable.builtin.weights import FORMAT, load_weights, save_weights
 from matcurate.promptable.digests import sha256_of
 from matcurate.tensorfile import read_header, write_header
+from tests.unit.small_objects import TINY, tiny_network
 
 CARD = {"recipe": "tiny", "scores": "{}"}
 

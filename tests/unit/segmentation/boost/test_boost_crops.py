@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from boost_samples import SHAPE, box
 
 from matcurate.segmentation.boost.crops import RIM, Region, crop_places, cut, embedded
+from tests.unit.segmentation.boost.boost_samples import SHAPE, box
 
 WHOLE = slice(0, SHAPE[0]), slice(0, SHAPE[1])
 

@@ -1,7 +1,7 @@
 import numpy as np
-from boost_samples import box
 
 from matcurate.segmentation.boost.layout import Layout, by_brightness, fill_gaps, paint
+from tests.unit.segmentation.boost.boost_samples import box
 
 SHAPE = (40, 60)
 

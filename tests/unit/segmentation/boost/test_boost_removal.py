@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from boost_samples import SHAPE, box
 
 from matcurate.segmentation.boost.removal import remove, shared_areas, without_holes
 from matcurate.segmentation.boost.settings import BoostSettings
 from matcurate.types import Candidate
+from tests.unit.segmentation.boost.boost_samples import SHAPE, box
 
 PAPER = BoostSettings()
 

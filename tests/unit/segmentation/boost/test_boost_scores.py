@@ -4,9 +4,9 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from boost_samples import box
 
 from matcurate.segmentation.boost.scores import band_width, boundary_band, score_masks
+from tests.unit.segmentation.boost.boost_samples import box
 
 SHAPE = (40, 60)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from boost_samples import SHAPE, stripes
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.errors import ConfigError
 from matcurate.promptable.protocol import Traits
 from matcurate.segmentation.boost.textures import BackboneFeatures, FilterBank, FilterBankSettings
+from tests.unit.segmentation.boost.boost_samples import SHAPE, stripes
+from tests.unit.threshold_backbone import ThresholdBackbone
 
 GABOR = FilterBankSettings(patterns=False, grey=False, octaves=2, frequencies=(0.25,))
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from boost_samples import SHAPE, box, two_textures
 
 from matcurate.config import configs_root, load_preset
 from matcurate.segmentation.boost.booster import Booster
 from matcurate.segmentation.boost.settings import BoostSettings
+from tests.unit.segmentation.boost.boost_samples import SHAPE, box, two_textures
 
 SMALL = BoostSettings(crop=24)
 MASKS = [box(0, 0, 96, 68), box(0, 72, 96, 160)]

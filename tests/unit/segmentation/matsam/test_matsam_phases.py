@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from skimage.measure import label
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import load_preset
 from matcurate.imaging.synth.registry import generate
@@ -14,6 +13,7 @@ from matcurate.segmentation.matsam.phases import count_phases, explained, phases
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, intersection_over_union
 from matcurate.segmentation.objects.instances import pieces
+from tests.unit.threshold_backbone import ThresholdBackbone
 
 SHAPE = (96, 160)
 

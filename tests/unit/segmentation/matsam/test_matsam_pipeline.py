@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import configs_root, load_preset
 from matcurate.errors import ConfigError
@@ -18,6 +17,7 @@ from matcurate.segmentation.matsam.generate import decode
 from matcurate.segmentation.matsam.pipeline import MatSam, MatSamPreset
 from matcurate.segmentation.metrics import adjusted_rand_index, class_mean_iou
 from matcurate.types import Candidate
+from tests.unit.threshold_backbone import ThresholdBackbone
 
 SIZE = (192, 256)
 PRESETS = sorted((configs_root() / "presets").glob("*.yaml"))

@@ -4,12 +4,12 @@ import json
 import logging
 
 import pytest
-from threshold_backbone import ThresholdBackbone
 
 from matcurate.config import load_preset
 from matcurate.errors import ConfigError
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.segmentation.matsam.preset import MatSamPreset, warn_of_touching
+from tests.unit.threshold_backbone import ThresholdBackbone
 
 
 @pytest.mark.parametrize(("old", "split"), [("kept", False), ("parted", True)])

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from loop_samples import make_workspace
 
 from matcurate.catalog import Box, list_micrographs
 from matcurate.cli.app import run
@@ -15,6 +14,7 @@ from matcurate.workflows.classes import UnnamedMicrograph, name_micrographs, ove
 from matcurate.workflows.classes.crops import open_embeddings
 from matcurate.workflows.home import Workspace
 from matcurate.workflows.ingest import ingest_files
+from tests.unit.loop_samples import make_workspace
 
 SHAPE = (128, 224)
 MATRIX, LAYER = 0, 3

@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from loop_samples import make_workspace
 
 from matcurate.catalog import Box
 from matcurate.errors import CatalogError, ConfigError
@@ -16,6 +15,7 @@ from matcurate.workflows.classes.crops import crop_boxes, cut
 from matcurate.workflows.classes.heads import load_class_head
 from matcurate.workflows.home import Workspace
 from matcurate.workflows.ingest import Provenance, ingest_files
+from tests.unit.loop_samples import make_workspace
 
 SHAPE = (128, 192)
 SEEDS = {"cells": 0, "weave": 3, "leaves": 5}

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from learning_samples import add_disc, correct
-from loop_samples import make_workspace
 
 from matcurate.errors import CatalogError
 from matcurate.imaging.proxy import to_uint8
@@ -14,6 +12,8 @@ from matcurate.workflows.evaluation import compare
 from matcurate.workflows.evaluation.evaluate import GoldenScore, evaluate, summarise
 from matcurate.workflows.home import load_original
 from matcurate.workflows.snapshots import golden_set
+from tests.unit.learning_samples import add_disc, correct
+from tests.unit.loop_samples import make_workspace
 
 
 def mask(columns, ids=(1,)):

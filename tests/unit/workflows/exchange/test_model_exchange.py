@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 import torch
-from lab_samples import add_version, make_lab, teach_disc
 
 from matcurate.errors import CatalogError, CheckpointError
 from matcurate.phase import storage
@@ -19,6 +18,7 @@ from matcurate.workflows.exchange.export_file import ADAPTER, CARD, MANIFEST, Tr
 from matcurate.workflows.snapshots import golden_set, take_snapshot
 from matcurate.workflows.training.training import load_champion, make_plan
 from matcurate.workflows.versions import load_adapter_of, load_files_of, open_registry, promote
+from tests.unit.lab_samples import add_version, make_lab, teach_disc
 
 THERE = Measurement(
     lab="north", golden="d" * 64, images=3, dice=0.75, fraction_error=0.125, at=datetime(2026, 11, 21, tzinfo=UTC)

@@ -1,7 +1,6 @@
 """The installation: projects, their phases and presets, and the Label Studio that each belongs to."""
 
 import pytest
-from loop_samples import LS_PROJECT, URL, make_workspace, write_discs
 
 from matcurate.catalog import link_task
 from matcurate.config import load_settings
@@ -14,6 +13,7 @@ from matcurate.workflows.home import (
     open_workspace,
 )
 from matcurate.workflows.ingest import ingest_files
+from tests.unit.loop_samples import LS_PROJECT, URL, make_workspace, write_discs
 
 
 def test_the_first_project_gets_the_defaults_and_becomes_the_installations_own(tmp_path):

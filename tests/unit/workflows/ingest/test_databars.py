@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from learning_samples import correct
-from loop_samples import LS_PROJECT, disc, make_workspace, png
 
 from matcurate.catalog import Part, get_micrograph, list_task_links
 from matcurate.config import Settings
@@ -23,6 +21,8 @@ from matcurate.workflows.ingest.databars import Bars
 from matcurate.workflows.labelling import pull_corrections, push_project
 from matcurate.workflows.presegment import presegment_micrographs
 from matcurate.workflows.snapshots import snapshot_samples, take_snapshot
+from tests.unit.learning_samples import correct
+from tests.unit.loop_samples import LS_PROJECT, disc, make_workspace, png
 
 BELOW, ABOVE = LAYOUTS[5], LAYOUTS[9]
 """Black bars."""

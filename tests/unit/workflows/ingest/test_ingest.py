@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loop_samples import SHAPE, disc, make_workspace, png, tiff, write_discs
 
 from matcurate.catalog import create_project, list_micrographs
 from matcurate.config import load_settings
@@ -16,6 +15,7 @@ from matcurate.errors import CatalogError, UnreadableImageError
 from matcurate.types import Calibration
 from matcurate.workflows.home import load_original, open_workspace
 from matcurate.workflows.ingest import Provenance, content_hash, ingest_bytes, ingest_files
+from tests.unit.loop_samples import SHAPE, disc, make_workspace, png, tiff, write_discs
 
 
 @pytest.fixture

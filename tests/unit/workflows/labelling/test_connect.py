@@ -1,7 +1,6 @@
 """Connecting project, Label Studio and backend."""
 
 import pytest
-from loop_samples import LS_PROJECT, URL, FakeLabelStudio
 
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import ConfigError, LabelStudioNotFoundError
@@ -11,6 +10,7 @@ from matcurate.workflows.home import initialise
 from matcurate.workflows.labelling import SAMPLING, connect_project
 from matcurate.workflows.labelling import connect as module
 from matcurate.workflows.labelling.connect import BACKEND_TITLE
+from tests.unit.loop_samples import LS_PROJECT, URL, FakeLabelStudio
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from learning_samples import add_disc, correct, half, predicted
-from loop_samples import make_workspace
 
 from matcurate.catalog import retract_correction
 from matcurate.errors import CatalogError
 from matcurate.workflows.labelling import measure_effort
 from matcurate.workflows.labelling.effort import share_changed
+from tests.unit.learning_samples import add_disc, correct, half, predicted
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture

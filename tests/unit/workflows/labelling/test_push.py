@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from loop_samples import LS_PROJECT, disc, make_workspace, write_discs
 
 from matcurate.catalog import create_project, list_predictions, list_task_links
 from matcurate.config import load_settings
@@ -18,6 +17,7 @@ from matcurate.workflows.labelling import push as module
 from matcurate.workflows.labelling import push_project
 from matcurate.workflows.labelling.push import PushReport
 from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, register_version, zero_shot
+from tests.unit.loop_samples import LS_PROJECT, disc, make_workspace, write_discs
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 

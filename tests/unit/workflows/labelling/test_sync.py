@@ -4,7 +4,6 @@ from datetime import UTC, timedelta
 
 import numpy as np
 import pytest
-from loop_samples import LS_PROJECT, START, disc, png
 from sqlmodel import select
 
 from matcurate.catalog import list_corrections, list_task_links, prediction_for
@@ -22,6 +21,7 @@ from matcurate.workflows.labelling import (
     receive_webhook,
 )
 from matcurate.workflows.presegment import presegment_micrographs
+from tests.unit.loop_samples import LS_PROJECT, START, disc, png
 
 CONFIG = parse_labelling_config(labelling_config(["precipitate"]), ["precipitate"])
 MASK = (disc(50, 80) > 100).astype(np.uint8)

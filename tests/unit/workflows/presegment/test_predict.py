@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-from loop_samples import LS_PROJECT, disc, make_workspace, png
 
 from matcurate.catalog import link_task, list_micrographs, list_task_links, task_link
 from matcurate.errors import CatalogError, ConfigError, LabelStudioNotFoundError
@@ -14,6 +13,7 @@ from matcurate.labelstudio import decode_annotation, labelling_config, parse_lab
 from matcurate.segmentation.matsam.pipeline import MatSam
 from matcurate.workflows.labelling import TaskQuestion, link_micrograph, task_micrograph
 from matcurate.workflows.presegment import Serving, answer_tasks, check_label_config, presegment_micrographs
+from tests.unit.loop_samples import LS_PROJECT, disc, make_workspace, png
 
 XML = labelling_config(["precipitate"])
 CONFIG = parse_labelling_config(XML, ["precipitate"])

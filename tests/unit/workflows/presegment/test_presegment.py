@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loop_samples import disc, make_workspace, write_discs
 
 from matcurate.catalog import list_micrographs, list_predictions
 from matcurate.errors import CatalogError
@@ -14,6 +13,7 @@ from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, register_version
 from matcurate.workflows.presegment.presegment import stored_prediction
 from matcurate.workflows.versions import model_version_names
+from tests.unit.loop_samples import disc, make_workspace, write_discs
 
 
 def micrographs(workspace):

@@ -4,8 +4,6 @@ import logging
 
 import numpy as np
 import pytest
-from learning_samples import add_disc
-from loop_samples import make_workspace, with_settings
 
 from matcurate.catalog import JobState
 from matcurate.errors import CheckpointError, TrackingError
@@ -34,6 +32,8 @@ from matcurate.workflows.presegment import (
     presegment_micrographs,
 )
 from matcurate.workflows.versions import open_registry, promote, rollback
+from tests.unit.learning_samples import add_disc
+from tests.unit.loop_samples import make_workspace, with_settings
 
 SETTINGS = ModelSettings(lora=LoraSettings(rank=2), plm=PlmSettings(hidden=4))
 XML = labelling_config(["precipitate"])

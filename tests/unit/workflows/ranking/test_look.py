@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from learning_samples import add_disc
-from loop_samples import START, make_workspace
 
 from matcurate.config import RankSettings
 from matcurate.imaging.read import decode_micrograph
@@ -18,6 +16,8 @@ from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.look import explanation, load_proxy, vacuity_picture
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
+from tests.unit.learning_samples import add_disc
+from tests.unit.loop_samples import START, make_workspace
 
 CORNER = np.zeros((96, 160), np.float32)
 CORNER[:24, 120:] = 0.5

@@ -4,8 +4,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from learning_samples import add_disc, correct, half
-from loop_samples import START, make_workspace
 
 from matcurate.catalog import get_micrograph, leases, newest_ranking
 from matcurate.config import RankSettings
@@ -17,6 +15,8 @@ from matcurate.workflows.ranking import scorer as scorer_room
 from matcurate.workflows.ranking.candidates import Candidates
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import START, make_workspace
 
 HOUR = timedelta(hours=1)
 

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lab_samples import TINY
-from learning_samples import add_disc
-from loop_samples import START, disc, make_workspace
 
 from matcurate.config import RankSettings
 from matcurate.errors import ConfigError
@@ -20,6 +17,9 @@ from matcurate.workflows.presegment import Learned, presegment_micrographs
 from matcurate.workflows.presegment.presegmenter import VersionFacts
 from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.rank import rank
+from tests.unit.lab_samples import TINY
+from tests.unit.learning_samples import add_disc
+from tests.unit.loop_samples import START, disc, make_workspace
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lab_samples import TINY
-from learning_samples import add_disc
-from loop_samples import disc, make_workspace
 
 from matcurate.learned.embedders import embedder_of
 from matcurate.learned.evidence import fit_evidence, predict_with_vacuity
@@ -24,6 +21,9 @@ from matcurate.workflows.ranking import scorer as scorer_room
 from matcurate.workflows.ranking.score_store import ScoredImage, load_vacuity, store_scored
 from matcurate.workflows.ranking.scorer import Scorer, crops_of, scored_by_model
 from matcurate.workflows.ranking.scoring import embeddings_of
+from tests.unit.lab_samples import TINY
+from tests.unit.learning_samples import add_disc
+from tests.unit.loop_samples import disc, make_workspace
 
 
 @pytest.fixture

@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from lab_samples import add_version, make_lab
-from learning_samples import add_disc, correct, half, predicted
-from loop_samples import with_settings
 
 from matcurate.acquisition.stopping import Interval
 from matcurate.catalog import MicrographCounts
@@ -20,6 +17,9 @@ from matcurate.workflows.reporting.report import VersionPoint
 from matcurate.workflows.reporting.report_page import report_page
 from matcurate.workflows.snapshots import golden_set, take_snapshot
 from matcurate.workflows.versions import open_registry, promote
+from tests.unit.lab_samples import add_version, make_lab
+from tests.unit.learning_samples import add_disc, correct, half, predicted
+from tests.unit.loop_samples import with_settings
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace
 
 from matcurate.catalog import Part
 from matcurate.errors import CatalogError
@@ -11,6 +9,8 @@ from matcurate.types import Calibration
 from matcurate.workflows.home import load_original
 from matcurate.workflows.ingest import Provenance, ingest_files
 from matcurate.workflows.snapshots import exact_ratios, golden_samples, golden_set, snapshot_samples, take_snapshot
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import make_workspace
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import io
 import numpy as np
 import pytest
 import tifffile
-from learning_samples import add_disc, correct, half, predicted
-from loop_samples import disc, make_workspace, png
 from PIL import Image
 
 from matcurate.catalog import (
@@ -23,6 +21,8 @@ from matcurate.errors import CatalogError
 from matcurate.workflows.ingest import Provenance, ingest_files
 from matcurate.workflows.snapshots import golden_set, take_snapshot
 from matcurate.workflows.snapshots.snapshot import group_of, split
+from tests.unit.learning_samples import add_disc, correct, half, predicted
+from tests.unit.loop_samples import disc, make_workspace, png
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from learning_samples import add_disc, correct, half, predicted
-from loop_samples import make_workspace
 
 from matcurate.catalog import mark_trained
 from matcurate.config import RetrainSettings, load_settings, save_settings
 from matcurate.errors import ConfigError
 from matcurate.workflows.snapshots import take_snapshot
 from matcurate.workflows.training.due import LearningState, decide, learning_state
+from tests.unit.learning_samples import add_disc, correct, half, predicted
+from tests.unit.loop_samples import make_workspace
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SETTINGS = RetrainSettings(

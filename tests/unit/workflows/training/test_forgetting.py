@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from lab_samples import add_version, make_lab, teach_disc
 
 from matcurate.errors import CatalogError
 from matcurate.tracking.registry import Origin
@@ -16,6 +15,7 @@ from matcurate.workflows.home import backbone_of
 from matcurate.workflows.snapshots import golden_set
 from matcurate.workflows.training import forgetting_matrix
 from matcurate.workflows.versions import load_adapter_of, open_registry
+from tests.unit.lab_samples import add_version, make_lab, teach_disc
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 

@@ -4,10 +4,6 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
-from job_samples import run_job
-from lab_samples import add_version
-from learning_samples import add_disc, correct
-from loop_samples import make_workspace, with_settings
 from mlflow import MlflowClient
 
 from matcurate.catalog import last_trained
@@ -23,6 +19,10 @@ from matcurate.workflows.training import as_document
 from matcurate.workflows.training import retrain as module
 from matcurate.workflows.training.retrain import retrain
 from matcurate.workflows.versions import ADAPTER_FILE, open_registry, promote, show_model
+from tests.unit.job_samples import run_job
+from tests.unit.lab_samples import add_version
+from tests.unit.learning_samples import add_disc, correct
+from tests.unit.loop_samples import make_workspace, with_settings
 
 PRESET = {
     "name": "tiny",

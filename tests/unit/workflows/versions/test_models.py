@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from learning_samples import add_disc, correct, half
-from loop_samples import make_workspace, with_settings
 
 from matcurate.catalog import alias_history
 from matcurate.errors import CatalogError, TrackingError
@@ -23,6 +21,8 @@ from matcurate.workflows.versions import (
     show_model,
 )
 from matcurate.workflows.versions.models import previous_holder
+from tests.unit.learning_samples import add_disc, correct, half
+from tests.unit.loop_samples import make_workspace, with_settings
 
 
 @pytest.fixture(scope="module")

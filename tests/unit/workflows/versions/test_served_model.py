@@ -6,8 +6,6 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from lab_samples import TINY
-from loop_samples import disc, png, tiff
 
 from matcurate.errors import CheckpointError, UnreadableImageError
 from matcurate.imaging.labels import decode_labels
@@ -23,6 +21,8 @@ from matcurate.uncertainty.pixels import PixelSettings
 from matcurate.uncertainty.storage import save_pixel_head
 from matcurate.workflows.versions import write_served_files
 from matcurate.workflows.versions.served_model import ANSWERS, MAX_SOFTMAX, VACUITY, served_model
+from tests.unit.lab_samples import TINY
+from tests.unit.loop_samples import disc, png, tiff
 
 PHASES = ("matrix", "γ'", "carbide")
 FEW = PixelSettings(hidden=8, pixels=200, steps=4)

@@ -1,0 +1,5 @@
+"""Region segmenters: networks that tell textures apart pixel by pixel, trained on collages and on micrographs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
