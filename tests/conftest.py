@@ -6,6 +6,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 SHARED = ("tests/integration", "tests/unit/promptable")
 """Folders whose files share a slow fixture: the real services, and a ViT-B."""
+EARLY = (*SHARED, "tests/unit/workflows/training")
+"""The slowest folders begin, so that no process works alone at the end."""
 
 
 class ByFile(LoadScopeScheduling):
@@ -15,6 +17,11 @@ class ByFile(LoadScopeScheduling):
         return next((folder for folder in SHARED if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest folders; all else keeps its order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(EARLY))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
-    """Schedule by file; the order is that of the folders, so that the real services start first."""
+    """Schedule by file, in the order of the collection."""
     return ByFile(config, log)

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Page, sync_playwright
-from test_page import CHROMIUM, FLAGS, SIZE
 
 from matcurate.config import RankSettings
 from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
@@ -19,6 +18,7 @@ from matcurate.workflows.ranking import open_scorer
 from matcurate.workflows.ranking.rank import rank
 from matcurate.workflows.ranking.score_store import ScoredImage, store_scored
 from tests.integration.conftest import RunningServices, project_of_its_own
+from tests.integration.test_page import CHROMIUM, FLAGS, SIZE
 
 pytestmark = [
     pytest.mark.integration,
