@@ -6,6 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field
 
+DatabaseId = Annotated[int, Field(ge=0, lt=2**63)]
+"""An id of Label Studio; larger numbers fit into no database."""
+
 
 class SetupRequest(BaseModel):
     """Body of ``POST /setup``. The access token in it is never used: we have our own."""
@@ -31,7 +34,7 @@ class DraftPayload(BaseModel):
 class TaskPayload(BaseModel):
     """One task of ``POST /predict``."""
 
-    id: int
+    id: DatabaseId
     data: dict[str, Any]
     drafts: list[DraftPayload] = []
 
@@ -68,7 +71,7 @@ class PredictResponse(BaseModel):
 class Identified(BaseModel):
     """Anything that Label Studio names by id."""
 
-    id: int
+    id: DatabaseId
 
 
 def _as_list(value: object) -> object:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from subprocess import Popen
 
@@ -16,7 +17,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from matcurate.config import Settings, Strict, first_problem, load_settings, save_settings
-from matcurate.errors import ServiceError
+from matcurate.errors import ConfigError, ServiceError
 from matcurate.services.processes import ServiceSpec, free_port, running
 from matcurate.types import Progress, silent
 from matcurate.workflows.home import ensure_project, open_workspace
@@ -237,6 +238,13 @@ def run_connected(
         yield services, load_settings(settings.home), report.project_url
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"
+
+
 def serve_backend(settings: Settings, host: str, port: int) -> None:
     """Run the ML backend in this process until it is stopped.
 
@@ -244,10 +252,17 @@ def serve_backend(settings: Settings, host: str, port: int) -> None:
     ------
     CatalogError
         When the project has not been created.
+    ConfigError
+        When other machines could reach it, and no credentials are set.
     ServiceError
         When the port is taken.
     """
     open_workspace(settings).project()
+    if not _is_loopback(host) and (settings.backend.username is None or settings.backend.password is None):
+        raise ConfigError(
+            f"other machines can reach {host}, and no credentials are set; set backend.username and backend.password "
+            f"in {settings.home / 'config.yaml'}, or listen on 127.0.0.1"
+        )
     if port and free_port(port, host) != port:
         raise ServiceError(f"port {port} of {host} is taken; stop what holds it, or choose another with --port")
     os.environ["CURATE_HOME"] = str(settings.home.absolute())

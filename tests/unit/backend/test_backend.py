@@ -149,6 +149,9 @@ def test_setup_refuses_a_configuration_that_does_not_fit(http, schema, reason):
         ("/predict", {"label_config": XML}, "tasks"),
         ("/webhook", {"annotation": {"id": 1}}, "action"),
         ("/webhook", {"action": "ANNOTATION_CREATED", "annotation": {"id": "x"}}, "annotation"),
+        ("/webhook", {"action": "ANNOTATION_CREATED", "project": {"id": 2**70}}, "project"),
+        ("/webhook", {"action": "ANNOTATION_CREATED", "annotations": [{"id": 2**63}]}, "annotations"),
+        ("/predict", {"tasks": [{"id": 2**70, "data": {}}], "label_config": XML}, "id"),
     ],
 )
 def test_malformed_bodies_get_422_with_the_place(http, path, body, where):

@@ -149,6 +149,12 @@ def test_serve_needs_a_project_and_hands_the_home_on(tmp_path, home, monkeypatch
     monkeypatch.setenv("CURATE_HOME", "elsewhere")
     with pytest.raises(CatalogError, match="curate init"):
         serve_backend(load_settings(tmp_path / "empty"), "127.0.0.1", 9)
+    for host in ("0.0.0.0", "lab.example", "::"):
+        with pytest.raises(ConfigError, match=r"no credentials are set; set backend\.username and backend\.password"):
+            serve_backend(load_settings(home), host, 9191)
+    assert not calls
+    monkeypatch.setenv("CURATE_BACKEND__USERNAME", "ls")
+    monkeypatch.setenv("CURATE_BACKEND__PASSWORD", "secret")
     serve_backend(load_settings(home), "0.0.0.0", 9191)
     assert calls == [
         ("matcurate_backend.app:create_app", {"factory": True, "host": "0.0.0.0", "port": 9191}, str(home))
