@@ -95,7 +95,8 @@ class Run:
         for index in range(count):
             made = collages.collage(seed, index)
             predicted = segment_phases(self.model, made.grey, no_ratio(classes))
-            np.add.at(table, (made.labels.ravel(), predicted.ravel()), 1)
+            pairs = made.labels.astype(int) * classes + predicted
+            table += np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
         return table / table.sum()
 
     def accuracy(self, textures: Textures, seed: int, count: int) -> float:

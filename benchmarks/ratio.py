@@ -26,7 +26,10 @@ from matcurate.phase.area_prior import area_statistics
 from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.constrained import AreaPrior, area_bias, areas_of, expected_areas, follow, shares_with
 from matcurate.phase.inference import phase_shares
+from matcurate.phase.model import PhaseModel
+from matcurate.phase.plm import PlmSettings
 from matcurate.phase.ratios import Ratio, exact_ratio, no_ratio
+from matcurate.phase.samples import Picture
 from matcurate.phase.trainer import train
 from matcurate.types import UNKNOWN, Trust
 from matcurate.workflows.home import learning_backbone
@@ -64,8 +67,18 @@ def main() -> None:
         table(options.out, dataset, list(counts))
 
 
-def train_once(folder: Path, count: int, seed: int, path: Path) -> None:
-    """Train on ``count`` pictures, and keep the probabilities of val and of the part kept for early stopping."""
+@dataclass(frozen=True)
+class TrainedOn:
+    """A trained model, the pictures it learned from, those for early stopping, and those of val."""
+
+    model: PhaseModel
+    learned: list[Picture]
+    kept: list[Picture]
+    measured: list[Picture]
+
+
+def trained(folder: Path, count: int, seed: int, plm: PlmSettings | None = None) -> TrainedOn:
+    """Train on ``count`` pictures of a dataset, 0 for all of them."""
     settings, dataset = load_settings(), folder.name
     preset = load_preset(DATASETS[dataset], PhaseSettings, PRESETS)
     pictures, measured = (labelled_pictures(folder / part, settings) for part in ("train", "val"))
@@ -73,16 +86,22 @@ def train_once(folder: Path, count: int, seed: int, path: Path) -> None:
     order = np.random.default_rng((seed, 7)).permutation(len(pictures))[: count or None]
     learned, kept = split_validation([pictures[index] for index in order], preset.validation_share, seed)
     backbone = learning_backbone("builtin", settings, False)
-    model = build_model(backbone, len(phases), preset.model.model_copy(update={"plm": None}), seed)
+    model = build_model(backbone, len(phases), preset.model.model_copy(update={"plm": plm}), seed)
     steps = STEPS[dataset][count]
     changed = {"steps": steps, "validate_every": steps // 4, "warmup": min(60, steps // 5)}
     train(model, learned, preset.train.model_copy(update=changed), seed=seed, validation=kept)
-    content = {}
-    for name, part in (("val", measured), ("kept", kept)):
+    return TrainedOn(model, learned, kept, measured)
+
+
+def train_once(folder: Path, count: int, seed: int, path: Path) -> None:
+    """Keep the probabilities of val and of the part for early stopping."""
+    run = trained(folder, count, seed)
+    phases, content = run.model.phases, {}
+    for name, part in (("val", run.measured), ("kept", run.kept)):
         for index, picture in enumerate(part):
-            shares = phase_shares(model, picture.grey, no_ratio(len(phases)))
+            shares = phase_shares(run.model, picture.grey, no_ratio(phases))
             content |= {f"{name}{index}": shares.astype(np.float16), f"{name}{index}_truth": picture.labels}
-    counts = [np.bincount(picture.labels.ravel(), minlength=256)[: len(phases)] for picture in learned]
+    counts = [np.bincount(picture.labels.ravel(), minlength=256)[:phases] for picture in run.learned]
     temporary = path.with_suffix(".part.npz")
     np.savez(temporary, **content, learned=np.array(counts))  # type: ignore[arg-type]
     temporary.replace(path)
@@ -181,15 +200,26 @@ def expected_dice(predicted: Predicted) -> float:
 
 
 def slope(predicted: Predicted, trust: Trust) -> float:
-    """Change of the areas found over that of the areas told: six ratios for each picture, within × or ÷ 1.7."""
-    told, found = [], []
+    """Response slope of six ratios for each picture."""
+    given, areas = [], []
     for shares, truth, exact in zip(predicted.shares, predicted.truth, predicted.exact, strict=True):
-        rng, counted = np.random.default_rng(5), truth != UNKNOWN
-        ratios = np.array([ratios_of_kind("noise=1.7", [exact], exact, rng)[0] for _ in range(6)])
-        areas = np.array([areas_of(follow(shares, each, trust, predicted.prior, counted), counted) for each in ratios])
-        told.append(ratios - ratios.mean(axis=0))
-        found.append(areas - areas.mean(axis=0))
-    return float((np.array(told) * np.array(found)).sum() / (np.array(told) ** 2).sum())
+        counted = truth != UNKNOWN
+        given.append(noisy_ratios(exact, 6))
+        moved = (follow(shares, each, trust, predicted.prior, counted) for each in given[-1])
+        areas.append(np.array([areas_of(each, counted) for each in moved]))
+    return response_slope(given, areas)
+
+
+def noisy_ratios(exact: Ratio, count: int) -> NDArray[np.float64]:
+    """Ratios (count, n) of one picture, each within about × or ÷ 1.7 of the exact one."""
+    rng = np.random.default_rng(5)
+    return np.array([ratios_of_kind("noise=1.7", [exact], exact, rng)[0] for _ in range(count)])
+
+
+def response_slope(given: Sequence[NDArray[np.float64]], areas: Sequence[NDArray[np.float64]]) -> float:
+    """Slope of predicted over given areas, both (N, n) for each picture, around their means."""
+    x, y = (np.concatenate([each - each.mean(axis=0) for each in one]) for one in (given, areas))
+    return float((x * y).sum() / (x**2).sum())
 
 
 def table(folder: Path, dataset: str, counts: Sequence[int]) -> None:

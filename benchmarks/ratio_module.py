@@ -9,19 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from matcurate.bench.dice import dice_of_classes, mean_dice, segmented
-from matcurate.bench.finetune import PRESETS, split_validation
-from matcurate.bench.folders import labelled_pictures
 from matcurate.bench.ratio_kinds import ratios_of_kind
-from matcurate.config import load_preset, load_settings
-from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.model import PhaseModel
 from matcurate.phase.plm import PlmSettings
 from matcurate.phase.ratios import exact_ratio
 from matcurate.phase.samples import Picture
-from matcurate.phase.trainer import train
 from matcurate.types import Trust
-from matcurate.workflows.home import learning_backbone
-from ratio import DATASETS, STEPS, spread
+from ratio import noisy_ratios, response_slope, spread, trained
 
 FORMS = {
     "without": None,
@@ -47,17 +41,8 @@ def main() -> None:
 
 def measured(folder: Path, count: int, seed: int, form: PlmSettings | None) -> tuple[float, ...]:
     """Dice told nothing, told exactly, and told exactly with the areas met; slope of the module alone."""
-    settings, dataset = load_settings(), folder.name
-    preset = load_preset(DATASETS[dataset], PhaseSettings, PRESETS)
-    pictures, shown = (labelled_pictures(folder / part, settings) for part in ("train", "val"))
-    phases = 1 + max(int(picture.labels.max()) for picture in pictures)
-    order = np.random.default_rng((seed, 7)).permutation(len(pictures))[: count or None]
-    learned, kept = split_validation([pictures[index] for index in order], preset.validation_share, seed)
-    backbone = learning_backbone("builtin", settings, False)
-    model = build_model(backbone, phases, preset.model.model_copy(update={"plm": form}), seed)
-    steps = STEPS[dataset][count]
-    changed = {"steps": steps, "validate_every": steps // 4, "warmup": min(60, steps // 5)}
-    train(model, learned, preset.train.model_copy(update=changed), seed=seed, validation=kept)
+    run = trained(folder, count, seed, form)
+    model, shown = run.model, run.measured
     told: tuple[tuple[str, Trust | None], ...] = (("none", None), ("exact", None), ("exact", "measured"))
     return (*(dice(model, shown, kind, trust) for kind, trust in told), slope(model, shown[:2]))
 
@@ -71,15 +56,14 @@ def dice(model: PhaseModel, shown: list[Picture], kind: str, trust: Trust | None
 
 
 def slope(model: PhaseModel, shown: list[Picture]) -> float:
-    """Change of the areas found over that of the areas told: four ratios within × or ÷ 1.7 for each picture."""
-    told, found = [], []
-    for picture in shown:
-        exact, rng = exact_ratio(picture.labels, model.phases), np.random.default_rng(5)
-        ratios = np.array([ratios_of_kind("noise=1.7", [exact], exact, rng)[0] for _ in range(4)])
-        areas = np.array([exact_ratio(segmented(model, [picture], [each])[0], model.phases) for each in ratios])
-        told.append(ratios - ratios.mean(axis=0))
-        found.append(areas - areas.mean(axis=0))
-    return float((np.array(told) * np.array(found)).sum() / (np.array(told) ** 2).sum())
+    """Response slope of four ratios for each picture."""
+    exact = [exact_ratio(picture.labels, model.phases) for picture in shown]
+    given = [noisy_ratios(each, 4) for each in exact]
+    areas = [
+        np.array([exact_ratio(segmented(model, [picture], [each])[0], model.phases) for each in ratios])
+        for picture, ratios in zip(shown, given, strict=True)
+    ]
+    return response_slope(given, areas)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # it brings scikit-image, which snapshots and lists of versio
 Ratios = tuple[float | None, ...]
 """Area fraction of class id 1, 2, …, None where not given."""
 Item = Mapping[str, object]
+CHOICE = ("choices", TRUST_NAME)
+"""Type and name of the item that says how far the ratios can be trusted."""
 DECIMALS = 3
 """Of a ratio on the page."""
 
@@ -82,15 +84,11 @@ def asked_ratios(
 
 def asked_trust(context: Mapping[str, object] | None, drafts: Sequence[Draft]) -> Trust:
     """Read how far the ratios are to be trusted, from the same sources; a guess where nothing is chosen."""
-    for _, items in _sources(context, drafts):
-        for item in items:
-            value = item.get("value")
-            if item.get("type") == "choices" and item.get("from_name") == TRUST_NAME and isinstance(value, Mapping):
-                chosen = value.get("choices")
-                for trust in get_args(Trust):
-                    if isinstance(chosen, list) and trust in chosen:
-                        return trust  # type: ignore[no-any-return]
-    return "guess"
+    items = (item for _, result in _sources(context, drafts) for item in result)
+    values = (item.get("value") for item in items if (item.get("type"), item.get("from_name")) == CHOICE)
+    chosen = (value.get("choices") for value in values if isinstance(value, Mapping))
+    trusts = (each for choices in chosen if isinstance(choices, list) for each in choices if each in get_args(Trust))
+    return "measured" if next(trusts, "guess") == "measured" else "guess"
 
 
 def areas_region(text: str, config: LabellingConfig) -> Region | None:

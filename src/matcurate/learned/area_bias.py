@@ -30,9 +30,8 @@ LEAST_DEVIATION = 3.0
 def pseudo_shares(grey: Grey, phases: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
     """Give the ``count`` phases of a segmentation (H, W) probabilities (n, H, W), of which its own is the largest.
 
-    What speaks for another phase is the pixel's grey level (normal in every phase) and its distance to that phase. The
-    ranks of this over the pixels are the odds: they order the pixels, and are not calibrated. A phase that does not
-    occur has 0.
+    Grey level (normal in every phase) and distance to a phase rank the pixels of the other phases. These ranks give
+    the odds. They are not calibrated. A phase that does not occur has probability 0.
     """
     levels = grey.astype(np.float32)
     scores = np.full((count, *phases.shape), -np.inf, dtype=np.float32)
@@ -54,7 +53,7 @@ def pseudo_shares(grey: Grey, phases: NDArray[np.uint8], count: int) -> NDArray[
 
 
 def followed(segmentation: Segmentation, grey: Grey, ratio: ExpertRatio, counted: BoolMask | None) -> Segmentation:
-    """Let a segmentation (H, W) of an image follow a ratio; pixels that do not count (H, W) are not looked at.
+    """Change the phases of a segmentation (H, W) to follow a ratio; only pixels that count (H, W) are used.
 
     A phase that the segmentation does not have is placed nowhere, whatever area it is given.
     """
@@ -69,7 +68,7 @@ def followed(segmentation: Segmentation, grey: Grey, ratio: ExpertRatio, counted
 
 
 def _kept_apart(instances: NDArray[np.uint32], foreground: BoolMask) -> NDArray[np.uint32]:
-    """Objects of a foreground (H, W) that has grown or shrunk: those before, and what is new."""
+    """Return ids of the old objects in a changed foreground (H, W), and new ids for new objects."""
     grown = watershed(np.zeros(foreground.shape, np.uint8), np.where(foreground, instances, 0), mask=foreground)
     rest = label(foreground & (grown == 0), connectivity=1)
     return np.where(rest > 0, rest + grown.max(), grown).astype(np.uint32)

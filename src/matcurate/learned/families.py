@@ -18,18 +18,16 @@ from matcurate.learned.regions import (
     build_region_model,
     load_regions,
     region_crops,
-    save_regions,
 )
 from matcurate.learned.regions.weights import FORMAT as REGIONS_FORMAT
-from matcurate.phase.area_prior import AreaStatistics
-from matcurate.phase.build import Base, PhaseSettings, build_model
+from matcurate.phase.build import PhaseSettings, build_model
 from matcurate.phase.model import PhaseModel, SegmentationModel
 from matcurate.phase.samples import BatchSource, Picture, Sampler
 from matcurate.phase.storage import FORMAT as LORA_FORMAT
-from matcurate.phase.storage import ModelCard, load_adapter, save_adapter
+from matcurate.phase.storage import ModelCard, load_adapter
 from matcurate.promptable.protocol import Backbone
 from matcurate.segmentation.collage import Collages
-from matcurate.tensorfile import TensorCard, TensorFormat, header_names
+from matcurate.tensorfile import TensorFormat, header_names
 
 Preset = PhaseSettings | RegionSettings
 P = TypeVar("P", bound=Preset)
@@ -80,19 +78,6 @@ class ModelFamily(ABC, Generic[P, M]):
         """Read weights from their file; raises CheckpointError when it is damaged or another."""
 
     @abstractmethod
-    def save(
-        self,
-        path: Path,
-        model: M,
-        base: Base,
-        phases: tuple[str, ...],
-        preset: P,
-        notes: Mapping[str, str],
-        areas: AreaStatistics,
-    ) -> TensorCard:
-        """Write weights under a card."""
-
-    @abstractmethod
     def parameters(self, preset: P) -> dict[str, str | int | float]:
         """What of the model's shape a training's record shows."""
 
@@ -106,9 +91,9 @@ class LoraFamily(ModelFamily[PhaseSettings, PhaseModel]):
 
     method = "LoRA-SAM with Phase Learning Module"
     contents = (
-        "A phase model: it gives every pixel of a grey micrograph a phase. This file holds what was learned, not "
+        "A phase model: it gives every pixel of a grey micrograph a phase. "
+        "This file holds what was learned, not the weights of the base."
     )
-    contents += "the weights of the base."
     presets = "phase"
     preset = PhaseSettings
     format = LORA_FORMAT
@@ -121,19 +106,6 @@ class LoraFamily(ModelFamily[PhaseSettings, PhaseModel]):
         """Read an adapter."""
         return load_adapter(path)
 
-    def save(
-        self,
-        path: Path,
-        model: PhaseModel,
-        base: Base,
-        phases: tuple[str, ...],
-        preset: PhaseSettings,
-        notes: Mapping[str, str],
-        areas: AreaStatistics,
-    ) -> TensorCard:
-        """Write an adapter."""
-        return save_adapter(path, model, base, phases, preset.model, notes, areas)
-
     def parameters(self, preset: PhaseSettings) -> dict[str, str | int | float]:
         """Rank of the adapters, and whether there is a Phase Learning Module."""
         return {"rank": preset.model.lora.rank, "plm": str(preset.model.plm is not None)}
@@ -143,8 +115,10 @@ class RegionFamily(ModelFamily[RegionSettings, RegionModel]):
     """Region segmenters: all weights are trained, on micrographs and on collages of their regions."""
 
     method = "Region segmenter"
-    contents = "A region segmenter: it gives every pixel of a grey micrograph a class by the texture around it. This "
-    contents += "file holds all its weights."
+    contents = (
+        "A region segmenter: it gives every pixel of a grey micrograph a class by the texture around it. "
+        "This file holds all its weights."
+    )
     presets = "regions"
     preset = RegionSettings
     format = REGIONS_FORMAT
@@ -156,19 +130,6 @@ class RegionFamily(ModelFamily[RegionSettings, RegionModel]):
     def read(self, path: Path) -> TrainedWeights:
         """Read a region segmenter."""
         return load_regions(path)
-
-    def save(
-        self,
-        path: Path,
-        model: RegionModel,
-        base: Base,
-        phases: tuple[str, ...],
-        preset: RegionSettings,
-        notes: Mapping[str, str],
-        areas: AreaStatistics,
-    ) -> TensorCard:
-        """Write all weights."""
-        return save_regions(path, model, base, phases, preset.model, notes, areas)
 
     def parameters(self, preset: RegionSettings) -> dict[str, str | int | float]:
         """Encoder, kind of output, and share of collages."""

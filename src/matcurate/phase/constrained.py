@@ -77,8 +77,8 @@ def target_areas(
 
     Measured: what is told, and nan for the rest. Guess: the mode of the model's estimate (normal in log-odds) times the
     told values (normal), on the simplex; 0 means that the phase is absent. Where the model is sure of its pixels, the
-    ``doubt`` (n,) of its areas limits their spread. Raises ValueError for fractions outside
-    [0, 1], or that leave nothing for a free phase.
+    ``doubt`` (n,) of its areas limits their spread. Raises ValueError for fractions outside [0, 1], or that leave
+    nothing for a free phase.
     """
     is_told = np.isfinite(told)
     given = told[is_told]
@@ -156,7 +156,7 @@ def area_bias(shares: NDArray[np.floating], target: FloatArray, counted: BoolMas
 
 
 def _stride(pixels: int, width: int) -> int:
-    """Step between the pixels that are looked at; none of the width's divisors, so that all columns are seen."""
+    """Step between the sampled pixels; it shares no divisor with the width, so that all columns are sampled."""
     step = -(-pixels // MOST_PIXELS)
     while step > 1 and math.gcd(step, width) > 1:
         step += 1

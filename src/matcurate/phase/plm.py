@@ -206,7 +206,7 @@ class PhaseLearningModule(nn.Module):
     def forward(self, features: Tensor, ratios: Tensor) -> Tensor:
         """Bring ratios (B, n), with sum 1 or all zero where not given, into features (B, C, h, w); same shape."""
         maps, encoding = self.extractor(features), self.ratio_encoder(ratios)
-        if encoding.ndim == 3:
+        if isinstance(self.ratio_encoder, StandardRatioEncoder):
             aware = self.awareness.per_phase(maps, encoding)
         else:
             aware = self.awareness(maps) * encoding[..., None, None]

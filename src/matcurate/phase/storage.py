@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -15,7 +16,7 @@ from matcurate.errors import CheckpointError
 from matcurate.phase.area_prior import AreaStatistics
 from matcurate.phase.build import Base, ModelSettings, base_of, build_model
 from matcurate.phase.constrained import AreaPrior
-from matcurate.phase.model import PhaseModel
+from matcurate.phase.model import PhaseModel, SegmentationModel
 from matcurate.promptable.protocol import Backbone
 from matcurate.tensorfile import AGAIN, TensorCard, TensorFormat
 
@@ -41,6 +42,7 @@ class AdapterCard(ModelCard):
     settings: ModelSettings
 
 
+Card = TypeVar("Card", bound=ModelCard)
 FORMAT = TensorFormat("matcurate-phase-1", AdapterCard, "an adapter of this project")
 
 
@@ -82,21 +84,28 @@ class Adapter:
         return self.tensors if phases == self.card.phases else None
 
 
-def save_adapter(
+def save_weights(
+    form: TensorFormat[Card],
     path: Path,
-    model: PhaseModel,
+    model: SegmentationModel,
     base: Base,
     phases: tuple[str, ...],
-    settings: ModelSettings,
+    settings: Strict,
     notes: Mapping[str, str] | None = None,
     areas: AreaStatistics | None = None,
-) -> AdapterCard:
-    """Write adapters, module, decoder and head; ``phases`` are the names by id, as many as the model has."""
+) -> Card:
+    """Write what a model has learned in the format of its family.
+
+    ``phases`` are the names by id. Raises ValueError when they are not as many as the model has.
+    """
     if len(phases) != model.phases:
         raise ValueError(f"{len(phases)} names for {model.phases} phases")
-
     facts = {"backbone": base.name, "base_sha256": base.sha256, "phases": phases, "settings": settings, "areas": areas}
-    return FORMAT.write(path, model.learned_state(), notes, **facts)
+    return form.write(path, model.learned_state(), notes, **facts)
+
+
+save_adapter = partial(save_weights, FORMAT)
+"""Write adapters, module, decoder and head: :func:`save_weights` without its first argument."""
 
 
 def load_adapter(path: Path) -> Adapter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +14,7 @@ from torch import Tensor
 from matcurate.config import ModelFamilyName
 from matcurate.errors import CheckpointError
 from matcurate.learned.regions.model import NetworkSettings, RegionModel
-from matcurate.phase.area_prior import AreaStatistics
-from matcurate.phase.build import Base
-from matcurate.phase.storage import ModelCard
+from matcurate.phase.storage import ModelCard, save_weights
 from matcurate.promptable.protocol import Backbone
 from matcurate.tensorfile import AGAIN, TensorFormat
 
@@ -78,20 +77,8 @@ def grown_state(state: Mapping[str, Tensor], classes: int, generator: torch.Gene
     return {**state, WEIGHT: rows, BIAS: torch.cat([bias, bias.min().expand(more)])}
 
 
-def save_regions(
-    path: Path,
-    model: RegionModel,
-    base: Base,
-    phases: tuple[str, ...],
-    settings: NetworkSettings,
-    notes: Mapping[str, str] | None = None,
-    areas: AreaStatistics | None = None,
-) -> RegionCard:
-    """Write all weights; ``phases`` are the names by id, as many as the model has."""
-    if len(phases) != model.phases:
-        raise ValueError(f"{len(phases)} names for {model.phases} phases")
-    facts = {"backbone": base.name, "base_sha256": base.sha256, "phases": phases, "settings": settings, "areas": areas}
-    return FORMAT.write(path, model.learned_state(), notes, **facts)
+save_regions = partial(save_weights, FORMAT)
+"""Write all weights: :func:`~matcurate.phase.storage.save_weights` without its first argument."""
 
 
 def load_regions(path: Path) -> RegionWeights:

@@ -143,7 +143,7 @@ class TaskAnswerer:
         except AnnotationError as error:
             if context is not None:
                 raise
-            log.warning("task %d, its drafts are left out of account: %s", task.id, error)
+            log.warning("task %d: its drafts are ignored: %s", task.id, error)
             ratio = None
         if ratio is not None:
             return self.with_ratio(task, micrograph, ratio)
@@ -168,6 +168,8 @@ class TaskAnswerer:
     ) -> ExpertRatio | None:
         """Ratio that an expert has typed on the page or in a draft; not what a prediction has put into the fields."""
         ratios = asked_ratios(context, task.drafts, self.codec.config)
+        if ratios is None:
+            return None
         with self.workspace.reading() as session:
             shown = latest_prediction(session, self.project.id, micrograph.id)
         for prediction in (shown, stored_prediction(self.workspace, self.version, micrograph)):
@@ -207,6 +209,6 @@ def stated_areas(phases: Sequence[str], ratio: ExpertRatio, fractions: Mapping[i
     """State for every phase what the expert told and what the masks have: ``ferrite: told .200, found .190``."""
     parts = []
     for index, name in enumerate(phases, start=1):
-        told = f"told {ratio.areas[index]:.3f}, " if np.isfinite(ratio.areas[index]) else ""
-        parts.append(f"{name}: {told}found {fractions.get(index, 0.0):.3f}")
+        given = f"told {ratio.areas[index]:.3f}, " if np.isfinite(ratio.areas[index]) else ""
+        parts.append(f"{name}: {given}found {fractions.get(index, 0.0):.3f}")
     return f"{'; '.join(parts)} ({ratio.trust})"

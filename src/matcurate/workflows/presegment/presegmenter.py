@@ -87,9 +87,9 @@ class ZeroShot:
     def segment(
         self, pixels: Pixels, ratio: ExpertRatio | None = None, ignored: BoolMask | None = None
     ) -> Segmentation:
-        """Segment; with a ratio its phases grow or shrink where grey level and distance speak least against it.
+        """Segment; a ratio enlarges or shrinks the phases (:func:`~matcurate.learned.area_bias.followed`).
 
-        A preset whose output are instances has no phases that a ratio could be of.
+        Presets whose output is instances ignore the ratio.
         """
         segmentation = self.matsam.segment(pixels, ignored=ignored)
         if ratio is None or self.matsam.preset.output == "instances":

@@ -13,6 +13,7 @@ import torch
 from matcurate import __version__
 from matcurate.files import replace_file
 from matcurate.learned.evidence import EVIDENCE_FILE
+from matcurate.phase.storage import save_weights
 from matcurate.phase.trainer import StepReport
 from matcurate.tracking.runs import LiveRun, RunData, RunReport
 from matcurate.uncertainty.calibration import Reliability
@@ -87,8 +88,8 @@ def log_results(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / MODEL
         write_served_files(folder)
-        path, model = folder / ADAPTER_FILE, trained.model
-        card = plan.family.save(path, model, plan.base, plan.phases, plan.preset, notes, trained.areas)
+        facts = (plan.base, plan.phases, plan.preset.model, notes, trained.areas)
+        card = save_weights(plan.family.format, folder / ADAPTER_FILE, trained.model, *facts)
         save_pixel_head(folder / EVIDENCE_FILE, trained.evidence, card.tensors_sha256, notes)
         replace_file(folder / PRESET_FILE, plan.preset.model_dump_json(indent=2).encode())
         live.files(folder, MODEL)
