@@ -19,6 +19,8 @@ from matcurate.catalog import (
 from tests.unit.catalog.catalog_samples import image
 
 POSTGRES = os.environ.get("CURATE_TEST_POSTGRES_URL")
+SCHEMA = f"curate_test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+"""The PostgreSQL schema of this process: several processes test on one server at once."""
 
 
 @pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
@@ -29,11 +31,11 @@ def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
         return
     server = create_engine(make_url(str(POSTGRES)).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
-        connection.execute(text("DROP SCHEMA IF EXISTS curate_test CASCADE"))
-        connection.execute(text("CREATE SCHEMA curate_test"))
-    yield f"{POSTGRES}{'&' if '?' in str(POSTGRES) else '?'}options=-csearch_path%3Dcurate_test"
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE"))
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    yield f"{POSTGRES}{'&' if '?' in str(POSTGRES) else '?'}options=-csearch_path%3D{SCHEMA}"
     with server.connect() as connection:
-        connection.execute(text("DROP SCHEMA curate_test CASCADE"))
+        connection.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE"))
     server.dispose()
 
 
