@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
+from matcurate.labelstudio import FOLLOW_LABEL, prompts_in
 from matcurate.workflows.home import LabelStudioClient, Workspace, label_studio_client, open_workspace, queue_client
 from matcurate.workflows.labelling import (
     TaskQuestion,
@@ -17,7 +18,14 @@ from matcurate.workflows.labelling import (
     pull_corrections,
     receive_webhook,
 )
-from matcurate.workflows.presegment import Answer, Serving, answer_tasks, check_label_config, choose_presegmenter
+from matcurate.workflows.presegment import (
+    Answer,
+    Clicks,
+    Serving,
+    answer_tasks,
+    check_label_config,
+    choose_presegmenter,
+)
 from matcurate.workflows.versions import model_version_names
 from matcurate_backend.metrics import Metrics
 
@@ -36,6 +44,7 @@ class BackendState:
         self.metrics = metrics
         self.workspace = workspace
         self.serving = serving or Serving(lambda present: choose_presegmenter(workspace, present))
+        self.clicks = Clicks(workspace, self.serving)
         self._connecting = threading.Lock()
         self._client: LabelStudioClient | None = None
         self._reconciled: float | None = None
@@ -60,10 +69,16 @@ class BackendState:
     def answer(
         self, tasks: Sequence[TaskQuestion], label_config: str, context: Mapping[str, object] | None
     ) -> list[Answer]:
-        """Predict tasks and count them."""
+        """Answer an expert's smart points and boxes, else predict tasks; count the answers."""
+        client = self.client if self.settings.label_studio.url else None
+        prompts = prompts_in(context) if len(tasks) == 1 else None
         with self.metrics.predict_seconds.time():
-            client = self.client if self.settings.label_studio.url else None
-            answers = answer_tasks(self.workspace, client, self.serving, tasks, label_config, context)
+            if prompts is None or prompts.label == FOLLOW_LABEL:
+                answers = answer_tasks(self.workspace, client, self.serving, tasks, label_config, context)
+            else:
+                answers = [self.clicks.answer(client, tasks[0], label_config, prompts)]
+        if context is None and len(tasks) == 1 and answers[0].source != "failed":
+            self.clicks.foresee(client, tasks[0], label_config)
         for answer in answers:
             self.metrics.predictions.labels(answer.source).inc()
         return answers

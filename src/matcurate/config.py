@@ -77,6 +77,9 @@ class BackendSettings(Strict):
     username: str | None = Field(default=None, description="User name that Label Studio must send; None: no login.")
     password: SecretStr | None = Field(default=None, description="Password that Label Studio must send.")
     webhook_secret: SecretStr | None = Field(default=None, description="Secret that every webhook call must carry.")
+    clicks_megapixels: float = Field(
+        default=16.0, gt=0, description="Megapixels of encoded images kept for clicks; about 0.1 GB for each."
+    )
 
 
 class PromotionSettings(Strict):

@@ -25,10 +25,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 SIZE = (240, 400)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium"),
-]
+NEEDS_CHROMIUM = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium")
+pytestmark = [pytest.mark.integration, NEEDS_CHROMIUM]
 
 
 @pytest.fixture
@@ -51,9 +49,15 @@ def bright_disc(path: Path) -> None:
     cv2.imwrite(str(path), image.clip(0, 255).astype(np.uint8))
 
 
-def corrections(workspace: Workspace, micrograph_id: int) -> list[CorrectionRecord]:
-    with workspace.reading() as session:
-        return list_corrections(session, workspace.project().id, micrograph_id=micrograph_id)
+def wait_for_correction(workspace: Workspace, micrograph_id: int) -> CorrectionRecord:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with workspace.reading() as session:
+            found = list_corrections(session, workspace.project().id, micrograph_id=micrograph_id)
+        if found:
+            return found[0]
+        time.sleep(0.3)
+    raise AssertionError("no correction arrived within 30 s")
 
 
 def amber(screenshot: bytes, box: dict[str, float], x: float, y: float) -> bool:
@@ -98,10 +102,7 @@ def test_a_correction_drawn_in_the_page_is_in_the_catalog(running: RunningServic
         page.wait_for_timeout(1000)
         page.locator("button:has-text('Submit')").click()
 
-        deadline = time.monotonic() + 30
-        while not (found := corrections(workspace, micrograph.id)) and time.monotonic() < deadline:
-            time.sleep(0.3)
-        (correction,) = found
+        correction = wait_for_correction(workspace, micrograph.id)
         annotation = client.annotations.get(correction.ls_annotation_id)
     shown = np.zeros(SIZE, bool)
     for region in annotation.result:

@@ -20,9 +20,10 @@ from matcurate.config import Settings
 from matcurate.errors import DatasetError
 from matcurate.imaging.dataset import LabelledMicrograph, open_dataset
 from matcurate.imaging.ignored import ignored_of
-from matcurate.promptable.protocol import Backbone, PromptPredictor
+from matcurate.promptable.clicks import ClickedImage, PlainBackbone, PlainPredictor
+from matcurate.promptable.protocol import Backbone
 from matcurate.promptable.registry import load_backbone
-from matcurate.types import UNKNOWN, BoolMask, Candidate, Progress, silent
+from matcurate.types import UNKNOWN, BoolMask, Progress, silent
 
 REPORTED = (1, 2, 3, 5)
 """Numbers of clicks after which the IoU is reported."""
@@ -63,10 +64,8 @@ class _Clicks:
     labels: list[int]
     ious: list[float]
 
-    def ask(self, predictor: PromptPredictor) -> BoolMask:
-        points = np.array([self.points], dtype=np.float64)
-        (answer,) = predictor.predict(points, np.array([self.labels]))
-        mask = mask_of(answer, self.truth.shape)
+    def ask(self, image: ClickedImage) -> BoolMask:
+        mask = image.clicked(np.array(self.points, dtype=np.float64), np.array(self.labels))
         self.ious.append(iou_of(mask, self.truth))
         return mask
 
@@ -97,12 +96,7 @@ def bench_prompts(
     Objects are those of ``instances/``, else the connected regions of each phase. Raises DatasetError when the folder
     holds no object of 30 pixels.
     """
-    model = load_backbone(
-        backbone or settings.backbone,
-        settings.resolved_cache_dir,
-        cache_gib=settings.cache_gib,
-        random_weights=random_weights,
-    )
+    model = _backbone(backbone or settings.backbone, settings, random_weights)
     samples = open_dataset(folder).first(limit).samples
     rng = np.random.default_rng(seed)
     curves: list[list[float]] = []
@@ -140,12 +134,18 @@ def bench_prompts(
     )
 
 
+def _backbone(name: str, settings: Settings, random_weights: bool) -> Backbone:
+    if name == PlainBackbone.name:
+        return PlainBackbone()
+    return load_backbone(name, settings.resolved_cache_dir, cache_gib=settings.cache_gib, random_weights=random_weights)
+
+
 def _measure(
     model: Backbone, pixels: NDArray[np.generic], truths: Sequence[BoolMask], clicks: int
 ) -> tuple[list[list[float]], list[float], float, list[float]]:
     """IoU curves, IoU of boxes, seconds of the first click with preparation, and of each next click."""
     start = time.perf_counter()
-    predictor = model.open(pixels)
+    image = ClickedImage(model.open(pixels), PlainPredictor(pixels))
     curves, boxes, following = [], [], []
     first = 0.0
     for number, truth in enumerate(truths):
@@ -153,7 +153,7 @@ def _measure(
         session.click(truth, True)
         for count in range(clicks):
             began = time.perf_counter() if count or number else start
-            mask = session.ask(predictor)
+            mask = session.ask(image)
             spent = time.perf_counter() - began
             if count or number:
                 following.append(spent)
@@ -164,8 +164,8 @@ def _measure(
             session.correct(mask)
         curves.append(session.ious + [session.ious[-1]] * (clicks - len(session.ious)))
         rows, columns = find_objects(truth.astype(np.uint8))[0]
-        box = np.array([[columns.start, rows.start, columns.stop, rows.stop]], dtype=np.float64)
-        boxes.append(iou_of(mask_of(predictor.predict_boxes(box)[0], truth.shape), truth))
+        box = np.array([columns.start, rows.start, columns.stop, rows.stop], dtype=np.float64)
+        boxes.append(iou_of(image.boxed(box), truth))
     return curves, boxes, first, following
 
 
@@ -197,14 +197,6 @@ def largest_part(mask: BoolMask) -> BoolMask:
     areas = np.bincount(parts.ravel())
     areas[0] = 0
     return np.asarray(parts == areas.argmax()) & mask
-
-
-def mask_of(candidates: Sequence[Candidate], shape: tuple[int, ...]) -> BoolMask:
-    """The candidate of the best quality as a mask (H, W); empty where there is none."""
-    if not candidates:
-        return np.zeros(shape, dtype=np.bool_)
-    height, width = shape
-    return max(candidates, key=lambda candidate: candidate.quality).paint((height, width))
 
 
 def iou_of(mask: BoolMask, truth: BoolMask) -> float:

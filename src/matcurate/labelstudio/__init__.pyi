@@ -1,6 +1,7 @@
 """Label Studio: its client, its labelling configuration, its region formats."""
 
 from .annotations import decode_annotation as decode_annotation
+from .annotations import encode_object as encode_object
 from .annotations import encode_prediction as encode_prediction
 from .backends import SECRET_HEADER as SECRET_HEADER
 from .bars import bars_count as bars_count
@@ -11,6 +12,7 @@ from .config import check_phases as check_phases
 from .config import labelling_config as labelling_config
 from .config import parse_labelling_config as parse_labelling_config
 from .config import shows_look as shows_look
+from .config import with_smart_controls as with_smart_controls
 from .connection import read_token as read_token
 from .images import fetch_image as fetch_image
 from .ratios import Draft as Draft
@@ -29,3 +31,6 @@ from .regions import Region as Region
 from .rle import CHANNELS as CHANNELS
 from .rle import decode_rle as decode_rle
 from .rle import encode_rle as encode_rle
+from .smart import FOLLOW_LABEL as FOLLOW_LABEL
+from .smart import Prompts as Prompts
+from .smart import prompts_in as prompts_in

@@ -19,7 +19,7 @@ from matcurate.labelstudio.polygons import Outline, to_percent, trace_outlines
 from matcurate.labelstudio.ratios import DECIMALS, ratio_of
 from matcurate.labelstudio.regions import FILLERS, UNLABELLED, Region, StoredRegion
 from matcurate.labelstudio.rle import encode_rle
-from matcurate.types import LabelMap
+from matcurate.types import BoolMask, LabelMap
 
 Mode = Literal["brush", "polygon"]
 
@@ -86,6 +86,37 @@ def encode_prediction(
     return [*drawn, *_numbers(ratios, config)]
 
 
+def encode_object(
+    mask: BoolMask, label: str, config: LabellingConfig, region_id: str, *, outlined: bool, tolerance: float = 0.0
+) -> list[Region]:
+    """Code one object (H, W) as a suggestion under the label that an expert has chosen.
+
+    A brush (or bitmask) region, exact to the pixel; with ``outlined``, or the label ``instance``, polygons: one for
+    each connected part, the largest first. Nothing for an empty mask. Raises ConfigError when the project has no
+    control for the label.
+    """
+    if not mask.any():
+        return []
+    painted = None if outlined or label == INSTANCE_LABEL else config.phase_control("brushlabels", "bitmasklabels")
+    height, width = mask.shape
+    if painted is not None and label in painted.labels:
+        regions = [_mask_region(region_id, painted, config, label, mask)]
+    else:
+        control = config.instance_control() if label == INSTANCE_LABEL else config.phase_control("polygonlabels")
+        if control is None or label not in control.labels:
+            raise ConfigError(f"the labelling configuration has no polygon label {label!r}; add it in Label Studio")
+        outlines = trace_outlines(mask.astype(np.uint8), tolerance)
+        outlines.sort(key=lambda outline: -outline.area)
+        regions = [
+            _region(f"{region_id}-{number}" if number else region_id, control, config, label,
+                    points=to_percent(outline.points, mask.shape), closed=True)
+            for number, outline in enumerate(outlines)
+        ]  # fmt: skip
+    for region in regions:
+        region |= {"original_width": width, "original_height": height, "image_rotation": 0}
+    return regions
+
+
 def decode_annotation(
     result: Sequence[Mapping[str, object]],
     shape: tuple[int, int],
@@ -96,10 +127,11 @@ def decode_annotation(
     """Read the ``result`` of an annotation or prediction.
 
     Brush, bitmask, polygon, rectangle and ellipse regions are painted in their order, later ones over earlier
-    ones; a polygon labelled ``instance`` gives only an object's outline. Other results (choices, texts,
-    relations, key points) are not about masks and are left alone. ``shape`` (H, W) is that of the task's micrograph;
-    ``where`` names the annotation in messages. Raises AnnotationError when a region is damaged, has no label or an
-    unknown one, reaches far beyond the image, or was drawn on an image that is turned or of another size.
+    ones; a polygon labelled ``instance`` gives only an object's outline. Smart points and boxes are questions to the
+    backend, other results (choices, texts, relations, key points) are not about masks: both are left alone. ``shape``
+    (H, W) is that of the task's micrograph; ``where`` names the annotation in messages. Raises AnnotationError when a
+    region is damaged, has no label or an unknown one, reaches far beyond the image, or was drawn on an image that is
+    turned or of another size.
     """
     canvas = Canvas.blank(shape)
     ratios: dict[str, float] = {}
@@ -107,6 +139,8 @@ def decode_annotation(
     for index, item in enumerate(result):
         try:
             region = StoredRegion.model_validate(item)
+            if region.from_name in config.smart:
+                continue
             if region.type in UNLABELLED:
                 raise AnnotationError(f"a {region.type} without a label; label it in Label Studio or delete it")
             if region.type in FILLERS:
@@ -147,11 +181,13 @@ def _painted(phases: LabelMap, config: LabellingConfig) -> Iterator[Region]:
         raise ConfigError("the project has no brush or bitmask control with all phases; push polygons instead")
     for class_id in np.unique(phases[phases > 0]).tolist():
         mask = phases == class_id
-        name = config.phases[class_id - 1]
-        if control.shape == "bitmasklabels":
-            yield _region(f"phase-{class_id}", control, config, name, imageDataURL=encode_bitmask(mask))
-        else:
-            yield _region(f"phase-{class_id}", control, config, name, format="rle", rle=encode_rle(mask))
+        yield _mask_region(f"phase-{class_id}", control, config, config.phases[class_id - 1], mask)
+
+
+def _mask_region(region_id: str, control: LabelControl, config: LabellingConfig, label: str, mask: BoolMask) -> Region:
+    if control.shape == "bitmasklabels":
+        return _region(region_id, control, config, label, imageDataURL=encode_bitmask(mask))
+    return _region(region_id, control, config, label, format="rle", rle=encode_rle(mask))
 
 
 def _outlines(instances: LabelMap | None, config: LabellingConfig, tolerance: float) -> Iterator[Region]:

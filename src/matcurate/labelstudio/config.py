@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Literal, get_args
-from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring, indent, tostring
+from xml.etree.ElementTree import Element, ParseError, SubElement, TreeBuilder, XMLParser, fromstring, indent, tostring
 
 from matcurate.errors import ConfigError
 from matcurate.labelstudio.bars import BARS_COUNT, BARS_NAME
+from matcurate.labelstudio.smart import FOLLOW_LABEL, add_smart_controls, is_smart
 from matcurate.types import Trust
 
 MAX_PHASES = 254
@@ -55,7 +56,8 @@ class LabellingConfig:
     ``image`` is the name of the Image tag, ``image_key`` the key of the task's data with the image's address
     (``image`` for ``value="$image"``); ``phases`` names class ids 1, 2, …; ``controls`` draw regions, in the order of
     the page; ``ratios`` names the Number field with the ratio of each phase, None where there is none; ``states_areas``
-    says whether there is the text field of :data:`AREAS_NAME`.
+    says whether there is the text field of :data:`AREAS_NAME`; ``smart`` names the controls whose points and boxes are
+    questions to the backend.
     """
 
     image: str
@@ -64,6 +66,7 @@ class LabellingConfig:
     controls: tuple[LabelControl, ...]
     ratios: tuple[str | None, ...]
     states_areas: bool = False
+    smart: tuple[str, ...] = ()
 
     def phase_control(self, *shapes: Shape) -> LabelControl | None:
         """First control of one of ``shapes`` that has a label for every phase."""
@@ -84,7 +87,8 @@ def labelling_config(
     """Write the labelling configuration of a project.
 
     One brush label for each phase, with ``bitmask`` as PNG regions instead of RLE ones; with ``instances`` polygons,
-    one label for each phase (an object *of* that phase) and one that only outlines an object; for each phase a
+    one label for each phase (an object *of* that phase) and one that only outlines an object; smart points and boxes
+    with the same labels; for each phase a
     task-level number, its area fraction, and how far these are to be trusted; a box to tick where what was taken for a
     data bar is none; beside them the task's text on where to look. ``phases`` are names of class ids 1, 2, …, at most
     254, ``colours`` are ``#rrggbb``; ConfigError when one cannot be used.
@@ -108,8 +112,27 @@ def labelling_config(
     bars = _add(controls, "Choices", name=BARS_NAME, toName="image", choice="multiple")
     _add(bars, "Choice", value=BARS_COUNT)
     _add(below, "Markdown", value=f"${LOOK_KEY}")  # nameless: tasks need not have it
-    indent(view)
-    return tostring(view, encoding="unicode")
+    return _with_smart_controls(view, names)
+
+
+def with_smart_controls(xml: str, phases: Sequence[str]) -> str:
+    """Add smart points and boxes to a labelling configuration that has none, and leave everything else as it is.
+
+    Raises ConfigError as :func:`parse_labelling_config`.
+    """
+    config = parse_labelling_config(xml, phases)
+    return xml if config.smart else _with_smart_controls(_parse(xml), config.phases)
+
+
+def _with_smart_controls(root: Element, phases: tuple[str, ...]) -> str:
+    """The labelling configuration with smart controls behind the last control that draws a phase's regions."""
+    image = next(tag.get("name", "") for tag in root.iter("Image") if tag.get("name"))
+    drawing = [tag for tag in _drawing_tags(root, image) if TAGS[tag.tag] in PAINTING]
+    full = next(tag for tag in reversed(drawing) if {*phases} <= {*_labels(tag)})  # polygons have one label more
+    has_ratios = any(_ratio_names(root, image, len(phases)))
+    add_smart_controls(root, list(full.iter("Label")), image, drawing[-1], has_ratios)
+    indent(root)
+    return tostring(root, encoding="unicode")
 
 
 def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
@@ -133,7 +156,9 @@ def parse_labelling_config(xml: str, phases: Sequence[str]) -> LabellingConfig:
     controls = tuple(_controls(root, name))
     _check_labels(controls, names)
     states_areas = any(tag.get("name") == AREAS_NAME and tag.get("toName") == name for tag in root.iter("TextArea"))
-    return LabellingConfig(name, key[1:], names, controls, _ratio_names(root, name, len(names)), states_areas)
+    ratios = _ratio_names(root, name, len(names))
+    smart = tuple(tag.get("name", "") for tag in root.iter() if is_smart(tag) and tag.get("name"))
+    return LabellingConfig(name, key[1:], names, controls, ratios, states_areas, smart)
 
 
 def labels_of_controls(xml: str) -> dict[str, tuple[str, ...]]:
@@ -157,8 +182,13 @@ def check_phases(phases: Sequence[str], *, instances: bool = False) -> tuple[str
             raise ConfigError(f"phase {name!r} is empty or has blanks around it or control characters; rename it")
         if names.count(name) > 1:
             raise ConfigError(f"phase {name!r} is listed twice; phases need different names")
-    if instances and INSTANCE_LABEL in names:
-        raise ConfigError(f"no phase can be called {INSTANCE_LABEL!r}, the label of outlines; rename it")
+    taken = {
+        FOLLOW_LABEL: "a label of smart points",
+        **({INSTANCE_LABEL: "the label of outlines"} if instances else {}),
+    }
+    for name in names:
+        if name in taken:
+            raise ConfigError(f"no phase can be called {name!r}, {taken[name]}; rename it")
     return names
 
 
@@ -198,14 +228,20 @@ def _parse(xml: str) -> Element:
     if "<!DOCTYPE" in xml:
         raise ConfigError("the labelling configuration has a DOCTYPE; remove it in Label Studio")
     try:
-        return fromstring(xml)
+        return fromstring(xml, XMLParser(target=TreeBuilder(insert_comments=True)))
     except (ParseError, ValueError) as error:
         raise ConfigError(f"the labelling configuration is not XML ({error}); fix it in Label Studio") from error
 
 
 def _controls(root: Element, image: str) -> list[LabelControl]:
-    tags = [tag for tag in root.iter() if tag.tag in TAGS and image in tag.get("toName", "").split(",")]
+    tags = _drawing_tags(root, image)
     return [LabelControl(tag.get("name", ""), TAGS[tag.tag], _labels(tag)) for tag in tags if tag.get("name")]
+
+
+def _drawing_tags(root: Element, image: str) -> list[Element]:
+    """Controls that draw labelled regions on the image; smart ones only point at what is to be drawn."""
+    tags = [tag for tag in root.iter() if tag.tag in TAGS and image in tag.get("toName", "").split(",")]
+    return [tag for tag in tags if not is_smart(tag)]
 
 
 def _labels(control: Element) -> tuple[str, ...]:

@@ -31,6 +31,11 @@ class Outline:
     instance: int
     points: Points
 
+    @property
+    def area(self) -> float:
+        """Enclosed area in pixels, without holes."""
+        return abs(_twice_area(self.points)) / 2
+
 
 def trace_outlines(instances: LabelMap, tolerance: float = 0.0) -> list[Outline]:
     """Trace every 4-connected component of every instance (H, W; 0 is background), in the order of their ids.

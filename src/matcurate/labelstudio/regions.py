@@ -54,6 +54,7 @@ class StoredRegion(BaseModel):
     original_width: int | None = None
     original_height: int | None = None
     image_rotation: float = 0
+    is_positive: bool = True
     value: dict[str, object] = Field(default_factory=dict)
 
     def check_geometry(self, shape: tuple[int, int]) -> None:

@@ -7,6 +7,7 @@ from .effort import VersionEffort as VersionEffort
 from .effort import measure_effort as measure_effort
 from .effort import newest_version_changes as newest_version_changes
 from .push import push_project as push_project
+from .regions import POLYGON_TOLERANCE as POLYGON_TOLERANCE
 from .regions import RegionCodec as RegionCodec
 from .sync import pull_corrections as pull_corrections
 from .tasks import Draft as Draft

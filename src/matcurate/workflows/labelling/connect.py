@@ -16,8 +16,8 @@ from matcurate.labelstudio import (
     LabelStudioClient,
     Sampling,
     labelling_config,
-    parse_labelling_config,
     read_token,
+    with_smart_controls,
 )
 from matcurate.workflows.home import open_workspace
 
@@ -41,8 +41,9 @@ def connect_project(
     """Connect the project with a Label Studio project, and with a backend when its address is given.
 
     ``token_file`` holds an access token of either kind. ``project_id`` names an existing project whose labelling
-    configuration must have our phases; without it the project connected before is used again if it is still there, else
-    a new one is made. The backend at ``backend_url`` must be running. ``HOME/config.yaml`` keeps all of it.
+    configuration must have our phases, and gets smart points and boxes where it has none; without it the project
+    connected before is used again if it is still there, else a new one is made. The backend at ``backend_url`` must be
+    running. ``HOME/config.yaml`` keeps all of it.
 
     Raises LabelStudioError when Label Studio or the project is not there, or refuses the token; ConfigError when the
     labelling configuration does not fit the project.
@@ -73,7 +74,9 @@ def _existing(client: LabelStudioClient, project: ProjectRecord, wanted: int | N
         if wanted is not None:
             raise
         return None
-    parse_labelling_config(existing.label_config, project.phases)
+    xml = with_smart_controls(existing.label_config, project.phases)
+    if xml != existing.label_config:
+        client.projects.update(existing.id, label_config=xml)
     return existing.id
 
 

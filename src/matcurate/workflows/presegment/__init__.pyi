@@ -1,5 +1,6 @@
 """Micrographs → predictions, by MatSAM or by the champion."""
 
+from .clicks import Clicks as Clicks
 from .predict import Answer as Answer
 from .predict import answer_tasks as answer_tasks
 from .predict import answer_with_ratio as answer_with_ratio

@@ -35,7 +35,7 @@ from matcurate.workflows.presegment.serving import Serving
 
 log = logging.getLogger(__name__)
 
-Source = Literal["store", "computed", "told", "failed"]
+Source = Literal["store", "computed", "told", "clicked", "failed"]
 
 
 @dataclass(frozen=True, slots=True)

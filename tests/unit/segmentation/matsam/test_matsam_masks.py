@@ -66,7 +66,7 @@ boxes = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(boxes, max_size=25), st.sampled_from([0.1, 0.3, 0.7]))
+@given(st.lists(boxes, max_size=25), st.sampled_from([0.1037, 0.3011, 0.7013]))  # no IoU of such boxes is equal to one
 def test_suppression_against_full_masks(candidates: list[Candidate], overlap: float) -> None:
     kept = suppress(candidates, overlap)
     full = [c.paint(SHAPE) for c in kept]
