@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from matcurate import __version__
 from matcurate.config import Settings, load_settings
 from matcurate.errors import (
+    AnnotationError,
     CatalogError,
     ConfigError,
     CurateError,
@@ -28,6 +29,7 @@ HTTP_CODES: dict[type[CurateError], int] = {
     LabelStudioUnreachableError: 503,
     LabelStudioAuthError: 502,
     LabelStudioNotFoundError: 404,
+    AnnotationError: 422,
     CatalogError: 409,
     ConfigError: 409,
 }

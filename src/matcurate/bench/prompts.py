@@ -18,6 +18,7 @@ from skimage.measure import label
 
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
+from matcurate.imaging.changes import apply_change, change_named
 from matcurate.imaging.dataset import LabelledMicrograph, open_dataset
 from matcurate.imaging.ignored import ignored_of
 from matcurate.promptable.clicks import ClickedImage, PlainBackbone, PlainPredictor
@@ -87,16 +88,19 @@ def bench_prompts(
     backbone: str | None = None,
     clicks: int = 5,
     limit: int | None = None,
+    change: str | None = None,
     seed: int = 0,
     random_weights: bool = False,
     progress: Progress = silent,
 ) -> PromptBenchmark:
     """Click on up to 20 objects of each image of a dataset folder, and measure what the backbone answers.
 
-    Objects are those of ``instances/``, else the connected regions of each phase. Raises DatasetError when the folder
-    holds no object of 30 pixels.
+    Objects are those of ``instances/``, else the connected regions of each phase. ``backbone`` ``otsu`` is the plain
+    rule alone; ``change`` names one of :data:`matcurate.imaging.changes.CHANGES`, made to every image before it is
+    clicked. Raises DatasetError when the folder holds no object of 30 pixels, ConfigError for an unknown name.
     """
     model = _backbone(backbone or settings.backbone, settings, random_weights)
+    changed = None if change is None else change_named(change)
     samples = open_dataset(folder).first(limit).samples
     rng = np.random.default_rng(seed)
     curves: list[list[float]] = []
@@ -106,6 +110,8 @@ def bench_prompts(
     for index, sample in enumerate(samples):
         progress(index, len(samples), sample.name)
         labelled = sample.load(max_megapixels=settings.max_megapixels)
+        if changed is not None:
+            labelled = apply_change(changed, labelled, sample.name, seed)
         truths = objects_of(labelled, rng)
         if not truths:
             continue

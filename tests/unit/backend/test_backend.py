@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from matcurate.catalog import JobState, list_corrections, list_micrographs, pending
+from matcurate.catalog import JobState, list_corrections, pending
 from matcurate.config import load_settings, save_settings
 from matcurate.errors import LabelStudioAuthError, LabelStudioUnreachableError
 from matcurate.jobs.queue import jobs_of
@@ -20,60 +19,16 @@ from matcurate.labelstudio import (
     decode_annotation,
     encode_prediction,
     labelling_config,
-    parse_labelling_config,
 )
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.presegment import presegment_micrographs
 from matcurate_backend import state as state_module
 from matcurate_backend.app import create_app
 from matcurate_backend.metrics import Metrics
+from tests.unit.backend.backend_samples import CONFIG, XML, eventually, hashes, metric, predict, task
 from tests.unit.loop_samples import LS_PROJECT, FakeLabelStudio, disc, make_workspace, png, write_discs
 
-XML = labelling_config(["precipitate"])
-CONFIG = parse_labelling_config(XML, ["precipitate"])
 MASK = (disc(50, 80) > 100).astype(np.uint8)
-
-
-@pytest.fixture
-def workspace(loop_workspace, studio, monkeypatch):
-    monkeypatch.setattr(state_module, "label_studio_client", lambda settings: studio)
-    return loop_workspace
-
-
-@pytest.fixture
-def http(workspace, studio) -> Iterator[TestClient]:
-    with TestClient(create_app(workspace.settings)) as client:
-        eventually(lambda: metric(client, "matcurate_inbox_pending 0.0") and "tasks.of_project" in studio.calls)
-        yield client
-
-
-def hashes(workspace) -> dict[int, str]:
-    with workspace.reading() as session:
-        return {m.id: m.content_hash for m in list_micrographs(session, workspace.project().id)}
-
-
-def task(task_id: int, **data: str) -> dict[str, object]:
-    """A task in the shape of Label Studio's batch request."""
-    return {
-        "id": task_id,
-        "data": data,
-        "meta": {},
-        "created_at": "2026-11-21T01:54:00.017642Z",
-        "is_labeled": False,
-        "overlap": 1,
-        "inner_id": task_id,
-        "total_annotations": 0,
-        "project": LS_PROJECT,
-        "updated_by": None,
-        "file_upload": None,
-        "annotations": [],
-        "predictions": [],
-    }
-
-
-def predict(http, *tasks, xml=XML, **more):
-    body = {"tasks": list(tasks), "project": f"{LS_PROJECT}.1795226039", "label_config": xml}
-    return http.post("/predict", json=body | {"params": {"login": None, "context": None}, "new": 1} | more)
 
 
 def webhook(http, action, *, headers=None, **body):
@@ -88,17 +43,6 @@ def annotation(annotation_id, task_id=1):
 def corrections(workspace):
     with workspace.reading() as session:
         return list_corrections(session, workspace.project().id)
-
-
-def eventually(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen"
-        time.sleep(0.02)
-
-
-def metric(http, line):
-    return any(found.startswith(line) for found in http.get("/metrics").text.splitlines())
 
 
 # / and /health, /setup, /versions
