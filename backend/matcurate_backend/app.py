@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from matcurate import __version__
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="matcurate backend", version=__version__, lifespan=lifespan)
     app.include_router(router)
     app.add_exception_handler(CurateError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_body)
     return app
 
 
@@ -74,3 +76,10 @@ async def _refuse(request: Request, error: Exception) -> JSONResponse:
     code = next((code for kind, code in HTTP_CODES.items() if isinstance(error, kind)), 500)
     log.error("%s %s: %s", request.method, request.url.path, error)
     return JSONResponse({"detail": str(error)}, status_code=code)
+
+
+async def _refuse_body(request: Request, error: Exception) -> JSONResponse:
+    """Say where a body is wrong, without its values: JSON cannot hold a NaN that was sent."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    detail = [{key: problem[key] for key in ("type", "loc", "msg")} for problem in problems]
+    return JSONResponse({"detail": detail}, status_code=422)

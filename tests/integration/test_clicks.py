@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page
 
+from matcurate.catalog import MicrographRecord
 from matcurate.imaging.labels import decode_labels
-from matcurate.labelstudio import decode_rle
+from matcurate.labelstudio import LabelStudioClient, decode_rle
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels
-from matcurate.workflows.home import connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client, open_workspace
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import push_project
 from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, zero_shot
@@ -34,12 +35,12 @@ def disc(x: int, y: int, radius: int) -> BoolMask:
 
 LARGE = (300, 150)
 DISCS = [disc(90, 70, 34), disc(*LARGE, 42), disc(180, 190, 25)]
-POINT_KEY, BOX_KEY = 4, 7
-"""Keys of the label "precipitate" of the smart points and boxes, as the page numbers all labels."""
+POINT_KEY, FOLLOW_KEY, BOX_KEY = 4, 6, 7
+"""Keys of the label "precipitate" of smart points, of the one that follows ratios, and of "precipitate" of boxes."""
 
 
-def draw_discs(path: Path) -> None:
-    image = np.random.default_rng(7).normal(90, 5, SIZE)
+def draw_discs(path: Path, seed: int = 7) -> None:
+    image = np.random.default_rng(seed).normal(90, 5, SIZE)
     for mask in DISCS:
         image[mask] += 90
     cv2.imwrite(str(path), cv2.GaussianBlur(image, (0, 0), 1).clip(0, 255).astype(np.uint8))
@@ -122,6 +123,22 @@ class Expert:
         self.page.wait_for_timeout(1000)
 
 
+def opened(
+    client: LabelStudioClient, workspace: Workspace, version: str, micrograph: MicrographRecord, page: Page
+) -> Expert:
+    """Push a version's predictions, and open the micrograph's task with Auto-Annotation on."""
+    push_project(workspace, client, version)
+    project_id = connected_project_id(workspace.settings)
+    tasks = client.tasks.of_project(project_id)
+    (task,) = [t for t in tasks if t.data.get("micrograph") == micrograph.content_hash]
+    page.goto(f"{client.url}/projects/{project_id}/data?task={task.id}")
+    page.wait_for_selector("canvas", timeout=60_000)
+    page.wait_for_selector("button:has-text('Submit')", timeout=60_000)
+    page.wait_for_timeout(4000)  # the mask is decoded and drawn after the canvas is there
+    page.get_by_test_id("bottombar-auto-annotation-toggle").click()
+    return Expert(page)
+
+
 def test_clicks_and_a_box_become_the_correction(running: RunningServices, page: Page, tmp_path: Path) -> None:
     workspace = open_workspace(running.settings)
     draw_discs(tmp_path / "discs.png")
@@ -129,16 +146,7 @@ def test_clicks_and_a_box_become_the_correction(running: RunningServices, page: 
     blind = SeesTheFirst(zero_shot(workspace))
     presegment_micrographs(workspace, blind, ids=[micrograph.id])
     with label_studio_client(running.settings) as client:
-        push_project(workspace, client, blind.version)
-        project_id = connected_project_id(running.settings)
-        tasks = client.tasks.of_project(project_id)
-        (task,) = [t for t in tasks if t.data.get("micrograph") == micrograph.content_hash]
-        page.goto(f"{client.url}/projects/{project_id}/data?task={task.id}")
-        page.wait_for_selector("canvas", timeout=60_000)
-        page.wait_for_selector("button:has-text('Submit')", timeout=60_000)
-        page.wait_for_timeout(4000)
-        page.get_by_test_id("bottombar-auto-annotation-toggle").click()
-        expert = Expert(page)
+        expert = opened(client, workspace, blind.version, micrograph, page)
 
         large = expert.click(*LARGE)
         assert iou(large, DISCS[1]) > 0.8
@@ -158,3 +166,31 @@ def test_clicks_and_a_box_become_the_correction(running: RunningServices, page: 
     assert {region["type"] for region in annotation.result} <= {"brushlabels", "number", "choices", "textarea"}
     submitted = decode_labels(workspace.objects.get(correction.phases_key)) > 0
     np.testing.assert_array_equal(submitted, DISCS[0] | corrected | small)
+
+
+def test_masks_follow_an_area_fraction_typed_on_the_page(running: RunningServices, page: Page, tmp_path: Path) -> None:
+    workspace = open_workspace(running.settings)
+    draw_discs(tmp_path / "ratio.png", seed=8)
+    (micrograph,) = ingest_files(workspace, [tmp_path / "ratio.png"]).added
+    segmenter = zero_shot(workspace)
+    presegment_micrographs(workspace, segmenter, ids=[micrograph.id])
+    with label_studio_client(running.settings) as client:
+        expert = opened(client, workspace, segmenter.version, micrograph, page)
+        ratio = page.locator("input[name=ratio_1]")
+        ratio.fill("0.2")
+        page.locator("label", has_text="measured").click()
+        page.wait_for_timeout(6000)  # the page saves a draft, from which the backend reads the fractions
+        expert.choose("key-point-tool", FOLLOW_KEY)
+        with page.expect_response(lambda answer: "interactive-annotating" in answer.url) as answer:
+            page.mouse.click(*expert.at(350, 20))
+        result = {region["id"]: region["value"] for region in answer.value.json()["data"]["result"]}
+        page.wait_for_timeout(1500)
+        page.screenshot(path=tmp_path / "followed.png")
+        followed = decode_rle(result["phase-1"]["rle"], SIZE)
+        assert followed.mean() == pytest.approx(0.2, abs=0.01)
+        assert result["areas"]["text"][0].startswith("precipitate: told 0.200, found 0.")
+        expert.accept()
+        page.screenshot(path=tmp_path / "followed-accepted.png")
+        page.locator("button:has-text('Submit')").click()
+        correction = wait_for_correction(workspace, micrograph.id)
+    np.testing.assert_array_equal(decode_labels(workspace.objects.get(correction.phases_key)) > 0, followed)

@@ -104,6 +104,11 @@ def test_malformed_bodies_get_422_with_the_place(http, path, body, where):
     assert http.post(path, content=b"{").status_code == 422
 
 
+def test_a_body_that_is_no_number_is_refused(http):
+    response = http.post("/webhook", content=b"NaN", headers={"Content-Type": "application/json"})
+    assert response.status_code == 422 and response.json()["detail"][0]["loc"] == ["body"]
+
+
 def test_versions_newest_first(http, workspace, segmenter):
     assert http.get("/versions").json() == {"versions": []}
     presegment_micrographs(workspace, segmenter)
