@@ -7,7 +7,7 @@ ARGS ?=
 # How many processes run the tests; each loads torch. One has the real services, and mostly waits for them.
 WORKERS ?= 3
 
-.PHONY: install demo test lint docs clean
+.PHONY: install demo test coverage lint docs clean
 
 install: $(STAMP)
 
@@ -21,7 +21,11 @@ demo: install
 	$(BIN)/curate --home .demo demo $(ARGS)
 
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=15 --cov --cov-report=term --cov-fail-under=90
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=15 $(MEASURED)
+
+# The same tests, a third slower: which lines they run. It fails below 95 %.
+coverage: MEASURED := --cov --cov-report=term --cov-fail-under=95
+coverage: test
 
 lint: install
 	$(BIN)/ruff check .

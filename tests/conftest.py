@@ -4,8 +4,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-SHARED = ("tests/integration", "tests/unit/promptable")
-"""Folders whose files share a slow fixture: the real services, and a ViT-B."""
+SHARED = ("tests/integration",)
+"""Folders whose files share a slow fixture: the real services."""
 EARLY = (*SHARED, "tests/unit/workflows/training")
 """The slowest folders begin, so that no process works alone at the end."""
 

@@ -6,21 +6,22 @@ import pytest
 import torch
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
-SIZE, CELLS, CHANNELS = 256, 16, 256
+SIZE, PATCH, CHANNELS = 256, 16, 256
 
 
-def tiny_sam() -> Sam:
-    """A model whose embedding is 16 x 16, in evaluation mode."""
+def tiny_sam(size: int = SIZE) -> Sam:
+    """A model in evaluation mode; its embedding has a cell for every 16 x 16 pixels of an image of ``size`` pixels."""
+    cells = size // PATCH
     encoder = ImageEncoderViT(
-        img_size=SIZE,
-        patch_size=SIZE // CELLS,
+        img_size=size,
+        patch_size=PATCH,
         embed_dim=32,
         depth=1,
         num_heads=2,
         out_chans=CHANNELS,
         norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),
     )
-    prompts = PromptEncoder(CHANNELS, (CELLS, CELLS), (SIZE, SIZE), mask_in_chans=16)
+    prompts = PromptEncoder(CHANNELS, (cells, cells), (size, size), mask_in_chans=16)
     transformer = TwoWayTransformer(depth=2, embedding_dim=CHANNELS, mlp_dim=128, num_heads=8)
     return Sam(encoder, prompts, MaskDecoder(transformer_dim=CHANNELS, transformer=transformer)).eval()
 

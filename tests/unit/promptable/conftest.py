@@ -1,18 +1,22 @@
-"""One randomly initialised ViT-B in the official file format, and one image that it encodes once."""
+"""A small SAM under the name ViT-B in the official file format, and one image that it encodes once."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from segment_anything import sam_model_registry
 from segment_anything.modeling import Sam
 
+from matcurate.promptable import sam
 from matcurate.promptable.embeddings import EmbeddingCache
 from matcurate.promptable.sam import SamBackbone
+from tests.unit.tiny_sam import tiny_sam
+
+OFFICIAL_SIZE = 1024
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,20 @@ class RandomVitB:
     image: NDArray[np.uint8]
 
 
+@pytest.fixture(scope="package", autouse=True)
+def small() -> Iterator[None]:
+    """The registry's ``vit_b`` has one block, and the size of the official one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sam.sam_model_registry, "vit_b", partial(tiny_sam, OFFICIAL_SIZE))
+        yield
+
+
 @pytest.fixture(scope="package")
-def vit_b(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RandomVitB]:
+def vit_b(small: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RandomVitB]:
     folder = tmp_path_factory.mktemp("vit_b")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        model = sam_model_registry["vit_b"]()
+        model = tiny_sam(OFFICIAL_SIZE)
     path = folder / "sam_vit_b.pth"
     torch.save(model.state_dict(), path)
     rows, columns = np.mgrid[:96, :160]

@@ -112,7 +112,8 @@ def test_a_new_class_appends_an_output_and_keeps_every_other_weight(network: Pat
     assert longer.last.bias.tolist()[2:] == [0.0]
     looked, before = longer.infer(samples).logits, network.infer(samples).logits
     np.testing.assert_allclose(looked[:, :2], before, rtol=1e-4, atol=1e-4)  # a product of another shape
-    LEARNER.train(longer, samples, labels, np.random.default_rng(2))  # goes on with old and new crops
+    further = NetworkLearner(NAME, None, HeadTraining(epochs=5, batch=8, learning_rate=0.001))
+    further.train(longer, samples, labels, np.random.default_rng(2))  # goes on with old and new crops
     assert all(torch.equal(value, network.state_dict()[name]) for name, value in own.items())  # the shorter is its own
     fresh, truth = crops(10, 3, seed=9)
     assert (longer.parameters_of(fresh).argmax(axis=1) == truth).mean() > 0.85
