@@ -67,6 +67,9 @@ class LabelStudioSettings(Strict):
     url: str | None = Field(default=None, description="Address of Label Studio, such as http://localhost:8080.")
     token_file: Path | None = Field(default=None, description="File that holds the access token of Label Studio.")
     project_id: int | None = Field(default=None, description="Number of the project in Label Studio.")
+    regions_project_id: int | None = Field(
+        default=None, description="Number of the project in which 'curate iterate' asks what regions are."
+    )
 
 
 class BackendSettings(Strict):

@@ -189,14 +189,24 @@ class _Projects(_Part):
             sampling=self.studio.sampling,
         )
 
-    def create(self, title: str, label_config: str, *, sampling: str) -> ProjectRecord:
+    def create(self, title: str, label_config: str, *, sampling: str = "Sequential sampling") -> ProjectRecord:
         self.studio.call("projects.create")
         self.studio.titles.append(title)
         self.studio.label_config = label_config
         return ProjectRecord(id=LS_PROJECT, title=title, label_config=label_config, sampling=sampling)
 
-    def update(self, project_id: int, *, model_version: str, sampling: str | None = None) -> ProjectRecord:
+    def update(
+        self,
+        project_id: int,
+        *,
+        model_version: str | None = None,
+        sampling: str | None = None,
+        label_config: str | None = None,
+    ) -> ProjectRecord:
         self.studio.call("projects.update")
+        self.studio.label_config = label_config or self.studio.label_config
+        if model_version is None:
+            return self.get(project_id)
         if model_version not in {p.model_version for p in self.studio.stored_predictions.values()}:
             raise LabelStudioError(f"Label Studio answers 400: no predictions of {model_version}")
         self.studio.model_version = model_version
@@ -231,7 +241,9 @@ class _Tasks(_Part):
         stored = self.studio.stored_tasks[task.id]
         self.studio.stored_tasks[task.id] = stored.model_copy(update={"data": {**task.data, **changes}})
 
-    def import_images(self, project_id: int, images: list[ImageUpload], *, key: str) -> dict[str, int]:
+    def import_images(
+        self, project_id: int, images: list[ImageUpload], *, key: str, progress: object = None
+    ) -> dict[str, int]:
         self.studio.call("tasks.import_images")
         shuffled = random.Random(3).sample(images, len(images))
         self.studio.uploads += images

@@ -24,7 +24,7 @@ PANELS = {
     "Files": ("segment", "inspect", "measure", "synth"),
     "Project": ("init", "ingest", "presegment", "databar", "report"),
     "Label Studio": ("connect", "push", "sync", "rank"),
-    "Learning": ("retrain", "models", "classes", "checkpoints"),
+    "Learning": ("retrain", "models", "classes", "iterate", "checkpoints"),
     "Services": ("up", "serve", "worker", "schedule", "jobs", "demo"),
     "Research": ("bench", "pretrain"),
 }

@@ -60,7 +60,7 @@ def show(
 @jobs.command()
 def add(
     ctx: typer.Context,
-    kind: Annotated[str, typer.Argument(help="sync, presegment, snapshot, retrain or rank.")],
+    kind: Annotated[str, typer.Argument(help="sync, presegment, snapshot, retrain, iterate or rank.")],
     as_json: JsonFlag = False,
 ) -> None:
     """Ask the worker for a job; one of its kind that waits is brought forward."""

@@ -23,6 +23,7 @@ from matcurate.workflows.home import (
     label_studio_client,
     submit,
 )
+from matcurate.workflows.iterate import collect_answers, iterate, put_questions
 from matcurate.workflows.labelling import pull_corrections, push_project
 from matcurate.workflows.presegment import Learned, Selection, choose_presegmenter, presegment_micrographs
 from matcurate.workflows.ranking import as_document as ranking_document
@@ -86,6 +87,15 @@ def _retrain(workspace: Workspace, job: JobRecord, progress: Progress) -> Result
     return as_document(retrain(workspace, if_due=if_due, progress=progress, job=job.workflow_id))
 
 
+def _iterate(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
+    """Take the names that experts have given in Label Studio, ask about what is unknown, train when nothing is."""
+    with label_studio_client(workspace.settings) as client:
+        report = iterate(workspace, names=collect_answers(workspace, client), progress=progress)
+        asked = put_questions(workspace, client, report.questions, progress)[1] if report.waiting else 0
+    version = None if report.segmenter is None else report.segmenter.version
+    return {"classes": list(report.classes), "asked": asked, "waiting": report.waiting, "model_version": version}
+
+
 def _rank(workspace: Workspace, job: JobRecord, progress: Progress) -> Result:
     return ranking_document(rank_project(workspace, workspace.settings.rank, job.trigger, progress))
 
@@ -97,6 +107,7 @@ KINDS: Mapping[str, JobKind] = {
         JobKind("presegment", "predict what the model has not seen, and push it to Label Studio", _presegment),
         JobKind("snapshot", "freeze the usable corrections", _snapshot),
         JobKind("retrain", "train on the corrections (when that is due, unless a person asks), and promote", _retrain),
+        JobKind("iterate", "ask in Label Studio what unknown regions are, and train on the named ones", _iterate),
         JobKind("rank", "choose what the experts see next, and let Label Studio serve it first", _rank),
     )
 }

@@ -23,7 +23,7 @@ class ImageUpload:
 
     filename: str
     content: bytes
-    data: dict[str, str]
+    data: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)

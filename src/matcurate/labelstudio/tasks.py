@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import PurePosixPath
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, JsonValue, RootModel
 
 from matcurate.errors import LabelStudioError
 from matcurate.labelstudio.connection import Resource, read
@@ -51,7 +51,7 @@ class Tasks(Resource):
         Files are found again by a name of our own (their SHA-256), tasks by ``data[key]``: never by the order
         in which Label Studio answers.
         """
-        names = [image.data.get(key, "") for image in images]
+        names = [str(image.data.get(key, "")) for image in images]
         if "" in names or len(set(names)) != len(names):
             raise ValueError(f"every image needs a {key!r} of its own in its data")
         task_ids: dict[str, int] = {}
@@ -93,7 +93,9 @@ class Tasks(Resource):
 
     def _import_batch(self, project_id: int, batch: Sequence[ImageUpload], key: str) -> dict[str, int]:
         uploaded = self._upload(project_id, batch)
-        rows = [{"data": {**image.data, "image": f"/data/{uploaded[_upload_name(image)]}"}} for image in batch]
+        rows: list[dict[str, dict[str, JsonValue]]] = [
+            {"data": {**image.data, "image": f"/data/{uploaded[_upload_name(image)]}"}} for image in batch
+        ]
         response = self._connection.http.post(
             f"/api/projects/{project_id}/import", params={"return_task_ids": "true"}, json=rows
         )
@@ -102,7 +104,7 @@ class Tasks(Resource):
         stored = self._page(project_id, query=chosen, page=1, page_size=len(batch)).tasks
         tasks = {str(task.data.get(key)): task for task in stored if task.id in set(created)}
         for row in rows:
-            task = tasks.get(row["data"][key])
+            task = tasks.get(str(row["data"][key]))
             if task is None or task.data.get("image") != row["data"]["image"]:
                 raise LabelStudioError(
                     f"Label Studio stored no task with {key} {row['data'][key]!r} and its image; "

@@ -23,7 +23,7 @@ from matcurate.workflows.home.workspace import Workspace
 if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
 
-KINDS = ("sync", "presegment", "snapshot", "retrain", "rank")
+KINDS = ("sync", "presegment", "snapshot", "retrain", "iterate", "rank")
 """Names of the jobs there are; :mod:`matcurate.jobs.kinds` says what each does."""
 
 SCHEDULE, CORRECTIONS, PROMOTION = "schedule", "corrections", "promotion"

@@ -1,0 +1,5 @@
+"""Micrographs without labels → regions → named classes → a region segmenter; each eases the next."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+"""Micrographs without labels → regions → named classes → a region segmenter; each eases the next."""
+
+from .iterate import IterationReport as IterationReport
+from .iterate import iterate as iterate
+from .page import collect_answers as collect_answers
+from .page import put_questions as put_questions
+from .questions import RegionQuestion as RegionQuestion
+from .questions import parse_name as parse_name
+from .segmenter import SegmenterReport as SegmenterReport
+from .segmenter import class_registry as class_registry
