@@ -241,9 +241,11 @@ class _Tasks(_Part):
         stored = self.studio.stored_tasks[task.id]
         self.studio.stored_tasks[task.id] = stored.model_copy(update={"data": {**task.data, **changes}})
 
-    def import_images(
-        self, project_id: int, images: list[ImageUpload], *, key: str, progress: object = None
-    ) -> dict[str, int]:
+    def import_rows(self, project_id: int, rows: list[dict[str, Any]], *, key: str) -> dict[str, int]:
+        self.studio.call("tasks.import_rows")
+        return {row[key]: self.studio.add_task(dict(row)) for row in rows}
+
+    def import_images(self, project_id: int, images: list[ImageUpload], *, key: str) -> dict[str, int]:
         self.studio.call("tasks.import_images")
         shuffled = random.Random(3).sample(images, len(images))
         self.studio.uploads += images

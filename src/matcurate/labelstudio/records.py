@@ -23,7 +23,7 @@ class ImageUpload:
 
     filename: str
     content: bytes
-    data: Mapping[str, JsonValue]
+    data: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

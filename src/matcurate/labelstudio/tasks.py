@@ -93,21 +93,28 @@ class Tasks(Resource):
 
     def _import_batch(self, project_id: int, batch: Sequence[ImageUpload], key: str) -> dict[str, int]:
         uploaded = self._upload(project_id, batch)
-        rows: list[dict[str, dict[str, JsonValue]]] = [
-            {"data": {**image.data, "image": f"/data/{uploaded[_upload_name(image)]}"}} for image in batch
-        ]
+        rows = [{**image.data, "image": f"/data/{uploaded[_upload_name(image)]}"} for image in batch]
+        return self.import_rows(project_id, rows, key=key)
+
+    def import_rows(self, project_id: int, rows: Sequence[Mapping[str, JsonValue]], *, key: str) -> dict[str, int]:
+        """Make a task of each row of data and return the task id for every ``row[key]``, which must be unique.
+
+        ``row["image"]`` is an address, or a data URI: uploads are refused where a configuration names several keys.
+        """
         response = self._connection.http.post(
-            f"/api/projects/{project_id}/import", params={"return_task_ids": "true"}, json=rows
+            f"/api/projects/{project_id}/import",
+            params={"return_task_ids": "true"},
+            json=[{"data": dict(row)} for row in rows],
         )
         created = read(response, _Imported).task_ids
         chosen = json.dumps({"selectedItems": {"all": False, "included": created}})
-        stored = self._page(project_id, query=chosen, page=1, page_size=len(batch)).tasks
+        stored = self._page(project_id, query=chosen, page=1, page_size=len(rows)).tasks
         tasks = {str(task.data.get(key)): task for task in stored if task.id in set(created)}
         for row in rows:
-            task = tasks.get(str(row["data"][key]))
-            if task is None or task.data.get("image") != row["data"]["image"]:
+            task = tasks.get(str(row[key]))
+            if task is None or task.data.get("image") != row["image"]:
                 raise LabelStudioError(
-                    f"Label Studio stored no task with {key} {row['data'][key]!r} and its image; "
+                    f"Label Studio stored no task with {key} {row[key]!r} and its image; "
                     "delete the tasks of this import in Label Studio and push again"
                 )
         return {name: task.id for name, task in tasks.items()}

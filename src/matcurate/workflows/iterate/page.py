@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from matcurate.catalog import Box, get_micrograph
 from matcurate.config import save_settings
 from matcurate.errors import LabelStudioNotFoundError
 from matcurate.imaging.proxy import encode_png, to_uint8
-from matcurate.labelstudio import AnnotationRecord, ImageUpload, LabelStudioClient
+from matcurate.labelstudio import AnnotationRecord, LabelStudioClient
 from matcurate.types import Progress, silent
 from matcurate.workflows.classes.crops import cut
 from matcurate.workflows.classes.queue import Crop, SimilarClass
@@ -36,21 +38,18 @@ def put_questions(
     project_id = _regions_project(workspace, client)
     there = {str(task.data.get(REGION_KEY)) for task in client.tasks.of_project(project_id)}
     new = [question for question in questions if question.key not in there]
-    uploads = [
-        ImageUpload(
-            "region.png",
-            encode_png(_picture(workspace, question)),
-            {
-                REGION_KEY: question.key,
-                "about": f"{question.name}: {question.share:.0%} of the micrograph, vacuity {question.vacuity:.2f}",
-                "similar": [{"value": each.name} for each in question.similar],
-            },
-        )
-        for question in new
-    ]
-    if uploads:
-        client.tasks.import_images(project_id, uploads, key=REGION_KEY, progress=progress)
-    return project_id, len(uploads)
+    for done, question in enumerate(new):
+        progress(done, len(new), question.name)
+        similar: list[JsonValue] = [{"value": each.name} for each in question.similar]
+        row: dict[str, JsonValue] = {
+            REGION_KEY: question.key,
+            "about": f"{question.name}: {question.share:.0%} of the micrograph, vacuity {question.vacuity:.2f}",
+            "similar": similar,
+            "image": f"data:image/png;base64,{b64encode(encode_png(_picture(workspace, question))).decode()}",
+        }
+        client.tasks.import_rows(project_id, [row], key=REGION_KEY)
+    progress(len(new), len(new))
+    return project_id, len(new)
 
 
 def collect_answers(workspace: Workspace, client: LabelStudioClient) -> list[str]:

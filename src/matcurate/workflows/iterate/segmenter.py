@@ -141,6 +141,8 @@ class SegmenterPlan:
             raise CatalogError(f"{len(classes)} named class; a segmenter tells two or more apart, name another region")
         learned, held = textures(workspace, classes, regions)
         preset = load_preset("builtin", RegionSettings, "regions")
+        collages = preset.collages.model_copy(update={"regions": (1, preset.collages.regions[1])})
+        preset = preset.model_copy(update={"collages": collages})  # micrographs of one texture come alone
         if steps is not None:
             preset = preset.model_copy(update={"train": preset.train.model_copy(update={"steps": steps})})
         registry = class_registry(workspace)
