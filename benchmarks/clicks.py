@@ -89,7 +89,8 @@ def make_images(workspace: Workspace, folder: Path, count: int) -> list[Image]:
 def backend(home: Path) -> Iterator[tuple[str, int]]:
     """A backend as a process of its own: its address and its process number."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, "--home", str(home), "serve", "--port", str(port)])
+    command = [sys.executable, "-c", PROGRAM, "--home", str(home), "serve", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(240):
