@@ -22,7 +22,9 @@ def iterate(
         list[str] | None,
         typer.Option(metavar="REGION=NAME", help="Name a region: ID=NAME, or ID:TOP,LEFT,HEIGHT,WIDTH=NAME."),
     ] = None,
-    names: Annotated[Path | None, typer.Option(help="File with one REGION=NAME a line.")] = None,
+    names: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="File with one REGION=NAME a line.")
+    ] = None,
     label_studio: Annotated[
         bool, typer.Option("--label-studio", help="Ask in Label Studio, and take the names given there.")
     ] = False,
