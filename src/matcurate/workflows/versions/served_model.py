@@ -15,24 +15,31 @@ import numpy as np
 
 from matcurate.config import load_settings
 from matcurate.errors import UnreadableImageError
-from matcurate.imaging.ignored import ignored_of, looked_at, spread_out
+from matcurate.imaging.ignored import frame_within, ignored_of, looked_at, spread_out
 from matcurate.imaging.labels import encode_labels
 from matcurate.imaging.proxy import encode_png
 from matcurate.imaging.read import decode_micrograph
 from matcurate.learned.evidence import predict_with_vacuity
 from matcurate.learned.segmentation import segmentation_of
+from matcurate.phase.constrained import AreaPrior, follow
 from matcurate.phase.inference import phase_shares
 from matcurate.phase.model import SegmentationModel
 from matcurate.phase.ratios import Ratio, no_ratio
 from matcurate.phase.samples import grey_levels
 from matcurate.promptable.registry import load_backbone
 from matcurate.tracking.pyfunc import Column, write_pyfunc
+from matcurate.types import Trust
 from matcurate.uncertainty.pixels import PixelHead
 from matcurate.workflows.versions.files import read_version_files
 
-TAKES = (Column("image", "string"), Column("ratio", "numbers", required=False))
+TAKES = (
+    Column("image", "string"),
+    Column("ratio", "numbers", required=False),
+    Column("trust", "string", required=False),
+)
 """``image``: base64 of a PNG, JPEG or TIFF file (its first page). ``ratio``: area fractions of all phases in the order
-of their ids, matrix first, sum 1; all 0, empty, or left out of all rows where nobody gave any."""
+of their ids, matrix first, sum 1; all 0, empty, or left out of all rows where nobody gave any. ``trust``: ``measured``,
+then the areas meet the ratio fully, or ``guess`` (the default), then it is weighed against the model's estimate."""
 ANSWERS = (
     Column("mask", "string"),
     Column("phases", "strings"),
@@ -72,8 +79,14 @@ class ServedModel:
     """A loaded version, as MLflow wants it; ``phases`` are names by id."""
 
     def __init__(
-        self, model: SegmentationModel, phases: Sequence[str], evidence: PixelHead | None, max_megapixels: float
+        self,
+        model: SegmentationModel,
+        phases: Sequence[str],
+        evidence: PixelHead | None,
+        max_megapixels: float,
+        prior: AreaPrior | None = None,
     ) -> None:
+        self._prior = prior
         self._model = model
         self._evidence = evidence
         self._phases = tuple(phases)
@@ -101,6 +114,9 @@ class ServedModel:
         else:
             prediction = predict_with_vacuity(self._model, self._evidence, grey, ratio)
             shares, uncertainty = prediction.shares, prediction.vacuity
+        if ratio.any():
+            counted = None if ignored is None else ~ignored[frame_within(ignored, ignored.shape).inside]
+            shares = follow(shares, ratio / ratio.sum(), self._trust(row.get("trust"), name), self._prior, counted)
         segmentation = segmentation_of(shares, ignored)
         uncertainty = spread_out(uncertainty, ignored)
         return Segmented(
@@ -111,6 +127,13 @@ class ServedModel:
             mean_uncertainty=float(uncertainty.mean(where=True if ignored is None else ~ignored)),
             uncertainty_kind=MAX_SOFTMAX if self._evidence is None else VACUITY,
         )
+
+    def _trust(self, given: object, name: str) -> Trust:
+        if given in (None, "", "guess"):
+            return "guess"
+        if given == "measured":
+            return "measured"
+        raise UnreadableImageError(f"{name}: its trust is {given!r}; write 'measured' or 'guess', or leave it out")
 
     def _ratio(self, given: object, name: str) -> Ratio:
         ratio = np.asarray([] if given is None else given, dtype=np.float64)
@@ -136,7 +159,7 @@ def served_model(folder: Path) -> ServedModel:
     files = read_version_files(folder, str(folder))
     card = files.adapter.card
     backbone = load_backbone(card.backbone, settings.resolved_cache_dir, cache_gib=settings.cache_gib)
-    return ServedModel(files.adapter.model(backbone), card.phases, files.evidence, settings.max_megapixels)
+    return ServedModel(files.adapter.model(backbone), card.phases, files.evidence, settings.max_megapixels, card.prior)
 
 
 def write_served_files(folder: Path) -> None:

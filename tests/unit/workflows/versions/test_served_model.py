@@ -106,6 +106,14 @@ def test_rows_keep_their_order_and_a_ratio_is_heard(model):
     assert alone == told[2]
 
 
+def test_a_measured_ratio_is_met(model):
+    noisy = disc(40, 70) // 2 + np.random.default_rng(0).integers(0, 60, (96, 160)).astype(np.uint8)
+    row = {"image": text(png(noisy)), "ratio": [0.3, 0.6, 0.1]}
+    met, guessed = model.predict(pd.DataFrame([row | {"trust": "measured"}, row | {"trust": "guess"}]))
+    assert met["fractions"] == pytest.approx([0.3, 0.6, 0.1], abs=0.01)
+    assert guessed["fractions"] != pytest.approx([0.3, 0.6, 0.1], abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -114,6 +122,7 @@ def test_rows_keep_their_order_and_a_ratio_is_heard(model):
         ({"image": text(png(disc(40, 70))), "ratio": [0.5, 0.5]}, "give one fraction for each of matrix, γ', carbide"),
         ({"image": text(png(disc(40, 70))), "ratio": [0.5, 0.6, 0.5]}, "with sum 1"),
         ({"image": text(png(disc(40, 70))), "ratio": [1.5, -0.5, 0.0]}, "not negative"),
+        ({"image": text(png(disc(40, 70))), "ratio": [0.5, 0.5, 0.0], "trust": "sure"}, "its trust is 'sure'"),
     ],
 )
 def test_nonsense_is_named(model, row, said):
