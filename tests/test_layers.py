@@ -24,7 +24,7 @@ WORKFLOWS = {
     f"workflows.{room}"
     for room in (
         *("home", "ingest", "presegment", "labelling", "snapshots", "training", "evaluation", "versions", "ranking"),
-        *("classes", "exchange", "reporting"),
+        *("classes", "iterate", "exchange", "reporting"),
     )
 }
 PRODUCT = SCIENCE | ADAPTERS | WORKFLOWS | {"workflows", "plain", "jobs", "services"}

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from matcurate.config import Settings, load_settings
-from matcurate.labelstudio import FOLLOW_LABEL, prompts_in
 from matcurate.workflows.home import LabelStudioClient, Workspace, label_studio_client, open_workspace, queue_client
 from matcurate.workflows.labelling import (
     TaskQuestion,
@@ -25,6 +24,7 @@ from matcurate.workflows.presegment import (
     answer_tasks,
     check_label_config,
     choose_presegmenter,
+    object_prompts,
 )
 from matcurate.workflows.versions import model_version_names
 from matcurate_backend.metrics import Metrics
@@ -71,9 +71,9 @@ class BackendState:
     ) -> list[Answer]:
         """Answer an expert's smart points and boxes, else predict tasks; count the answers."""
         client = self.client if self.settings.label_studio.url else None
-        prompts = prompts_in(context) if len(tasks) == 1 else None
+        prompts = object_prompts(context) if len(tasks) == 1 else None
         with self.metrics.predict_seconds.time():
-            if prompts is None or prompts.label == FOLLOW_LABEL:
+            if prompts is None:
                 answers = answer_tasks(self.workspace, client, self.serving, tasks, label_config, context)
             else:
                 answers = [self.clicks.answer(client, tasks[0], label_config, prompts)]

@@ -16,12 +16,12 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio import LabelStudioClient, decode_rle
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels
-from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client, open_workspace
+from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import push_project
 from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, zero_shot
 from matcurate.workflows.presegment.presegmenter import VersionFacts
-from tests.integration.conftest import RunningServices
+from tests.integration.conftest import RunningServices, project_of_its_own
 from tests.integration.test_page import NEEDS_CHROMIUM, wait_for_correction
 from tests.integration.test_page import page as page
 
@@ -140,12 +140,16 @@ def opened(
 
 
 def test_clicks_and_a_box_become_the_correction(running: RunningServices, page: Page, tmp_path: Path) -> None:
-    workspace = open_workspace(running.settings)
+    with project_of_its_own(running, "clicks") as workspace:
+        clicked(workspace, page, tmp_path)
+
+
+def clicked(workspace: Workspace, page: Page, tmp_path: Path) -> None:
     draw_discs(tmp_path / "discs.png")
     (micrograph,) = ingest_files(workspace, [tmp_path / "discs.png"]).added
     blind = SeesTheFirst(zero_shot(workspace))
     presegment_micrographs(workspace, blind, ids=[micrograph.id])
-    with label_studio_client(running.settings) as client:
+    with label_studio_client(workspace.settings) as client:
         expert = opened(client, workspace, blind.version, micrograph, page)
 
         large = expert.click(*LARGE)
@@ -169,12 +173,16 @@ def test_clicks_and_a_box_become_the_correction(running: RunningServices, page: 
 
 
 def test_masks_follow_an_area_fraction_typed_on_the_page(running: RunningServices, page: Page, tmp_path: Path) -> None:
-    workspace = open_workspace(running.settings)
+    with project_of_its_own(running, "ratios") as workspace:
+        followed_on_request(workspace, page, tmp_path)
+
+
+def followed_on_request(workspace: Workspace, page: Page, tmp_path: Path) -> None:
     draw_discs(tmp_path / "ratio.png", seed=8)
     (micrograph,) = ingest_files(workspace, [tmp_path / "ratio.png"]).added
     segmenter = zero_shot(workspace)
     presegment_micrographs(workspace, segmenter, ids=[micrograph.id])
-    with label_studio_client(running.settings) as client:
+    with label_studio_client(workspace.settings) as client:
         expert = opened(client, workspace, segmenter.version, micrograph, page)
         ratio = page.locator("input[name=ratio_1]")
         ratio.fill("0.2")

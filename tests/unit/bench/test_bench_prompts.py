@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from matcurate.bench.prompts import bench_prompts, iou_of, largest_part, mask_of, middle_of
+from matcurate.bench.prompts import bench_prompts, iou_of, largest_part, middle_of
 from matcurate.cli.app import run
 from matcurate.config import Settings
 from matcurate.errors import DatasetError
+from matcurate.promptable.clicks import best_mask
 from matcurate.types import Candidate
 
 
@@ -30,8 +31,8 @@ def test_the_largest_part_is_one_connected_region():
 def test_the_mask_is_the_best_candidate_and_none_is_empty():
     one = Candidate(0, 0, np.ones((2, 2), dtype=bool), 0.4)
     other = Candidate(3, 5, np.ones((1, 3), dtype=bool), 0.6)
-    assert mask_of([one, other], (6, 9)).sum() == 3 and not mask_of([], (6, 9)).any()
-    assert iou_of(mask_of([one], (6, 9)), mask_of([other], (6, 9))) == 0
+    assert best_mask([one, other], (6, 9)).sum() == 3 and not best_mask([], (6, 9)).any()
+    assert iou_of(best_mask([one], (6, 9)), best_mask([other], (6, 9))) == 0
 
 
 def test_clicks_on_generated_precipitates_do_not_lose_the_mask(tmp_path, capsys):

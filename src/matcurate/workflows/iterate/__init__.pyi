@@ -1,7 +1,7 @@
 """Micrographs without labels → regions → named classes → a region segmenter; each eases the next."""
 
-from .iterate import IterationReport as IterationReport
-from .iterate import iterate as iterate
+from .loop import IterationReport as IterationReport
+from .loop import iterate as iterate
 from .page import collect_answers as collect_answers
 from .page import put_questions as put_questions
 from .questions import RegionQuestion as RegionQuestion

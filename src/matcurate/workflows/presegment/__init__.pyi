@@ -1,6 +1,7 @@
 """Micrographs → predictions, by MatSAM or by the champion."""
 
 from .clicks import Clicks as Clicks
+from .clicks import object_prompts as object_prompts
 from .predict import Answer as Answer
 from .predict import answer_tasks as answer_tasks
 from .predict import answer_with_ratio as answer_with_ratio

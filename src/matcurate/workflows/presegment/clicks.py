@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 
 from matcurate.catalog import MicrographRecord
 from matcurate.errors import AnnotationError, ConfigError, CurateError
 from matcurate.imaging.ignored import frame_within, looked_at
-from matcurate.labelstudio import LabelStudioClient, Prompts, Region, encode_object
+from matcurate.labelstudio import FOLLOW_LABEL, LabelStudioClient, Prompts, Region, encode_object, prompts_in
 from matcurate.promptable.clicks import ClickedImage, PlainPredictor
 from matcurate.promptable.protocol import Backbone
 from matcurate.types import BoolMask
@@ -99,6 +100,15 @@ class Clicks:
         image.clicked(middle, np.array([1]))  # what is made at the first question is made now
         height, width = pixels.shape
         return OpenImage(image, frame_within(ignored, pixels.shape), (height, width), ignored)
+
+
+def object_prompts(context: Mapping[str, object] | None) -> Prompts | None:
+    """Smart points and boxes for an object in the page's context; None where it has none, or requests all masks.
+
+    Raises AnnotationError when one of them is damaged.
+    """
+    prompts = prompts_in(context)
+    return None if prompts is None or prompts.label == FOLLOW_LABEL else prompts
 
 
 def object_mask(opened: OpenImage, prompts: Prompts) -> BoolMask:
