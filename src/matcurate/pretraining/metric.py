@@ -1,4 +1,4 @@
-"""Learn the metric, the selector and the gate of ``curate discover`` from generated textures and their collages."""
+"""Learn the metric and the selector of ``curate discover`` from generated textures and their collages."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class MetricRecipe(Strict):
     )
     micrographs: int = Field(default=0, ge=0, description="Generated micrographs of these kinds.")
     edge: int = Field(default=448, ge=64, description="Edge of a texture in pixels.")
-    collages: int = Field(default=100, ge=2, description="Collages that the metric is learned from.")
+    collages: int = Field(default=140, ge=2, description="Collages that the metric is learned from.")
     size: int = Field(default=320, ge=64, description="Edge of such a collage in pixels.")
     regions: tuple[int, int] = Field(default=(3, 5), description="Smallest and largest number of regions in it.")
-    choices: int = Field(default=240, ge=4, description="Collages that the selector is learned from.")
+    choices: int = Field(default=400, ge=4, description="Collages that the selector is learned from.")
     sizes: tuple[int, ...] = Field(default=(256, 320, 384, 448), description="Edges of such a collage in pixels.")
     most: int = Field(default=5, ge=2, le=7, description="Largest number of regions in such a collage.")
     single: Share = Field(default=0.3, description="Share of them that show one texture.")
@@ -84,7 +84,7 @@ def is_metric(config: str) -> bool:
 def pretrain_metric(
     config: str, out: Path, *, real: Sequence[Path] = (), seed: int = 0, progress: Progress = silent
 ) -> MetricReport:
-    """Learn metric, selector and gate of each engine, and write ``ENGINE.safetensors`` into ``out``.
+    """Learn metric and selector of each engine, and write ``ENGINE.safetensors`` into ``out``.
 
     ``real`` are folders of images, each of one texture, that are learned from beside the generated ones. Raises
     ConfigError for a wrong recipe, DatasetError or UnreadableImageError for images that cannot be read,
@@ -164,7 +164,7 @@ def learned_selector(
     seed: int,
     progress: Progress = silent,
 ) -> tuple[Selector, float]:
-    """Learn the selector and the gate, and the share of their collages with the right number of regions."""
+    """Learn the selector, and the share of their collages with the right number of regions."""
     paths: list[tuple[Split, ...]] = []
     counts: list[int] = []
     for index, collage in enumerate(_choices(textures, recipe, seed)):

@@ -35,6 +35,7 @@ class DiscoveryCard(TensorCard):
     engine: EngineName = Field(description="Engine whose features are projected.")
 
 
+SELECTOR = ("centre", "scale", "inner", "offset", "outer", "bias")
 FORMAT = TensorFormat("matcurate-discovery", DiscoveryCard, "a metric and selector of 'curate discover'")
 
 
@@ -106,7 +107,7 @@ def load_engine(path: Path) -> LearnedEngine:
     with fitting_card(path):
         arrays = {name: value.numpy() for name, value in tensors.items()}
         metric = Metric(arrays["metric.centre"], arrays["metric.projection"])
-        parts = (arrays[f"selector.{part}"] for part in ("centre", "scale", "weights", "gate"))
+        parts = (arrays[f"selector.{part}"] for part in SELECTOR)
         return LearnedEngine(card.engine, metric, Selector(*parts))
 
 
@@ -114,7 +115,7 @@ def save_engine(path: Path, engine: LearnedEngine, notes: dict[str, str]) -> Non
     """Write metric and selector as one safetensors file; ``notes`` are its card."""
     metric, selector = engine.metric, engine.selector
     arrays = {"metric.centre": metric.centre, "metric.projection": metric.projection}
-    for part in ("centre", "scale", "weights", "gate"):
+    for part in SELECTOR:
         arrays[f"selector.{part}"] = getattr(selector, part)
     FORMAT.write(path, {name: torch.from_numpy(value) for name, value in arrays.items()}, notes, engine=engine.name)
 

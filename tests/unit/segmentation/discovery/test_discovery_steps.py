@@ -95,13 +95,21 @@ def test_probabilities_by_hand() -> None:
     whole = np.zeros((2, 2), dtype=np.int64)
     splits = [Split(whole, np.zeros((k, 1)), 1.0, statistics * (k == 3)) for k in (1, 2, 3)]
     size = STATISTICS + 1
-    weights, gate = np.zeros(size), np.zeros(size + 1)
-    weights[0], gate[-1] = np.log(3), np.log(1 / 4)
-    selector = Selector(np.zeros(size), np.ones(size), weights, gate)
-    # one texture: odds 1 : 4; three against two regions: 3 : 1
-    assert selector.probabilities(splits) == pytest.approx([0.2, 0.2, 0.6])
+    inner = np.zeros((size, 1))
+    inner[0] = np.arctanh(0.5)
+    outer, bias = np.array([2 * np.log(9 / 4)]), np.array([np.log(4)])
+    selector = Selector(np.zeros(size), np.ones(size), inner, np.zeros(1), outer, bias)
+    # the split in 2 is real with odds 4 : 1, that in 3 with 4 * 9 / 4 : 1
+    assert selector.real(splits) == pytest.approx([0.8, 0.9])
+    # none real : only the first : both = 0.2 * 0.1 : 0.8 * 0.1 : 0.8 * 0.9
+    assert selector.probabilities(splits) == pytest.approx(np.array([2, 8, 72]) / 82)
     assert selector.count(splits) == 3
     assert selector.count(splits[:1]) == 1
+
+
+def test_a_selector_refuses_parts_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="do not fit inner"):
+        Selector(np.zeros(3), np.ones(3), np.zeros((2, 4)), np.zeros(4), np.zeros(4), np.zeros(1))
 
 
 def test_a_selector_needs_both_kinds_of_images() -> None:
