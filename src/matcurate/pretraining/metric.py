@@ -51,6 +51,11 @@ class MetricRecipe(Strict):
     )
     micrographs: int = Field(default=0, ge=0, description="Generated micrographs of these kinds.")
     edge: int = Field(default=448, ge=64, description="Edge of a texture in pixels.")
+    tones: int = Field(
+        default=1,
+        ge=1,
+        description="Versions of each texture; those after the first have another grey level and contrast.",
+    )
     collages: int = Field(default=100, ge=2, description="Collages that the metric is learned from.")
     size: int = Field(default=320, ge=64, description="Edge of such a collage in pixels.")
     regions: tuple[int, int] = Field(default=(3, 5), description="Smallest and largest number of regions in it.")
@@ -139,7 +144,7 @@ def learned_metric(
     """Learn the metric of an engine from collages of textures."""
     scatter: Scatter | None = None
     settings = CollageSettings(size=(recipe.size, recipe.size), regions=recipe.regions)
-    collages = Collages([[image] for image in textures], settings)
+    collages = Collages([toned(image, recipe.tones, (seed, 5, at)) for at, image in enumerate(textures)], settings)
     for index in range(recipe.collages):
         progress(index, recipe.collages, f"{engine}: metric")
         collage = collages.collage(seed, index)
@@ -178,6 +183,15 @@ def learned_selector(
     return selector, float(np.mean(right))
 
 
+def toned(image: Grey, versions: int, seed: tuple[int, ...]) -> list[Grey]:
+    """The image, and versions with .4 to 1 of its contrast around a grey level within two of its deviations."""
+    rng, spread = np.random.default_rng(seed), float(image.std())
+    return [
+        image,
+        *((image * rng.uniform(0.4, 1) + spread * rng.uniform(-2, 2)).astype(np.float32) for _ in range(versions - 1)),
+    ]
+
+
 def at_places(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Labels at the middle of each place of features."""
     return labels[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
@@ -185,11 +199,12 @@ def at_places(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _choices(textures: Sequence[Grey], recipe: MetricRecipe, seed: int) -> Iterator[Collage]:
     rng = np.random.default_rng((seed, 4))
+    classes = [toned(image, recipe.tones, (seed, 6, at)) for at, image in enumerate(textures)]
     for index in range(recipe.choices):
         edge = int(rng.choice(recipe.sizes))
         regions = (1, 1) if rng.random() < recipe.single else (2, recipe.most)
         settings = CollageSettings(size=(edge, edge), regions=regions)
-        yield Collages([[image] for image in textures], settings).collage(seed + 1, index)
+        yield Collages(classes, settings).collage(seed + 1, index)
 
 
 def _read(folders: Sequence[Path]) -> list[Grey]:

@@ -11,7 +11,7 @@ from matcurate.cli.app import run
 from matcurate.config import load_preset
 from matcurate.errors import ConfigError
 from matcurate.imaging import texture
-from matcurate.pretraining.metric import MetricRecipe, at_places, is_metric, pretrain_metric
+from matcurate.pretraining.metric import MetricRecipe, at_places, is_metric, pretrain_metric, toned
 from matcurate.segmentation.discovery import discover, load_engine
 
 RECIPE = {
@@ -32,6 +32,17 @@ RECIPE = {
 def test_the_shipped_recipe_is_one_of_a_metric_and_that_of_the_network_is_not() -> None:
     assert is_metric("metric") and not is_metric("objects")
     assert load_preset("metric", MetricRecipe, "pretrain").engines == ("network", "fisher")
+
+
+def test_tones_keep_the_texture_and_change_grey_level_and_contrast() -> None:
+    image = np.random.default_rng(0).normal(0, 3, (40, 56)).astype(np.float32)
+    first, *others = toned(image, 4, (1, 2))
+    assert first is image and len(others) == 3
+    for other in others:
+        assert np.corrcoef(other.ravel(), image.ravel())[0, 1] == pytest.approx(1, abs=1e-5)
+        assert 0.39 * image.std() < other.std() < 1.01 * image.std()
+        assert abs(other.mean() - image.mean()) < 2.1 * image.std()
+    assert len({round(float(other.mean()), 3) for other in others}) == 3
 
 
 def test_labels_at_places_are_those_in_their_middle() -> None:
