@@ -68,13 +68,13 @@ def discover(
             [(each.name, each.regions, each.seconds) for each in report.images],
         )
         for each in report.images:
-            warn(f"{each.name}: {each.reason}")
+            typer.echo(f"{each.name}: {each.reason}")
             if each.segmented is not None:
-                warn(f"{each.name}: {HANDED_OVER}")
+                typer.echo(f"{each.name}: {HANDED_OVER}")
             for region in each.classes or ():
                 like = ", ".join(f"{name} {probability:.2f}" for name, probability in region.similar)
                 what = f"new class? (most similar: {like})" if region.new else f"{region.name} ({like})"
-                warn(f"{each.name}: region {region.region}: {what}, vacuity {region.vacuity:.2f}")
+                typer.echo(f"{each.name}: region {region.region}: {what}, vacuity {region.vacuity:.2f}")
         if all(each.classes is None for each in report.images):
             warn("no class has been named in this home, so the regions have no names; see 'curate classes'")
     refuse(report.problems)

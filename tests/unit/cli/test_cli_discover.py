@@ -49,8 +49,8 @@ def test_one_texture_is_handed_over_to_segment(folder: Path, capsys: pytest.Capt
     paths = folder / "one.png", folder / "flat.png"
     assert curate(folder, "discover", *paths, "--out", folder / "out", "--count-bars") == 1
     printed = capsys.readouterr()
-    assert "one: one texture: probability" in printed.err
-    assert "as 'curate segment' does" in printed.err
+    assert "one: one texture: probability" in printed.out
+    assert "as 'curate segment' does" in printed.out
     assert "no class has been named" in printed.err
     assert (folder / "out" / "one.instances.tif").is_file() and (folder / "out" / "one.objects.csv").is_file()
     (problem,) = [line for line in printed.err.splitlines() if line.startswith("error: ")]

@@ -34,6 +34,8 @@ MOST_REGIONS = 20
 """Largest number of regions that may be asked for."""
 SAMPLED = 2000
 """Places that the mixture of the plot is fitted to."""
+MENTIONED = 0.01
+"""Least probability of another number that is named."""
 PAPER_LARGEST = 10
 """Clusters of the paper's BIC plot."""
 
@@ -116,8 +118,9 @@ def _reason(count: int, asked: int | None, probabilities: list[float]) -> str:
     if asked is not None:
         return f"{_regions(count)}, as asked"
     others = sorted(range(1, len(probabilities) + 1), key=lambda number: -probabilities[number - 1])
-    rest = ", ".join(f"{number}: {probabilities[number - 1]:.2f}" for number in others if number != count)
-    return f"{_regions(count)}: probability {probabilities[count - 1]:.2f} ({rest})"
+    likely = [number for number in others if number != count and probabilities[number - 1] >= MENTIONED]
+    rest = ", ".join(f"{number}: {probabilities[number - 1]:.2f}" for number in likely)
+    return f"{_regions(count)}: probability {probabilities[count - 1]:.2f}" + (f" ({rest})" if rest else "")
 
 
 def _regions(count: int) -> str:

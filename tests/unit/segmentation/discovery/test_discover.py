@@ -48,7 +48,7 @@ def test_the_network_counts_two_textures_and_one() -> None:
     pixels, truth = picture()
     two = discover(pixels)
     assert two.count == 2 and agreement(two.labels, truth) > 0.95
-    assert two.reason.startswith(f"2 regions: probability {two.probabilities[1]:.2f} (")
+    assert two.reason.startswith(f"2 regions: probability {two.probabilities[1]:.2f}")
     assert sum(two.probabilities) == pytest.approx(1)
     one = discover(picture((1,))[0])
     assert one.count == 1 and np.all(one.labels == 1) and one.reason.startswith("one texture: probability")
