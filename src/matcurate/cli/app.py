@@ -21,7 +21,7 @@ from matcurate.errors import CurateError
 
 Command = TyperCommand | TyperGroup
 PANELS = {
-    "Files": ("segment", "inspect", "measure", "synth"),
+    "Files": ("segment", "discover", "inspect", "measure", "synth"),
     "Project": ("init", "ingest", "presegment", "databar", "report"),
     "Label Studio": ("connect", "push", "sync", "rank"),
     "Learning": ("retrain", "models", "classes", "iterate", "checkpoints"),

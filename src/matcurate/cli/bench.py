@@ -11,6 +11,7 @@ import typer
 from matcurate.cli.bench_evidence import active, novelty
 from matcurate.cli.bench_prompts import prompts
 from matcurate.cli.bench_robust import robust
+from matcurate.cli.discover import EngineChoice, EngineOption, parse_regions
 from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, refuse, session
 from matcurate.cli.segment import BackboneOption, PolarityOption, PresetOption
 from matcurate.cli.synth import parse_size
@@ -123,6 +124,37 @@ def boost(
         title = f"{report.images} images of {report.dataset}, {report.backbone}, {report.materials} materials"
         emit_table(title, ("score", "before", "after", "gain"), rows)
     refuse(report.problems)
+
+
+@bench.command("discover")
+def discover(
+    ctx: typer.Context,
+    image: Annotated[Path, typer.Argument(help="Image of several textures.")],
+    truth: Annotated[Path, typer.Option(help="Mask of region ids, of the size of the image.")],
+    engine: EngineOption = EngineChoice.network,
+    regions: Annotated[str, typer.Option(metavar="K|auto", help="Number of regions; auto estimates it.")] = "auto",
+    seed: SeedOption = 0,
+    json: JsonFlag = False,
+) -> None:
+    """Compare discovered regions with a mask: their number, and the share of pixels in the right one."""
+    from matcurate.bench.discover import bench_discover
+
+    count = parse_regions(regions)
+    with progress_bar("Discovering") as progress:
+        report = bench_discover(
+            image,
+            truth,
+            engine=engine.value,
+            regions=count,
+            seed=seed,
+            max_megapixels=session(ctx).settings.max_megapixels,
+            progress=progress,
+        )
+    if json:
+        emit_json(report)
+    else:
+        row = (report.regions_found, report.regions_true, report.pixel_accuracy, report.seconds)
+        emit_table(image.name, ("regions", "true regions", "pixel accuracy", "seconds"), [row])
 
 
 @bench.command("codec")

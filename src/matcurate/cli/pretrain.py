@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from matcurate.cli.output import JsonFlag, SeedOption, emit_json, emit_table, progress_bar, session
+from matcurate.cli.output import JsonFlag, SeedOption, emit, emit_json, emit_table, progress_bar, session
 
 
 def pretrain(
@@ -27,10 +27,21 @@ def pretrain(
     seed: SeedOption = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train the built-in network on generated micrographs, and on real ones where given."""
+    """Train the built-in network on generated micrographs, and on real ones where given; or the metric of discovery."""
+    from matcurate.pretraining.metric import is_metric, pretrain_metric
     from matcurate.pretraining.run import pretrain as run
 
     folder = out or session(ctx).settings.home / "pretrain" / Path(config).stem
+    if is_metric(config):
+        if val or resume or start or minutes is not None or device:
+            raise typer.BadParameter("a metric is learned in one go; only --real, --out and --seed go with it")
+        with progress_bar("learning") as progress:
+            learned = pretrain_metric(config, folder, real=real or (), seed=seed, progress=progress)
+        rows = [[name, learned.right[name], learned.weights[name]] for name in learned.weights]
+        emit(
+            learned, as_json, lambda _: emit_table(f"{learned.textures} textures", ["engine", "right K", "file"], rows)
+        )
+        return
     with progress_bar("training") as progress:
         report = run(
             config,

@@ -1,3 +1,7 @@
+from .discover import HANDED_OVER as HANDED_OVER
+from .discover import DiscoveredImage as DiscoveredImage
+from .discover import DiscoverReport as DiscoverReport
+from .discover import discover_files as discover_files
 from .inspect import InspectedFile as InspectedFile
 from .inspect import InspectedPage as InspectedPage
 from .inspect import inspect_files as inspect_files

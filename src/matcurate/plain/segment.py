@@ -112,7 +112,9 @@ def segment_files(
                     name = names.claim(path, micrograph.page if image.pages > 1 else None)
                     ignored = ignored_of(micrograph) if ignore_bars else None
                     done.append(
-                        _segment_one(path, micrograph, ignored, segmenter, out / name, polarity, calibration, boost)
+                        segment_micrograph(
+                            path, micrograph, ignored, segmenter, out / name, polarity, calibration, boost
+                        )
                     )
         except UnreadableImageError as error:
             problems.append(str(error))
@@ -141,16 +143,17 @@ class OutputNames:
         return name
 
 
-def _segment_one(
+def segment_micrograph(
     path: Path,
     micrograph: Micrograph,
     ignored: BoolMask | None,
     segmenter: MatSam,
     target: Path,
-    polarity: Polarity | None,
-    calibration: Calibration | None,
-    boost: int | None,
+    polarity: Polarity | None = None,
+    calibration: Calibration | None = None,
+    boost: int | None = None,
 ) -> SegmentedImage:
+    """Segment one page and write the results of :func:`segment_files` as ``target`` with their suffixes."""
     start = time.perf_counter()
     segmentation = _segmentation(micrograph, ignored, segmenter, polarity, boost)
     seconds = time.perf_counter() - start

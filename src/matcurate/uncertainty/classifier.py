@@ -47,6 +47,20 @@ class PatchAnswer:
         return self.vacuity > threshold
 
 
+@dataclass(frozen=True, slots=True)
+class RegionClass:
+    """Class of a region by its id: the most probable ``name``, and whether vacuity says that it may be a new one.
+
+    ``similar`` are the most similar classes with their probabilities, the best first.
+    """
+
+    region: int
+    name: str
+    new: bool
+    vacuity: float
+    similar: tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Gallery:
     """Embeddings (M, D) of crops that the classes were learned from, or the crops (M, h, w); their classes (M,)."""

@@ -10,3 +10,4 @@ from .queue import SimilarClass as SimilarClass
 from .queue import UnnamedMicrograph as UnnamedMicrograph
 from .queue import overview as overview
 from .queue import write_examples as write_examples
+from .regions import open_region_classifier as open_region_classifier

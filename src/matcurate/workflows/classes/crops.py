@@ -116,17 +116,21 @@ class CropEmbeddings:
         """Embeddings (N, D) of the crops :func:`crop_boxes` of a box, whatever textures it shows; errors as above."""
         chosen = self.workspace.settings.classes
         digest = f"{self._digest(chosen)}{_counting(micrograph)}"
-        boxes, key_parts = crop_boxes(box, chosen), (micrograph.id, digest, chosen.crop, box)
+        key_parts = (micrograph.id, digest, chosen.crop, box)
         with self.workspace.reading() as session:
             key = embedding_key(session, *key_parts)
         if key is not None:
             return load_embedding(self.workspace, key)
-        pixels = _pixels(self.workspace, micrograph)
-        embeddings = self.embedder(np.stack([cut(pixels, part) for part in boxes])).astype(np.float32)
+        embeddings = self.of_pixels(_pixels(self.workspace, micrograph), box)
         key = put_embedding(self.workspace, embeddings)
         with self.workspace.writing() as session:
             store_embedding(session, *key_parts, key)
         return embeddings
+
+    def of_pixels(self, pixels: Pixels, box: Box) -> FloatArray:
+        """Embeddings (N, D) of the crops of a box in an image (H, W); ConfigError when the box is too small."""
+        boxes = crop_boxes(box, self.workspace.settings.classes)
+        return self.embedder(np.stack([cut(pixels, part) for part in boxes])).astype(np.float32)
 
     def _parts(self, micrograph: MicrographRecord, box: Box) -> tuple[Box, ...]:
         return tuple(region.box for region in self.regions(micrograph)) if box == whole(micrograph) else (box,)
@@ -142,8 +146,12 @@ class CropPixels(CropEmbeddings):
 
     def of_box(self, micrograph: MicrographRecord, box: Box) -> FloatArray:
         """Grey values (N, crop, crop) in [0, 1] of the crops :func:`crop_boxes` of a box; errors as of embeddings."""
+        return self.of_pixels(_pixels(self.workspace, micrograph), box)
+
+    def of_pixels(self, pixels: Pixels, box: Box) -> FloatArray:
+        """The same of an image (H, W)."""
         chosen = self.workspace.settings.classes
-        boxes, grey = crop_boxes(box, chosen), to_float(_pixels(self.workspace, micrograph))
+        boxes, grey = crop_boxes(box, chosen), to_float(pixels)
         return padded(np.stack([cut(grey, part) for part in boxes]), chosen.crop)
 
 

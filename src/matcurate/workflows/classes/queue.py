@@ -12,7 +12,7 @@ from matcurate.catalog import Box, ClassRecord, MicrographRecord, RegionRecord, 
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.files import replace_file
 from matcurate.imaging.proxy import encode_png, to_uint8
-from matcurate.types import Progress, silent
+from matcurate.types import Pixels, Progress, silent
 from matcurate.uncertainty.classifier import EXAMPLES, SIMILAR, Gallery, PatchAnswer, PatchClassifier, most_unknown
 from matcurate.workflows.classes.classes import KnownClasses, known_classes, labelled_crops
 from matcurate.workflows.classes.crops import CropEmbeddings, crop_boxes, cut, open_embeddings
@@ -120,6 +120,10 @@ class ClassExpert:
             for region in self._embeddings.regions(micrograph)
         ]
         return sorted(answers, key=lambda pair: -pair[1].vacuity)
+
+    def of_pixels(self, pixels: Pixels, box: Box, similar: int) -> PatchAnswer:
+        """Classify what a box of an image (H, W) shows, which need not be in the catalog."""
+        return self._classifier.together(self._embeddings.of_pixels(pixels, box), similar, 0)
 
     def similar_classes(self, answer: PatchAnswer) -> tuple[SimilarClass, ...]:
         """The classes of an answer, with the crops themselves."""

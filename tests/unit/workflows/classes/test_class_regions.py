@@ -10,7 +10,13 @@ import pytest
 from matcurate.catalog import Box, list_micrographs
 from matcurate.cli.app import run
 from matcurate.imaging.synth.textures import texture
-from matcurate.workflows.classes import UnnamedMicrograph, name_micrographs, overview, write_examples
+from matcurate.workflows.classes import (
+    UnnamedMicrograph,
+    name_micrographs,
+    open_region_classifier,
+    overview,
+    write_examples,
+)
 from matcurate.workflows.classes.crops import open_embeddings
 from matcurate.workflows.home import Workspace
 from matcurate.workflows.ingest import ingest_files
@@ -108,3 +114,20 @@ def test_regions_are_told_as_json_and_their_box_can_be_named(layered, capsys, mo
     assert sum(part["share"] for part in found["regions"]) == pytest.approx(1)
     (box,) = (part["box"] for part in found["regions"] if part["box"][1] > BORDER - 12)
     assert curate("name", "layer", str(ids["layered1"]), "--box", ",".join(map(str, box)))["class"] == "layer"
+
+
+def test_discovered_regions_are_of_a_known_class_or_new(layered, tmp_path: Path) -> None:
+    workspace, ids = layered
+    assert open_region_classifier(workspace.settings.model_copy(update={"home": tmp_path / "none"})) is None
+    if not asked(workspace)[ids["matrix3"]].regions:  # nobody has named the matrix yet
+        name_micrographs(workspace, "matrix", [ids[f"matrix{number}"] for number in range(3)])
+    classify = open_region_classifier(workspace.settings)
+    assert classify is not None
+    known, other = (texture((3 * SHAPE[0], 2 * SHAPE[1]), np.random.default_rng(seed)) for seed in (MATRIX, 7))
+    pixels = np.hstack([known[: SHAPE[0], : SHAPE[1]], other[: SHAPE[0], :BORDER]])
+    labels = np.repeat([1, 2], (SHAPE[1], BORDER))[None].repeat(SHAPE[0], axis=0).astype(np.uint8)
+    labels[-20:, -20:] = 3  # too small for a crop
+    first, second = classify(pixels, labels)
+    assert (first.region, first.name, first.new) == (1, "matrix", False)
+    assert (second.region, second.new) == (2, True) and second.vacuity > first.vacuity
+    assert first.similar[0][0] == "matrix" and sum(share for _, share in first.similar) <= 1 + 1e-6
