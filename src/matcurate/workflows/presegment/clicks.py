@@ -62,10 +62,14 @@ class Clicks:
 
     def foresee(self, client: LabelStudioClient | None, task: TaskQuestion, label_config: str) -> None:
         """Encode the micrograph of a task that an expert opens, in the background; what fails is told at the click."""
-        project = self._workspace.project()
-        codec = RegionCodec.for_project(self._workspace, project, label_config)
-        micrograph = task_micrograph(self._workspace, client, project, task, codec.config.image_key)
-        backbone = self._load()
+        try:
+            project = self._workspace.project()
+            codec = RegionCodec.for_project(self._workspace, project, label_config)
+            micrograph = task_micrograph(self._workspace, client, project, task, codec.config.image_key)
+            backbone = self._load()
+        except CurateError as error:
+            log.info("task %d is not prepared for clicks: %s", task.id, error)
+            return
         self._images.foresee((backbone.digest, micrograph.id), lambda: self._encode(backbone, micrograph))
 
     def _mask(self, micrograph: MicrographRecord, prompts: Prompts) -> BoolMask:
