@@ -23,8 +23,8 @@ demo: install
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder --durations=15 $(MEASURED)
 
-# The same tests, a third slower: which lines they run. It fails below 95 %.
-coverage: MEASURED := --cov --cov-report=term --cov-fail-under=95
+# The same tests, a third slower: which lines they run. It fails below 90 %.
+coverage: MEASURED := --cov --cov-report=term --cov-fail-under=90
 coverage: test
 
 lint: install

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,12 @@ from matcurate.imaging.labels import decode_labels
 from matcurate.labelstudio import LabelStudioClient, decode_rle
 from matcurate.segmentation.result import Segmentation
 from matcurate.types import BoolMask, Pixels
-from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client
+from matcurate.workflows.home import Workspace, label_studio_client
 from matcurate.workflows.ingest import ingest_files
-from matcurate.workflows.labelling import push_project
 from matcurate.workflows.presegment import ZeroShot, presegment_micrographs, zero_shot
 from matcurate.workflows.presegment.presegmenter import VersionFacts
 from tests.integration.conftest import RunningServices, project_of_its_own
-from tests.integration.test_page import NEEDS_CHROMIUM, wait_for_correction
+from tests.integration.test_page import NEEDS_CHROMIUM, open_task, wait_for_correction
 from tests.integration.test_page import page as page
 
 SIZE = (240, 400)
@@ -126,25 +125,19 @@ class Expert:
 def opened(
     client: LabelStudioClient, workspace: Workspace, version: str, micrograph: MicrographRecord, page: Page
 ) -> Expert:
-    """Push a version's predictions, and open the micrograph's task with Auto-Annotation on."""
-    push_project(workspace, client, version)
-    project_id = connected_project_id(workspace.settings)
-    tasks = client.tasks.of_project(project_id)
-    (task,) = [t for t in tasks if t.data.get("micrograph") == micrograph.content_hash]
-    page.goto(f"{client.url}/projects/{project_id}/data?task={task.id}")
-    page.wait_for_selector("canvas", timeout=60_000)
-    page.wait_for_selector("button:has-text('Submit')", timeout=60_000)
-    page.wait_for_timeout(4000)  # the mask is decoded and drawn after the canvas is there
+    """Open the micrograph's task with Auto-Annotation on."""
+    open_task(client, workspace, version, micrograph, page)
     page.get_by_test_id("bottombar-auto-annotation-toggle").click()
     return Expert(page)
 
 
-def test_clicks_and_a_box_become_the_correction(running: RunningServices, page: Page, tmp_path: Path) -> None:
-    with project_of_its_own(running, "clicks") as workspace:
-        clicked(workspace, page, tmp_path)
+@pytest.fixture
+def workspace(running: RunningServices, request: pytest.FixtureRequest) -> Iterator[Workspace]:
+    with project_of_its_own(running, request.node.name[:40]) as made:
+        yield made
 
 
-def clicked(workspace: Workspace, page: Page, tmp_path: Path) -> None:
+def test_clicks_and_a_box_become_the_correction(workspace: Workspace, page: Page, tmp_path: Path) -> None:
     draw_discs(tmp_path / "discs.png")
     (micrograph,) = ingest_files(workspace, [tmp_path / "discs.png"]).added
     blind = SeesTheFirst(zero_shot(workspace))
@@ -172,12 +165,7 @@ def clicked(workspace: Workspace, page: Page, tmp_path: Path) -> None:
     np.testing.assert_array_equal(submitted, DISCS[0] | corrected | small)
 
 
-def test_masks_follow_an_area_fraction_typed_on_the_page(running: RunningServices, page: Page, tmp_path: Path) -> None:
-    with project_of_its_own(running, "ratios") as workspace:
-        followed_on_request(workspace, page, tmp_path)
-
-
-def followed_on_request(workspace: Workspace, page: Page, tmp_path: Path) -> None:
+def test_masks_follow_an_area_fraction_typed_on_the_page(workspace: Workspace, page: Page, tmp_path: Path) -> None:
     draw_discs(tmp_path / "ratio.png", seed=8)
     (micrograph,) = ingest_files(workspace, [tmp_path / "ratio.png"]).added
     segmenter = zero_shot(workspace)

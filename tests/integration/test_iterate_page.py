@@ -23,9 +23,9 @@ def test_a_region_is_named_on_the_page(running: RunningServices, page: Page, tmp
     with project_of_its_own(running, "regions") as made:
         classes = made.settings.classes.model_copy(update={"crop": 64})
         workspace = replace(made, settings=made.settings.model_copy(update={"classes": classes}))
-        begun = iterate(workspace, draw(tmp_path / "images", "cells", "weave", "leaves"), train=False)
+        begun = iterate(workspace, draw(tmp_path / "images", "cells", "weave", "leaves"))
         known = [each for each in begun.questions if each.name.startswith(("cells", "weave"))]
-        report = iterate(workspace, names=[f"{each.key}={each.name.rstrip('01')}" for each in known], train=False)
+        report = iterate(workspace, names=[f"{each.key}={each.name.rstrip('01')}" for each in known])
         assert {each.name.rstrip("01") for each in report.questions} == {"leaves"}
         with label_studio_client(workspace.settings) as client:
             project_id, made_tasks = put_questions(workspace, client, report.questions)

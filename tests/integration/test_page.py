@@ -13,8 +13,9 @@ import pytest
 from label_studio_sdk.converter.brush import decode_rle
 from playwright.sync_api import Page, sync_playwright
 
-from matcurate.catalog import CorrectionRecord, list_corrections
+from matcurate.catalog import CorrectionRecord, MicrographRecord, list_corrections
 from matcurate.imaging.labels import decode_labels
+from matcurate.labelstudio import LabelStudioClient
 from matcurate.workflows.home import Workspace, connected_project_id, label_studio_client, open_workspace
 from matcurate.workflows.ingest import ingest_files
 from matcurate.workflows.labelling import push_project
@@ -68,6 +69,20 @@ def amber(screenshot: bytes, box: dict[str, float], x: float, y: float) -> bool:
     return bool(red > blue + 40)
 
 
+def open_task(
+    client: LabelStudioClient, workspace: Workspace, version: str, micrograph: MicrographRecord, page: Page
+) -> None:
+    """Push a version's predictions, and open the micrograph's task."""
+    push_project(workspace, client, version)
+    project_id = connected_project_id(workspace.settings)
+    tasks = client.tasks.of_project(project_id)
+    (task,) = [t for t in tasks if t.data.get("micrograph") == micrograph.content_hash]
+    page.goto(f"{client.url}/projects/{project_id}/data?task={task.id}")
+    page.wait_for_selector("canvas", timeout=60_000)
+    page.wait_for_selector("button:has-text('Submit')", timeout=60_000)
+    page.wait_for_timeout(4000)  # the mask is decoded and drawn after the canvas is there
+
+
 def test_a_correction_drawn_in_the_page_is_in_the_catalog(running: RunningServices, page: Page, tmp_path: Path) -> None:
     workspace = open_workspace(running.settings)
     bright_disc(tmp_path / "disc.png")
@@ -75,15 +90,7 @@ def test_a_correction_drawn_in_the_page_is_in_the_catalog(running: RunningServic
     segmenter = zero_shot(workspace)
     presegment_micrographs(workspace, segmenter, ids=[micrograph.id])
     with label_studio_client(running.settings) as client:
-        push_project(workspace, client, segmenter.version)
-        project_id = connected_project_id(running.settings)
-        tasks = client.tasks.of_project(project_id)
-        (task,) = [t for t in tasks if t.data.get("micrograph") == micrograph.content_hash]
-
-        page.goto(f"{client.url}/projects/{project_id}/data?task={task.id}")
-        page.wait_for_selector("canvas", timeout=60_000)
-        page.wait_for_selector("button:has-text('Submit')", timeout=60_000)
-        page.wait_for_timeout(4000)  # the mask is decoded and drawn after the canvas is there
+        open_task(client, workspace, segmenter.version, micrograph, page)
         box = page.locator("canvas").first.bounding_box()
         assert box is not None
         seen = page.screenshot()

@@ -53,11 +53,11 @@ def bench_discover(
     except ConfigError as error:
         raise ConfigError(f"{image}: {error}") from error
     seconds = time.perf_counter() - start
-    known = labels != UNKNOWN
-    others = np.unique(labels[known])
+    compared = labels != UNKNOWN
+    others = np.unique(labels[compared])
     if len(others) < 2 or others.max() >= FEW:
-        known, others = np.ones(labels.shape, dtype=np.bool_), np.unique(labels)
-    accuracy = matched_accuracy(discovery.labels[known], labels[known])
+        compared, others = np.ones(labels.shape, dtype=np.bool_), np.unique(labels)
+    accuracy = matched_accuracy(discovery.labels[compared], labels[compared])
     return DiscoverBenchmark(discovery.count, len(others), accuracy, seconds)
 
 

@@ -30,7 +30,7 @@ EngineOption = Annotated[
 def discover(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Micrographs, or folders of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made when missing.")] = Path("discovered"),
     engine: EngineOption = EngineChoice.network,
     regions: Annotated[str, typer.Option(metavar="K|auto", help="Number of regions; auto estimates it.")] = "auto",
     ignore_bars: Annotated[

@@ -29,7 +29,7 @@ def iterate(
         bool, typer.Option("--label-studio", help="Ask in Label Studio, and take the names given there.")
     ] = False,
     until: Annotated[
-        int | None, typer.Option(min=1, help="Train once so many regions are named, whatever is still unknown.")
+        int | None, typer.Option(min=1, help="Train when this many regions have names, even if others are unknown.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of a training [the preset's].")] = None,
     seed: SeedOption = 0,

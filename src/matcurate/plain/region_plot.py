@@ -1,4 +1,4 @@
-"""Plot of why an image was divided into so many regions."""
+"""Plot of what speaks for the number of regions of an image."""
 
 from __future__ import annotations
 

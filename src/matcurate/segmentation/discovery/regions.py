@@ -42,7 +42,7 @@ PAPER_LARGEST = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Discovery:
-    """Ids (H, W) of the regions, 1 … ``count``, the largest first; ``reason`` says in one line why so many.
+    """Ids (H, W) of the regions, 1 … ``count``, the largest first; ``reason`` explains their number in a line.
 
     ``probabilities`` are those of 1, 2, … regions, empty where the method has none; ``places`` (n, d) are averaged
     features of some places.

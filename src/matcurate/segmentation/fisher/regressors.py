@@ -91,7 +91,7 @@ class NeuralRegressor:
 
 
 def fit_linear(image: Grey, half: int, pixels: int, ridge: float, rng: np.random.Generator) -> LinearRegressor:
-    """Fit by least squares on at most so many pixels; ``ridge`` is the penalty on the weights per pixel.
+    """Fit by least squares on ``pixels`` random pixels at most; ``ridge`` is the penalty on the weights per pixel.
 
     Raises ValueError when the image (H, W) is smaller than a neighbourhood.
     """
@@ -106,7 +106,7 @@ def fit_linear(image: Grey, half: int, pixels: int, ridge: float, rng: np.random
 
 
 def fit_neural(image: Grey, half: int, pixels: int, neurons: int, rng: np.random.Generator) -> NeuralRegressor:
-    """Fit a network with one hidden layer on at most so many pixels; errors as of :func:`fit_linear`."""
+    """Fit a network with one hidden layer on ``pixels`` random pixels at most; errors as of :func:`fit_linear`."""
     neighbourhood = Neighbourhood(half)
     predictors, values = (part.astype(np.float64) for part in neighbourhood.sample(image, pixels, rng))
     network = MLPRegressor(

@@ -38,24 +38,23 @@ def iterate(
     names: Iterable[str] = (),
     *,
     until: int | None = None,
-    train: bool = True,
     steps: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> IterationReport:
     """Take in micrographs and names, find what is still unknown, and train when nothing is.
 
-    ``names`` are ``ID=NAME`` or ``ID:TOP,LEFT,HEIGHT,WIDTH=NAME``. ``until``: with so many named regions it trains
-    though others are unknown. All state is in the catalog and the registry: killed at any moment, the same call goes on
-    from there. Raises ConfigError for a name that cannot be read, CatalogError for a micrograph that is not there.
+    ``names`` are ``ID=NAME`` or ``ID:TOP,LEFT,HEIGHT,WIDTH=NAME``. When ``until`` regions have names it trains, even if
+    others are unknown. All state is in the catalog and the registry: killed at any moment, the same call goes on from
+    there. Raises ConfigError for a name that cannot be read, CatalogError for a micrograph that is not there.
     """
     stated = [parse_name(each) for each in names]
     workspace = divided(workspace)
     problems = list(ingest_files(workspace, paths).refused) if paths else []
-    known = {(each.micrograph_id, each.box): each.class_name for each in known_classes(workspace).members}
+    named_as = {(each.micrograph_id, each.box): each.named_as for each in known_classes(workspace).members}
     for micrograph, box, name in stated:
-        if box is not None and known.get((micrograph, box)) == name:
-            continue  # said again after a kill, or still in Label Studio
+        if box is not None and named_as.get((micrograph, box)) == name:
+            continue  # given again after a kill, or still in Label Studio, also when its class was merged since
         name_micrographs(
             workspace, name, [micrograph], box=region_of(workspace, micrograph, box), seed=seed, progress=progress
         )
@@ -65,7 +64,7 @@ def iterate(
     segmenter, why = None, f"{len(state.questions)} regions are of no known class: name the first, and run it again"
     if enough and len(state.classes) < 2:
         why = f"{len(state.classes)} class; a segmenter tells two or more apart: add micrographs of another material"
-    elif enough and train:
+    elif enough:
         segmenter = train_segmenter(workspace, state.classes, state.settled, steps=steps, seed=seed, progress=progress)
         why = "every region is of a known class" if not state.questions else f"{len(named)} regions are named"
     return IterationReport(

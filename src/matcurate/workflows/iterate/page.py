@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from matcurate.catalog import Box, get_micrograph
+from matcurate.catalog import get_micrograph
 from matcurate.config import save_settings
 from matcurate.errors import LabelStudioNotFoundError
 from matcurate.imaging.proxy import encode_png, to_uint8
@@ -79,10 +79,10 @@ def regions_config() -> str:
 
 def _regions_project(workspace: Workspace, client: LabelStudioClient) -> int:
     """The Label Studio project of the questions, made when it is not there."""
-    known = workspace.settings.label_studio.regions_project_id
-    if known is not None:
+    stored = workspace.settings.label_studio.regions_project_id
+    if stored is not None:
         try:
-            return client.projects.get(known).id
+            return client.projects.get(stored).id
         except LabelStudioNotFoundError:
             pass  # somebody has deleted it
     made = client.projects.create(f"{workspace.project().name[:42]} regions", regions_config()).id
@@ -108,9 +108,11 @@ def _picture(workspace: Workspace, question: RegionQuestion) -> NDArray[np.uint8
     grey = to_uint8(load_original(workspace, record).pixels)
     scale = HEIGHT / grey.shape[0]
     shown = cv2.cvtColor(cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), cv2.COLOR_GRAY2RGB)
-    corner = _scaled(question.box.left, question.box.top, scale)
-    other = _scaled(question.box.left + question.box.width, question.box.top + question.box.height, scale)
-    cv2.rectangle(shown, corner, (other[0] - 1, other[1] - 1), FRAME, 3)
+    box = question.box
+    left, top, right, bottom = (
+        round(side * scale) for side in (box.left, box.top, box.left + box.width, box.top + box.height)
+    )
+    cv2.rectangle(shown, (left, top), (right - 1, bottom - 1), FRAME, 3)
     rows = [_row(workspace, each) for each in question.similar if each.examples]
     if not rows:
         return np.asarray(shown, dtype=np.uint8)
@@ -135,15 +137,10 @@ def _on_white(part: NDArray[np.integer], height: int, width: int) -> NDArray[np.
     return whole
 
 
-def _scaled(x: int, y: int, scale: float) -> tuple[int, int]:
-    return round(x * scale), round(y * scale)
-
-
 def _example(workspace: Workspace, crop: Crop) -> NDArray[np.uint8]:
     """A crop as a square (EXAMPLE, EXAMPLE, 3)."""
     with workspace.reading() as session:
         record = get_micrograph(session, crop.micrograph_id)
-    box: Box = crop.box
-    grey = cut(to_uint8(load_original(workspace, record).pixels), box)
+    grey = cut(to_uint8(load_original(workspace, record).pixels), crop.box)
     square = cv2.resize(grey, (EXAMPLE, EXAMPLE), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(square, cv2.COLOR_GRAY2RGB), dtype=np.uint8)

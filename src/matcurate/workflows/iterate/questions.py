@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matcurate.catalog import Box, MemberRecord, MicrographRecord, RegionRecord, get_micrograph, list_micrographs
+from matcurate.catalog import Box, MemberRecord, MicrographRecord, get_micrograph, list_micrographs
 from matcurate.errors import CatalogError, ConfigError
 from matcurate.types import Progress, silent
 from matcurate.workflows.classes.classes import known_classes
@@ -104,19 +104,21 @@ def region_state(workspace: Workspace, progress: Progress = silent) -> RegionSta
     return RegionState(tuple(questions), tuple(settled), known.names, tuple(problems))
 
 
-def region_of(workspace: Workspace, micrograph: int, box: Box | None) -> Box | None:
-    """The box that a name is for: as stated, else that of the only region; None for a whole micrograph.
+def region_of(workspace: Workspace, micrograph: int, box: Box | None) -> Box:
+    """The box that a name is for: as stated, else that of the only region.
 
     Raises CatalogError when there is no such micrograph; ConfigError when it has several regions and none is stated.
     """
+    if box is not None:
+        return box
     with workspace.reading() as session:
         record = get_micrograph(session, micrograph)
     regions = open_embeddings(workspace).regions(record)
-    if box is None and len(regions) > 1:
+    if len(regions) > 1:
         raise ConfigError(
             f"micrograph {micrograph} has {len(regions)} regions; state the box, as 'curate iterate' shows it"
         )
-    return box if box is not None else regions[0].box
+    return regions[0].box
 
 
 def _classified(
@@ -144,14 +146,8 @@ def _classified(
             recognised.append(RegionOfClass(record.id, region.box, answer.name, recognised=True))
         else:
             similar = expert.similar_classes(answer)
-            asked.append(_question(record, region, answer.vacuity, similar))
+            asked.append(RegionQuestion(record.id, record.name, region.box, region.share, answer.vacuity, similar))
     return asked, recognised
-
-
-def _question(
-    record: MicrographRecord, region: RegionRecord, vacuity: float, similar: tuple[SimilarClass, ...]
-) -> RegionQuestion:
-    return RegionQuestion(record.id, record.name, region.box, region.share, vacuity, similar)
 
 
 def _overlap(one: Box, other: Box) -> float:

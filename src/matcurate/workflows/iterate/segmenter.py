@@ -48,6 +48,8 @@ from matcurate.workflows.iterate.questions import RegionOfClass
 from matcurate.workflows.versions import ADAPTER_FILE, MODEL, load_files_of
 
 Texture = NDArray[np.float32]
+Measured = tuple[float, list[float]]
+"""Share of the pixels that are right, of all and of each class."""
 HELD = 0.25
 """Part of every region, at its right or lower end, that is only measured on."""
 SMALLEST = 32
@@ -99,11 +101,12 @@ def train_segmenter(
     that is large enough.
     """
     plan = SegmenterPlan.of(workspace, classes, regions, steps, seed)
-    version = plan.registered()
+    version, own = plan.registered(), None
     trained = version is None
     if version is None:
-        version = plan.registry.version(plan.train(workspace, progress))
-    report = plan.measured(version)
+        number, own = plan.train(workspace, progress)
+        version = plan.registry.version(number)
+    report = plan.measured(version, own)
     if CHALLENGER not in version.aliases and plan.registry.versions()[0].version == version.version:
         _move(plan.registry, CHALLENGER, version, f"{report.accuracy:.3f} of the pixels of held-out collages are right")
     lost = 0.0 if report.old_before is None or report.old_after is None else report.old_before - report.old_after
@@ -157,8 +160,8 @@ class SegmenterPlan:
         made = (each for each in self.registry.versions() if (each.tags.snapshot, each.tags.settings_sha256) == facts)
         return next(made, None)
 
-    def train(self, workspace: Workspace, progress: Progress) -> int:
-        """Train, or go on from the checkpoint; returns the number of the new version."""
+    def train(self, workspace: Workspace, progress: Progress) -> tuple[int, Measured]:
+        """Train, or go on from the checkpoint; returns the number of the new version, and how good it is."""
         backbone, options = backbone_of(workspace, "builtin"), self.preset.train
         model = build_region_model(backbone, len(self.classes), self.preset.model, self.seed)
         start, origin = self._start()
@@ -174,7 +177,7 @@ class SegmenterPlan:
                 live.metrics({"loss": step.loss}, step.step)
 
             train(model, source, options, seed=self.seed, start=start, folder=folder, report=report, progress=progress)
-            accuracy, recalls = accuracy_of(model, self.held, self.preset)
+            accuracy, recalls = own = accuracy_of(model, self.held, self.preset)
             live.metrics({"accuracy": accuracy, **{f"class_{k}": value for k, value in enumerate(recalls)}})
             with tempfile.TemporaryDirectory() as made:
                 path = Path(made) / ADAPTER_FILE
@@ -184,12 +187,12 @@ class SegmenterPlan:
         facts = Origin(self.digest, base.name, base.sha256, self.settings, workspace.settings.lab)
         number = self.registry.register(live.id, MODEL, facts, VersionTags(family="regions", start=origin))
         shutil.rmtree(folder, ignore_errors=True)
-        return number
+        return number, own
 
-    def measured(self, version: RegisteredVersion) -> SegmenterReport:
-        """Accuracy of a version, and on the champion's classes that of the champion beside it."""
+    def measured(self, version: RegisteredVersion, own: Measured | None = None) -> SegmenterReport:
+        """Accuracy of a version, ``own`` where it was measured, and on the champion's classes the champion's beside."""
         model = _model(self.registry, version)
-        accuracy, recalls = accuracy_of(model, self.held, self.preset)
+        accuracy, recalls = own or accuracy_of(model, self.held, self.preset)
         before = after = None
         if self.champion is not None and self.champion.version != version.version:
             earlier = _model(self.registry, self.champion)
@@ -214,7 +217,8 @@ def textures(
 ) -> tuple[list[list[Texture]], list[list[Texture]]]:
     """Grey textures of every class to learn from, and held-out ones, by class.
 
-    Every region is divided along its longer edge. Raises CatalogError when a class has no region of 64 pixels.
+    Every region is divided along its longer edge; a class whose regions are too small for that is measured on what was
+    learned. Raises CatalogError when a class has no region that is large enough.
     """
     learned: list[list[Texture]] = [[] for _ in classes]
     held: list[list[Texture]] = [[] for _ in classes]
@@ -229,13 +233,13 @@ def textures(
                 kept[number].append(np.ascontiguousarray(part))
     for name, of_class in zip(classes, learned, strict=True):
         if not of_class:
-            raise CatalogError(f"class {name!r} has no region of {SMALLEST * 2} pixels; name a larger one")
+            raise CatalogError(f"class {name!r} has no region that is large enough; name one of 48 x 48 pixels or more")
     return learned, [own or other for own, other in zip(held, learned, strict=True)]
 
 
 def accuracy_of(
     model: RegionModel, held: Sequence[Sequence[Texture]], preset: RegionSettings, classes: int | None = None
-) -> tuple[float, list[float]]:
+) -> Measured:
     """Share of right pixels of collages of the first ``classes`` classes, and that of each; nan where it is in none."""
     collages = Collages(held[:classes], preset.collages)
     table = np.zeros((collages.classes, model.phases))

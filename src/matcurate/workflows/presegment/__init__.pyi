@@ -4,7 +4,6 @@ from .clicks import Clicks as Clicks
 from .clicks import object_prompts as object_prompts
 from .predict import Answer as Answer
 from .predict import answer_tasks as answer_tasks
-from .predict import answer_with_ratio as answer_with_ratio
 from .predict import check_label_config as check_label_config
 from .presegment import Selection as Selection
 from .presegment import presegment_micrographs as presegment_micrographs

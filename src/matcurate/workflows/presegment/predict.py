@@ -85,22 +85,6 @@ def answer_tasks(
     return answers
 
 
-def answer_with_ratio(
-    workspace: Workspace,
-    client: LabelStudioClient | None,
-    serving: Serving,
-    task: TaskQuestion,
-    label_config: str,
-    ratio: ExpertRatio,
-) -> Answer:
-    """Answer one task as an expert's ratio has it; seconds the first time, then only the areas are solved again.
-
-    Raises CurateError when the image cannot be read, and as :func:`answer_tasks`.
-    """
-    answerer = TaskAnswerer.for_project(workspace, client, serving, label_config)
-    return answerer.with_ratio(task, answerer.micrograph(task), ratio)
-
-
 def check_label_config(workspace: Workspace, label_config: str) -> None:
     """Raise ConfigError when a labelling configuration lacks what the project needs."""
     RegionCodec.for_project(workspace, workspace.project(), label_config)

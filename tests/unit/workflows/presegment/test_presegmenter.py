@@ -26,11 +26,11 @@ from matcurate.workflows.presegment import (
     Serving,
     ZeroShot,
     answer_tasks,
-    answer_with_ratio,
     choose_presegmenter,
     open_presegmenter,
     presegment_micrographs,
 )
+from matcurate.workflows.presegment.predict import TaskAnswerer
 from matcurate.workflows.versions import open_registry, promote, rollback
 from tests.unit.learning_samples import add_disc
 from tests.unit.loop_samples import make_workspace, with_settings
@@ -162,7 +162,8 @@ def test_an_experts_ratio_changes_the_answer_and_is_not_stored(workspace, champi
     assert numbers(plain)[0] - 0.002 < guessed < 0.8  # numbers are rounded
     task = TaskQuestion(9, {"micrograph": micrograph.content_hash})
     ratio = ExpertRatio.of_phases([0.8], "measured")
-    assert answer_with_ratio(workspace, studio, serving, task, XML, ratio).regions == told.regions
+    answerer = TaskAnswerer.for_project(workspace, studio, serving, XML)
+    assert answerer.with_ratio(task, answerer.micrograph(task), ratio).regions == told.regions
     assert ask(None, Draft([typed(1.4)])).source == "store"  # merely opened: a slip in a draft costs no masks
     assert ask({"result": []}).source == "store" and ask(None).regions == plain.regions
     with caplog.at_level(logging.WARNING):
